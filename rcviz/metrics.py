@@ -1,0 +1,177 @@
+"""How good predictions are, task by task, and whether one set of runs beats another."""
+
+from collections.abc import Sequence
+from math import comb
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rcviz._checks import check_choice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# So many additions take a few seconds, enough for 100 values against 100; ten against ten need 90,000.
+_MOST_ADDITIONS = 2_000_000_000
+
+
+def auroc(labels: Any, scores: Any) -> float:
+    """Area under the ROC curve: how often a positive scores above a negative, ties counting half.
+
+    Parameters
+    ----------
+    labels : array (n,)
+        1 positive, 0 negative, NaN unknown and left out.
+    scores : array (n,)
+        Logits, probabilities or anything that rises with them.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where either class is absent.
+
+    Raises
+    ------
+    ValueError
+        When shapes differ, a label is not 0, 1 or NaN, or a score of a known label is not finite.
+    """
+    labels, scores = _known(labels, scores)
+    if not _both_classes(labels):
+        return float("nan")
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(labels, scores))
+
+
+def auprc(labels: Any, scores: Any) -> float:
+    """Area under the precision-recall curve, as average precision.
+
+    Parameters, errors and NaN are those of :func:`auroc`. A predictor without skill reaches the share of positives.
+    """
+    labels, scores = _known(labels, scores)
+    if not _both_classes(labels):
+        return float("nan")
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(labels, scores))
+
+
+def score_tasks(labels: Any, scores: Any, task_names: Sequence[str]) -> "pd.DataFrame":
+    """Score every task on its known labels.
+
+    Parameters
+    ----------
+    labels, scores : array (n, n_tasks)
+    task_names : sequence of n_tasks str
+
+    Returns
+    -------
+    DataFrame, one row per task
+        ``task``, ``n_positive``, ``n_negative``, ``auroc``, ``auprc``.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`auroc`, and when the number of names is not the number of tasks.
+    """
+    import pandas as pd
+
+    labels, scores = np.asarray(labels), np.asarray(scores)
+    if labels.ndim != 2 or scores.shape != labels.shape or len(task_names) != labels.shape[1]:
+        raise ValueError(
+            f"expected labels and scores of one shape (n, {len(task_names)}), a column for each task name, "
+            f"got {labels.shape} and {scores.shape}"
+        )
+    return pd.DataFrame(
+        {
+            "task": list(task_names),
+            "n_positive": np.count_nonzero(labels == 1, axis=0),
+            "n_negative": np.count_nonzero(labels == 0, axis=0),
+            "auroc": [auroc(*columns) for columns in zip(labels.T, scores.T, strict=True)],
+            "auprc": [auprc(*columns) for columns in zip(labels.T, scores.T, strict=True)],
+        }
+    )
+
+
+def rank_sum_test(a: Any, b: Any, *, alternative: str = "greater") -> float:
+    """Exact Wilcoxon rank-sum test between two independent samples (section 3.8).
+
+    The p-value is the share of all ways to deal the pooled values out to the two samples that give a rank sum
+    as extreme as the one observed. Tied values share their mean rank and the count stays exact.
+
+    Parameters
+    ----------
+    a, b : array (n,), (m,)
+        For example the auROCs of ten seeds each.
+    alternative : {"greater", "less", "two-sided"}
+        Whether ``a`` tends to lie above ``b``, below it, or either; two-sided is twice the smaller, at most 1.
+
+    Returns
+    -------
+    float
+        At least ``1 / comb(n + m, n)``: 5.413e-06 for ten against ten.
+
+    Raises
+    ------
+    ValueError
+        When a sample is empty, not one-dimensional or holds NaN, when there are too many values to count
+        exactly, or for another alternative.
+    """
+    check_choice("alternative", alternative, ("greater", "less", "two-sided"))
+    a, b = _sample("a", a), _sample("b", b)
+    _, inverse, counts = np.unique(np.concatenate([a, b]), return_inverse=True, return_counts=True)
+    # Twice the mean rank of a tied group is whole: one more than the values below plus those up to its end.
+    doubled_ranks = (2 * counts.cumsum() - counts + 1)[inverse]
+    observed = int(doubled_ranks[: len(a)].sum())
+
+    n_ways = _count_rank_sums(doubled_ranks, len(a))
+    n_all = comb(len(a) + len(b), len(a))
+    greater = float(n_ways[observed:].sum()) / n_all
+    less = float(n_ways[: observed + 1].sum()) / n_all
+    return min(1.0, {"greater": greater, "less": less, "two-sided": 2 * min(greater, less)}[alternative])
+
+
+def _count_rank_sums(ranks: np.ndarray, n_chosen: int) -> np.ndarray:
+    """Count the ways to choose ``n_chosen`` of the ranks for every possible sum, exact up to 2**53 ways."""
+    total = int(ranks.sum())
+    if len(ranks) * n_chosen * total > _MOST_ADDITIONS:
+        raise ValueError(
+            f"{len(ranks)} values are too many to count exactly: use scipy.stats.mannwhitneyu(method='asymptotic')"
+        )
+    n_ways = np.zeros((n_chosen + 1, total + 1))
+    n_ways[0, 0] = 1
+    for rank in ranks.tolist():
+        n_ways[1:, rank:] += n_ways[:-1, : total + 1 - rank]
+    chosen: np.ndarray = n_ways[n_chosen]
+    return chosen
+
+
+def _sample(name: str, values: Any) -> np.ndarray:
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or sample.size == 0 or np.isnan(sample).any():
+        raise ValueError(
+            f"{name} must be a list of one or more numbers without NaN, got {values!r}: drop failed runs first"
+        )
+    return sample
+
+
+def _known(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
+    labels, scores = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    if labels.ndim != 1 or labels.shape != scores.shape:
+        raise ValueError(
+            f"expected labels and scores of one shape (n,), got {labels.shape} and {scores.shape}: "
+            f"take one task, x[:, 0], or use score_tasks"
+        )
+    known = ~np.isnan(labels)
+    labels, scores = labels[known], scores[known]
+    wrong = (labels != 0) & (labels != 1)
+    if wrong.any():
+        raise ValueError(f"labels must be 0, 1 or NaN (unknown), got {labels[wrong][0]:g}: binarise them first")
+    if not np.isfinite(scores).all():
+        n_wrong = np.count_nonzero(~np.isfinite(scores))
+        raise ValueError(f"{n_wrong} of {len(scores)} scores are not finite: the model may have diverged")
+    return labels, scores
+
+
+def _both_classes(labels: np.ndarray) -> bool:
+    return bool(np.any(labels == 0) and np.any(labels == 1))

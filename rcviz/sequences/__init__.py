@@ -1,0 +1,1 @@
+"""Sequences, motifs and labelled sets of both: NumPy and pandas, never torch."""

@@ -1,0 +1,107 @@
+"""What stands beside sequences: labels, names, coordinates, provenance and choices, brought to one form."""
+
+import json
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+
+def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
+    """Bring labels to float32 (n, n_tasks), refusing anything but 0, 1 and NaN."""
+    if hasattr(labels, "detach"):
+        labels = labels.detach().cpu().numpy()
+    try:
+        array = np.asarray(labels, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"labels must be numbers 0, 1 or NaN of shape (n,) or (n, n_tasks): {error}") from None
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or len(array) != n or array.shape[1] == 0:
+        raise ValueError(
+            f"expected labels of shape ({n},) or ({n}, n_tasks), one row for each of the {n} sequences, "
+            f"got {np.shape(labels)}"
+        )
+    wrong = ~((array == 0) | (array == 1) | np.isnan(array))
+    if wrong.any():
+        row, task = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"labels must be 0, 1 or NaN (unknown), got {array[row, task]:g} at sequence {row}, task {task}: "
+            f"binarise scores first, for example scores > 0.5"
+        )
+    return array
+
+
+def checked_task_names(task_names: Sequence[str] | None, n_tasks: int) -> tuple[str, ...]:
+    """Give one name per task, "task_0" and so on where none are given."""
+    if task_names is None:
+        return tuple(f"task_{i}" for i in range(n_tasks))
+    names = (task_names,) if isinstance(task_names, str) else tuple(task_names)
+    if len(names) != n_tasks or len(set(names)) != n_tasks:
+        raise ValueError(f"expected {n_tasks} different task names, one per column of labels, got {list(names)}")
+    return names
+
+
+def checked_columns(n: int, **columns: Any) -> dict[str, np.ndarray]:
+    """Keep what is known of ``names``, ``chrom`` (as object arrays of str), ``start`` and ``end`` (int64)."""
+    checked: dict[str, np.ndarray] = {}
+    for key, values in columns.items():
+        if values is None:
+            continue
+        if isinstance(values, str) or getattr(values, "ndim", 1) != 1 or len(values) != n:
+            raise ValueError(f"expected {key} to hold one value for each of the {n} sequences, got {_describe(values)}")
+        if key in ("names", "chrom"):
+            checked[key] = np.array([str(value) for value in values], dtype=object)
+            continue
+        array = np.asarray(values)
+        if n and array.dtype.kind not in "iu":
+            raise ValueError(f"expected {key} to hold integers, got {array.dtype}: round them or drop missing ones")
+        checked[key] = array.astype(np.int64)
+    start, end = checked.get("start"), checked.get("end")
+    if start is not None and np.any(start < 0):
+        raise ValueError(
+            f"start counts from zero, got {start.min()}: drop windows that reach past the chromosome's edge"
+        )
+    if start is not None and end is not None and np.any(end <= start):
+        row = int(np.argmax(end <= start))
+        raise ValueError(
+            f"end must come after start, got {start[row]} to {end[row]} at sequence {row}: "
+            f"positions are half-open, from zero"
+        )
+    return checked
+
+
+def _describe(values: Any) -> str:
+    return repr(values) if isinstance(values, str) else f"shape {np.shape(values)}"
+
+
+def checked_provenance(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Bring provenance to what JSON gives back, so that loading returns exactly what was saved."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(provenance or {}), default=operator.methodcaller("item")))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"provenance must hold what JSON can (text, numbers, lists, mappings): {error}") from error
+    return plain
+
+
+def selector(mask_or_index: Any, n: int) -> Any:
+    """Bring a choice of sequences to a slice or an array of positions."""
+    if isinstance(mask_or_index, slice):
+        return mask_or_index
+    index = np.atleast_1d(np.asarray(mask_or_index))
+    if index.ndim == 1 and index.dtype == bool:
+        if len(index) != n:
+            raise ValueError(f"expected a mask of {n} values, one per sequence, got {len(index)}")
+        return np.flatnonzero(index)
+    if index.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if index.ndim != 1 or index.dtype.kind not in "iu":
+        raise ValueError(
+            f"expected a mask, integers or a slice, got {index.dtype} of shape {index.shape}: "
+            f"use np.flatnonzero(...) or .astype(int)"
+        )
+    if index.min() < -n or index.max() >= n:
+        raise ValueError(f"index {index.min() if index.min() < -n else index.max()} is out of range for {n} sequences")
+    return index

@@ -1,0 +1,161 @@
+"""Sets to learn from: any form of sequences made into a SequenceSet, and a set divided into three."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rcviz.sequences.sequence_set import SequenceSet
+
+__all__ = ["SequenceSet", "Splits", "as_sequence_set", "split", "split_by_chromosome"]
+
+_REST = "rest"
+
+
+class Splits(NamedTuple):
+    """Three parts of one set that share no sequence."""
+
+    train: SequenceSet
+    valid: SequenceSet
+    test: SequenceSet
+
+
+def as_sequence_set(data: Any) -> SequenceSet:
+    """Take sequences in whatever form they come.
+
+    Parameters
+    ----------
+    data : SequenceSet, list of str, uint8 codes (n, length) or one-hot (n, 4, length)
+        Arrays may be torch tensors. A one-hot column of zeros is an unknown base.
+
+    Returns
+    -------
+    SequenceSet
+        ``data`` itself when it is one; else an unlabelled set.
+
+    Raises
+    ------
+    ValueError
+        When shape, dtype or values are none of these, saying how to mend it.
+    """
+    return data if isinstance(data, SequenceSet) else SequenceSet(data)
+
+
+def split(
+    data: Any,
+    *,
+    train: float | int = 0.4,
+    valid: float | int = 0.3,
+    test: float | int = 0.3,
+    seed: int | np.integer | np.random.Generator = 0,
+) -> Splits:
+    """Divide a set at random (section 3.2: 40% to train, 30% to validate, 30% to test).
+
+    Parameters
+    ----------
+    data : SequenceSet, or anything :func:`as_sequence_set` takes
+    train, valid, test : float
+        Shares of all sequences; what they leave is not used.
+    seed : int or numpy Generator
+
+    Returns
+    -------
+    Splits
+        Each part in shuffled order and of the class of ``data``.
+
+    Raises
+    ------
+    ValueError
+        When shares are negative or exceed 1 together, or a part would have no sequence, or no positive or no
+        negative of a labelled task.
+    """
+    data = as_sequence_set(data)
+    shares = {"train": train, "valid": valid, "test": test}
+    total = sum(shares.values())
+    if not (all(share >= 0 for share in shares.values()) and total <= 1 + 1e-9):
+        given = ", ".join(f"{name}={share:g}" for name, share in shares.items())
+        raise ValueError(f"shares must be at least 0 and at most 1 together, got {given} (sum {total:g})")
+    bounds = np.rint(np.cumsum(list(shares.values())) * len(data)).astype(int)
+    order = np.random.default_rng(seed).permutation(len(data))
+    parts = dict(zip(shares, np.split(order, bounds)[:3], strict=True))
+    return _divide(data, parts, mend="use another seed, a larger share or more sequences")
+
+
+def split_by_chromosome(
+    data: SequenceSet,
+    *,
+    train: str | Sequence[str],
+    valid: str | Sequence[str],
+    test: str | Sequence[str] = "rest",
+) -> Splits:
+    """Divide a set by chromosome, so that no part has seen the neighbourhood of another (section 3.3).
+
+    Parameters
+    ----------
+    data : SequenceSet
+        With chromosomes.
+    train, valid, test : str or sequence of str
+        Chromosome names; one of the three may be "rest", all chromosomes that the others do not name.
+
+    Returns
+    -------
+    Splits
+        Each part in the order of ``data`` and of its class.
+
+    Raises
+    ------
+    ValueError
+        When chromosomes are unknown, named twice or missing, or a part would have no sequence, or no
+        positive or no negative of a labelled task.
+    """
+    chrom = as_sequence_set(data).table.get("chrom")
+    if chrom is None:
+        raise ValueError("these sequences have no chromosomes: give chrom=... when making the set, or use rcviz.split")
+    present = list(dict.fromkeys(chrom))
+    given = {"train": train, "valid": valid, "test": test}
+    named = {part: [names] if isinstance(names, str) else list(names) for part, names in given.items()}
+    rests = [part for part, names in named.items() if names == [_REST]]
+    if len(rests) > 1:
+        raise ValueError(f"only one part can be 'rest', got {' and '.join(rests)}: name the chromosomes of the other")
+
+    owner: dict[str, str] = {}
+    for part, names in named.items():
+        if part in rests:
+            continue
+        _check_present(part, names, present)
+        for name in names:
+            if owner.setdefault(name, part) != part:
+                raise ValueError(f"{name} is both in {owner[name]} and in {part}: name it once")
+    for name in present:
+        if rests:
+            owner.setdefault(name, rests[0])
+
+    part_of = chrom.map(owner)
+    parts = {part: np.flatnonzero(part_of == part) for part in given}
+    return _divide(data, parts, mend="name more chromosomes for it")
+
+
+def _check_present(part: str, names: list[str], present: list[str]) -> None:
+    unknown = [name for name in names if name not in present]
+    if not unknown:
+        return
+    other_style = [name.removeprefix("chr") if name.startswith("chr") else f"chr{name}" for name in unknown]
+    mend = "name some of these"
+    if all(name in present for name in other_style):
+        mend = f"write {', '.join(map(repr, other_style))} as the data do"
+    raise ValueError(f"{part} names {', '.join(map(repr, unknown))}, but the data have {', '.join(present)}: {mend}")
+
+
+def _divide(data: SequenceSet, parts: dict[str, np.ndarray], *, mend: str) -> Splits:
+    """Take the parts, once every one is known to be of use."""
+    for part, index in parts.items():
+        if index.size == 0:
+            raise ValueError(f"{part} would have none of the {len(data):,} sequences: {mend}")
+        if data.labels is None:
+            continue
+        for task, labels in zip(data.task_names, data.labels.T, strict=True):
+            for value, kind in ((1, "positive"), (0, "negative")):
+                if not np.any(labels[index] == value):
+                    in_all = np.count_nonzero(labels == value)
+                    raise ValueError(f"{part} would have no {kind} of task {task!r} (all data have {in_all}): {mend}")
+    return Splits(**{part: data.subset(index) for part, index in parts.items()})

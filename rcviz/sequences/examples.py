@@ -1,0 +1,118 @@
+"""Labelled sequences that ship with the package, ready to train on."""
+
+import difflib
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rcviz.sequences.fasta import Windows, parse_coordinates, read_windows
+from rcviz.sequences.sequence_set import SequenceSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Example:
+    description: str
+    positives: str
+    negatives: str
+    n_positives: int
+    n_negatives: int
+    length: int
+    task: str
+    assembly: str
+    source: str
+    licence: str
+
+
+_EXAMPLES = {
+    "ctcf": _Example(
+        description="CTCF binding in GM12878: the 500 strongest ChIP-seq peaks against GC-matched windows of chr21",
+        positives="gm12878_ctcf_top500_200bp.fa.gz",
+        negatives="hg19_chr21_gc_matched_200bp.fa.gz",
+        n_positives=500,
+        n_negatives=2_000,
+        length=200,
+        task="CTCF",
+        assembly="hg19",
+        source="peaks from gimmemotifs 0.18.4 (ENCODE), background from UCSC hg19 by way of CIRCexplorer2 2.2.2",
+        licence="MIT (peaks); genome sequence free for any use",
+    )
+}
+
+
+def load_example(name: str) -> SequenceSet:
+    """Load a bundled example.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`list_examples`. "ctcf" holds 500 bound sequences of 200 bp, then 2,000 unbound ones.
+
+    Returns
+    -------
+    SequenceSet
+        Positives first, with names, coordinates and provenance.
+
+    Raises
+    ------
+    ValueError
+        When there is no such example, naming the nearest.
+    """
+    if name not in _EXAMPLES:
+        nearest = difflib.get_close_matches(name.casefold(), _EXAMPLES, n=1) or list(_EXAMPLES)
+        raise ValueError(f"there is no example {name!r}: did you mean {', '.join(map(repr, nearest))}?")
+    example = _EXAMPLES[name]
+    positives, negatives = _read(example.positives), _read(example.negatives)
+    names = positives.names + negatives.names
+    coordinates = parse_coordinates(names, example.length)
+    return SequenceSet(
+        positives.sequences + negatives.sequences,
+        np.repeat([1, 0], [len(positives.names), len(negatives.names)]),
+        task_names=[example.task],
+        names=names,
+        **(coordinates._asdict() if coordinates else {}),
+        provenance={
+            "source": "load_example",
+            "name": name,
+            "description": example.description,
+            "files": [example.positives, example.negatives],
+            "assembly": example.assembly,
+            "origin": example.source,
+            "licence": example.licence,
+        },
+    )
+
+
+def list_examples() -> "pd.DataFrame":
+    """List the bundled examples.
+
+    Returns
+    -------
+    DataFrame, one row per example
+        ``name``, ``description``, ``n_sequences``, ``length`` (bp), ``tasks``, ``source``, ``licence``.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "name": name,
+                "description": example.description,
+                "n_sequences": example.n_positives + example.n_negatives,
+                "length": example.length,
+                "tasks": example.task,
+                "source": example.source,
+                "licence": example.licence,
+            }
+            for name, example in _EXAMPLES.items()
+        ]
+    )
+
+
+def _read(file_name: str) -> Windows:
+    with as_file(files("rcviz") / "data" / file_name) as path:
+        return read_windows(path)

@@ -1,0 +1,260 @@
+"""SequenceSet: sequences of one length with what is known about them, one byte per base."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from rcviz.sequences import storage
+from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
+from rcviz.sequences.columns import checked_columns, checked_labels, checked_provenance, checked_task_names, selector
+from rcviz.sequences.fasta import parse_coordinates, read_windows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class SequenceSet:
+    """Sequences of one length, with labels, names and coordinates where they are known.
+
+    Parameters
+    ----------
+    codes : uint8 array (n, length)
+        Kept as it is, not copied: do not change it afterwards. Any form that :func:`rcviz.encode` or
+        :func:`rcviz.one_hot` takes or gives is accepted and encoded.
+    labels : array (n,) or (n, n_tasks), optional
+        1 positive, 0 negative, NaN unknown.
+    task_names : sequence of str, optional
+        By default "task_0", "task_1" and so on.
+    names, chrom : sequence of n str, optional
+    start, end : sequence of n int, optional
+        Zero-based, half-open.
+    provenance : mapping, optional
+        Where the sequences come from; anything that JSON can hold.
+
+    Raises
+    ------
+    ValueError
+        When lengths disagree, a label is not 0, 1 or NaN, task names are missing or double, a position is
+        negative or an end does not come after its start.
+
+    Notes
+    -----
+    Attributes cannot be reassigned; every method returns a new set. Unlabelled sets have ``labels`` None.
+    """
+
+    def __init__(
+        self,
+        codes: Any,
+        labels: Any = None,
+        *,
+        task_names: Sequence[str] | None = None,
+        names: Any = None,
+        chrom: Any = None,
+        start: Any = None,
+        end: Any = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._codes = as_codes(codes)
+        n = len(self._codes)
+        self._labels = None if labels is None else checked_labels(labels, n)
+        self._task_names = checked_task_names(task_names, 0 if self._labels is None else self._labels.shape[1])
+        self._columns = checked_columns(n, names=names, chrom=chrom, start=start, end=end)
+        self._provenance = checked_provenance(provenance)
+
+    @property
+    def codes(self) -> UInt8[np.ndarray, "n length"]:
+        """One byte per base: A 0, C 1, G 2, T 3, unknown 4."""
+        return self._codes
+
+    @property
+    def labels(self) -> Float32[np.ndarray, "n n_tasks"] | None:
+        """1 positive, 0 negative, NaN unknown; None for an unlabelled set."""
+        return self._labels
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """One name per column of ``labels``."""
+        return self._task_names
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """What is known of ``name``, ``chrom``, ``start`` and ``end``, one row per sequence."""
+        import pandas as pd
+
+        columns = {"name" if key == "names" else key: values for key, values in self._columns.items()}
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(self)))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the sequences come from; a part of a set keeps the provenance of the whole."""
+        return self._provenance
+
+    @property
+    def length(self) -> int:
+        """Length of each sequence in bp."""
+        return int(self._codes.shape[1])
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __repr__(self) -> str:
+        tasks = f"tasks {', '.join(self.task_names)}" if self.task_names else "no labels"
+        return f"{type(self).__name__}({len(self):,} sequences of {self.length:,} bp, {tasks})"
+
+    def one_hot(self, index: Any = None) -> Float32[np.ndarray, "n 4 length"]:
+        """Spread all sequences, or those of ``index`` (an int, slice, mask or array of ints), over four channels."""
+        return one_hot(self._codes if index is None else self._codes[selector(index, len(self))])
+
+    def subset(self, mask_or_index: Any) -> "SequenceSet":
+        """Take some of the sequences.
+
+        Parameters
+        ----------
+        mask_or_index : array of n bool, array of int, int or slice
+            Integers may repeat and count from the end where negative. A slice shares memory with this set.
+
+        Returns
+        -------
+        a set of the same class
+
+        Raises
+        ------
+        ValueError
+            When a mask has another length, an index is out of range, or it is neither.
+        """
+        return type(self)(**self._fields(selector(mask_or_index, len(self))))
+
+    def positives(self, task: int | np.integer | str = 0) -> "SequenceSet":
+        """Take the sequences labelled 1 in a task, given by name or position."""
+        return self.subset(self._labels_of(task) == 1)
+
+    def negatives(self, task: int | np.integer | str = 0) -> "SequenceSet":
+        """Take the sequences labelled 0 in a task, given by name or position."""
+        return self.subset(self._labels_of(task) == 0)
+
+    def reverse_complement(self) -> "SequenceSet":
+        """Read every sequence on the other strand.
+
+        Labels, names and coordinates stay: a window keeps its place on the chromosome, and only the strand
+        on which it is read changes.
+        """
+        return type(self)(**{**self._fields(slice(None)), "codes": reverse_complement(self._codes)})
+
+    def summary(self) -> "pd.DataFrame":
+        """Count labels and compare GC content, whose difference alone can look like a signal.
+
+        Returns
+        -------
+        DataFrame, one row per task
+            ``task``, ``n_positive``, ``n_negative``, ``n_unknown``, ``ratio`` (negatives per positive, as in
+            Table 1), ``gc_positive``, ``gc_negative`` (mean over sequences); NaN where there is no sequence.
+        """
+        import pandas as pd
+
+        gc = gc_content(self._codes)
+        rows = []
+        for task, name in enumerate(self.task_names):
+            labels = self._labels_of(task)
+            positive, negative = labels == 1, labels == 0
+            n_positive, n_negative = int(positive.sum()), int(negative.sum())
+            rows.append(
+                {
+                    "task": name,
+                    "n_positive": n_positive,
+                    "n_negative": n_negative,
+                    "n_unknown": len(self) - n_positive - n_negative,
+                    "ratio": n_negative / n_positive if n_positive else np.nan,
+                    "gc_positive": pd.Series(gc[positive]).mean(),
+                    "gc_negative": pd.Series(gc[negative]).mean(),
+                }
+            )
+        columns = ["task", "n_positive", "n_negative", "n_unknown", "ratio", "gc_positive", "gc_negative"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the set into one safetensors file, whole or not at all; :meth:`load` gives back exactly this."""
+        storage.write_fields(path, type(self).__name__, self._fields(slice(None)))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "SequenceSet":
+        """Read a set that :meth:`save` wrote, as the class that wrote it; nothing in the file is executed.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        ValueError
+            When the file is not such a set, is cut off or damaged, or is of another version.
+        """
+        from rcviz.sequences.simulated import SimulatedSet
+
+        kind, fields = storage.read_fields(path)
+        found = {"SequenceSet": SequenceSet, "SimulatedSet": SimulatedSet}.get(kind)
+        if found is None or not issubclass(found, cls):
+            raise ValueError(
+                f"{path} holds a {kind or 'set of no kind'}, expected a {cls.__name__}: load it as what it is"
+            )
+        try:
+            return found(**fields)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged ({error}): save it again") from error
+
+    @classmethod
+    def from_fasta(
+        cls, path: str | os.PathLike[str], labels: Any = None, *, task_names: Sequence[str] | None = None
+    ) -> "SequenceSet":
+        """Read a FASTA file of windows, plain, gzipped or bgzipped.
+
+        Parameters
+        ----------
+        path : path-like
+            All records of one length. The first word of a header is the name; where all names tell
+            coordinates (``chr21:9439500-9439700``), these are kept too.
+        labels : array (n,) or (n, n_tasks), optional
+        task_names : sequence of str, optional
+
+        Raises
+        ------
+        ValueError
+            When the file is no FASTA, is empty or cut off, or its records differ in length, naming them.
+        """
+        names, sequences = read_windows(path)
+        coordinates = parse_coordinates(names, len(sequences[0]))
+        return SequenceSet(
+            sequences,
+            labels,
+            task_names=task_names,
+            names=names,
+            **(coordinates._asdict() if coordinates else {}),
+            provenance={"source": "FASTA", "path": str(path)},
+        )
+
+    def _fields(self, chosen: Any) -> dict[str, Any]:
+        """Give the constructor's arguments for the selected sequences; ``save`` writes these, too."""
+        return {
+            "codes": self._codes[chosen],
+            "labels": None if self._labels is None else self._labels[chosen],
+            "task_names": list(self._task_names) or None,
+            **{key: values[chosen] for key, values in self._columns.items()},
+            "provenance": self._provenance,
+        }
+
+    def task_index(self, task: int | np.integer | str) -> int:
+        """Index of a task given by index or name; an unknown one is answered with those there are."""
+        if self._labels is None:
+            raise ValueError("this set has no labels: pass labels=... when making it")
+        if isinstance(task, str) and task in self.task_names:
+            return self.task_names.index(task)
+        index = -1 if isinstance(task, str) else int(task)
+        if not 0 <= index < len(self.task_names):
+            known = f"choose 0 to {len(self.task_names) - 1} or one of {', '.join(self.task_names)}"
+            raise ValueError(f"there is no task {task if isinstance(task, str) else index}: {known}")
+        return index
+
+    def _labels_of(self, task: int | np.integer | str) -> np.ndarray:
+        index = self.task_index(task)
+        assert self._labels is not None
+        return self._labels[:, index]

@@ -1,0 +1,57 @@
+"""Data and models that several tests share."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small shapes: two threads cost more than they save, before torch starts
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def parts():
+    """The bundled CTCF example, split as in the quickstart."""
+    import rcviz
+
+    return rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15, seed=0)
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """120 sequences of 60 bp and two tasks: contains GATAAG on either strand, starts with A."""
+    import rcviz
+
+    rng = np.random.default_rng(3)
+    codes = rng.integers(0, 4, (120, 60), dtype=np.uint8)
+    motif = rcviz.encode(["GATAAG"])[0]
+    labels = np.zeros((120, 2), np.float32)
+    for row in range(0, 120, 2):
+        start = rng.integers(0, 54)
+        codes[row, start : start + 6] = motif if row % 4 else rcviz.reverse_complement(motif)
+        labels[row, 0] = 1
+    labels[:, 1] = codes[:, 0] == 0
+    return rcviz.SequenceSet(codes, labels, task_names=("GATA", "starts with A"))
+
+
+@pytest.fixture
+def make_model():
+    """Build a small model for ``toy``."""
+    import rcviz
+
+    def make(architecture="revcomp", *, n_filters=3, n_tasks=2, seed=0, **changes):
+        settings = {"sequence_length": 60, "kernel_sizes": (7,), "pool_size": 9, "pool_stride": 9, **changes}
+        config = rcviz.ModelConfig(architecture=architecture, n_filters=n_filters, n_tasks=n_tasks, **settings)
+        return rcviz.build_model(config, seed=seed)
+
+    return make
+
+
+@pytest.fixture
+def same_weights():
+    """Say whether two state dicts agree bit for bit."""
+
+    def same(one, other):
+        return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+    return same

@@ -1,0 +1,95 @@
+"""FASTA as people and tools write it becomes a set; what is no FASTA is refused."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from rcviz.sequences.alphabet import decode
+from rcviz.sequences.sequence_set import SequenceSet
+
+TEXT = ">chr1:0-6 first record\nACG\nTNN\n>chr2:10-16\nacgtac\n"
+
+
+@pytest.fixture
+def fasta(tmp_path):
+    def write(content, name="windows.fa"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT,
+        TEXT.replace("\n", "\r\n"),
+        TEXT.rstrip(),
+        "\n" + TEXT + "\n\n",
+        gzip.compress(TEXT.encode()),
+        gzip.compress(TEXT[:20].encode()) + gzip.compress(TEXT[20:].encode()),  # members, as bgzip writes them
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*not A, C, G or T")
+def test_every_way_to_write_the_same_records(fasta, content):
+    data = SequenceSet.from_fasta(fasta(content), [1, 0], task_names=["CTCF"])
+    assert decode(data.codes) == ["ACGTNN", "ACGTAC"]
+    assert data.table.to_dict("list") == {
+        "name": ["chr1:0-6", "chr2:10-16"],
+        "chrom": ["chr1", "chr2"],
+        "start": [0, 10],
+        "end": [6, 16],
+    }
+    np.testing.assert_array_equal(data.labels[:, 0], [1, 0])
+    assert data.provenance["path"].endswith("windows.fa")
+
+
+@pytest.mark.parametrize(
+    ("names", "start"),
+    [
+        (["chr1:5-8", "chr1:7-10"], [5, 7]),
+        (["chr1:6-8", "chr1:8-10"], [5, 7]),  # from one, end included
+        (["peak::chr1:5-8(+)", "b::chr1:7-10(-)"], [5, 7]),
+        (["HLA:A*01:5-8", "HLA:A*01:7-10"], None),
+        (["chr1:5-8", "peak_2"], None),
+        (["chr1:5-8", "chr1:7-9"], None),
+        (["chr1:0-2", "chr1:5-7"], None),  # from one, but starts at zero: neither convention
+    ],
+)
+def test_coordinates_are_read_from_names_that_tell_them(fasta, names, start):
+    table = SequenceSet.from_fasta(fasta("".join(f">{name}\nACG\n" for name in names))).table
+    assert table["name"].tolist() == names
+    if start is None:
+        assert table.columns.tolist() == ["name"]
+    else:
+        assert table["start"].tolist() == start
+        assert table["chrom"].tolist() == ["chr1", "chr1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty: expected FASTA"),
+        ("\n\n", "is empty"),
+        (gzip.compress(b""), "is empty"),
+        ("@read\nACGT\n+\nIIII\n", "is not FASTA: expected '>'"),
+        ("ACGT\n", "is not FASTA"),
+        (b"\xff\xfe\x00\x01", "is not a text file"),
+        (gzip.compress(TEXT.encode() * 50)[:-12], "truncated or damaged gzip"),
+        (gzip.compress(TEXT.encode())[:6], "truncated or damaged gzip"),
+        (">a\nACGT\n>b\nACG\n", "record 'b' has 3 bp but the first, 'a', has 4"),
+        (">a\nACGT\n>b\n>c\nACGT\n", "record 'b' has no sequence"),
+        (">a", "record 'a' has no sequence"),
+    ],
+)
+def test_what_is_no_fasta_of_windows_is_refused(fasta, content, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        SequenceSet.from_fasta(fasta(content))
+    assert "windows.fa" in str(raised.value)
+
+
+def test_labels_must_fit_the_records(fasta):
+    with pytest.raises(ValueError, match="one row for each of the 2 sequences"):
+        SequenceSet.from_fasta(fasta(">a\nACGT\n>b\nACGT\n"), [1])

@@ -1,0 +1,125 @@
+"""A saved set comes back as it was, and a file that is anything else is refused in one sentence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.simulated import SimulatedSet
+
+FORMAT = {"format": "rcviz.sequences", "version": "1", "kind": "SequenceSet"}
+CODES = np.zeros((3, 4), np.uint8)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def contents(draw):
+    n, length, n_tasks = draw(st.integers(0, 5)), draw(st.integers(1, 9)), draw(st.integers(0, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    start = draw(st.none() | st.just(rng.integers(0, 2**40, n)))
+    return {
+        "codes": rng.integers(0, 5, (n, length)).astype(np.uint8),
+        "labels": rng.choice([0, 1, np.nan], (n, n_tasks)) if n_tasks else None,
+        "task_names": draw(st.lists(st.text(), min_size=n_tasks, max_size=n_tasks, unique=True)) if n_tasks else None,
+        "names": draw(st.none() | st.lists(st.text(), min_size=n, max_size=n)),
+        "chrom": draw(st.none() | st.just([f"chr{i}" for i in range(n)])),
+        "start": start,
+        "end": None if start is None else start + length,
+        "provenance": draw(st.dictionaries(st.text(), json_values, max_size=3)),
+    }
+
+
+@given(contents())
+def test_loading_gives_back_what_was_saved(tmp_path_factory, content):
+    data = SequenceSet(**content)
+    path = tmp_path_factory.mktemp("sets") / "data.safetensors"
+    data.save(path)
+    loaded = SequenceSet.load(path)
+    assert type(loaded) is SequenceSet
+    np.testing.assert_array_equal(loaded.codes, data.codes)
+    np.testing.assert_array_equal(loaded.labels, data.labels)
+    pd.testing.assert_frame_equal(loaded.table, data.table)
+    assert (loaded.task_names, loaded.provenance) == (data.task_names, data.provenance)
+
+
+def test_a_view_saves_as_what_it_shows(tmp_path):
+    data = SequenceSet(np.arange(20, dtype=np.uint8).reshape(4, 5)[::2, ::-2] % 5)
+    data.save(tmp_path / "x")
+    np.testing.assert_array_equal(SequenceSet.load(tmp_path / "x").codes, data.codes)
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "data.safetensors"
+    SequenceSet(CODES).save(path)
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        SequenceSet(CODES[:1]).save(path)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+def test_a_missing_file_or_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        SequenceSet.load(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match="create it first"):
+        SequenceSet(CODES).save(tmp_path / "no" / "folder")
+
+
+@pytest.mark.parametrize("n_bytes", [0, 4, 60, -1])
+def test_a_file_cut_off_anywhere_is_refused(tmp_path, n_bytes):
+    path = tmp_path / "data.safetensors"
+    SequenceSet(CODES, [1, 0, 1]).save(path)
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    with pytest.raises(ValueError, match="cut off or is not a safetensors file"):
+        SequenceSet.load(path)
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 a zip, not a set", b"\xff" * 64, b">chr1\nACGT\n"])
+def test_other_kinds_of_files_are_refused(tmp_path, content):
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is not a safetensors file"):
+        SequenceSet.load(path)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "metadata", "message"),
+    [
+        ({"codes": CODES}, None, r"of another kind \(no format named\)"),
+        ({"codes": CODES}, {**FORMAT, "format": "rcviz.model"}, r"of another kind \(rcviz.model\)"),
+        ({"codes": CODES}, {**FORMAT, "version": "2"}, "format version '2' but this rcviz reads version 1"),
+        ({"codes": CODES}, {**FORMAT, "kind": "Model"}, "holds a Model"),
+        ({"labels": np.ones(3)}, FORMAT, "is damaged .*codes"),
+        ({"codes": CODES + 9}, FORMAT, r"is damaged .*codes 0 to 4"),
+        ({"codes": CODES.astype(np.int64)}, FORMAT, "is damaged .*uint8"),
+        ({"codes": CODES, "labels": np.ones(5)}, FORMAT, r"is damaged .*one row for each of the 3"),
+        ({"codes": CODES, "surprise": CODES}, FORMAT, "is damaged .*surprise"),
+        ({"codes": CODES, "names.json": np.frombuffer(b"[1,", np.uint8)}, FORMAT, "names.json is not JSON"),
+        ({"codes": CODES, "sites.a": np.ones(2), "sites.b": np.ones(3)}, FORMAT, "columns differ in length"),
+    ],
+)
+def test_contents_that_do_not_fit_are_refused(tmp_path, tensors, metadata, message):
+    path = tmp_path / "data.safetensors"
+    save_file(tensors, path, metadata)
+    with pytest.raises(ValueError, match=message) as raised:
+        SequenceSet.load(path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_plain_set_is_no_simulated_one(tmp_path):
+    path = tmp_path / "data.safetensors"
+    SequenceSet(CODES).save(path)
+    with pytest.raises(ValueError, match="holds a SequenceSet, expected a SimulatedSet"):
+        SimulatedSet.load(path)
