@@ -1,0 +1,55 @@
+"""The one home of the flip: channel ``i`` and channel ``n - 1 - i`` are RC partners.
+
+Every tied layer stores the forward half of its parameters and asks this module for the whole.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def reverse_complement_features(x: Float[Tensor, "*batch channels length"]) -> Float[Tensor, "*batch channels length"]:
+    """Show a feature map as it looks from the other strand: channels and positions both reversed."""
+    return x.flip((-2, -1))
+
+
+def tie_filters(stored: Float[Tensor, "filters channels width"]) -> Float[Tensor, "channels_out channels width"]:
+    """Append every filter's RC in opposite order, so that ``i`` and ``2F - 1 - i`` are partners (Figure 8)."""
+    return torch.cat([stored, stored.flip((0, 1, 2))])
+
+
+def tie_channels(stored: Float[Tensor, " filters"]) -> Float[Tensor, " channels"]:
+    """Give every channel's RC partner the same value, in opposite order."""
+    return torch.cat([stored, stored.flip(0)])
+
+
+def tie_positions(stored: Float[Tensor, "half length"]) -> Float[Tensor, "channels length"]:
+    """Mirror positional weights onto the RC channels (section 3.1.3; counted from zero: ``l - 1 - i``)."""
+    return torch.cat([stored, stored.flip((0, 1))])
+
+
+def tie_inputs(stored: Float[Tensor, "out half"]) -> Float[Tensor, "out channels"]:
+    """Give the input channels ``i`` and ``n - 1 - i`` of a dense layer one weight (section 3.1.4)."""
+    return torch.cat([stored, stored.flip(1)], dim=1)
+
+
+def strands_to_length(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch half length2"]:
+    """Lay the RC channels beside their partners along the length (section 3.1.2)."""
+    forward, reverse = x.chunk(2, dim=1)
+    return torch.cat([forward, reverse.flip(1)], dim=2)
+
+
+def length_to_strands(x: Float[Tensor, "batch half length2"]) -> Float[Tensor, "batch channels length"]:
+    """Undo :func:`strands_to_length`."""
+    forward, reverse = x.chunk(2, dim=2)
+    return torch.cat([forward, reverse.flip(1)], dim=1)
+
+
+def require_even(n_channels: int, what: str) -> int:
+    """Return half of ``n_channels``; an odd number leaves the middle channel without a partner."""
+    if n_channels < 2 or n_channels % 2:
+        raise ValueError(
+            f"{what} pairs channel i with its RC partner n-1-i and needs an even number of channels, "
+            f"got {n_channels}; give it the output of an RC layer or the 4 one-hot channels"
+        )
+    return n_channels // 2

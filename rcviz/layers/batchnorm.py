@@ -1,0 +1,68 @@
+"""Batch normalisation with one set of statistics for a channel and its RC partner (section 3.1.2)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_features
+from rcviz.layers import _tying
+
+
+class RevCompBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation whose statistics are pooled over a channel and its RC partner (section 3.1.2).
+
+    Plain :class:`torch.nn.BatchNorm1d` after a tied layer breaks the strand symmetry, and only once training starts.
+    Equivariant: the RC of the input gives the RC of the output.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the input, an even number; ``i`` and ``n_channels - 1 - i`` are RC partners.
+    eps : float
+        Added to the variance; 1e-3 as in the original (torch's own default is 1e-5).
+    momentum : float
+        Share of the new batch in the running statistics; 0.01 is the original's Keras momentum of 0.99.
+    affine : bool
+        Learn a scale and a shift, one a channel pair.
+
+    Attributes
+    ----------
+    weight, bias : Parameter (n_channels // 2,)
+        Scale (gamma) and shift (beta).
+    running_mean, running_var : Tensor (n_channels // 2,)
+        Used in evaluation mode. The running variance holds the Bessel-corrected (n - 1) estimate, as torch has it;
+        a batch in training is normalised with the uncorrected one.
+
+    Raises
+    ------
+    ValueError
+        For an odd number of channels.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.RevCompBatchNorm1d(16)(torch.randn(2, 16, 86)).shape
+    torch.Size([2, 16, 86])
+    """
+
+    def __init__(self, n_channels: int, *, eps: float = 1e-3, momentum: float = 0.01, affine: bool = True) -> None:
+        super().__init__(
+            _tying.require_even(n_channels, "RevCompBatchNorm1d"), eps=eps, momentum=momentum, affine=affine
+        )
+        self.n_channels = n_channels
+
+    def expanded_weight(self) -> Float[Tensor, " channels"] | None:
+        """Scale of every channel, (n_channels,), or None without ``affine``."""
+        return None if self.weight is None else _tying.tie_channels(self.weight)
+
+    def expanded_bias(self) -> Float[Tensor, " channels"] | None:
+        """Shift of every channel, (n_channels,), or None without ``affine``."""
+        return None if self.bias is None else _tying.tie_channels(self.bias)
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
+        """Normalise ``x``; in training mode also update the running statistics."""
+        check_features(x.shape, self.n_channels)
+        return _tying.length_to_strands(super().forward(_tying.strands_to_length(x)))
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"{self.n_channels}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"

@@ -1,0 +1,148 @@
+"""RC convolution: every filter is also scanned as its reverse complement (section 3.1.1, Figure 8)."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_features
+from rcviz.layers import _tying
+from rcviz.layers.initializers import Initializer, check_initializer, conv_limit, uniform_
+
+
+class RevCompConv1d(nn.Module):
+    """Convolution whose filters read both strands with one set of weights (section 3.1.1).
+
+    ``n_filters`` filters give ``2 * n_filters`` channels: channel ``i`` is filter ``i``, channel
+    ``2 * n_filters - 1 - i`` is its reverse complement. Equivariant: the RC of the input gives the RC of the output.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the input, an even number; ``i`` and ``in_channels - 1 - i`` are RC partners. Four for one-hot DNA.
+    n_filters : int
+        Filters that are stored and learned.
+    kernel_size : int
+        Width of a filter, in positions.
+    stride, dilation : int
+        As in :class:`torch.nn.Conv1d`; the stride must fit the length, see Raises.
+    padding : "valid", "same" or int
+        Zeros on both ends; ``"same"`` needs an odd effective width, since an even one pads the ends unequally.
+    bias : bool
+        One bias a filter, shared by its two channels.
+    initializer : "glorot" or "keras1"
+        See :func:`rcviz.layers.initializers.conv_limit`; biases start at zero.
+
+    Attributes
+    ----------
+    weight : Parameter (n_filters, in_channels, kernel_size)
+        The stored, forward half; all that an optimiser or ``state_dict`` sees.
+    bias : Parameter (n_filters,) or None
+
+    Raises
+    ------
+    ValueError
+        For an odd number of channels, an even effective width with ``padding="same"``, and, when called, for a stride
+        that leaves a ragged right edge: the windows would sit elsewhere on the two strands.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.RevCompConv1d(4, n_filters=8, kernel_size=15)(torch.zeros(2, 4, 100)).shape
+    torch.Size([2, 16, 86])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        n_filters: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: Literal["valid", "same"] | int = "valid",
+        dilation: int = 1,
+        bias: bool = True,
+        initializer: Initializer = "glorot",
+    ) -> None:
+        super().__init__()
+        _tying.require_even(in_channels, "RevCompConv1d")
+        for name, value in [
+            ("n_filters", n_filters),
+            ("kernel_size", kernel_size),
+            ("stride", stride),
+            ("dilation", dilation),
+        ]:
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_initializer(initializer)
+        self.in_channels, self.n_filters, self.kernel_size = in_channels, n_filters, kernel_size
+        self.stride, self.padding, self.dilation, self.initializer = stride, padding, dilation, initializer
+        self.effective_width = dilation * (kernel_size - 1) + 1
+        self._pad = self._pad_each_end()
+        self.weight = nn.Parameter(torch.empty(n_filters, in_channels, kernel_size))
+        self.bias = nn.Parameter(torch.empty(n_filters)) if bias else None
+        self.reset_parameters()
+
+    def _pad_each_end(self) -> int:
+        if isinstance(self.padding, int):
+            if self.padding < 0:
+                raise ValueError(f"padding must be 'valid', 'same' or a number of zeros >= 0, got {self.padding}")
+            return self.padding
+        if self.padding not in ("valid", "same"):
+            raise ValueError(f"padding must be 'valid', 'same' or a number of zeros, got {self.padding!r}")
+        if self.padding == "valid":
+            return 0
+        if self.stride != 1:
+            raise ValueError(f"padding='same' needs stride 1, got {self.stride}; give the number of zeros instead")
+        if self.effective_width % 2 == 0:
+            raise ValueError(
+                f"padding='same' with the even effective width {self.effective_width} pads the two ends unequally and "
+                f"breaks the strand symmetry; use an odd kernel_size, an even dilation or padding='valid'"
+            )
+        return self.effective_width // 2
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output, ``2 * n_filters``."""
+        return 2 * self.n_filters
+
+    def reset_parameters(self) -> None:
+        """Draw new starting weights from torch's global random state; biases become zero."""
+        uniform_(
+            self.weight, conv_limit(self.n_filters, self.in_channels, self.kernel_size, initializer=self.initializer)
+        )
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def expanded_weight(self) -> Float[Tensor, "channels_out channels_in width"]:
+        """Filters, then their reverse complements in opposite order: (2 * n_filters, in_channels, kernel_size)."""
+        return _tying.tie_filters(self.weight)
+
+    def expanded_bias(self) -> Float[Tensor, " channels_out"] | None:
+        """Biases of all channels, (2 * n_filters,), or None."""
+        return None if self.bias is None else _tying.tie_channels(self.bias)
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels_out length_out"]:
+        """Scan ``x`` with every filter and its reverse complement."""
+        check_features(x.shape, self.in_channels)
+        spare = x.shape[-1] + 2 * self._pad - self.effective_width
+        if spare < 0:
+            raise ValueError(
+                f"a filter spanning {self.effective_width} positions does not fit into a length of {x.shape[-1]}"
+            )
+        if spare % self.stride:
+            raise ValueError(
+                f"stride {self.stride} leaves a ragged edge of {spare % self.stride} on length {x.shape[-1]}, which "
+                f"the other strand would see at its start; trim the input to {x.shape[-1] - spare % self.stride} "
+                f"positions or use stride 1"
+            )
+        return F.conv1d(x, self.expanded_weight(), self.expanded_bias(), self.stride, self._pad, self.dilation)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return (
+            f"{self.in_channels}, n_filters={self.n_filters}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding!r}, dilation={self.dilation}, bias={self.bias is not None}"
+        )

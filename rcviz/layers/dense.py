@@ -1,0 +1,71 @@
+"""Dense layer after which the strands are one (section 3.1.4)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz.layers import _tying
+from rcviz.layers.initializers import glorot_limit, uniform_
+
+
+class RevCompLinear(nn.Module):
+    """Dense layer that gives RC partners among its inputs one weight (section 3.1.4).
+
+    Invariant: where the RC of the sequence gives the inputs in opposite order, the outputs are the same for both
+    strands, and whatever follows needs no further tying.
+
+    Parameters
+    ----------
+    in_features : int
+        Inputs, an even number; ``i`` and ``in_features - 1 - i`` are RC partners.
+    out_features : int
+        Outputs, free of any strand.
+    bias : bool
+        One bias an output, starting at zero.
+
+    Attributes
+    ----------
+    weight : Parameter (out_features, in_features / 2)
+        The stored, forward half; starts glorot-uniform with the stored fans.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.RevCompLinear(40, 3)(torch.randn(2, 40)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
+        super().__init__()
+        stored = _tying.require_even(in_features, "RevCompLinear")
+        if out_features < 1:
+            raise ValueError(f"out_features must be at least 1, got {out_features}")
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = nn.Parameter(torch.empty(out_features, stored))
+        self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new starting weights from torch's global random state; biases become zero."""
+        uniform_(self.weight, glorot_limit(self.in_features // 2, self.out_features))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def expanded_weight(self) -> Float[Tensor, "out inputs"]:
+        """Weights of all inputs, (out_features, in_features)."""
+        return _tying.tie_inputs(self.weight)
+
+    def expanded_bias(self) -> Float[Tensor, " out"] | None:
+        """The bias as stored: outputs have no strand."""
+        return self.bias
+
+    def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch out"]:
+        """Combine the inputs; partners count alike."""
+        if x.shape[-1] != self.in_features:
+            raise ValueError(f"expected (batch, {self.in_features}), got {tuple(x.shape)}")
+        return F.linear(x, self.expanded_weight(), self.bias)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"

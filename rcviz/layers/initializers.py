@@ -1,0 +1,44 @@
+"""Starting weights: glorot-uniform, the weighted sum's own rule, and the original's accident (section 3.7)."""
+
+from math import sqrt
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+Initializer = Literal["glorot", "keras1"]
+
+
+def check_initializer(initializer: str) -> None:
+    """Refuse a name that is not one of the known initialisers."""
+    if initializer not in get_args(Initializer):
+        raise ValueError(f"initializer must be one of {', '.join(get_args(Initializer))}, got {initializer!r}")
+
+
+def glorot_limit(fan_in: int, fan_out: int) -> float:
+    """Equation 2: ``sqrt(6 / (fan_in + fan_out))``."""
+    return sqrt(6 / (fan_in + fan_out))
+
+
+def conv_limit(n_filters: int, in_channels: int, kernel_size: int, *, initializer: Initializer = "glorot") -> float:
+    """Limit of a convolution's starting weights.
+
+    ``"glorot"`` uses the standard fans, ``in_channels * kernel_size`` and ``n_filters * kernel_size``.
+    ``"keras1"`` is what the original code drew: its axis order made Keras 1 read the filters and channels as
+    the receptive field, so that the limit is ``sqrt(6 / (in_channels * n_filters * (kernel_size + 1)))``.
+    """
+    check_initializer(initializer)
+    if initializer == "keras1":
+        return sqrt(6 / (in_channels * n_filters * (kernel_size + 1)))
+    return glorot_limit(in_channels * kernel_size, n_filters * kernel_size)
+
+
+def weighted_sum_limit(n_channels: int, length: int) -> float:
+    """Equation 3 in terms of the layer's input: ``sqrt(6 / (c * l))``, ``c`` counting the RC channels."""
+    return sqrt(6 / (n_channels * length))
+
+
+def uniform_(weight: Tensor, limit: float) -> None:
+    """Draw ``weight`` in place from ``U(-limit, limit)``."""
+    with torch.no_grad():
+        weight.uniform_(-limit, limit)

@@ -1,0 +1,99 @@
+"""Weighted sum over positions, one positional profile a channel (section 3.1.3)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_features
+from rcviz.layers import _tying
+from rcviz.layers.initializers import uniform_, weighted_sum_limit
+
+
+class WeightedSum1d(nn.Module):
+    """Sum every channel over its positions with learned weights, ``y_c = sum_i w_ic x_ic`` (section 3.1.3, equation 1).
+
+    With ``revcomp=True`` an RC channel uses its partner's profile reversed, and the output channels ``i`` and
+    ``n_channels - 1 - i`` are RC partners again: the RC of the input gives the outputs in opposite order.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the input; even with ``revcomp=True``.
+    length : int
+        Positions of the input.
+    revcomp : bool
+        Tie the profiles of RC partners.
+    symmetric : bool
+        Make every profile its own mirror image; an odd length's central weight is stored and used once.
+    bias : bool
+        One bias a channel (a channel pair with ``revcomp=True``), starting at zero. The paper uses none.
+    smoothness : float
+        Factor of :meth:`smoothness_penalty`, which training adds to the loss.
+
+    Attributes
+    ----------
+    weight : Parameter (n_channels / 2, length) with ``revcomp=True``, else (n_channels, length)
+        With ``symmetric=True`` only the first ``ceil(length / 2)`` positions are stored.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.WeightedSum1d(40, 9)(torch.randn(2, 40, 9)).shape
+    torch.Size([2, 40])
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        length: int,
+        *,
+        revcomp: bool = True,
+        symmetric: bool = False,
+        bias: bool = False,
+        smoothness: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if n_channels < 1 or length < 1:
+            raise ValueError(f"n_channels and length must be at least 1, got {n_channels} and {length}")
+        if smoothness < 0:
+            raise ValueError(f"smoothness must be at least 0, got {smoothness}")
+        stored = _tying.require_even(n_channels, "WeightedSum1d with revcomp=True") if revcomp else n_channels
+        self.n_channels, self.length = n_channels, length
+        self.revcomp, self.symmetric, self.smoothness = revcomp, symmetric, smoothness
+        self.weight = nn.Parameter(torch.empty(stored, (length + 1) // 2 if symmetric else length))
+        self.bias = nn.Parameter(torch.empty(stored)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new starting weights, ``U(-s, s)`` with ``s = sqrt(6 / (channels * length))`` (section 3.7)."""
+        uniform_(self.weight, weighted_sum_limit(self.n_channels, self.length))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def expanded_weight(self) -> Float[Tensor, "channels length"]:
+        """Weight of every channel at every position, (n_channels, length)."""
+        weight: Tensor = self.weight
+        if self.symmetric:
+            weight = torch.cat([weight, weight[:, : self.length // 2].flip(1)], dim=1)
+        return _tying.tie_positions(weight) if self.revcomp else weight
+
+    def expanded_bias(self) -> Float[Tensor, " channels"] | None:
+        """Bias of every channel, (n_channels,), or None."""
+        return _tying.tie_channels(self.bias) if self.revcomp and self.bias is not None else self.bias
+
+    def smoothness_penalty(self) -> Float[Tensor, ""]:
+        """``smoothness`` times the mean absolute difference of neighbouring stored positions."""
+        if self.weight.shape[1] < 2:
+            return self.weight.new_zeros(())
+        return self.smoothness * self.weight.diff(dim=1).abs().mean()
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels"]:
+        """Sum over positions."""
+        check_features(x.shape, self.n_channels, self.length)
+        y = (x * self.expanded_weight()).sum(dim=2)
+        bias = self.expanded_bias()
+        return y if bias is None else y + bias
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"{self.n_channels}, {self.length}, revcomp={self.revcomp}, symmetric={self.symmetric}"

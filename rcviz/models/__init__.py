@@ -1,0 +1,1 @@
+"""Networks of the paper: their description, their layers, their files, their predictions."""

@@ -1,0 +1,132 @@
+"""Build a network from its description, and count its parameters (sections 3.4 and 3.6)."""
+
+from collections import OrderedDict
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_features
+from rcviz.layers.batchnorm import RevCompBatchNorm1d
+from rcviz.layers.conv import RevCompConv1d
+from rcviz.layers.dense import RevCompLinear
+from rcviz.layers.initializers import conv_limit, glorot_limit, uniform_
+from rcviz.layers.pooling import RevCompMaxPool1d
+from rcviz.layers.weighted_sum import WeightedSum1d
+from rcviz.models.config import ModelConfig
+
+
+class SequenceModel(nn.Sequential):
+    """A network of the paper: one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``.
+
+    Its parts are named ``conv1, norm1, relu1, ..., pool, weighted_sum`` (or ``flatten``) and ``dense``; each is used
+    once, so that hooks and attribution tools work.
+
+    Attributes
+    ----------
+    config : ModelConfig
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(_layers(config))
+        self.config = config
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):  # a part of the model is no SequenceModel any more
+            return nn.Sequential(OrderedDict(list(self.named_children())[index]))
+        return super().__getitem__(index)
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
+        """Compute the logits."""
+        check_features(x.shape, 4, self.config.sequence_length)
+        return super().forward(x)
+
+
+def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:
+    """Build a network with starting weights drawn from ``seed``; torch's global random state stays as it is.
+
+    Returns
+    -------
+    SequenceModel
+        On the CPU, in float32 and training mode.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.count_parameters(rcviz.build_model(rcviz.ModelConfig.simulated("revcomp")))
+    1983
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SequenceModel(config)
+
+
+def _layers(config: ModelConfig) -> OrderedDict[str, nn.Module]:
+    tied = config.architecture == "revcomp"
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    channels = 4
+    eps, momentum = config.batchnorm_eps, config.batchnorm_momentum
+    for depth, width in enumerate(config.kernel_sizes, start=1):
+        if tied:
+            layers[f"conv{depth}"] = RevCompConv1d(channels, config.n_filters, width, initializer=config.initializer)
+            layers[f"norm{depth}"] = RevCompBatchNorm1d(config.n_channels, eps=eps, momentum=momentum)
+        else:
+            conv = nn.Conv1d(channels, config.n_filters, width)
+            _initialize(conv, conv_limit(config.n_filters, channels, width, initializer=config.initializer))
+            layers[f"conv{depth}"] = conv
+            layers[f"norm{depth}"] = nn.BatchNorm1d(config.n_channels, eps=eps, momentum=momentum)
+        layers[f"relu{depth}"] = nn.ReLU()
+        channels = config.n_channels
+    pooling = (config.pool_size, config.pool_stride)
+    layers["pool"] = RevCompMaxPool1d(*pooling, edge="trim") if tied else nn.MaxPool1d(*pooling)
+    if config.head == "weighted_sum":
+        layers["weighted_sum"] = WeightedSum1d(
+            channels, config.pooled_length, revcomp=tied, symmetric=config.symmetric, smoothness=config.smoothness
+        )
+        features = channels
+    else:
+        # Flattening (channel, position) keeps feature i and n-1-i partners, so the tied dense layer may follow.
+        layers["flatten"] = nn.Flatten()
+        features = channels * config.pooled_length
+    dense: RevCompLinear | nn.Linear
+    if tied:
+        dense = RevCompLinear(features, config.n_tasks)
+    else:
+        dense = nn.Linear(features, config.n_tasks)
+        _initialize(dense, glorot_limit(features, config.n_tasks))
+    if config.freeze_output:
+        nn.init.ones_(dense.weight)
+        dense.requires_grad_(False)
+    layers["dense"] = dense
+    return layers
+
+
+def _initialize(layer: nn.Conv1d | nn.Linear, limit: float) -> None:
+    uniform_(layer.weight, limit)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable parameters, counted as stored (section 3.6)."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def parameter_table(model: nn.Module) -> pd.DataFrame:
+    """One row per layer that has parameters, in order of use: the break-down of section 3.6.
+
+    Returns
+    -------
+    DataFrame
+        ``layer`` (dotted name), ``kind`` (class), ``shape`` of the weight as stored, ``parameters`` (count of weights
+        and biases), ``trainable`` (whether they are learned).
+    """
+    rows = []
+    for name, module in model.named_modules():
+        own = list(module.parameters(recurse=False))
+        if own:
+            count, trainable = sum(tensor.numel() for tensor in own), any(tensor.requires_grad for tensor in own)
+            rows.append((name, type(module).__name__, tuple(own[0].shape), count, trainable))
+    return pd.DataFrame(rows, columns=["layer", "kind", "shape", "parameters", "trainable"])

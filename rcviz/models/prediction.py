@@ -1,0 +1,56 @@
+"""Predictions of any model for any kind of sequence data, in batches."""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_choice, check_positive
+from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch
+from rcviz.sequences.dataset import as_sequence_set
+
+
+def predict(
+    model: nn.Module,
+    data: Any,
+    *,
+    batch_size: int = 500,
+    output: Literal["probability", "logit"] = "probability",
+) -> Float[np.ndarray, "sequences tasks"]:
+    """Predict every sequence, in batches and in evaluation mode; the model is left as found.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)`` or ``(batch,)``.
+    data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
+    batch_size : int
+        Sequences that are in memory as floats at a time.
+    output : "probability" or "logit"
+        Whether to apply the sigmoid.
+
+    Returns
+    -------
+    ndarray (N, tasks)
+        In the model's floating-point type.
+    """
+    check_choice("output", output, ("probability", "logit"))
+    check_positive("batch_size", batch_size)
+    codes = as_sequence_set(data).codes
+    with evaluating(model), torch.no_grad(), exact_arithmetic():
+        logits = [
+            _two_dimensional(model(one_hot_batch(codes[start : start + batch_size], model)))
+            for start in range(0, len(codes), batch_size)
+        ]
+        together = torch.cat(logits)
+        return (together.sigmoid() if output == "probability" else together).cpu().numpy()
+
+
+def _two_dimensional(logits: Tensor) -> Tensor:
+    if logits.ndim == 1:
+        return logits[:, None]
+    if logits.ndim != 2:
+        raise ValueError(f"expected logits (batch, tasks) from the model, got {tuple(logits.shape)}")
+    return logits

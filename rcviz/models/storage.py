@@ -1,0 +1,85 @@
+"""A model is one safetensors file with its configuration inside; reading it executes nothing."""
+
+import dataclasses
+import json
+import os
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from rcviz._files import written_whole
+from rcviz.models.config import ModelConfig
+from rcviz.models.network import SequenceModel, build_model
+
+FORMAT = "rcviz.model"
+VERSION = 1
+
+
+def save_model(model: SequenceModel, path: str | os.PathLike[str]) -> None:
+    """Write weights and configuration into one safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    model : SequenceModel
+    path : path-like
+        By custom ``*.safetensors``; the folder must exist.
+    """
+    if not isinstance(model, SequenceModel):
+        raise ValueError(
+            f"save_model keeps models made by build_model, got {type(model).__name__}; "
+            f"for any other use safetensors.torch.save_model and keep its code"
+        )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "config": json.dumps(dataclasses.asdict(model.config)),
+    }
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_model(path: str | os.PathLike[str]) -> SequenceModel:
+    """Read a model that :func:`save_model` wrote; nothing in the file is executed.
+
+    Returns
+    -------
+    SequenceModel
+        On the CPU, in the type it was saved in and in evaluation mode.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When the file is not a model of rcviz, is cut off, or is of a newer version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            config = _read_config(metadata, path)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); save the model again") from error
+    model = build_model(config)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    if wanted != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
+        raise ValueError(f"the weights in {path} do not fit the configuration saved with them; save the model again")
+    for tensor in tensors.values():
+        if tensor.is_floating_point():
+            model.to(tensor.dtype)
+            break
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _read_config(metadata: dict[str, str], path: object) -> ModelConfig:
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} is a safetensors file but no model of rcviz; give a file written by save_model")
+    if int(metadata["version"]) > VERSION:
+        raise ValueError(f"{path} was written by a newer rcviz (format {metadata['version']}); update rcviz to read it")
+    try:
+        settings = json.loads(metadata["config"])
+        return ModelConfig(**{**settings, "kernel_sizes": tuple(settings["kernel_sizes"])})
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"the configuration in {path} cannot be read ({error}); save the model again") from error

@@ -1,0 +1,90 @@
+"""The frozen description of a training run, and its two presets (section 3.4)."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from rcviz._checks import check_choice, check_positive
+
+Monitor = Literal["auroc", "auprc", "loss"]
+Augmentation = Literal["none", "revcomp"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that determines a training run besides model and data (section 3.4).
+
+    Parameters
+    ----------
+    epochs : int
+        Most epochs to train.
+    batch_size : int
+        Samples per step of Adam.
+    samples_per_epoch : int
+        An epoch is the next so many samples of the training set, which is shuffled once, wrapping around.
+    learning_rate : float
+        Of Adam; its other settings are torch's defaults.
+    positive_weight : float
+        Factor on the loss of positives, such as the ratio of negatives to positives.
+    patience : int, optional
+        Stop when the monitored validation score has not improved for so many epochs; None trains all epochs.
+    monitor : "auroc", "auprc" or "loss"
+        Validation score, averaged over tasks, that says which epoch was best.
+    augmentation : "none" or "revcomp"
+        ``"revcomp"`` doubles the training set with the reverse complement of every sequence.
+    seed : int
+        Of the order of the samples and of dropout. Starting weights belong to :func:`build_model`.
+    device : str
+        ``"auto"`` takes a GPU if there is one; otherwise a torch device such as ``"cpu"`` or ``"cuda:1"``.
+    precision : "float32" or "bfloat16"
+        ``"bfloat16"`` computes with torch's autocast; weights stay as they are.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.TrainConfig.chipseq(epochs=10, seed=3).batch_size
+    100
+    """
+
+    epochs: int
+    batch_size: int
+    samples_per_epoch: int = 5000
+    learning_rate: float = 1e-3
+    positive_weight: float = 1.0
+    patience: int | None = None
+    monitor: Monitor = "auroc"
+    augmentation: Augmentation = "none"
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "samples_per_epoch"):
+            check_positive(name, getattr(self, name))
+        if self.patience is not None:
+            check_positive("patience", self.patience)
+        for name in ("learning_rate", "positive_weight"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
+        check_choice("monitor", self.monitor, get_args(Monitor))
+        check_choice("augmentation", self.augmentation, get_args(Augmentation))
+        check_choice("precision", self.precision, get_args(Precision))
+
+    @classmethod
+    def simulated(cls, **changes: Any) -> "TrainConfig":
+        """Section 3.4.1: batches of 500, stop after 10 epochs without a better mean validation auROC."""
+        return cls._preset({"epochs": 300, "batch_size": 500, "patience": 10}, changes)
+
+    @classmethod
+    def chipseq(cls, **changes: Any) -> "TrainConfig":
+        """Section 3.4.2: 80 epochs in batches of 100, positives weighted 5 : 1 (MAX: ``positive_weight=16.5``)."""
+        return cls._preset({"epochs": 80, "batch_size": 100, "positive_weight": 5.0}, changes)
+
+    @classmethod
+    def _preset(cls, preset: dict[str, Any], changes: dict[str, Any]) -> "TrainConfig":
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in changes:
+            if name not in known:
+                raise ValueError(f"training has no setting {name!r}; the settings are: {', '.join(sorted(known))}")
+        return cls(**{**preset, **changes})

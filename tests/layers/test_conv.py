@@ -1,0 +1,278 @@
+"""RevCompConv1d against section 3.1.1: the filters, then their reverse complements in the opposite order."""
+
+import itertools
+
+import jaxtyping
+import numpy as np
+import oracles
+import pytest
+import torch
+from torch.func import functional_call
+from torch.nn.functional import conv1d
+
+import rcviz
+
+TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
+
+
+def filled(layer, seed=0, dtype=torch.float64):
+    """Random weights and biases, so that no zero hides a mistake."""
+    generator = torch.Generator().manual_seed(seed)
+    layer = layer.to(dtype)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return layer
+
+
+def numbers(*shape, seed=1):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.fixture
+def as_users_run(monkeypatch):
+    """Without the type checks that only the tests switch on: they would speak before the library does."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+# ---------------------------------------------------------------- the oracle itself
+
+
+def test_oracle_finds_a_word_on_either_strand():
+    """ACG stands on the reverse strand wherever CGT stands on the forward one."""
+    word = np.zeros((2, 4, 3))
+    for filter_index, letters in enumerate(("ACG", "AAA")):
+        for position, letter in enumerate(letters):
+            word[filter_index, "ACGT".index(letter), position] = 1.0
+    x = np.zeros((1, 4, 9))
+    for position, letter in enumerate("TTCGTAACG"):
+        x[0, "ACGT".index(letter), position] = 1.0
+    hits = oracles.conv_revcomp(x, word) == 3.0
+    assert hits.shape == (1, 4, 7)
+    assert np.argwhere(hits[0]).tolist() == [[0, 6], [3, 2]]
+
+
+def test_oracle_reads_the_opposite_strand():
+    """Channel 2F-1-f at position p is filter f on the other strand at position l-1-p."""
+    x, w, b = numbers(2, 6, 11), numbers(3, 6, 4, seed=2), numbers(3, seed=3)
+    there = oracles.conv_standard(oracles.opposite_strand(x), w, b)
+    y = oracles.conv_revcomp(x, w, b)
+    for f, p in itertools.product(range(3), range(8)):
+        np.testing.assert_allclose(y[:, 5 - f, p], there[:, f, 7 - p], atol=1e-12)
+
+
+def test_oracle_agrees_with_torch_on_written_out_weights():
+    x, w, b = numbers(2, 4, 12), numbers(2, 4, 3, seed=2), numbers(2, seed=3)
+    full = np.zeros((4, 4, 3))
+    for f, c, k in itertools.product(range(2), range(4), range(3)):
+        full[f, c, k] = w[f, c, k]
+        full[3 - f, 3 - c, 2 - k] = w[f, c, k]
+    bias = torch.tensor([b[0], b[1], b[1], b[0]])
+    for stride, dilation, pad in ((1, 1, 0), (3, 1, 0), (1, 2, 2)):
+        torchs = conv1d(torch.tensor(x), torch.tensor(full), bias, stride, pad, dilation)
+        ours = oracles.conv_revcomp(x, w, b, stride, dilation, (pad, pad))
+        np.testing.assert_allclose(ours, torchs.numpy(), atol=1e-12)
+
+
+# ---------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    ("channels", "n_filters", "kernel", "stride", "dilation", "length"),
+    [
+        (4, 1, 1, 1, 1, 1),
+        (4, 2, 3, 1, 1, 10),
+        (4, 3, 4, 1, 1, 11),
+        (6, 3, 5, 2, 1, 13),
+        (2, 1, 4, 3, 1, 10),
+        (8, 2, 3, 1, 3, 12),
+        (4, 5, 2, 2, 4, 13),
+        (10, 1, 7, 1, 1, 7),
+    ],
+)
+def test_matches_oracle(channels, n_filters, kernel, stride, dilation, length, bias, dtype):
+    layer = rcviz.RevCompConv1d(channels, n_filters, kernel, stride=stride, dilation=dilation, bias=bias)
+    filled(layer, dtype=dtype)
+    x = torch.tensor(numbers(3, channels, length), dtype=dtype)
+    want = oracles.conv_revcomp(
+        x.numpy(),
+        layer.weight.detach().numpy(),
+        layer.bias.detach().numpy() if bias else None,
+        stride,
+        dilation,
+    )
+    y = layer(x)
+    assert y.dtype == dtype
+    assert y.shape == want.shape == (3, 2 * n_filters, want.shape[2])
+    np.testing.assert_allclose(y.detach().numpy(), want, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dilation", "length"), [(1, 1, 6), (3, 1, 9), (5, 1, 8), (3, 2, 9), (4, 2, 12), (2, 2, 7)]
+)
+def test_same_padding_matches_oracle(kernel, dilation, length):
+    """An odd effective width leaves as much on the left as on the right, whatever the number of taps."""
+    layer = filled(rcviz.RevCompConv1d(4, 3, kernel, padding="same", dilation=dilation))
+    pad = dilation * (kernel - 1) // 2
+    x = torch.tensor(numbers(2, 4, length))
+    want = oracles.conv_revcomp(
+        x.numpy(), layer.weight.detach().numpy(), layer.bias.detach().numpy(), 1, dilation, (pad, pad)
+    )
+    y = layer(x).detach().numpy()
+    assert y.shape == (2, 6, length)
+    np.testing.assert_allclose(y, want, atol=1e-12)
+
+
+@pytest.mark.parametrize(("padding", "stride", "length"), [(2, 1, 5), (3, 2, 10), (1, 3, 11)])
+def test_padding_by_a_number_matches_oracle(padding, stride, length):
+    """So many zeros at either end, also with strides (4 taps: length + 2 * padding - 4 is a whole number of them)."""
+    layer = filled(rcviz.RevCompConv1d(4, 3, 4, padding=padding, stride=stride))
+    assert (length + 2 * padding - 4) % stride == 0
+    x = numbers(2, 4, length)
+    parts = (layer.weight.detach().numpy(), layer.bias.detach().numpy())
+    want = oracles.conv_revcomp(x, *parts, stride, 1, (padding, padding))
+    y = layer(torch.tensor(x)).detach().numpy()
+    assert y.shape == want.shape
+    np.testing.assert_allclose(y, want, atol=1e-12)
+
+
+def test_two_layers_match_oracle():
+    """The second layer needs its weights reversed along the channels as well."""
+    one, two = filled(rcviz.RevCompConv1d(4, 3, 3)), filled(rcviz.RevCompConv1d(6, 2, 4), seed=5)
+    x = numbers(2, 4, 14)
+    parts = [parameter.detach().numpy() for parameter in (one.weight, one.bias, two.weight, two.bias)]
+    want = oracles.conv_revcomp(oracles.conv_revcomp(x, *parts[:2]), *parts[2:])
+    np.testing.assert_allclose(two(one(torch.tensor(x))).detach().numpy(), want, atol=1e-12)
+
+
+# ---------------------------------------------------------------- storage
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_stores_the_forward_half_only(bias):
+    layer = rcviz.RevCompConv1d(6, 5, 4, bias=bias)
+    shapes = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
+    assert shapes == {"weight": (5, 6, 4)} | ({"bias": (5,)} if bias else {})
+    assert dict(layer.named_parameters()).keys() == shapes.keys()
+    layer(torch.zeros(1, 6, 9))
+    assert layer.state_dict().keys() == shapes.keys(), "the expanded tensor went into the state"
+
+
+def test_expanded_tensors():
+    layer = filled(rcviz.RevCompConv1d(6, 5, 4))
+    weight, bias = layer.expanded_weight().detach(), layer.expanded_bias().detach()
+    assert weight.shape == (10, 6, 4)
+    assert bias.shape == (10,)
+    for f in range(5):
+        assert bias[f] == bias[9 - f] == layer.bias[f]
+        for c, k in itertools.product(range(6), range(4)):
+            assert weight[f, c, k] == weight[9 - f, 5 - c, 3 - k] == layer.weight[f, c, k]
+
+
+def test_expanded_weight_follows_the_stored_one():
+    """Nothing is cached: a changed weight is seen by the next forward pass."""
+    layer = filled(rcviz.RevCompConv1d(4, 2, 3))
+    x = torch.tensor(numbers(1, 4, 6))
+    before = layer(x).detach()
+    with torch.no_grad():
+        layer.weight.mul_(2.0)
+        layer.bias.mul_(2.0)
+    torch.testing.assert_close(layer(x).detach(), 2 * before)
+
+
+# ---------------------------------------------------------------- gradients
+
+
+@pytest.mark.parametrize(("stride", "dilation", "length"), [(1, 1, 6), (2, 1, 7), (1, 2, 7)])
+def test_gradcheck(stride, dilation, length):
+    layer = filled(rcviz.RevCompConv1d(4, 2, 3, stride=stride, dilation=dilation))
+    x = torch.tensor(numbers(2, 4, length), requires_grad=True)
+
+    def call(x, weight, bias):
+        return functional_call(layer, {"weight": weight, "bias": bias}, (x,))
+
+    assert torch.autograd.gradcheck(call, (x, layer.weight, layer.bias))
+
+
+def test_stored_gradient_is_that_of_the_oracle():
+    """Both strands feed one gradient: its slope is measured on the oracle."""
+    layer = filled(rcviz.RevCompConv1d(4, 2, 3))
+    x, pull = numbers(2, 4, 7), numbers(2, 4, 5, seed=4)
+    (layer(torch.tensor(x)) * torch.tensor(pull)).sum().backward()
+    w, b = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    for index in itertools.product(range(2), range(4), range(3)):
+        step = np.zeros_like(w)
+        step[index] = 0.5  # the layer is linear in its weight: any step will do
+        slope = ((oracles.conv_revcomp(x, w + step, b) - oracles.conv_revcomp(x, w - step, b)) * pull).sum()
+        assert abs(slope - float(layer.weight.grad[index])) < 1e-10
+    for f in range(2):
+        assert abs(pull[:, [f, 3 - f]].sum() - float(layer.bias.grad[f])) < 1e-10
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def test_odd_channels_are_refused():
+    with pytest.raises(ValueError, match=r"(?i)(odd|even).*5|5.*(odd|even)"):
+        rcviz.RevCompConv1d(5, 3, 3)
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(4, 1), (2, 1), (4, 3)])
+def test_same_padding_of_an_even_effective_width_is_refused(kernel, dilation):
+    with pytest.raises(ValueError, match="same"):
+        rcviz.RevCompConv1d(4, 3, kernel, padding="same", dilation=dilation)
+
+
+def test_ragged_stride_is_refused():
+    layer = rcviz.RevCompConv1d(4, 3, 3, stride=2)
+    assert layer(torch.zeros(1, 4, 9)).shape == (1, 6, 4)
+    with pytest.raises(ValueError, match=r"(?i)stride"):
+        layer(torch.zeros(1, 4, 10))
+    dilated = rcviz.RevCompConv1d(4, 3, 3, stride=2, dilation=3)  # effective width 7
+    assert dilated(torch.zeros(1, 4, 9)).shape == (1, 6, 2)
+    with pytest.raises(ValueError, match=r"(?i)stride"):
+        dilated(torch.zeros(1, 4, 10))
+
+
+def test_ragged_stride_under_same_padding_is_refused():
+    with pytest.raises(ValueError, match=r"(?i)stride"):
+        rcviz.RevCompConv1d(4, 3, 3, stride=2, padding="same")(torch.zeros(1, 4, 10))
+
+
+def test_channels_last_is_refused():
+    with pytest.raises(ValueError, match="channels are last"):
+        rcviz.RevCompConv1d(4, 3, 3)(torch.zeros(2, 30, 4))
+
+
+def test_wrong_channels_and_short_sequences_are_refused():
+    layer = rcviz.RevCompConv1d(6, 3, 5)
+    with pytest.raises(ValueError, match="6"):
+        layer(torch.zeros(2, 4, 30))
+    with pytest.raises(ValueError, match=r"5.*4|4.*5"):
+        layer(torch.zeros(2, 6, 4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords"),
+    [
+        ((0, 3, 3), {}),
+        ((4, 0, 3), {}),
+        ((4, -2, 3), {}),
+        ((4, 3, 0), {}),
+        ((4, 3, 3), {"stride": 0}),
+        ((4, 3, 3), {"dilation": 0}),
+    ],
+)
+def test_sizes_below_one_are_refused(arguments, keywords):
+    with pytest.raises(ValueError, match=r"-2|0"):
+        rcviz.RevCompConv1d(*arguments, **keywords)
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_unknown_words_are_refused_with_the_choices():
+    with pytest.raises(ValueError, match=r"(?s)(?=.*valid)(?=.*same)"):
+        rcviz.RevCompConv1d(4, 3, 3, padding="full")
+    with pytest.raises(ValueError, match=r"(?s)(?=.*glorot)(?=.*keras1)"):
+        rcviz.RevCompConv1d(4, 3, 3, initializer="he")

@@ -1,0 +1,109 @@
+"""A run that is killed and started again has the numbers of one that was not."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from rcviz import SequenceSet, TrainConfig, fit, train_epochs
+
+CONFIG = TrainConfig(epochs=5, batch_size=20, samples_per_epoch=50, learning_rate=0.01)
+
+
+def numbers(history):
+    return history.table.to_dict("list"), history.best_epoch
+
+
+def with_dropout(model):
+    return torch.nn.Sequential(torch.nn.Dropout(0.2), model)
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 5])
+def test_resumed_run_is_the_uninterrupted_one(toy, make_model, same_weights, tmp_path, stop_after):
+    whole = with_dropout(make_model())
+    expected = fit(whole, toy, toy, CONFIG, progress=False)
+
+    first = with_dropout(make_model())
+    epochs = train_epochs(first, toy, toy, CONFIG, checkpoint=tmp_path / "run")
+    for _ in range(stop_after):
+        next(epochs)
+    del epochs  # as good as a kill: nothing is written any more
+
+    second = with_dropout(make_model(seed=9))  # other starting weights: the checkpoint's count
+    resumed = fit(second, toy, toy, CONFIG, progress=False, checkpoint=tmp_path / "run")
+    assert numbers(resumed) == numbers(expected)
+    assert same_weights(second.state_dict(), whole.state_dict())
+
+
+def test_killed_process_resumes(tmp_path):
+    """The same with a real SIGKILL in the middle of an epoch."""
+    script = """
+import os, signal, sys, numpy as np, rcviz
+from rcviz.training.loop import train_epochs
+rng = np.random.default_rng(0)
+data = rcviz.SequenceSet(rng.integers(0, 4, (80, 40), dtype=np.uint8), np.arange(80) % 2)
+config = rcviz.ModelConfig.one_layer("revcomp", n_filters=2, sequence_length=40, pool_size=13)
+model = rcviz.build_model(config)
+training = rcviz.TrainConfig(epochs=4, batch_size=20, samples_per_epoch=80)
+def kill(batch):
+    if sys.argv[2] == "kill" and batch.epoch == 3 and batch.n_samples == 40:
+        os.kill(os.getpid(), signal.SIGKILL)
+records = list(train_epochs(model, data, data, training, checkpoint=sys.argv[1], on_batch=kill))
+print([(r.epoch, r.train, r.valid) for r in records], model.conv1.weight.double().sum().item())
+"""
+
+    def run(path, how):
+        return subprocess.run([sys.executable, "-c", script, path, how], capture_output=True, text=True, check=False)
+
+    killed = run(tmp_path / "killed", "kill")
+    assert killed.returncode == -9
+    resumed, whole = run(tmp_path / "killed", "go on"), run(tmp_path / "whole", "go on")
+    assert resumed.returncode == whole.returncode == 0, resumed.stderr + whole.stderr
+    assert resumed.stdout == whole.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
+
+
+def test_a_finished_run_is_not_repeated(toy, make_model, same_weights, tmp_path):
+    model, again = make_model(), make_model(seed=9)
+    first = fit(model, toy, toy, CONFIG, progress=False, checkpoint=tmp_path / "run")
+    steps = []
+    records = list(train_epochs(again, toy, toy, CONFIG, checkpoint=tmp_path / "run", on_batch=steps.append))
+    assert tuple(records) == first.records
+    assert not steps
+    assert same_weights(model.state_dict(), again.state_dict())
+
+
+class TestRefusals:
+    """A checkpoint of something else is refused, and nothing is changed."""
+
+    @pytest.fixture
+    def path(self, toy, make_model, tmp_path):
+        next(train_epochs(make_model(), toy, toy, CONFIG, checkpoint=tmp_path / "run"))
+        return tmp_path / "run"
+
+    def refused(self, model, data, config, path, match):
+        before = path.read_bytes()
+        with pytest.raises(ValueError, match=match):
+            next(train_epochs(model, data, data, config, checkpoint=path))
+        assert path.read_bytes() == before
+
+    def test_other_configuration(self, toy, make_model, path):
+        changed = TrainConfig(epochs=5, batch_size=10, samples_per_epoch=50, learning_rate=0.01)
+        self.refused(make_model(), toy, changed, path, "batch_size was 20 and is 10")
+
+    def test_other_data(self, toy, make_model, path):
+        other = SequenceSet(toy.codes, 1 - toy.labels, task_names=toy.task_names)
+        self.refused(make_model(), other, CONFIG, path, "other sequences or labels")
+
+    def test_other_model(self, toy, make_model, path):
+        self.refused(make_model(n_filters=4), toy, CONFIG, path, "another model")
+
+    def test_cut_off(self, toy, make_model, path):
+        path.write_bytes(path.read_bytes()[:-100])
+        self.refused(make_model(), toy, CONFIG, path, "not a whole safetensors file")
+
+    def test_something_else(self, toy, make_model, path):
+        save_file({"x": torch.zeros(1)}, path)
+        self.refused(make_model(), toy, CONFIG, path, "no checkpoint of rcviz")

@@ -1,0 +1,236 @@
+"""The protocol of section 3.4, and what training leaves behind."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import roc_auc_score
+
+from rcviz import SequenceSet, TrainConfig, build_model, evaluate, fit, predict, train_epochs
+from rcviz.training.loop import StopTraining, _codes, _loss, _order
+
+QUICK = {"epochs": 3, "batch_size": 20, "samples_per_epoch": 50}
+
+
+def state(model):
+    return copy.deepcopy(model.state_dict())
+
+
+def test_same_seed_same_weights_bit_for_bit(toy, make_model, same_weights):
+    first, second, other = make_model(), make_model(), make_model()
+    fit(first, toy, toy, TrainConfig(**QUICK), progress=False)
+    torch.rand(7)  # the caller's random state is no part of the run
+    fit(second, toy, toy, TrainConfig(**QUICK), progress=False)
+    fit(other, toy, toy, TrainConfig(**QUICK, seed=1), progress=False)
+    assert same_weights(state(first), state(second))
+    assert not same_weights(state(first), state(other))
+
+
+def test_global_random_state_is_left_alone(toy, make_model):
+    model = torch.nn.Sequential(torch.nn.Dropout(0.5), make_model())
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    fit(model, toy, toy, TrainConfig(**QUICK), progress=False)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_one_step_is_adam_on_the_mean_cross_entropy(toy, make_model):
+    """The same step written with torch alone; float64, as a bias before batch norm has no gradient but rounding."""
+    model, reference = make_model().double(), make_model().double()
+    config = TrainConfig(epochs=1, batch_size=30, samples_per_epoch=30, positive_weight=4.0)
+    fit(model, toy, toy, config, progress=False)
+
+    items = np.random.default_rng(config.seed).permutation(len(toy))[:30]
+    x, y = torch.from_numpy(toy.one_hot(items)).double(), torch.from_numpy(toy.labels[items]).double()
+    optimizer = torch.optim.Adam(reference.parameters(), lr=1e-3)
+    p = torch.sigmoid(reference.train()(x))
+    loss = -(4.0 * y * p.log() + (1 - y) * (1 - p).log()).mean()
+    loss.backward()
+    optimizer.step()
+    for name, tensor in reference.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], tensor, atol=1e-9, rtol=1e-9, msg=name)
+
+
+def test_epochs_walk_through_one_shuffled_order_and_wrap_around():
+    config = TrainConfig(epochs=1, batch_size=1, seed=4)
+    order = _order(7, config)
+    assert sorted(order) == list(range(7))
+    doubled = _order(7, TrainConfig(epochs=1, batch_size=1, augmentation="revcomp"))
+    assert sorted(doubled) == list(range(14))
+
+
+def test_samples_shown_follow_the_order(toy, make_model):
+    """Every sample is seen once before any is seen twice, whatever the epochs."""
+    shown = []
+    model = make_model()
+    model.register_forward_pre_hook(lambda module, x: shown.append(x[0].clone()) if module.training else None)
+    fit(model, toy, toy, TrainConfig(epochs=3, batch_size=16, samples_per_epoch=80), progress=False)
+    rows = torch.cat(shown).argmax(1).numpy().astype(np.uint8)
+    order = np.random.default_rng(0).permutation(120)
+    np.testing.assert_array_equal(rows, toy.codes[np.r_[order, order][:240]])
+
+
+def test_augmented_items_are_reverse_complements(toy):
+    codes = _codes(toy.codes, np.array([3, 123]))
+    np.testing.assert_array_equal(codes[0], toy.codes[3])
+    np.testing.assert_array_equal(codes[1], 3 - toy.codes[3][::-1])
+
+
+def test_unknown_labels_do_not_count():
+    logits = torch.randn(6, 2, dtype=torch.float64)
+    targets = torch.tensor([[0, 1], [1, float("nan")], [float("nan"), 0], [1, 1], [0, 0], [1, float("nan")]]).double()
+    known = [(i, j) for i in range(6) for j in range(2) if targets[i, j] == targets[i, j]]
+    expected = sum(
+        F.binary_cross_entropy_with_logits(logits[i, j], targets[i, j]) * (3.0 if targets[i, j] else 1.0)
+        for i, j in known
+    ) / len(known)
+    torch.testing.assert_close(_loss(logits, targets, 3.0), expected)
+
+
+def test_best_weights_are_left_in_the_model(toy, make_model):
+    model = make_model()
+    seen = {}
+    config = TrainConfig(epochs=6, batch_size=20, samples_per_epoch=60, learning_rate=0.05)
+    for record in train_epochs(model, toy, toy, config):
+        seen[record.epoch] = (record.valid.auroc, state(model))
+    best = max(seen, key=lambda epoch: seen[epoch][0])
+    assert record.best_epoch == best
+    assert all(torch.equal(seen[best][1][name], tensor) for name, tensor in model.state_dict().items())
+    assert not model.training
+    assert evaluate(model, toy)["auroc"].mean() == pytest.approx(seen[best][0])
+
+
+def test_patience_counts_epochs_without_improvement(toy, make_model):
+    config = TrainConfig(epochs=50, batch_size=20, samples_per_epoch=20, patience=3, learning_rate=0.1)
+    history = fit(make_model(), toy, toy, config, progress=False)
+    assert len(history.records) == history.best_epoch + 3 or len(history.records) == 50
+    assert len(history.records) < 50
+
+
+def test_validation_scores_are_those_of_the_whole_set(toy, make_model):
+    model = make_model()
+    record = next(iter(train_epochs(model, toy, toy, TrainConfig(**QUICK))))
+    logits = predict(model, toy, output="logit")
+    assert record.valid.auroc == pytest.approx(np.mean([roc_auc_score(toy.labels[:, t], logits[:, t]) for t in (0, 1)]))
+
+
+def test_closing_the_generator_keeps_a_valid_model(toy, make_model, same_weights):
+    model = make_model()
+    epochs = train_epochs(model, toy, toy, TrainConfig(**QUICK))
+    next(epochs)
+    after_one = state(model)
+    next(epochs)
+    best = after_one if next(epochs).best_epoch == 1 else None
+    epochs.close()
+    assert not model.training
+    assert np.isfinite(predict(model, toy)).all()
+    if best is not None:
+        assert same_weights(state(model), best)
+
+
+def test_a_callback_stops_within_a_batch(toy, make_model):
+    steps = []
+
+    def stop(batch):
+        steps.append(batch)
+        if len(steps) == 4:
+            raise StopTraining
+
+    records = list(train_epochs(make_model(), toy, toy, TrainConfig(**QUICK), on_batch=stop))
+    assert [(batch.epoch, batch.n_samples) for batch in steps] == [(1, 20), (1, 40), (1, 50), (2, 20)]
+    assert len(records) == 1
+
+
+def test_a_diverging_loss_is_named(toy, make_model):
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        fit(make_model(), toy, toy, TrainConfig(epochs=20, batch_size=20, learning_rate=1e30), progress=False)
+
+
+def test_rc_augmentation_narrows_the_gap_of_a_standard_model(parts):
+    import rcviz
+
+    gaps = {}
+    for augmentation in ("none", "revcomp"):
+        config = rcviz.ModelConfig.one_layer("standard", n_filters=8, sequence_length=200, pool_size=31)
+        model = build_model(config)
+        training = TrainConfig.chipseq(epochs=8, augmentation=augmentation)
+        fit(model, parts.train, parts.valid, training, progress=False)
+        gaps[augmentation] = rcviz.strand_agreement(model, parts.test, output="logit").mean_gap
+    assert gaps["revcomp"] < gaps["none"]
+
+
+@pytest.mark.parametrize("architecture", ["revcomp", "standard"])
+def test_bfloat16_trains_and_keeps_float32_weights(toy, make_model, architecture):
+    model = make_model(architecture)
+    history = fit(model, toy, toy, TrainConfig(**QUICK, precision="bfloat16"), progress=False)
+    assert np.isfinite(history.table["loss"]).all()
+    assert model.dense.weight.dtype == torch.float32
+
+
+def test_smoothness_enters_the_gradient(toy, make_model):
+    rough, smooth = make_model(), make_model(smoothness=100.0)
+    for model in (rough, smooth):
+        fit(
+            model,
+            toy,
+            toy,
+            TrainConfig(epochs=4, batch_size=20, samples_per_epoch=400, learning_rate=0.01),
+            progress=False,
+        )
+    assert smooth.weighted_sum.weight.diff(dim=1).abs().mean() < rough.weighted_sum.weight.diff(dim=1).abs().mean()
+
+
+class TestRefusals:
+    """Wrong input is refused before the model is touched."""
+
+    def refused(self, toy, make_model, match, *, train=None, valid=None, model=None):
+        model = model or make_model()
+        before = state(model)
+        with pytest.raises(ValueError, match=match):
+            train_epochs(model, train or toy, valid or toy, TrainConfig(**QUICK))
+        assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+    def test_no_labels(self, toy, make_model):
+        self.refused(toy, make_model, "train has no labels", train=SequenceSet(toy.codes))
+
+    def test_a_class_is_absent(self, toy, make_model):
+        self.refused(toy, make_model, "valid has no positives for task GATA", valid=toy.negatives(0))
+
+    def test_other_tasks(self, toy, make_model):
+        other = SequenceSet(toy.codes, toy.labels[:, 0], task_names=("GATA",))
+        self.refused(toy, make_model, "make both from one SequenceSet", valid=other)
+
+    def test_number_of_logits(self, toy, make_model):
+        self.refused(toy, make_model, "build it with n_tasks=2", model=make_model(n_tasks=1))
+
+    def test_length(self, toy, make_model):
+        self.refused(toy, make_model, r"expected \(batch, 4, 51\), got", model=make_model(sequence_length=51))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"patience": 0}, "patience must be at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be a positive number"),
+        ({"positive_weight": float("nan")}, "positive_weight must be a positive number"),
+        ({"monitor": "accuracy"}, "auroc, auprc, loss"),
+        ({"augmentation": "rc"}, "none, revcomp"),
+        ({"precision": "half"}, "float32, bfloat16"),
+    ],
+)
+def test_config_refuses(change, match):
+    with pytest.raises(ValueError, match=match):
+        TrainConfig(**{**QUICK, **change})
+
+
+def test_presets_are_the_papers():
+    simulated, chipseq = TrainConfig.simulated(), TrainConfig.chipseq()
+    assert (simulated.batch_size, simulated.samples_per_epoch, simulated.patience) == (500, 5000, 10)
+    assert (chipseq.epochs, chipseq.batch_size, chipseq.samples_per_epoch, chipseq.patience) == (80, 100, 5000, None)
+    assert simulated.learning_rate == chipseq.learning_rate == 1e-3
+    assert (simulated.positive_weight, chipseq.positive_weight) == (1, 5)
+    with pytest.raises(ValueError, match="no setting 'epoch'; the settings are: augmentation"):
+        TrainConfig.chipseq(epoch=3)
