@@ -1,0 +1,143 @@
+"""The filters of a model's first convolution, as matrices that can be drawn and compared with motifs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from torch import nn
+
+from rcviz.layers.conv import RevCompConv1d
+from rcviz.modules import find_module
+from rcviz.sequences.alphabet import reverse_complement
+
+
+def mean_center(
+    weights: Float[np.ndarray, "*filters 4 width"], bias: Float[np.ndarray, "*filters"] | None = None
+) -> tuple[Float[np.ndarray, "*filters 4 width"], Float[np.ndarray, "*filters"] | None]:
+    """Subtract from each position its mean over the four bases and add those means to the bias (section 3.5).
+
+    A convolution with the result has the same output on every window whose columns are all one-hot: one of the four
+    bases is there, so that the mean is always added once. Over an N or zero padding it is not the same.
+
+    Parameters
+    ----------
+    weights : ndarray (..., 4, width)
+        Filters that read one-hot DNA.
+    bias : ndarray (...), optional
+
+    Returns
+    -------
+    weights : ndarray (..., 4, width)
+        Every column sums to zero: what is above zero is preferred over the average base.
+    bias : ndarray (...) or None
+    """
+    weights = np.asarray(weights)
+    if weights.ndim < 2 or weights.shape[-2] != 4:
+        raise ValueError(
+            f"expected filters (..., 4, width) that read one-hot DNA, got {weights.shape}; only a first layer has them"
+        )
+    means = weights.mean(axis=-2, keepdims=True)
+    centered_bias = None if bias is None else np.asarray(bias) + means.sum(axis=(-2, -1))
+    return weights - means, centered_bias
+
+
+@dataclass(frozen=True)
+class FilterBank:
+    """Mean-centred filters of one convolution.
+
+    Attributes
+    ----------
+    weights : ndarray (F, 4, K)
+        One matrix per learned filter; bases in the order A, C, G, T.
+    bias : ndarray (F,)
+        Biases after mean-centring; zeros where the layer has none.
+    layer : str
+        Name of the convolution in the model.
+    tied : bool
+        Whether the layer also scans with every filter's reverse complement.
+    """
+
+    weights: Float[np.ndarray, "filters 4 width"]
+    bias: Float[np.ndarray, " filters"]
+    layer: str
+    tied: bool
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @property
+    def width(self) -> int:
+        """Width of the filters, in bp."""
+        return self.weights.shape[2]
+
+    @property
+    def expanded(self) -> Float[np.ndarray, "channels 4 width"]:
+        """One matrix per channel: for a tied layer the filters, then their RCs in opposite order, else ``weights``."""
+        if not self.tied:
+            return self.weights
+        return np.concatenate([self.weights, reverse_complement(self.weights)[::-1]])
+
+    def frame(self, index: int) -> pd.DataFrame:
+        """One filter as logomaker has it, positions by bases: ``logomaker.Logo(bank.frame(3))``."""
+        if not 0 <= index < len(self):
+            raise ValueError(f"there is no filter {index}; the filters are 0 to {len(self) - 1}")
+        return pd.DataFrame(self.weights[index].T, columns=list("ACGT")).rename_axis("pos")
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per filter: filter, consensus (largest weight of each position), norm, bias."""
+        letters = np.array(list("ACGT"))[self.weights.argmax(axis=1)]
+        return pd.DataFrame(
+            {
+                "filter": np.arange(len(self)),
+                "consensus": ["".join(row) for row in letters],
+                "norm": np.sqrt((self.weights**2).sum(axis=(1, 2))),
+                "bias": self.bias,
+            }
+        )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw all filters as logos in one Axes, see :func:`rcviz.plot_filters`."""
+        from rcviz.plots.filters import plot_filters
+
+        return plot_filters(self.weights, ax, names=[f"filter {index}" for index in range(len(self))])
+
+
+def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> FilterBank:
+    """Take the mean-centred filters out of a model.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any network; left as found.
+    layer : nn.Module or str, optional
+        A convolution over the four bases, or its dotted name; by default the model's first one.
+
+    Raises
+    ------
+    ValueError
+        When there is no such layer, or it does not read one-hot DNA.
+    """
+    name, convolution = first_convolution(model) if layer is None else find_module(model, layer)
+    if not isinstance(convolution, nn.Conv1d | RevCompConv1d):
+        raise ValueError(f"{name} is a {type(convolution).__name__}; filters are the weights of a convolution")
+    if convolution.weight.shape[1] != 4:
+        raise ValueError(
+            f"{name} reads {convolution.weight.shape[1]} channels of the layer before it, not the 4 bases, and has no "
+            f"logo of its own; look at the first convolution, or at contributions of {name}"
+        )
+    stored = convolution.weight.detach().cpu().double().numpy()
+    bias = np.zeros(len(stored)) if convolution.bias is None else convolution.bias.detach().cpu().double().numpy()
+    weights, centered_bias = mean_center(stored, bias)
+    assert centered_bias is not None
+    return FilterBank(weights, centered_bias, name, isinstance(convolution, RevCompConv1d))
+
+
+def first_convolution(model: nn.Module) -> tuple[str, nn.Module]:
+    """Name and module of the first one-dimensional convolution of a model, in the order of registration."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv1d | RevCompConv1d):
+            return name, module
+    raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; name the layer to look at")
