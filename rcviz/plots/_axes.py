@@ -1,0 +1,159 @@
+"""Figures and their look: where Axes come from, and how a figure becomes SVG or PNG text for a page."""
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
+
+INK = "#333333"
+"""Text and lines that belong to the drawing rather than to the data."""
+
+FAINT = "#8a8a8a"
+"""Reference lines and remarks that should stay behind the data."""
+
+_LEGEND_DROP = 38.0  # points below the Axes: room for tick labels and an axis label in small type
+_STYLE_SHEET = re.compile(r"<style[^>]*>\*\{stroke-linejoin: round; stroke-linecap: butt\}</style>")
+_SALT = "rcviz"
+_RASTER_DPI = 150
+_LAYOUT_PASSES = 3
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+
+
+def resolve_axes(ax: Any, width: float | int, height: float | int) -> Axes:
+    """Return the Axes that were given, or those of a new figure.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw into; None makes a new pyplot figure, so that a notebook shows it. The current Axes are
+        never taken.
+    width, height
+        Size of a new figure, in inches.
+
+    Raises
+    ------
+    TypeError
+        When `ax` is neither None nor an Axes.
+    """
+    if ax is None:
+        # Imported here because pyplot chooses a backend when it is imported.
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(figsize=(width, height), layout="constrained")
+        return figure.add_subplot()
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"ax must be one matplotlib Axes or None, got {type(ax).__name__}: pick one, as in axes[0, 1], "
+            "or make one with figure.add_subplot()"
+        )
+    return ax
+
+
+def new_figure(width: float | int, height: float | int) -> Figure:
+    """Return a figure that pyplot does not know, so that nothing has to be closed (for widgets).
+
+    Parameters
+    ----------
+    width, height
+        Size in inches, at 100 dots an inch.
+    """
+    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+
+
+def figure_svg(figure: Figure) -> str:
+    """Return a figure as an ``<svg>`` element to be placed in an HTML page.
+
+    Text stays text. Every id carries a prefix made from the drawing itself, so that the same figure always
+    gives the same string and two different figures in one page do not share ids. XML declaration, doctype,
+    metadata and the style sheet, which would reach the whole page, are left out.
+    """
+    _settle(figure)
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT}):
+        figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata=_NO_METADATA)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # matplotlib's style sheet speaks of every element of the page; on the root both properties are inherited.
+    text, found = _STYLE_SHEET.subn("", text, count=1)
+    if found:
+        text = text.replace("<svg", '<svg style="stroke-linejoin: round; stroke-linecap: butt"', 1)
+    prefix = "f" + hashlib.sha256(text.encode()).hexdigest()[:10] + "-"
+    # Only inside tags: a label that reads like a reference is text and stays as it is.
+    return re.sub(r"<[^>]+>", lambda tag: _prefix_ids(tag.group(), prefix), text)
+
+
+def _settle(figure: Figure) -> None:
+    # Where Axes have an equal aspect, constrained layout comes to rest only after a few passes; before that a
+    # legend or a title may be cut at the edge.
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        for _ in range(_LAYOUT_PASSES):
+            engine.execute(figure)
+
+
+def _prefix_ids(tag: str, prefix: str) -> str:
+    return re.sub(r'(\bid="|\bhref="#|url\(#)', lambda start: start.group() + prefix, tag)
+
+
+def figure_png(figure: Figure) -> bytes:
+    """Return a figure as PNG bytes at its own resolution, the same bytes for the same drawing."""
+    _settle(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def calm(ax: Axes) -> None:
+    """Take away the top and right spines and make ticks and their labels small."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize="small", colors=INK)
+    for spine in ax.spines.values():
+        spine.set_color(FAINT)
+
+
+def integer_ticks(ax: Axes, most: int) -> None:
+    """Put at most about `most` ticks on the x axis, all on whole numbers."""
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=most, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+
+
+def legend_below(ax: Axes, handles: Sequence[Any], columns: int, *, note: str | None = None) -> None:
+    """Put the legend, under a note, below the axis label: beside the Axes it would take width from the data."""
+    drop = ScaledTranslation(0.0, -_LEGEND_DROP / 72, ax.figure.dpi_scale_trans)
+    legend = ax.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.0, 0.0),
+        bbox_transform=ax.transAxes + drop,
+        ncols=columns,
+        frameon=False,
+        fontsize="small",
+        labelcolor=INK,
+        borderaxespad=0.0,
+        borderpad=0.0,
+        title=note,
+        title_fontsize="small",
+        alignment="left",
+        handletextpad=0.5,
+        columnspacing=1.4,
+    )
+    legend.get_title().set_color(INK)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def signed_number(text: str) -> str:
+    """Write a number's minus as matplotlib's tick labels do, not as a hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def plain_title(ax: Axes, title: str | None) -> None:
+    """Write a title as it stands: names of files and motifs may hold dollar signs."""
+    if title is not None:
+        ax.set_title(title, fontsize="medium", color=INK, parse_math=False)

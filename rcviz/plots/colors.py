@@ -1,0 +1,86 @@
+"""Every colour that carries a meaning: letters, labels and models.
+
+The palettes stay apart under protanopia, deuteranopia and tritanopia; letters and labels do so in grey as well.
+The tests measure it.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, cast
+
+import matplotlib
+from matplotlib.colors import is_color_like, to_hex
+
+POSITIVE = "#1f5fa8"
+NEGATIVE = "#e08a00"
+UNKNOWN = "#b5b5b5"
+
+MODEL_COLORS = ("#2f9e82", "#0b2a86", "#ad2c17", "#efb02a", "#b9a0f7", "#33071f")
+"""Models in the order in which they come; the first three follow the paper's green, blue and red (Figure 6)."""
+
+# A rises from green, C from blue, G from orange and T from red as readers expect, on four steps of lightness.
+_LETTERS = {
+    "colorblind": {"A": "#2f9e82", "C": "#0b2a86", "G": "#efb02a", "T": "#ad2c17"},
+    "classic": {"A": "#008000", "C": "#0000ff", "G": "#ffa500", "T": "#ff0000"},
+}
+_NEUTRAL = "#8a8a8a"
+
+
+def letter_colors(colors: str | Mapping[str, Any]) -> dict[str, str]:
+    """Return the colour of each letter as ``#rrggbb``.
+
+    Parameters
+    ----------
+    colors
+        "colorblind", "classic" (A green, C blue, G orange, T red), the name of a logomaker colour scheme, or
+        a mapping from A, C, G and T to any matplotlib colours. U takes the colour of T unless it has its own;
+        N is grey unless it has its own.
+
+    Raises
+    ------
+    ValueError
+        When the name is unknown, a letter has no colour, or a colour cannot be read.
+    """
+    if isinstance(colors, str):
+        return dict(_named_letter_colors(colors))
+    return _complete(colors)
+
+
+@lru_cache(maxsize=32)
+def _named_letter_colors(name: str) -> dict[str, str]:
+    if name in _LETTERS:
+        return _complete(_LETTERS[name])
+    # Slow to import, and wanted only for its less usual schemes.
+    from logomaker.src.colors import COLOR_SCHEME_DICT
+
+    if name not in COLOR_SCHEME_DICT:
+        choices = [*_LETTERS, *sorted(set(COLOR_SCHEME_DICT) - set(_LETTERS))]
+        raise ValueError(f"colors must be one of {', '.join(choices)}, or a dict of letters, got {name!r}")
+    scheme = cast("Mapping[str, Any]", COLOR_SCHEME_DICT[name])
+    return _complete({letter: color for letters, color in scheme.items() for letter in letters})
+
+
+def _complete(colors: Mapping[str, Any]) -> dict[str, str]:
+    given = {str(letter).upper(): color for letter, color in colors.items()}
+    if "T" not in given and "U" in given:
+        given["T"] = given["U"]
+    missing = [letter for letter in "ACGT" if letter not in given]
+    if missing:
+        raise ValueError(f"colors has none for {', '.join(missing)}: give one each for A, C, G and T")
+    given.setdefault("U", given["T"])
+    given.setdefault("N", _NEUTRAL)
+    for letter in "ACGTUN":
+        if not is_color_like(given[letter]):
+            raise ValueError(
+                f"the colour of {letter} is {given[letter]!r}, which matplotlib cannot read: use '#rrggbb' or a name"
+            )
+    return {letter: to_hex(given[letter]) for letter in "ACGTUN"}
+
+
+def model_colors(names: Iterable[str]) -> dict[str, str]:
+    """Give each model a colour, in order of first appearance; more than six are spread over one colour map."""
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) <= len(MODEL_COLORS):
+        return dict(zip(distinct, MODEL_COLORS, strict=False))
+    ramp = matplotlib.colormaps["viridis"]
+    return {name: to_hex(ramp(0.92 * i / (len(distinct) - 1))) for i, name in enumerate(distinct)}

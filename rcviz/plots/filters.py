@@ -1,0 +1,192 @@
+"""A gallery of filters: many logos in one Axes, as one collection."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from rcviz._checks import check_choice, check_positive
+from rcviz.plots._axes import FAINT, INK, resolve_axes, signed_number
+from rcviz.plots.colors import letter_colors
+from rcviz.plots.glyphs import logo_layout
+from rcviz.plots.heights import UNITS, letter_heights, y_limits
+from rcviz.plots.logo import letter_collection
+
+SHARE_SCALE = ("all", "row", "none")
+
+_ROW = 1.6
+"""Height of a row of the gallery where a logo is 1 high: the rest holds the caption and some air."""
+
+_GAP = 1.5
+"""Empty positions between neighbouring logos."""
+
+_MOST_POSITIONS = 140
+"""Positions beside each other in a default gallery: more would make letters narrower than 9 pixels."""
+
+
+def plot_filters(
+    matrices: Any,
+    ax: Axes | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    columns: int | None = None,
+    share_scale: str = "all",
+    kind: str | None = None,
+    stack: str = "big_on_top",
+    below: str = "flipped",
+    colors: str | Mapping[str, Any] = "colorblind",
+) -> Axes:
+    """Draw every filter as a logo under its name, row by row (the paper's Figure 5 shows the best of them).
+
+    Parameters
+    ----------
+    matrices
+        (F, 4, W) array, or a list of (4, W) arrays, DataFrames or Motifs, which may differ in width.
+    ax
+        Axes to draw into; None makes a figure large enough to read every logo.
+    names
+        F captions; None: the name of each Motif, "filter 0", "filter 1", ... for the others.
+    columns
+        Logos in a row; None chooses.
+    share_scale
+        "all": one scale for every logo, so that weak filters look weak; "row": one for each row of the gallery;
+        "none": each logo fills its cell.
+    kind, stack, below, colors
+        As in `rcviz.plots.logo.plot_logo`, the same for all.
+
+    Returns
+    -------
+    Axes
+        Its letters are one PathCollection, its captions one Text each, in the order of the filters.
+
+    Raises
+    ------
+    ValueError
+        When there is nothing to draw, one matrix is given instead of several, a matrix does not suit `kind`,
+        the names do not match, or an option is not among its choices.
+    """
+    check_choice("share_scale", share_scale, SHARE_SCALE)
+    items = _as_list(matrices)
+    drawn, kind, alphabets = _heights_of_all(items, kind)
+    captions = _captions(items, names)
+    palette = letter_colors(colors)
+
+    widest = max(heights.shape[1] for heights in drawn)
+    if columns is None:
+        columns = _balanced_columns(len(drawn), max(1, int(_MOST_POSITIONS / (widest + _GAP))))
+    check_positive("columns", columns)
+    columns = min(columns, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
+    limits = _limits(drawn, kind, share_scale, columns)
+
+    cell = widest + _GAP
+    width = min(max(columns * cell * 0.16, 3.2), 13.0)
+    ax = resolve_axes(ax, width, rows * 1.05 + 0.35)
+    layouts, zero_lines = [], []
+    for i, (heights, alphabet, (low, high)) in enumerate(zip(drawn, alphabets, limits, strict=True)):
+        row, column = divmod(i, columns)
+        left, floor = column * cell, -(row + 1) * _ROW
+        zero = floor - low / (high - low)
+        layouts.append(
+            logo_layout(heights / (high - low), stack=stack, below=below, baseline=zero, left=left, letters=alphabet)
+        )
+        zero_lines.append([(left - 0.5, zero), (left + heights.shape[1] - 0.5, zero)])
+    ax.add_collection(letter_collection(layouts, palette), autolim=False)
+    # Filters may be drawn in any number; hairlines of one artist cost what a single line costs.
+    ax.add_collection(
+        LineCollection(zero_lines, colors=INK if kind == "weights" else FAINT, linewidths=0.6, zorder=1.5),
+        autolim=False,
+    )
+    most = _characters(ax, columns)
+    for i, caption in enumerate(captions):
+        row, column = divmod(i, columns)
+        shown = caption if len(caption) <= most else caption[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        text = ax.text(
+            column * cell - 0.5,
+            1.08 - (row + 1) * _ROW,
+            shown,
+            fontsize="small",
+            color=INK,
+            verticalalignment="bottom",
+            parse_math=False,
+        )
+        # Constrained layout would otherwise measure every caption, which lies inside the Axes anyway.
+        text.set_in_layout(False)
+    ax.set_xlim(-0.7, columns * cell - _GAP - 0.3)
+    ax.set_ylim(-rows * _ROW - 0.03, 0.0)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel(_scale_note(limits, kind, share_scale), fontsize="small", color=FAINT, loc="left")
+    return ax
+
+
+def _as_list(matrices: Any) -> list[Any]:
+    if hasattr(matrices, "probabilities") or hasattr(matrices, "columns"):
+        raise ValueError("expected several matrices, got one: use plot_logo, or a list with one entry")
+    items = list(matrices)
+    if not items:
+        raise ValueError("expected at least one matrix, got none")
+    if np.ndim(items[0]) == 1:
+        shape = (len(items), len(items[0]))
+        raise ValueError(f"expected matrices of shape (F, 4, W), got {shape}: use plot_logo, or matrix[None]")
+    return items
+
+
+def _heights_of_all(items: list[Any], kind: str | None) -> tuple[list[Float[np.ndarray, "4 _"]], str, list[str]]:
+    drawn, kinds, alphabets = [], [], []
+    for i, item in enumerate(items):
+        try:
+            heights, item_kind, letters = letter_heights(item, kind)
+        except ValueError as error:
+            raise ValueError(f"matrix {i}: {error}") from error
+        drawn.append(heights)
+        kinds.append(item_kind)
+        alphabets.append(letters)
+    if len(set(kinds)) > 1:
+        raise ValueError('got Motifs and weights together: say how to draw both, as in kind="weights"')
+    return drawn, kinds[0], alphabets
+
+
+def _captions(items: list[Any], names: Sequence[str] | None) -> list[str]:
+    if names is None:
+        return [
+            str(item.name) if hasattr(item, "probabilities") and hasattr(item, "name") else f"filter {i}"
+            for i, item in enumerate(items)
+        ]
+    if isinstance(names, str) or len(names) != len(items):
+        raise ValueError(f"names must be a list with one name for each of {len(items)} matrices, got {len(names)}")
+    return [str(name) for name in names]
+
+
+def _balanced_columns(count: int, most: int) -> int:
+    """Return a number of columns for a gallery about square in cells, with full rows where that is near."""
+    start = min(math.ceil(math.sqrt(count)), most)
+    return next((c for c in (start, start + 1) if c <= most and count % c == 0), start)
+
+
+def _limits(
+    drawn: list[Float[np.ndarray, "4 _"]], kind: str, share_scale: str, columns: int
+) -> list[tuple[float, float]]:
+    own = [y_limits(heights, kind) for heights in drawn]
+    size = {"all": len(own), "row": columns, "none": 1}[share_scale]
+    groups = [own[i // size * size : (i // size + 1) * size] for i in range(len(own))]
+    return [(min(low for low, _ in group), max(high for _, high in group)) for group in groups]
+
+
+def _characters(ax: Axes, columns: int) -> int:
+    """Return how many characters of a caption fit above one logo, at a guess of 5 points each."""
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    return max(int(inches * 72 / columns / 5.0), 4)
+
+
+def _scale_note(limits: list[tuple[float, float]], kind: str, share_scale: str) -> str:
+    if len(set(limits)) == 1:
+        low, high = limits[0]
+        logos = "every logo" if len(limits) > 1 else "the logo"
+        return f"{logos} spans {signed_number(f'{low:.2g}')} to {signed_number(f'{high:.2g}')} {UNITS[kind]}"
+    return f"{UNITS[kind]}; scale differs from {'row to row' if share_scale == 'row' else 'logo to logo'}"

@@ -1,0 +1,160 @@
+"""Where each letter of a sequence logo stands, and what its outline is.
+
+The layout is plain numbers; `rcviz.plots.logo` draws the same layout with matplotlib and as SVG text.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path as FilePath
+
+import matplotlib
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
+
+from rcviz._checks import check_choice
+
+LETTERS = "ACGTUN"
+STACKS = ("big_on_top", "small_on_top", "fixed")
+BELOW = ("flipped", "upright")
+
+LETTER_WIDTH = 0.94
+"""Width of a letter where neighbouring positions are 1 apart: a sliver of white keeps them legible."""
+
+SVG_UNITS = 200
+"""Height and width of the grid on which the outlines are written for SVG."""
+
+
+@lru_cache(maxsize=len(LETTERS))
+def glyph(letter: str) -> Path:
+    """Return the outline of one of A, C, G, T, U, N, its extents exactly the unit box, y upwards.
+
+    It is taken from the bold font that comes with matplotlib, so that logos look alike on every machine.
+    """
+    check_choice("letter", letter, tuple(LETTERS))
+    font = FilePath(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
+    outline = TextPath((0, 0), letter, size=100, prop=FontProperties(fname=str(font)))
+    box = outline.get_extents()
+    vertices = (np.asarray(outline.vertices) - box.min) / box.size
+    # TextPath closes contours with a vertex at the origin, which carries no place and would widen a bounding box.
+    codes = np.asarray(outline.codes)
+    closing = codes == Path.CLOSEPOLY
+    vertices[closing] = vertices[np.flatnonzero(closing) - 1]
+    return Path(vertices, codes, readonly=True)
+
+
+@lru_cache(maxsize=len(LETTERS))
+def svg_outline(letter: str) -> str:
+    """Return the outline as compact SVG path data on a grid of `SVG_UNITS`, y upwards."""
+    words: list[str] = []
+    here = np.zeros(2, dtype=int)
+    for points, code in glyph(letter).iter_segments(simplify=False):
+        if code == Path.CLOSEPOLY:
+            words.append("z")
+            continue
+        grid = np.rint(np.reshape(points, (-1, 2)) * SVG_UNITS).astype(int)
+        # Relative steps are shorter than places; a move is absolute, since "z" has brought the pen home.
+        steps = grid if code == Path.MOVETO else grid - here
+        words.append({Path.MOVETO: "M", Path.LINETO: "l", Path.CURVE3: "q"}[code])
+        words.append(" ".join(map(str, steps.ravel().tolist())).replace(" -", "-"))
+        here = grid[-1]
+    return "".join(words)
+
+
+@dataclass(frozen=True)
+class LogoLayout:
+    """The letters of a logo, from left to right and from the lowest up; only those with a height.
+
+    Attributes
+    ----------
+    letters : (n,) one-character strings
+    left, bottom, height : (n,) floats
+        The box of each letter; position i is centred on `left` + i of the call that made the layout.
+    flipped : (n,) bools
+        Whether the letter hangs upside down.
+    width : float
+        Width of every box.
+    """
+
+    letters: Shaped[np.ndarray, " n"]
+    left: Float[np.ndarray, " n"]
+    bottom: Float[np.ndarray, " n"]
+    height: Float[np.ndarray, " n"]
+    flipped: Bool[np.ndarray, " n"]
+    width: float = LETTER_WIDTH
+
+
+def logo_layout(
+    heights: Float[np.ndarray, "4 W"],
+    *,
+    stack: str = "big_on_top",
+    below: str = "flipped",
+    baseline: float = 0.0,
+    left: float = 0.0,
+    letters: str = "ACGT",
+) -> LogoLayout:
+    """Stack the letters of each position: positive heights upwards from the baseline, negative ones downwards.
+
+    Parameters
+    ----------
+    heights : (4, W)
+        Signed height of each letter at each position; zeros are left out.
+    stack
+        "big_on_top": the taller a letter, the farther from the baseline on its side, as in the paper's Figure 5;
+        "small_on_top": the taller, the nearer; "fixed": in the order of the rows, the first row on top.
+    below
+        "flipped" hangs the letters below the baseline upside down; "upright" does not.
+    baseline
+        Height from which letters are stacked.
+    left
+        Centre of position 0; positions are 1 apart.
+    letters
+        The letters of the four rows.
+
+    Raises
+    ------
+    ValueError
+        When `stack` or `below` is not one of the choices.
+    """
+    check_choice("stack", stack, STACKS)
+    check_choice("below", below, BELOW)
+    rows, width = heights.shape
+    rising = {
+        "big_on_top": heights,
+        "small_on_top": -heights,
+        "fixed": np.broadcast_to(-np.arange(rows)[:, None], heights.shape),
+    }[stack]
+    # From the lowest letter up: everything below the baseline comes first, whatever the order within a side.
+    order = np.lexsort((rising, heights > 0), axis=0)
+    signed = np.take_along_axis(heights, order, axis=0).astype(float)
+    tall = np.abs(signed)
+    depth = np.minimum(signed, 0.0).sum(axis=0)
+    bottom = baseline + depth + np.cumsum(tall, axis=0) - tall
+    center = np.broadcast_to(left + np.arange(width), heights.shape)
+    seen = tall.T > 0
+    return LogoLayout(
+        letters=np.array(list(letters))[order.T[seen]],
+        left=center.T[seen] - LETTER_WIDTH / 2,
+        bottom=bottom.T[seen],
+        height=tall.T[seen],
+        flipped=(signed.T[seen] < 0) & (below == "flipped"),
+    )
+
+
+def letter_paths(layout: LogoLayout) -> list[Path]:
+    """Return one outline per letter of the layout, in its order and in its coordinates."""
+    paths: list[Path | None] = [None] * len(layout.letters)
+    for letter in np.unique(layout.letters).tolist():
+        outline = glyph(letter)
+        index = np.flatnonzero(layout.letters == letter)
+        sign = np.where(layout.flipped[index], -1.0, 1.0)
+        start = layout.bottom[index] + np.where(layout.flipped[index], layout.height[index], 0.0)
+        unit = np.asarray(outline.vertices)
+        vertices = np.empty((len(index), *unit.shape))
+        vertices[..., 0] = layout.left[index, None] + layout.width * unit[:, 0]
+        vertices[..., 1] = start[:, None] + (sign * layout.height[index])[:, None] * unit[:, 1]
+        for i, outline_vertices in zip(index.tolist(), vertices, strict=True):
+            paths[i] = Path(outline_vertices, outline.codes)
+    return [path for path in paths if path is not None]

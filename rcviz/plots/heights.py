@@ -1,0 +1,117 @@
+"""How tall is each letter? Weights, probabilities and motifs, checked and turned into heights and a range."""
+
+from collections.abc import Sequence
+from typing import Any, SupportsFloat
+
+import numpy as np
+from jaxtyping import Float
+
+from rcviz._checks import check_choice
+
+KINDS = ("weights", "information", "probability")
+UNITS = {"weights": "weight", "information": "bits", "probability": "probability"}
+
+FULL_RANGE = {"information": (0.0, 2.0), "probability": (0.0, 1.0)}
+"""All there can be, for the kinds that have an end."""
+
+Limits = Sequence[SupportsFloat]
+"""Lowest and highest value to draw."""
+
+_COLUMN_SUM_TOLERANCE = 1e-3
+
+
+def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarray, "4 W"], str, str]:
+    """Return the height of each letter, the kind it is of, and the letters of the four rows.
+
+    Parameters
+    ----------
+    matrix
+        (4, W) array, rows A, C, G, T; or a DataFrame with one row per position and columns A, C, G and T (or
+        U); or a Motif.
+    kind
+        "weights": the values as they are; "information": probabilities, drawn as probability times the
+        information content of the position, 2 + sum p log2 p bits; "probability": probabilities as they are.
+        None: "information" for a Motif, "weights" for anything else.
+
+    Raises
+    ------
+    ValueError
+        When the shape is not (4, W), a value is not finite, `kind` is unknown, or a position of probabilities
+        has a value outside [0, 1] or does not sum to 1.
+    """
+    if kind is None:
+        kind = "information" if hasattr(matrix, "probabilities") else "weights"
+    check_choice("kind", kind, KINDS)
+    values, letters = _rows(matrix)
+    if values.ndim != 2 or values.shape[0] != 4 or values.shape[1] == 0:
+        raise ValueError(f"expected a matrix of shape (4, W), rows A, C, G, T, got {values.shape}{_mend(values)}")
+    if not np.isfinite(values).all():
+        row, position = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(
+            f"the matrix has {values[row, position]} at {letters[row]}, position {position}: a logo needs finite values"
+        )
+    if kind == "weights":
+        return values, kind, letters
+    _check_probabilities(values, letters, kind)
+    if kind == "information":
+        logs = np.log2(values, out=np.zeros_like(values), where=values > 0)
+        bits = np.maximum(2.0 + (values * logs).sum(axis=0), 0.0)
+        values = values * bits
+    return values, kind, letters
+
+
+def _rows(matrix: Any) -> tuple[Any, str]:
+    if hasattr(matrix, "probabilities"):
+        return np.asarray(matrix.probabilities, dtype=float), "ACGT"
+    if not hasattr(matrix, "columns"):
+        return np.asarray(matrix, dtype=float), "ACGT"
+    columns = [str(column) for column in matrix.columns]
+    for letters in ("ACGT", "ACGU"):
+        if sorted(columns) == list(letters):
+            table = np.asarray(matrix, dtype=float)
+            return table[:, [columns.index(letter) for letter in letters]].T, letters
+    shown = ", ".join(columns[:6]) + (", ..." if len(columns) > 6 else "")
+    raise ValueError(
+        f"expected a DataFrame with a row per position and columns A, C, G and T, got columns {shown}; "
+        "use df.T where the letters are the rows"
+    )
+
+
+def _mend(values: Any) -> str:
+    if values.ndim == 2 and values.shape[1] == 4:
+        return ": the letters are last; use matrix.T"
+    if values.ndim == 3:
+        return ": draw one, as in matrices[0], or all of them with plot_filters"
+    return ""
+
+
+def _check_probabilities(values: Float[np.ndarray, "4 W"], letters: str, kind: str) -> None:
+    outside = (values < 0) | (values > 1 + _COLUMN_SUM_TOLERANCE)
+    if outside.any():
+        row, position = np.argwhere(outside)[0]
+        raise ValueError(
+            f'kind="{kind}" needs probabilities, got {values[row, position]:.4g} at {letters[row]}, '
+            f'position {position}; use kind="weights" for values of any sign and size'
+        )
+    sums = values.sum(axis=0)
+    position = int(np.abs(sums - 1).argmax())
+    if abs(sums[position] - 1) > _COLUMN_SUM_TOLERANCE:
+        raise ValueError(
+            f'kind="{kind}" needs positions that sum to 1, got {sums[position]:.4g} at position {position}; '
+            "divide each position by its sum first"
+        )
+
+
+def y_limits(heights: Float[np.ndarray, "4 W"], kind: str, y_range: Limits | None = None) -> tuple[float, float]:
+    """Return the range to draw: what was asked, else all there can be (2 bits, probability 1) or all there is."""
+    if y_range is not None:
+        limits = [float(limit) for limit in y_range]
+        if len(limits) != 2 or not np.isfinite(limits).all() or limits[0] >= limits[1]:
+            raise ValueError(f"y_range must be two finite numbers, the lower first, got {limits}")
+        return limits[0], limits[1]
+    if kind in FULL_RANGE:
+        return FULL_RANGE[kind]
+    low = float(np.minimum(heights, 0.0).sum(axis=0).min())
+    high = float(np.maximum(heights, 0.0).sum(axis=0).max())
+    # A matrix of zeros still gets an axis.
+    return (low, high) if high > low else (-1.0, 1.0)

@@ -1,0 +1,48 @@
+"""One self-contained HTML page from sentences, tables and figures: no network, no script, every text escaped."""
+
+import html
+from typing import Any
+
+import pandas as pd
+
+from rcviz.plots._axes import figure_svg
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+figure { margin: 1rem 0; padding: .5rem; background: white; color: black; }
+figure svg { max-width: 100%; height: auto; }
+figcaption { font-size: .9rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #8884; }
+"""
+
+
+def heading(text: str) -> str:
+    """A section's heading."""
+    return f"<h2>{html.escape(text)}</h2>"
+
+
+def paragraph(text: str) -> str:
+    """A paragraph of plain text."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def picture(figure: Any, caption: str) -> str:
+    """A matplotlib figure as inline SVG with a caption."""
+    return f"<figure>{figure_svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def table(frame: pd.DataFrame, *, digits: int = 3) -> str:
+    """A table, numbers to so many digits after the point."""
+    return str(frame.to_html(index=False, border=0, escape=True, float_format=lambda value: f"{value:.{digits}f}"))
+
+
+def html_page(title: str, parts: list[str]) -> str:
+    """Put parts made by the functions of this module under a title."""
+    name = html.escape(title)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
+        f"<body><h1>{name}</h1>\n" + "\n".join(parts) + "\n</body></html>\n"
+    )

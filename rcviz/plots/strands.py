@@ -1,0 +1,140 @@
+"""Do the two strands of a sequence get the same prediction? One point a sequence (Figure 4)."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
+from matplotlib.lines import Line2D
+
+from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes
+from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+
+_RASTERIZE_ABOVE = 1000
+"""Points beyond which a vector file would grow large and slow: they become one picture in it."""
+
+
+def plot_strands(
+    forward: Any,
+    reverse: Any,
+    labels: Any = None,
+    ax: Axes | None = None,
+    *,
+    task_name: str | None = None,
+) -> Axes:
+    """Draw predictions on the reverse complement against predictions on the forward strand (Figure 4).
+
+    Parameters
+    ----------
+    forward, reverse
+        Predictions, probabilities or logits, for the same sequences in the same order: (N,) or (N, 1).
+    labels
+        1 positive, 0 negative, NaN unknown: (N,) or (N, 1); None draws all points alike.
+    ax
+        Axes to draw into; None makes a figure.
+    task_name
+        The title.
+
+    Returns
+    -------
+    Axes
+        On the diagonal both strands agree. Under the axis stand the number of sequences, Pearson's correlation, and
+        the largest and the mean absolute gap.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ or hold several tasks, there are no sequences, a prediction is not finite, or a
+        label is neither 0, 1 nor NaN.
+    """
+    x = _one_task("forward", forward)
+    y = _one_task("reverse", reverse)
+    if x.shape != y.shape:
+        raise ValueError(f"forward and reverse must be of the same sequences, got {len(x)} and {len(y)} predictions")
+    if len(x) == 0:
+        raise ValueError("expected predictions of at least one sequence, got none")
+    for name, values in (("forward", x), ("reverse", y)):
+        if not np.isfinite(values).all():
+            first = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise ValueError(
+                f"{name} has {values[first]} at sequence {first}: drop the sequences without a finite prediction"
+            )
+    colors, keys = _colors(labels, len(x))
+
+    ax = resolve_axes(ax, 4.6, 5.2 + 0.18 * len(keys))
+    low, high = _range(x, y)
+    ax.plot([low, high], [low, high], color=FAINT, linewidth=0.8, zorder=1)
+    # A fixed random order: drawn class after class, the last would hide the others.
+    order = np.random.default_rng(0).permutation(len(x))
+    ax.scatter(
+        x[order],
+        y[order],
+        s=float(np.clip(4000 / len(x), 4.0, 24.0)),
+        c=colors[order],
+        alpha=float(np.clip(1500 / len(x), 0.45, 0.85)),
+        linewidths=0,
+        rasterized=len(x) > _RASTERIZE_ABOVE,
+        zorder=2,
+    )
+    ax.set_xlim(low, high)
+    ax.set_ylim(low, high)
+    ax.set_aspect("equal", adjustable="box")
+    calm(ax)
+    ax.locator_params(nbins=5)
+    ax.set_xlabel("prediction, forward strand", fontsize="small", color=INK)
+    ax.set_ylabel("prediction, reverse complement", fontsize="small", color=INK)
+    legend_below(ax, keys, 1, note=_summary(x, y))
+    plain_title(ax, task_name)
+    return ax
+
+
+def _one_task(name: str, values: Any) -> Float[np.ndarray, " N"]:
+    array = np.asarray(values, dtype=float)
+    if array.ndim == 2 and array.shape[1] == 1:
+        return array[:, 0]
+    if array.ndim == 2:
+        raise ValueError(f"{name} holds {array.shape[1]} tasks, shape {array.shape}: choose one, as in {name}[:, 0]")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be of shape (N,) or (N, 1), got {array.shape}")
+    return array
+
+
+def _colors(labels: Any, count: int) -> tuple[Float[np.ndarray, "N 4"], list[Line2D]]:
+    if labels is None:
+        return to_rgba_array([POSITIVE] * count), []
+    values = _one_task("labels", labels)
+    if len(values) != count:
+        raise ValueError(f"labels must be one a sequence, got {len(values)} for {count} sequences")
+    groups = [
+        ("positive", POSITIVE, values == 1),
+        ("negative", NEGATIVE, values == 0),
+        ("unknown", UNKNOWN, np.isnan(values)),
+    ]
+    odd = values[~np.logical_or.reduce([member for _, _, member in groups])]
+    if odd.size:
+        raise ValueError(f"labels must be 1 (positive), 0 (negative) or NaN (unknown), got {odd[0]:g}")
+    colors = np.empty((count, 4))
+    keys = []
+    for name, color, member in groups:
+        colors[member] = to_rgba_array(color)[0]
+        if member.any():
+            label = f"{name}: {int(member.sum()):,}"
+            keys.append(Line2D([], [], color=color, marker="o", linestyle="none", markersize=6, label=label))
+    return colors, keys
+
+
+def _range(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"]) -> tuple[float, float]:
+    """Return one range for both axes: that of a probability if it holds every point, else that of the points."""
+    low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    room = 0.03 * (high - low) or 0.5
+    return low - room, high + room
+
+
+def _summary(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"]) -> str:
+    gap = np.abs(x - y)
+    spread = np.ptp(x) > 0 and np.ptp(y) > 0
+    correlation = f"{np.corrcoef(x, y)[0, 1]:.4f}" if spread else "undefined"
+    return f"n = {len(x):,}, r = {correlation}\nlargest gap {gap.max():.2g}, mean gap {gap.mean():.2g}"

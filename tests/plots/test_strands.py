@@ -1,0 +1,104 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from rcviz.plots._axes import figure_svg
+from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots.strands import plot_strands
+
+FORWARD = np.array([0.1, 0.5, 0.9, 0.2])
+REVERSE = np.array([0.1, 0.25, 0.9, 0.6])
+LABELS = np.array([0, 1, 1, np.nan])
+
+
+def points(ax):
+    (scatter,) = ax.collections
+    return scatter, {
+        tuple(xy): to_hex(c) for xy, c in zip(scatter.get_offsets().data, scatter.get_facecolors(), strict=True)
+    }
+
+
+def test_every_sequence_is_a_point_in_the_colour_of_its_label(axes):
+    ax = plot_strands(FORWARD, REVERSE, LABELS, axes, task_name="CTCF $x$")
+    _, found = points(ax)
+    assert found == {(0.1, 0.1): NEGATIVE, (0.5, 0.25): POSITIVE, (0.9, 0.9): POSITIVE, (0.2, 0.6): UNKNOWN}
+    assert ax.get_title() == "CTCF $x$"
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["positive: 2", "negative: 1", "unknown: 1"]
+
+
+def test_classes_without_members_have_no_key(axes):
+    ax = plot_strands(FORWARD, REVERSE, np.ones(4), axes)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["positive: 4"]
+
+
+def test_the_note_gives_gaps_and_correlation(axes):
+    note = plot_strands(FORWARD, REVERSE, ax=axes).get_legend().get_title().get_text()
+    r = np.cov(FORWARD, REVERSE)[0, 1] / np.std(FORWARD, ddof=1) / np.std(REVERSE, ddof=1)
+    assert note == f"n = 4, r = {r:.4f}\nlargest gap 0.4, mean gap 0.16"
+
+
+def test_axes_are_equal_with_a_diagonal(axes):
+    ax = plot_strands(FORWARD, REVERSE, ax=axes)
+    assert ax.get_aspect() == 1
+    assert ax.get_xlim() == ax.get_ylim() == pytest.approx((-0.03, 1.03))
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), ax.lines[0].get_ydata())
+
+
+def test_logits_take_their_own_range(axes):
+    ax = plot_strands([-8.0, 2.0], [-7.0, 4.0], ax=axes)
+    assert ax.get_xlim()[0] < -8
+    assert ax.get_xlim()[1] > 4
+
+
+def test_one_column_is_as_good_as_none(axes):
+    ax = plot_strands(FORWARD[:, None], REVERSE, LABELS[:, None], axes)
+    assert len(points(ax)[1]) == 4
+
+
+def test_classes_are_mixed_in_the_same_order_every_time(axes):
+    n = 10_000
+    labels = np.repeat([0.0, 1.0], n // 2)
+    x = np.linspace(0, 1, n)
+    scatter, _ = points(plot_strands(x, x, labels, axes))
+    again, _ = points(plot_strands(x, x, labels))
+    np.testing.assert_array_equal(scatter.get_offsets(), again.get_offsets())
+    drawn_last = np.array([to_hex(c) == POSITIVE for c in scatter.get_facecolors()[-1000:]])
+    assert 0.4 < drawn_last.mean() < 0.6
+
+
+def test_many_points_become_a_picture_inside_the_svg(axes):
+    x = np.random.default_rng(0).uniform(size=10_000)
+    ax = plot_strands(x, x, ax=axes)
+    assert points(ax)[0].get_rasterized()
+    svg = figure_svg(ax.figure)
+    assert "<image" in svg
+    assert len(svg) < 200_000
+    assert not points(plot_strands(FORWARD, REVERSE))[0].get_rasterized()
+
+
+def test_constant_and_single_predictions(axes):
+    ax = plot_strands([0.5], [0.5], [True], axes)
+    assert "r = undefined" in ax.get_legend().get_title().get_text()
+    assert plot_strands([3.0, 3.0], [3.0, 3.0]).get_xlim() == (2.5, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((FORWARD, REVERSE[:3]), "same sequences, got 4 and 3 predictions"),
+        (
+            (np.zeros((4, 3)), np.zeros((4, 3))),
+            r"forward holds 3 tasks, shape \(4, 3\): choose one, as in forward\[:, 0\]",
+        ),
+        ((np.zeros((4, 1, 1)), REVERSE), r"\(N,\) or \(N, 1\), got \(4, 1, 1\)"),
+        (([], []), "at least one sequence"),
+        ((FORWARD, [0, 0, np.nan, 0]), "reverse has nan at sequence 2"),
+        ((FORWARD, REVERSE, [1, 0]), "labels must be one a sequence, got 2 for 4"),
+        ((FORWARD, REVERSE, [1, 0, 2, 0]), r"1 \(positive\), 0 \(negative\) or NaN \(unknown\), got 2"),
+    ],
+)
+def test_bad_input_is_explained(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plot_strands(*arguments)
+    assert plt.get_fignums() == []
