@@ -51,3 +51,5 @@ from .training.history import History as History
 from .training.loop import evaluate as evaluate
 from .training.loop import fit as fit
 from .training.loop import train_epochs as train_epochs
+from .widgets.filters import FilterExplorer as FilterExplorer
+from .widgets.training import TrainingCurves as TrainingCurves

@@ -2,7 +2,8 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # small shapes: two threads cost more than they save, before torch starts
+# Before torch starts: threads that wait in a busy loop starve the browser and the kernels that tests run beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest

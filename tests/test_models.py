@@ -308,6 +308,8 @@ def test_a_seed_is_a_model(architecture):
 
 
 def test_global_state_is_untouched(tmp_path):
+    torch.manual_seed(987_654)  # a state that no model leaves behind by chance
+    torch.rand(7)
     before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     precision, deterministic = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
     for architecture in ("revcomp", "standard"):

@@ -11,8 +11,7 @@ from rcviz._files import written_whole
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
 
-FORMAT = "rcviz.model"
-VERSION = 1
+FORMAT = "rcviz.model.v1"
 
 
 def save_model(model: SequenceModel, path: str | os.PathLike[str]) -> None:
@@ -30,11 +29,8 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str]) -> None:
             f"for any other use safetensors.torch.save_model and keep its code"
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {
-        "format": FORMAT,
-        "version": str(VERSION),
-        "config": json.dumps(dataclasses.asdict(model.config)),
-    }
+    # One entry: safetensors writes several in random order, and the same model should give the same file.
+    metadata = {FORMAT: json.dumps(dataclasses.asdict(model.config))}
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata)
 
@@ -74,12 +70,13 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
 
 
 def _read_config(metadata: dict[str, str], path: object) -> ModelConfig:
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is a safetensors file but no model of rcviz; give a file written by save_model")
-    if int(metadata["version"]) > VERSION:
-        raise ValueError(f"{path} was written by a newer rcviz (format {metadata['version']}); update rcviz to read it")
+    if FORMAT not in metadata:
+        raise ValueError(
+            f"{path} is a safetensors file but no model that this version of rcviz reads ({FORMAT}); give a file "
+            f"written by save_model, or update rcviz"
+        )
     try:
-        settings = json.loads(metadata["config"])
+        settings = json.loads(metadata[FORMAT])
         return ModelConfig(**{**settings, "kernel_sizes": tuple(settings["kernel_sizes"])})
     except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"the configuration in {path} cannot be read ({error}); save the model again") from error

@@ -1,0 +1,67 @@
+# Everything runs in .venv, made on first use from pyproject.toml (ranges) and constraints.txt (exact versions).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab demo test check format lint types floors unit browser notebooks bench clean
+
+help: ## show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.lab ## make the environment, nothing else
+
+lab: setup ## open JupyterLab on the quickstart
+	$(BIN)/rcviz lab
+
+demo: setup ## the quickstart's work without a notebook, results under runs/demo/
+	$(BIN)/rcviz demo
+
+test: $(VENV)/.test ## make the environment and run every check
+	$(MAKE) --no-print-directory check
+
+check: format lint types floors ## what CI runs: format, lint, types, import floors, all tests
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.test
+	$(BIN)/ruff format --check
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+floors: $(VENV)/.test ## who may import whom
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test ## the tests without notebooks and browser
+	$(BIN)/python -m pytest -m "not notebook and not browser"
+
+browser: $(VENV)/.test ## only the tests in a real browser
+	$(BIN)/python -m pytest -m browser
+
+notebooks: $(VENV)/.test ## run the tutorials from a fresh kernel and keep their output
+	$(BIN)/jupyter execute --inplace --timeout=600 notebooks/*.ipynb
+
+bench: $(VENV)/.test ## measure, write results/benchmarks/
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "rcviz needs Python 3.11 or newer, this is $$($(PYTHON) --version); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.lab: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing rcviz and JupyterLab into $(VENV) (a few minutes the first time)"
+	$(INSTALL) ".[lab]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing rcviz with its tests into $(VENV) (a few minutes the first time)"
+	$(INSTALL) ".[test]"
+	@touch $(VENV)/.lab $@

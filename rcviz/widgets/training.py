@@ -1,0 +1,55 @@
+"""Learning curves that grow while a model trains."""
+
+from collections.abc import Callable
+
+import ipywidgets
+import pandas as pd
+
+from rcviz.plots._axes import new_figure
+from rcviz.plots.training import plot_history
+from rcviz.training.history import EpochRecord, epoch_table
+from rcviz.widgets._pane import FigurePane
+
+
+class TrainingCurves(ipywidgets.VBox):
+    """Live learning curves of one or several models, redrawn after every epoch.
+
+    Parameters
+    ----------
+    metric : "auroc", "auprc" or "loss"
+        What to draw.
+
+    Examples
+    --------
+    >>> curves = TrainingCurves()  # doctest: +SKIP
+    >>> fit(model, train, valid, config, on_epoch=curves.follow("RC, 8 filters"))  # doctest: +SKIP
+    """
+
+    def __init__(self, *, metric: str = "auroc") -> None:
+        self._metric = metric
+        self._records: dict[str, list[EpochRecord]] = {}
+        self._pane = FigurePane()
+        super().__init__([self._pane])
+        self.add_class("rcviz-training-curves")
+
+    def follow(self, name: str) -> Callable[[EpochRecord], None]:
+        """Return a function that adds an epoch to the curve ``name`` and redraws."""
+        records = self._records[name] = []
+
+        def add(record: EpochRecord) -> None:
+            records.append(record)
+            self._redraw()
+
+        return add
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What is drawn: model, epoch, split, loss, auroc, auprc."""
+        tables = [epoch_table(records).assign(model=name) for name, records in self._records.items() if records]
+        return pd.concat(tables, ignore_index=True)
+
+    def _redraw(self) -> None:
+        figure = new_figure(6.4, 3.4)
+        plot_history(self.table, figure.add_subplot(), metric=self._metric)
+        latest = [f"{name}: epoch {records[-1].epoch}" for name, records in self._records.items() if records]
+        self._pane.show_figure(figure, "Learning curves; " + ", ".join(latest))

@@ -1,0 +1,60 @@
+"""The quickstart in JupyterLab: run it all, then move through the filters with the keyboard."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+EXPLORER = ".rcviz-filter-explorer"
+
+
+@pytest.fixture
+def explorer(page, lab):
+    """The explorer at the end of the quickstart, after all cells have run."""
+    page.goto(lab("01_quickstart.ipynb"))
+    page.locator(".jp-Notebook").first.wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # cells that are run before the kernel is there are lost
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    explorer = page.locator(EXPLORER)
+    explorer.locator(".rcviz-caption").wait_for(timeout=90_000)
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() <= 2
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    explorer.scroll_into_view_if_needed()
+    return explorer
+
+
+def shown(explorer):
+    """Caption and picture of the chosen filter."""
+    return explorer.locator(".rcviz-caption").inner_text(), explorer.locator(".rcviz-logo svg").first.inner_html()
+
+
+def test_keyboard_moves_through_the_filters(page, explorer):
+    first_caption, first_logo = shown(explorer)
+    assert "rank 1 of 8" in first_caption
+
+    explorer.locator("select").last.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 2 of 8')")
+    second_caption, second_logo = shown(explorer)
+    assert second_caption != first_caption
+    assert second_logo != first_logo
+
+    explorer.locator(".noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 3 of 8')")
+    assert shown(explorer)[1] not in (first_logo, second_logo)
+
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 1 of 8')")
+    assert shown(explorer) == (first_caption, first_logo)
+
+    curves = page.locator(".rcviz-training-curves svg")
+    assert curves.count() == 1
+    if folder := os.environ.get("RCVIZ_PICTURES"):
+        explorer.screenshot(path=Path(folder) / "filter_explorer.png")
+        page.locator(".rcviz-training-curves").screenshot(path=Path(folder) / "training_curves.png")
+        page.screenshot(path=Path(folder) / "jupyterlab.png")
