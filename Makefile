@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo test check format lint types floors unit browser notebooks bench clean
+.PHONY: help setup lab demo test check format lint types floors unit browser notebooks pictures bench clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,11 @@ browser: $(VENV)/.test ## only the tests in a real browser
 
 notebooks: $(VENV)/.test ## run the tutorials from a fresh kernel and keep their output
 	$(BIN)/jupyter execute --inplace --timeout=600 notebooks/*.ipynb
+
+pictures: $(VENV)/.test ## make the README's pictures anew
+	$(BIN)/rcviz demo
+	cp runs/demo/strands.png runs/demo/filters.png docs/pictures/
+	RCVIZ_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -m browser
 
 bench: $(VENV)/.test ## measure, write results/benchmarks/
 	$(BIN)/python benchmarks/run.py

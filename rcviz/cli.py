@@ -28,17 +28,17 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def lab(context: typer.Context) -> None:
+@app.command(context_settings={"ignore_unknown_options": True})
+def lab(options: Annotated[list[str] | None, typer.Argument(help="Options for JupyterLab.")] = None) -> None:
     """Open JupyterLab on the quickstart tutorial.
 
     In a checkout the tutorials open in place; elsewhere they are copied to ./rcviz-tutorials first, and what is
-    already there is kept. Further options go to JupyterLab.
+    already there is kept.
 
     Example: rcviz lab --no-browser --port 8890
     """
     folder = _tutorials()
-    command = [sys.executable, "-m", "jupyter", "lab", str(folder / FIRST), *context.args]
+    command = [sys.executable, "-m", "jupyter", "lab", str(folder / FIRST), *(options or [])]
     try:
         import jupyterlab  # noqa: F401
     except ImportError:

@@ -40,11 +40,11 @@ class FilterContributions:
     task: str
     layer: str
 
-    def positive(self, index: int) -> Float[np.ndarray, " positives"]:
+    def positive(self, index: int | np.integer) -> Float[np.ndarray, " positives"]:
         """Contributions of one filter in the positives."""
         return self._of_class(1)[:, index]
 
-    def negative(self, index: int) -> Float[np.ndarray, " negatives"]:
+    def negative(self, index: int | np.integer) -> Float[np.ndarray, " negatives"]:
         """Contributions of one filter in the negatives."""
         return self._of_class(0)[:, index]
 

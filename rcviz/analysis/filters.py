@@ -14,7 +14,7 @@ from rcviz.sequences.alphabet import reverse_complement
 
 
 def mean_center(
-    weights: Float[np.ndarray, "*filters 4 width"], bias: Float[np.ndarray, "*filters"] | None = None
+    weights: Float[np.ndarray, "..."], bias: Float[np.ndarray, "..."] | None = None
 ) -> tuple[Float[np.ndarray, "*filters 4 width"], Float[np.ndarray, "*filters"] | None]:
     """Subtract from each position its mean over the four bases and add those means to the bias (section 3.5).
 
@@ -79,7 +79,7 @@ class FilterBank:
             return self.weights
         return np.concatenate([self.weights, reverse_complement(self.weights)[::-1]])
 
-    def frame(self, index: int) -> pd.DataFrame:
+    def frame(self, index: int | np.integer) -> pd.DataFrame:
         """One filter as logomaker has it, positions by bases: ``logomaker.Logo(bank.frame(3))``."""
         if not 0 <= index < len(self):
             raise ValueError(f"there is no filter {index}; the filters are 0 to {len(self) - 1}")

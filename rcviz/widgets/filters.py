@@ -95,6 +95,7 @@ class FilterExplorer(ipywidgets.VBox):
         if not self._following:
             with self._error.reporting():
                 setattr(self.state, name, value)
+            self._follow(self.contributions(self.state.task))  # also when the state refused
 
     def _on_task(self, change: Any) -> None:
         try:

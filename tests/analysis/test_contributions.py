@@ -1,0 +1,140 @@
+"""Contributions of any network and layer; the oracle's numbers are in test_contributions_oracle.py."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rcviz import SequenceSet, TrainConfig, filter_contributions, fit, one_hot
+
+
+class Branched(nn.Module):
+    """A network of one's own, with parts inside parts and an in-place ReLU."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv1d(4, 5, 7), nn.ReLU(inplace=True), nn.MaxPool1d(3))
+        self.tail = nn.ModuleList([nn.Conv1d(5, 6, 3), nn.GELU()])
+        self.out = nn.LazyLinear(2)
+        self.unused = nn.Conv1d(4, 1, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for layer in self.tail:
+            x = layer(x)
+        return self.out(x.flatten(1))
+
+
+@pytest.fixture
+def branched(toy):
+    torch.manual_seed(0)
+    model = Branched().double()
+    model(torch.from_numpy(toy.one_hot(slice(0, 2))).double())
+    return model
+
+
+def by_hand(model, data, module, task):
+    """Gradient times activation from torch's own retained gradient."""
+    kept = []
+    handle = module.register_forward_hook(lambda m, i, o: kept.append(o))
+    x = torch.from_numpy(one_hot(data.codes, dtype="float64")).requires_grad_()
+    logits = model(x)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(logits[:, task].sum(), kept[0])
+    return (gradient * kept[0]).sum(2).detach().numpy()
+
+
+@pytest.mark.parametrize("layer", ["tail.1", "tail.0"])
+def test_any_module_and_any_layer(branched, toy, layer):
+    found = filter_contributions(branched, toy, task=1, layer=layer, at="activation")
+    expected = by_hand(branched, toy, branched.tail[1], 1)  # the activation that follows the convolution
+    np.testing.assert_allclose(found.per_sequence, expected, atol=1e-12)
+    assert found.layer == "tail.1"
+    assert found.task == "starts with A"
+
+
+def test_an_in_place_relu_after_the_convolution_does_no_harm(branched, toy):
+    found = filter_contributions(branched, toy, layer="stem.0", at="convolution")
+    branched.stem[1] = nn.ReLU()
+    np.testing.assert_allclose(found.per_sequence, by_hand(branched, toy, branched.stem[0], 0), atol=1e-12)
+
+
+def test_batches_do_not_matter(branched, toy):
+    whole = filter_contributions(branched, toy, batch_size=1000)
+    parts = filter_contributions(branched, toy, batch_size=7)
+    np.testing.assert_allclose(parts.per_sequence, whole.per_sequence, atol=1e-12)
+
+
+def test_the_filter_that_matters_comes_first(toy, make_model):
+    model = make_model(n_filters=4)
+    fit(
+        model,
+        toy,
+        toy,
+        TrainConfig(epochs=15, batch_size=20, samples_per_epoch=400, learning_rate=0.01),
+        progress=False,
+    )
+    found = filter_contributions(model, toy, task="GATA")
+    assert found.table["score"].is_monotonic_decreasing
+    best = found.ranking[0]
+    assert found.table["filter"].iloc[0] == best
+    assert np.median(found.positive(best)) > np.median(found.negative(best))
+    assert len(found.positive(best)) == 60
+
+
+def test_without_labels_scores_are_means(branched, toy):
+    found = filter_contributions(branched, toy.codes, task=1)
+    np.testing.assert_allclose(found.scores, found.per_sequence.mean(0))
+    assert found.table[["mean_positive", "mean_negative"]].isna().all(axis=None)
+
+
+def test_unknown_labels_count_for_nothing(branched, toy):
+    labels = toy.labels.copy()
+    labels[::3] = np.nan
+    known = ~np.isnan(labels[:, 0])
+    some = filter_contributions(branched, SequenceSet(toy.codes, labels))
+    fewer = filter_contributions(branched, toy.subset(known))
+    np.testing.assert_allclose(some.scores, fewer.scores, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("how", "match"),
+    [
+        ({"layer": "unused"}, "layer unused is never used"),
+        ({"layer": "out"}, "contributions need neurons"),
+        ({"layer": "stem.1", "at": "convolution"}, "stem.1 is a ReLU"),
+        ({"task": "SPI1"}, "there is no task SPI1: choose 0 to 1 or one of GATA"),
+        ({"layer": "stem.7"}, "its layers are: stem, stem.0"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+    ],
+)
+def test_refusals(branched, toy, how, match):
+    with pytest.raises(ValueError, match=match):
+        filter_contributions(branched, toy, **how)
+
+
+def test_a_module_used_twice_is_refused(toy):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.mix, self.relu = nn.Conv1d(4, 3, 3), nn.Conv1d(3, 3, 3, padding=1), nn.ReLU()
+
+        def forward(self, x):
+            return self.mix(self.relu(self.mix(self.conv(x)))).mean(2)
+
+    with pytest.raises(ValueError, match="layer mix is used 2 times"):
+        filter_contributions(Twice(), toy, layer="mix")
+
+
+def test_a_functional_nonlinearity_is_named(toy):
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(4, 3, 3)
+
+        def forward(self, x):
+            return torch.relu(self.conv(x)).mean(2)
+
+    with pytest.raises(ValueError, match="no activation module follows conv; pass at='convolution'"):
+        filter_contributions(Functional(), toy)
+    assert filter_contributions(Functional(), toy, at="convolution").scores.shape == (3,)

@@ -1,0 +1,26 @@
+"""Pages are whole and harmless."""
+
+import pandas as pd
+
+from rcviz.plots import page
+from rcviz.plots._axes import new_figure
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def test_every_text_is_escaped():
+    figure = new_figure(2, 2)
+    figure.add_subplot().set_title(EVIL)
+    parts = [
+        page.heading(EVIL),
+        page.paragraph(EVIL),
+        page.picture(figure, EVIL),
+        page.table(pd.DataFrame({EVIL: [EVIL]})),
+    ]
+    html = page.html_page(EVIL, parts)
+    assert "<img" not in html
+    assert html.count("&lt;img") >= 7
+
+
+def test_numbers_are_rounded_to_the_digits_asked_for():
+    assert "0.12<" in page.table(pd.DataFrame({"x": [0.1234]}), digits=2)

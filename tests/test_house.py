@@ -1,0 +1,128 @@
+"""The house keeps its own rules: names, floors, versions."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import rcviz
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
+
+
+def name_and_range(requirement):
+    return re.fullmatch(r"([A-Za-z0-9_.-]+)(.*)", requirement).groups()
+
+
+def requirements():
+    project = PROJECT["project"]
+    listed = [*project["dependencies"], *project["optional-dependencies"]["lab"]]
+    return dict(name_and_range(requirement) for requirement in listed)
+
+
+def test_conda_environment_offers_the_same_as_pip():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = dict(name_and_range(entry) for entry in listed if isinstance(entry, str))
+    assert conda.pop("python") == PROJECT["project"]["requires-python"]
+    assert conda.pop("pip") == ""
+    assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements().items()}
+
+
+def test_every_dependency_is_pinned_within_its_range():
+    from packaging.specifiers import SpecifierSet
+
+    lines = [line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()]
+    pins = {name.lower().replace("_", "-"): version for name, version in (line.split("==") for line in lines if line)}
+    test = [entry for entry in PROJECT["project"]["optional-dependencies"]["test"] if not entry.startswith("rcviz")]
+    for name, bounds in {**requirements(), **dict(name_and_range(entry) for entry in test)}.items():
+        assert pins[name.lower().replace("_", "-")] in SpecifierSet(bounds), name
+    assert pins["torch"] == "2.13.0"
+
+
+def test_importing_rcviz_imports_nothing_heavy():
+    script = (
+        "import sys, rcviz; print([m for m in ('torch', 'matplotlib', 'pandas', 'numpy', 'scipy') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
+
+
+def test_a_logo_needs_no_torch():
+    script = "import sys; from rcviz.plots import logo; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
+
+
+def test_importing_everything_changes_no_global_setting():
+    script = """
+import random, numpy, torch, matplotlib, json
+before = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state(), dict(matplotlib.rcParams)
+backend, threads = matplotlib.get_backend(), torch.get_num_threads()
+import rcviz
+for name in rcviz.__all__: getattr(rcviz, name)
+after = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state(), dict(matplotlib.rcParams)
+assert before[0] == after[0] and before[1] == after[1] and torch.equal(before[2], after[2]) and before[3] == after[3]
+assert (backend, threads) == (matplotlib.get_backend(), torch.get_num_threads())
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("name", rcviz.__all__)
+def test_every_public_name_is_there_and_explained(name):
+    public = getattr(rcviz, name)
+    assert public.__doc__
+    assert public.__module__.startswith("rcviz.")
+
+
+def test_the_architecture_page_shows_the_floors_that_are_checked():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    drawn = re.search(r"must be given a floor:\n\n```\n(.*?)```", page, re.DOTALL).group(1).split()
+    contract = PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert drawn == " ".join(contract).split()
+
+
+def test_the_architecture_page_names_every_module():
+    page = (ROOT / "docs" / "architecture.md").read_text().split("## Who may import whom")[0]
+    for path in (ROOT / "rcviz").rglob("*.py"):
+        if path.name != "__init__.py":
+            assert path.name in page, f"{path.name} has no line in docs/architecture.md"
+
+
+def test_every_module_can_be_imported_alone():
+    for path in (ROOT / "rcviz").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if module != "rcviz.__main__":
+            importlib.import_module(module)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").rglob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_call_the_library(path):
+    """A def in a cell means that the library lacks a room; errors do not belong into what people read."""
+    for cell in json.loads(path.read_text())["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            assert not re.search(r"^\s*(def|class) ", source, re.MULTILINE)
+            assert all(output["output_type"] != "error" for output in cell["outputs"])
+
+
+def test_the_readmes_python_runs(monkeypatch):
+    """The ten lines, with one epoch instead of thirty."""
+    readme = (ROOT / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert code.count("epochs=30") == 1
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    exec(compile(code.replace("epochs=30", "epochs=1"), "README.md", "exec"), {})
+
+
+def test_the_readmes_links_and_commands_are_there():
+    readme = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", readme):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"make ([a-z]+)", readme)) - {"it"} <= set(targets)

@@ -1,0 +1,54 @@
+"""The selection, without any front end."""
+
+import subprocess
+import sys
+
+import pytest
+
+from rcviz.widgets.state import FilterState
+
+
+@pytest.fixture
+def state():
+    return FilterState(task_names=("CTCF", "MAX"), ranking=(4, 0, 2, 1, 3))
+
+
+def test_starts_at_the_best_filter(state):
+    assert (state.filter, state.rank, state.task) == (4, 0, 0)
+
+
+def test_steps_hold_at_the_ends(state):
+    state.step(-1)
+    assert state.rank == 0
+    state.step(2)
+    assert state.filter == 2
+    state.step(99)
+    assert (state.filter, state.rank) == (3, 4)
+
+
+def test_a_new_ranking_keeps_the_filter(state):
+    state.filter = 2
+    state.ranking = (2, 4, 0, 1, 3)
+    assert (state.filter, state.rank) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda state: setattr(state, "filter", 5), "there is no filter 5; the filters are 0 to 4"),
+        (lambda state: setattr(state, "task", 2), "there is no task 2; the tasks are CTCF, MAX"),
+        (lambda state: state.select_rank(-1), "there is no rank -1; the ranks are 0 to 4"),
+    ],
+)
+def test_what_is_not_there_is_refused_and_nothing_changes(state, change, match):
+    with pytest.raises(ValueError, match=match):
+        change(state)
+    assert (state.filter, state.task) == (4, 0)
+
+
+def test_needs_no_front_end_and_nothing_heavy():
+    script = (
+        "import sys, rcviz.widgets.state; "
+        "print([name for name in ('torch', 'ipywidgets', 'matplotlib') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
