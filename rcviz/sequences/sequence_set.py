@@ -85,7 +85,7 @@ class SequenceSet:
         import pandas as pd
 
         columns = {"name" if key == "names" else key: values for key, values in self._columns.items()}
-        return pd.DataFrame(columns, index=pd.RangeIndex(len(self)))
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(self)), copy=True)
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -129,10 +129,11 @@ class FilterExplorer(ipywidgets.VBox):
         index, rank = self.state.filter, self.state.rank + 1
         row = found.table.iloc[self.state.rank]
         task = html.escape(found.task)
+        positive, negative = f"{row['mean_positive']:+.2f}", f"{row['mean_negative']:+.2f}"
         self._caption.show(
-            f'<div class="rcviz-caption" aria-live="polite"><b>Filter {index}</b>, rank {rank} of '
-            f"{len(self.bank)}: adds {row['score']:+.3f} to the logit of {task} in positives over negatives "
-            f"({row['mean_positive']:+.3f} against {row['mean_negative']:+.3f} a sequence)</div>"
+            '<div class="rcviz-caption" aria-live="polite" style="line-height:1.4">'
+            f"<b>Filter {index}</b>, rank {rank} of {len(self.bank)}: score {row['score']:+.3f}. "
+            f"On average it adds {positive} to the logit of {task} in a positive, {negative} in a negative.</div>"
         )
         weights = self.bank.weights[index]
         limits = (float(np.minimum(weights, 0).sum(axis=0).min()), float(np.maximum(weights, 0).sum(axis=0).max()))

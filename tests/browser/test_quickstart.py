@@ -57,4 +57,3 @@ def test_keyboard_moves_through_the_filters(page, explorer):
     if folder := os.environ.get("RCVIZ_PICTURES"):
         explorer.screenshot(path=Path(folder) / "filter_explorer.png")
         page.locator(".rcviz-training-curves").screenshot(path=Path(folder) / "training_curves.png")
-        page.screenshot(path=Path(folder) / "jupyterlab.png")

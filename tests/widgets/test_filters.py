@@ -21,7 +21,7 @@ def shown(explorer):
 def test_shows_the_best_filter_of_the_first_task(explorer, toy):
     found = filter_contributions(explorer._model, toy)
     assert explorer.state.ranking == _ranking(found)
-    assert f"<b>Filter {found.ranking[0]}</b>, rank 1 of 5: adds {found.scores.max():+.3f}" in explorer._caption.value
+    assert f"<b>Filter {found.ranking[0]}</b>, rank 1 of 5: score {found.scores.max():+.3f}" in explorer._caption.value
     assert explorer._logos.value.count("rcviz-logo") == 2
 
 
