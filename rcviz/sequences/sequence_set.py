@@ -84,8 +84,9 @@ class SequenceSet:
         """What is known of ``name``, ``chrom``, ``start`` and ``end``, one row per sequence."""
         import pandas as pd
 
-        columns = {"name" if key == "names" else key: values for key, values in self._columns.items()}
-        return pd.DataFrame(columns, index=pd.RangeIndex(len(self)), copy=True)
+        # pandas itself does not copy strings when it stores them without pyarrow.
+        columns = {"name" if key == "names" else key: values.copy() for key, values in self._columns.items()}
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(self)))
 
     @property
     def provenance(self) -> dict[str, Any]:
