@@ -1,7 +1,7 @@
 """The quickstart's work without a notebook: two models, their strands, their filters, one page."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     for name, (figure, _) in figures.items():
         (out / f"{name}.png").write_bytes(figure_png(figure))
     found = _findings(arms)
-    parts_of_page = [page.paragraph(found), page.heading("The two models"), page.table(tables["models"], digits=4)]
+    parts_of_page = [page.paragraph(line) for line in found.splitlines()]
+    parts_of_page += [page.heading("The two models"), page.table(tables["models"])]
     for figure, caption in figures.values():
         parts_of_page.append(page.picture(figure, caption))
     parts_of_page += [page.heading("What each filter adds to the logit"), page.table(tables["contributions"])]
@@ -134,16 +135,21 @@ def _tables(arms: list[_Arm]) -> dict[str, pd.DataFrame]:
         }
     )
     together = {
-        "histories": pd.concat([arm.history.table.assign(model=arm.name) for arm in arms]),
-        "contributions": pd.concat([arm.contributions.table.assign(model=arm.name) for arm in arms]),
-        "strands": pd.concat([arm.strands.table.assign(model=arm.name) for arm in arms]),
+        "histories": _together(arms, lambda arm: arm.history.table),
+        "contributions": _together(arms, lambda arm: arm.contributions.table),
+        "strands": _together(arms, lambda arm: arm.strands.table),
     }
     return {"models": models, **together}
 
 
+def _together(arms: list[_Arm], table: Callable[[_Arm], pd.DataFrame]) -> pd.DataFrame:
+    """One table with the model's name in front."""
+    return pd.concat({arm.name: table(arm) for arm in arms}, names=["model"]).reset_index("model")
+
+
 def _figures(arms: list[_Arm]) -> dict[str, tuple[Any, str]]:
     curves = new_figure(7.5, 3.5)
-    plot_history(pd.concat([arm.history.table.assign(model=arm.name) for arm in arms]), curves.add_subplot())
+    plot_history(_together(arms, lambda arm: arm.history.table), curves.add_subplot())
     strands, ranked = new_figure(9, 4.5), new_figure(9, 4)
     for place, arm in enumerate(arms, start=1):
         labels = arm.strands.labels

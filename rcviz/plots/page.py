@@ -33,9 +33,9 @@ def picture(figure: Any, caption: str) -> str:
     return f"<figure>{figure_svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
-def table(frame: pd.DataFrame, *, digits: int = 3) -> str:
-    """A table, numbers to so many digits after the point."""
-    return str(frame.to_html(index=False, border=0, escape=True, float_format=lambda value: f"{value:.{digits}f}"))
+def table(frame: pd.DataFrame, *, digits: int = 4) -> str:
+    """A table, numbers to so many significant digits."""
+    return str(frame.to_html(index=False, border=0, escape=True, float_format=lambda value: f"{value:.{digits}g}"))
 
 
 def html_page(title: str, parts: list[str]) -> str:

@@ -23,4 +23,5 @@ def test_every_text_is_escaped():
 
 
 def test_numbers_are_rounded_to_the_digits_asked_for():
-    assert "0.12<" in page.table(pd.DataFrame({"x": [0.1234]}), digits=2)
+    table = page.table(pd.DataFrame({"x": [0.1234, 6.004e-7, 12.345]}), digits=3)
+    assert all(f"{text}<" in table for text in ("0.123", "6e-07", "12.3"))
