@@ -1,5 +1,9 @@
 """Checks of arguments that several floors make, with one wording."""
 
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse a value outside a closed set, quoting the choices."""
@@ -7,8 +11,10 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
-def check_positive(name: str, value: int) -> None:
-    """Refuse a count below one."""
+def check_positive(name: str, value: Any) -> None:
+    """Refuse what is not a whole number of at least one."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
 
@@ -22,3 +28,10 @@ def check_features(shape: tuple[int, ...], n_channels: int, length: int | None =
         hint = ": channels are last; use x.transpose(1, 2)"
     wanted = f"(batch, {n_channels}, {'length' if length is None else length})"
     raise ValueError(f"expected {wanted}, got {tuple(shape)}{hint}")
+
+
+def check_settings(what: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse the name of a setting that is not there, listing those that are."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{what} has no setting {name!r}; the settings are: {', '.join(sorted(known))}")

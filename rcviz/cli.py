@@ -1,5 +1,6 @@
 """The command line: open the tutorials, or see what rcviz does on real data in two minutes."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -37,14 +38,16 @@ def lab(options: Annotated[list[str] | None, typer.Argument(help="Options for Ju
 
     Example: rcviz lab --no-browser --port 8890
     """
-    folder = _tutorials()
-    command = [sys.executable, "-m", "jupyter", "lab", str(folder / FIRST), *(options or [])]
-    try:
-        import jupyterlab  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("jupyterlab") is None:
         typer.echo('JupyterLab is not installed; run: pip install "rcviz[lab]"', err=True)
-        raise typer.Exit(1) from None
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+        raise typer.Exit(1)
+    command = [sys.executable, "-m", "jupyter", "lab", str(_tutorials() / FIRST), *(options or [])]
+    server = subprocess.Popen(command)
+    while True:
+        try:
+            raise typer.Exit(server.wait())
+        except KeyboardInterrupt:
+            continue  # JupyterLab got the interrupt too; it asks, and closes its kernels, by itself
 
 
 @app.command()

@@ -90,7 +90,8 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     (out / "index.html").write_text(page.html_page("CTCF, read on both strands", parts_of_page), encoding="utf-8")
     return (
         f"{found}\n\nWritten in {time.perf_counter() - started:.0f} s: {out}/index.html (open it in a browser), "
-        f"both models, tables and figures.\nNext: rcviz lab opens the tutorial that does this step by step."
+        f"both models, tables and figures.\n"
+        f"Next: make lab (or rcviz lab) opens the tutorial that does this step by step."
     )
 
 
@@ -150,20 +151,23 @@ def _together(arms: list[_Arm], table: Callable[[_Arm], pd.DataFrame]) -> pd.Dat
 def _figures(arms: list[_Arm]) -> dict[str, tuple[Any, str]]:
     curves = new_figure(7.5, 3.5)
     plot_history(_together(arms, lambda arm: arm.history.table), curves.add_subplot())
-    strands, ranked = new_figure(9, 4.5), new_figure(9, 4)
+    strands, ranked = new_figure(9, 4.5), new_figure(10, 4)
     for place, arm in enumerate(arms, start=1):
         labels = arm.strands.labels
         axes = strands.add_subplot(1, len(arms), place)
         plot_strands(arm.strands.forward, arm.strands.reverse, None if labels is None else labels[:, 0], axes)
-        axes.set_title(arm.name)
+        axes.set_title(arm.name, fontsize="medium")
         axes = ranked.add_subplot(1, len(arms), place)
         plot_contributions(arm.contributions.table, axes, top=8)
-        axes.set_title(arm.name)
+        axes.set_title(arm.name, fontsize="medium")
     return {
         "history": (curves, "auROC while training; validation solid, training dotted."),
         "strands": (strands, "Predictions for each test sequence and for its reverse complement (Figure 4)."),
         "contributions": (ranked, "Filters ranked by what they add to the logit (section 3.5)."),
-        "filters": (_filters(arms), "CTCF_known1 and the top filters, mean-centred, each on both strands (Figure 5)."),
+        "filters": (
+            _filters(arms),
+            "CTCF_known1 and the top filters, mean-centred, each on its own scale and on both strands (Figure 5).",
+        ),
     }
 
 

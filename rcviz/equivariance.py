@@ -3,20 +3,20 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from rcviz.layers._tying import reverse_complement_features
-from rcviz.modules import evaluating, place
+from rcviz.modules import evaluating, exact_arithmetic, place
 
 TOLERANCE = 1e-10
 """Largest relative difference, in float64, that counts as rounding."""
 
 
-def equivariance_error(module: nn.Module, x: Tensor | np.ndarray) -> float:
+def equivariance_error(module: nn.Module, x: Any) -> float:
     """Largest ``|f(rc x) - rc f(x)|`` over a batch, in evaluation mode and in the module's own floating-point type.
 
     Parameters
@@ -29,15 +29,16 @@ def equivariance_error(module: nn.Module, x: Tensor | np.ndarray) -> float:
     Returns
     -------
     float
-        Outputs ``(batch, channels, length)`` are compared after RC, ``(batch, outputs)`` as they are. In the unit of
-        the output. Rounding alone gives about 1e-15 in float64 and 1e-6 in float32; float32 depends on the order of
-        summation, so judge in float64: ``equivariance_error(copy.deepcopy(module).double(), x)``.
+        Outputs ``(batch, channels, length)`` are compared after RC, ``(batch, outputs)`` as they are; those of an RC
+        weighted sum come in opposite order, which :func:`assert_equivariant` allows for. In the unit of the output.
+        Rounding alone gives about 1e-15 in float64 and 1e-6 in float32; float32 depends on the order of summation, so
+        judge in float64: ``equivariance_error(copy.deepcopy(module).double(), x)``.
     """
     out, out_rc = _both_strands(module, _batch(module, x))
     return _gap(out_rc, reverse_complement_features(out) if out.ndim == 3 else out)
 
 
-def assert_equivariant(module: nn.Module, x: Tensor | np.ndarray) -> None:
+def assert_equivariant(module: nn.Module, x: Any) -> None:
     """Raise unless the RC of ``x`` gives the RC of the output, judged on a float64 copy.
 
     Outputs ``(batch, channels)`` that come from an RC weighted sum may be in opposite order or, where the strands
@@ -51,7 +52,7 @@ def assert_equivariant(module: nn.Module, x: Tensor | np.ndarray) -> None:
     _assert(module, x, {"equivariant", "invariant"}, "equivariant")
 
 
-def assert_invariant(model: nn.Module, x: Tensor | np.ndarray) -> None:
+def assert_invariant(model: nn.Module, x: Any) -> None:
     """Raise unless both strands get the same output ``(batch, outputs)``, judged on a float64 copy.
 
     Raises
@@ -62,7 +63,7 @@ def assert_invariant(model: nn.Module, x: Tensor | np.ndarray) -> None:
     _assert(model, x, {"invariant"}, "invariant")
 
 
-def diagnose_equivariance(model: nn.Module, x: Tensor | np.ndarray) -> pd.DataFrame:
+def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     """Follow a batch and its RC through the model and say where the two stop matching, in float64.
 
     Parameters
@@ -118,7 +119,7 @@ def _record(model: nn.Module, x: Tensor) -> list[_Call]:
 
     handles = [module.register_forward_hook(keep(name)) for name, module in model.named_modules()]
     try:
-        with evaluating(model), torch.no_grad():
+        with evaluating(model), torch.no_grad(), exact_arithmetic():
             model(x)
     finally:
         for handle in handles:
@@ -149,7 +150,7 @@ def _judge(one: Tensor, other: Tensor) -> tuple[float, str]:
     return errors[0], "broken"
 
 
-def _assert(module: nn.Module, x: Tensor | np.ndarray, allowed: set[str], what: str) -> None:
+def _assert(module: nn.Module, x: Any, allowed: set[str], what: str) -> None:
     table = diagnose_equivariance(module, x)
     whole = table.iloc[-1]
     if whole["verdict"] in allowed:
@@ -163,16 +164,17 @@ def _assert(module: nn.Module, x: Tensor | np.ndarray, allowed: set[str], what: 
     raise AssertionError(f"{type(module).__name__} is not {what} in float64: error {whole['error']:.3g}, {cause}")
 
 
-def _batch(module: nn.Module, x: Tensor | np.ndarray) -> Tensor:
+def _batch(module: nn.Module, x: Any) -> Tensor:
     device, dtype = place(module)
-    batch = torch.as_tensor(x).to(device=device, dtype=dtype)
-    if batch.ndim != 3:
-        raise ValueError(f"expected (batch, channels, length), got {tuple(batch.shape)}")
-    return batch
+    shape = getattr(x, "shape", None)
+    if shape is None or len(shape) != 3:
+        came = type(x).__name__ if shape is None else tuple(shape)
+        raise ValueError(f"expected (batch, channels, length), got {came}; sequences become that by rcviz.one_hot(x)")
+    return torch.as_tensor(x).to(device=device, dtype=dtype)
 
 
 def _both_strands(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    with evaluating(module), torch.no_grad():
+    with evaluating(module), torch.no_grad(), exact_arithmetic():
         return module(x), module(reverse_complement_features(x))
 
 

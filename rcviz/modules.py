@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,15 +24,28 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """Compute float32 as float32: TF32 on a GPU would open a gap between the strands of 1e-3 instead of 1e-6."""
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = matmul.allow_tf32
-    with cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=False):
-        matmul.allow_tf32 = False
-        try:
-            yield
-        finally:
-            matmul.allow_tf32 = before
+    """Compute float32 as float32: TF32 on a GPU would open a gap between the strands of 1e-3 instead of 1e-6.
+
+    Also asks cuDNN for deterministic algorithms. All settings are given back afterwards.
+    """
+    cudnn: Any = torch.backends.cudnn
+    matmul = torch.backends.cuda.matmul
+    if hasattr(matmul, "fp32_precision"):  # torch 2.9 and later refuse the older switches next to these
+        wanted: list[tuple[Any, str, Any]] = [
+            (matmul, "fp32_precision", "ieee"),
+            (cudnn.conv, "fp32_precision", "ieee"),
+        ]
+    else:
+        wanted = [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
+    wanted += [(cudnn, "deterministic", True), (cudnn, "benchmark", False)]
+    before = [getattr(where, name) for where, name, _ in wanted]
+    try:
+        for where, name, value in wanted:
+            setattr(where, name, value)
+        yield
+    finally:
+        for (where, name, _), value in zip(wanted, before, strict=True):
+            setattr(where, name, value)
 
 
 def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -58,3 +72,9 @@ def find_module(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Modul
     known = ", ".join(name for name in parts if name) or "none"
     wanted = f"named {layer!r}" if isinstance(layer, str) else f"that is the given {type(layer).__name__}"
     raise ValueError(f"the model has no layer {wanted}; its layers are: {known}")
+
+
+def to_numpy(tensor: Tensor) -> np.ndarray:
+    """Bring a tensor to NumPy, which has no bfloat16."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()

@@ -58,10 +58,21 @@ def test_the_page_needs_nothing_else(demo):
 
 @pytest.fixture
 def calls(monkeypatch):
+    """Commands that would have been started, by a stand-in that ends with code 3 after one interrupt."""
     made = []
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **how: made.append(command) or subprocess.CompletedProcess(command, 3)
-    )
+
+    class Server:
+        def __init__(self, command):
+            made.append(command)
+            self.interrupted = False
+
+        def wait(self):
+            if not self.interrupted:
+                self.interrupted = True
+                raise KeyboardInterrupt
+            return 3
+
+    monkeypatch.setattr(subprocess, "Popen", Server)
     return made
 
 
@@ -102,3 +113,11 @@ def test_wrong_options_are_refused():
     result = CliRunner().invoke(rcviz.cli.app, ["demo", "--epochs", "0"])
     assert result.exit_code == 2
     assert "epochs" in result.output
+
+
+def test_without_jupyterlab_the_command_that_installs_it_is_shown(calls, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = CliRunner().invoke(rcviz.cli.app, ["lab"])
+    assert result.exit_code == 1
+    assert 'pip install "rcviz[lab]"' in result.output
+    assert not calls

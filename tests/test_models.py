@@ -3,7 +3,6 @@
 import dataclasses
 import json
 
-import jaxtyping
 import numpy as np
 import oracles
 import pytest
@@ -15,12 +14,6 @@ from torch import nn
 import rcviz
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-11}
-
-
-@pytest.fixture
-def as_users_run(monkeypatch):
-    """Without the type checks that only the tests switch on: they would speak before the library does."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def tiny(architecture="revcomp", **changes):
@@ -599,3 +592,29 @@ def test_wrong_inputs_are_refused(architecture):
         model(torch.zeros(2, 4, 25))
     with pytest.raises(ValueError, match=r"(?s)(?=.*4)(?=.*5)"):
         model(torch.zeros(2, 5, 24))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"n_filters": 8.5}, "n_filters must be a whole number, got 8.5"),
+        ({"n_tasks": True}, "n_tasks must be a whole number"),
+        ({"kernel_sizes": 15}, r"one width per convolution, such as \(15, 14, 14\), got 15"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(as_users_run, change, match):
+    settings = {"architecture": "revcomp", "sequence_length": 60, "n_filters": 2, "kernel_sizes": (7,)}
+    with pytest.raises(ValueError, match=match):
+        rcviz.ModelConfig(**{**settings, "pool_size": 9, "pool_stride": 9, **change})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere; give one written by save_model"):
+        rcviz.load_model(tmp_path / "nowhere")
+
+
+def test_saving_twice_gives_the_same_file(tmp_path):
+    model = rcviz.build_model(tiny())
+    for name in ("one", "two"):
+        rcviz.save_model(model, tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

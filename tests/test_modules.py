@@ -16,14 +16,31 @@ def test_every_part_gets_its_own_mode_back():
     assert [module.training for module in model.modules()] == [True, True, True, True, False]
 
 
-def test_exact_arithmetic_gives_the_settings_back():
+def settings():
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32
+    return cudnn.deterministic, cudnn.benchmark, cudnn.conv.fp32_precision, matmul.fp32_precision
+
+
+@pytest.mark.parametrize("chosen", ["none", "tf32", "ieee"])
+def test_exact_arithmetic_gives_the_settings_back(chosen):
+    matmul = torch.backends.cuda.matmul
+    found = matmul.fp32_precision
+    try:
+        matmul.fp32_precision = chosen
+        before = settings()
+        with pytest.raises(RuntimeError), exact_arithmetic():
+            assert settings() == (True, False, "ieee", "ieee")
+            raise RuntimeError
+        assert settings() == before
+    finally:
+        matmul.fp32_precision = found
+
+
+def test_the_older_switches_can_still_be_read_afterwards():
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     with exact_arithmetic():
-        assert not cudnn.allow_tf32
-        assert not matmul.allow_tf32
-        assert cudnn.deterministic
-    assert (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32) == before
+        pass
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
 
 
 def test_parts_are_found_by_name_and_by_module():

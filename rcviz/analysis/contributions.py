@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rcviz._checks import check_choice, check_positive
 from rcviz.analysis.filters import first_convolution
 from rcviz.layers.conv import RevCompConv1d
-from rcviz.modules import evaluating, exact_arithmetic, find_module, one_hot_batch
+from rcviz.modules import evaluating, exact_arithmetic, find_module, one_hot_batch, to_numpy
 from rcviz.sequences.dataset import as_sequence_set
 
 At = Literal["activation", "convolution"]
@@ -126,6 +126,8 @@ def filter_contributions(
     check_choice("at", at, get_args(At))
     check_positive("batch_size", batch_size)
     data = as_sequence_set(data)
+    if not len(data):
+        raise ValueError("there are no sequences; the selection that made the data is empty")
     labels, index, name = _task(data, task)
     with evaluating(model), exact_arithmetic():
         neurons = _neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
@@ -169,7 +171,7 @@ def _contributions(
     if neurons.tied:
         forward, reverse = products.chunk(2, dim=1)
         products = forward + reverse.flip(1)
-    return products.cpu().numpy()
+    return to_numpy(products)
 
 
 def _task(data: Any, task: int | str) -> tuple[Float[np.ndarray, " n"] | None, int, str]:
@@ -216,7 +218,9 @@ def _neurons(model: nn.Module, layer: nn.Module | str | None, at: At, x: Tensor)
         )
     if at == "convolution":
         raise ValueError(f"at='convolution' needs a convolution, and {name} is a {type(module).__name__}")
-    before = [parts[used] for used, shape_before in calls[:position] if shape_before[1] == shape[1]]
+    before = [
+        parts[used] for used, shape_before in calls[:position] if len(shape_before) == 3 and shape_before[1] == shape[1]
+    ]
     convolutions = [part for part in before if isinstance(part, nn.Conv1d | RevCompConv1d)]
     return _Neurons(name, module, bool(convolutions) and isinstance(convolutions[-1], RevCompConv1d))
 

@@ -60,14 +60,15 @@ class StrandAgreement:
         }
         return pd.DataFrame(columns).sort_values("gap", ascending=False, kind="stable").reset_index(drop=True)
 
-    def plot(self, ax: Any = None, *, task: int = 0) -> Any:
+    def plot(self, ax: Any = None, *, task: int | str = 0) -> Any:
         """Draw forward against reverse for one task, see :func:`rcviz.plot_strands`."""
         from rcviz.plots.strands import plot_strands
 
-        if not 0 <= task < len(self.task_names):
+        index = self.task_names.index(task) if task in self.task_names else task
+        if isinstance(index, str) or not 0 <= index < len(self.task_names):
             raise ValueError(f"there is no task {task}; the tasks are {', '.join(self.task_names)}, counted from 0")
-        labels = None if self.labels is None else self.labels[:, task]
-        return plot_strands(self.forward[:, task], self.reverse[:, task], labels, ax)
+        labels = None if self.labels is None else self.labels[:, index]
+        return plot_strands(self.forward[:, index], self.reverse[:, index], labels, ax)
 
 
 def strand_agreement(
@@ -97,5 +98,10 @@ def strand_agreement(
     forward, reverse = (
         predict(model, strand, batch_size=batch_size, output=output) for strand in (data, data.reverse_complement())
     )
+    if data.labels is not None and data.labels.shape[1] != forward.shape[1]:
+        raise ValueError(
+            f"the model gives {forward.shape[1]} outputs a sequence, but the data has {data.labels.shape[1]} tasks: "
+            f"{', '.join(data.task_names)}"
+        )
     names = data.task_names if data.labels is not None else tuple(f"task_{task}" for task in range(forward.shape[1]))
     return StrandAgreement(forward, reverse, data.labels, names)

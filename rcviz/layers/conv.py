@@ -1,13 +1,14 @@
 """RC convolution: every filter is also scanned as its reverse complement (section 3.1.1, Figure 8)."""
 
-from typing import Literal
+import operator
+from typing import Literal, SupportsIndex
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features
+from rcviz._checks import check_choice, check_features, check_positive
 from rcviz.layers import _tying
 from rcviz.layers.initializers import Initializer, check_initializer, conv_limit, uniform_
 
@@ -61,7 +62,7 @@ class RevCompConv1d(nn.Module):
         kernel_size: int,
         *,
         stride: int = 1,
-        padding: Literal["valid", "same"] | int = "valid",
+        padding: Literal["valid", "same"] | SupportsIndex = "valid",
         dilation: int = 1,
         bias: bool = True,
         initializer: Initializer = "glorot",
@@ -74,8 +75,7 @@ class RevCompConv1d(nn.Module):
             ("stride", stride),
             ("dilation", dilation),
         ]:
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            check_positive(name, value)
         check_initializer(initializer)
         self.in_channels, self.n_filters, self.kernel_size = in_channels, n_filters, kernel_size
         self.stride, self.padding, self.dilation, self.initializer = stride, padding, dilation, initializer
@@ -86,12 +86,12 @@ class RevCompConv1d(nn.Module):
         self.reset_parameters()
 
     def _pad_each_end(self) -> int:
-        if isinstance(self.padding, int):
-            if self.padding < 0:
-                raise ValueError(f"padding must be 'valid', 'same' or a number of zeros >= 0, got {self.padding}")
-            return self.padding
-        if self.padding not in ("valid", "same"):
-            raise ValueError(f"padding must be 'valid', 'same' or a number of zeros, got {self.padding!r}")
+        if isinstance(self.padding, str):
+            check_choice("padding", self.padding, ("valid", "same"))
+        elif operator.index(self.padding) < 0:
+            raise ValueError(f"padding must be 'valid', 'same' or a number of zeros, got {self.padding}")
+        else:
+            return operator.index(self.padding)
         if self.padding == "valid":
             return 0
         if self.stride != 1:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rcviz._checks import check_positive
 from rcviz.layers import _tying
 from rcviz.layers.initializers import glorot_limit, uniform_
 
@@ -39,8 +40,7 @@ class RevCompLinear(nn.Module):
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
         super().__init__()
         stored = _tying.require_even(in_features, "RevCompLinear")
-        if out_features < 1:
-            raise ValueError(f"out_features must be at least 1, got {out_features}")
+        check_positive("out_features", out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = nn.Parameter(torch.empty(out_features, stored))
         self.bias = nn.Parameter(torch.empty(out_features)) if bias else None

@@ -6,13 +6,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from rcviz._checks import check_choice
+
 Initializer = Literal["glorot", "keras1"]
 
 
 def check_initializer(initializer: str) -> None:
     """Refuse a name that is not one of the known initialisers."""
-    if initializer not in get_args(Initializer):
-        raise ValueError(f"initializer must be one of {', '.join(get_args(Initializer))}, got {initializer!r}")
+    check_choice("initializer", initializer, get_args(Initializer))
 
 
 def glorot_limit(fan_in: int, fan_out: int) -> float:

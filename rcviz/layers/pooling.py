@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rcviz._checks import check_choice, check_positive
+
 Edge = Literal["strict", "trim"]
 
 
@@ -40,10 +42,9 @@ class RevCompMaxPool1d(nn.Module):
     def __init__(self, kernel_size: int, stride: int | None = None, *, edge: Edge = "strict") -> None:
         super().__init__()
         stride = kernel_size if stride is None else stride
-        if kernel_size < 1 or stride < 1:
-            raise ValueError(f"kernel_size and stride must be at least 1, got {kernel_size} and {stride}")
-        if edge not in get_args(Edge):
-            raise ValueError(f"edge must be one of {', '.join(get_args(Edge))}, got {edge!r}")
+        check_positive("kernel_size", kernel_size)
+        check_positive("stride", stride)
+        check_choice("edge", edge, get_args(Edge))
         self.kernel_size, self.stride, self.edge = kernel_size, stride, edge
 
     def trim(self, length: int) -> int:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features
+from rcviz._checks import check_features, check_positive
 from rcviz.layers import _tying
 from rcviz.layers.initializers import uniform_, weighted_sum_limit
 
@@ -53,8 +53,8 @@ class WeightedSum1d(nn.Module):
         smoothness: float = 0.0,
     ) -> None:
         super().__init__()
-        if n_channels < 1 or length < 1:
-            raise ValueError(f"n_channels and length must be at least 1, got {n_channels} and {length}")
+        check_positive("n_channels", n_channels)
+        check_positive("length", length)
         if smoothness < 0:
             raise ValueError(f"smoothness must be at least 0, got {smoothness}")
         stored = _tying.require_even(n_channels, "WeightedSum1d with revcomp=True") if revcomp else n_channels

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from rcviz._checks import check_choice, check_positive
+from rcviz._checks import check_choice, check_positive, check_settings
 from rcviz.layers.initializers import Initializer, check_initializer
 from rcviz.layers.pooling import RevCompMaxPool1d
 
@@ -73,6 +73,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check_choice("architecture", self.architecture, get_args(Architecture))
+        if not isinstance(self.kernel_sizes, tuple | list):
+            raise ValueError(
+                f"kernel_sizes is one width per convolution, such as (15, 14, 14), got {self.kernel_sizes!r}"
+            )
         object.__setattr__(self, "kernel_sizes", tuple(self.kernel_sizes))
         if self.head is None:
             object.__setattr__(self, "head", "weighted_sum" if self.architecture == "revcomp" else "flatten")
@@ -155,10 +159,7 @@ class ModelConfig:
 
     @classmethod
     def _preset(cls, changes: dict[str, Any], **preset: Any) -> "ModelConfig":
-        known = {field.name for field in dataclasses.fields(cls)}
-        for name in changes:
-            if name not in known:
-                raise ValueError(f"a model has no setting {name!r}; the settings are: {', '.join(sorted(known))}")
+        check_settings("a model", changes, [field.name for field in dataclasses.fields(cls)])
         if "pool_size" in changes:  # windows side by side, unless asked for otherwise
             preset["pool_stride"] = changes["pool_size"]
         return cls(**{**preset, **changes})

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
-from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch
+from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch, to_numpy
 from rcviz.sequences.dataset import as_sequence_set
 
 
@@ -39,13 +39,15 @@ def predict(
     check_choice("output", output, ("probability", "logit"))
     check_positive("batch_size", batch_size)
     codes = as_sequence_set(data).codes
+    if not len(codes):
+        raise ValueError("there are no sequences to predict; the selection that made the data is empty")
     with evaluating(model), torch.no_grad(), exact_arithmetic():
         logits = [
             _two_dimensional(model(one_hot_batch(codes[start : start + batch_size], model)))
             for start in range(0, len(codes), batch_size)
         ]
         together = torch.cat(logits)
-        return (together.sigmoid() if output == "probability" else together).cpu().numpy()
+        return to_numpy(together.sigmoid() if output == "probability" else together)
 
 
 def _two_dimensional(logits: Tensor) -> Tensor:

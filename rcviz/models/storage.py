@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -50,6 +51,8 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
     ValueError
         When the file is not a model of rcviz, is cut off, or is of a newer version.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}; give one written by save_model")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

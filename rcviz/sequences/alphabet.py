@@ -133,6 +133,7 @@ def reverse_complement(x: Any) -> Any:
     if array is None or array.dtype.kind in "UOT":
         return [reverse_complement(string) for string in _as_strings(x)]
     if array.dtype == np.uint8:
+        _check_codes(array)
         _check_range(array)
         return _COMPLEMENT[array[..., ::-1]]
     _check_reversible(array.dtype.name, floating=array.dtype.kind in "fb", ndim=array.ndim)
@@ -268,10 +269,19 @@ def _is_tensor(x: Any) -> bool:
 
 def _reverse_complement_tensor(x: Any) -> Any:
     if str(x.dtype) == "torch.uint8":
+        _check_codes(x.detach().cpu().numpy())
         flipped = x.flip(-1)
         return flipped.where(flipped == UNKNOWN, 3 - flipped)
     _check_reversible(str(x.dtype), floating=x.is_floating_point(), ndim=x.ndim)
     return x.flip(-2, -1)
+
+
+def _check_codes(array: np.ndarray) -> None:
+    """Refuse one-hot columns in uint8, whose reverse complement as codes would be nonsense in silence."""
+    if array.ndim >= 3 and array.shape[-2] == len(BASES) and array.size and array.max() <= 1:
+        raise ValueError(
+            f"uint8 means codes, and {array.shape} looks like one-hot columns: use x.astype('float32') for one-hot"
+        )
 
 
 def _check_reversible(dtype: str, *, floating: bool, ndim: int) -> None:

@@ -66,15 +66,15 @@ def split(
     Raises
     ------
     ValueError
-        When shares are negative or exceed 1 together, or a part would have no sequence, or no positive or no
+        When a share is not above 0, all exceed 1 together, or a part would have no sequence, or no positive or no
         negative of a labelled task.
     """
     data = as_sequence_set(data)
     shares = {"train": train, "valid": valid, "test": test}
     total = sum(shares.values())
-    if not (all(share >= 0 for share in shares.values()) and total <= 1 + 1e-9):
+    if not (all(share > 0 for share in shares.values()) and total <= 1 + 1e-9):
         given = ", ".join(f"{name}={share:g}" for name, share in shares.items())
-        raise ValueError(f"shares must be at least 0 and at most 1 together, got {given} (sum {total:g})")
+        raise ValueError(f"shares must be above 0 and at most 1 together, got {given} (sum {total:g})")
     bounds = np.rint(np.cumsum(list(shares.values())) * len(data)).astype(int)
     order = np.random.default_rng(seed).permutation(len(data))
     parts = dict(zip(shares, np.split(order, bounds)[:3], strict=True))

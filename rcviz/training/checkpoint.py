@@ -22,11 +22,10 @@ FORMAT = "rcviz.checkpoint"
 
 @dataclass
 class Progress:
-    """Where a run stands: what it recorded, its best weights and its random state."""
+    """Where a run stands: what it recorded and its best weights."""
 
     records: list[EpochRecord] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    random_state: Tensor | None = None
 
     def finished(self, config: TrainConfig) -> bool:
         """Whether all epochs are done or patience has run out."""
@@ -62,8 +61,6 @@ def save_checkpoint(
     tensors |= {f"best.{name}": tensor for name, tensor in progress.best_weights.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    if progress.random_state is not None:
-        tensors["random_state"] = progress.random_state
     metadata = {
         "format": FORMAT,
         "config": json.dumps(dataclasses.asdict(config)),
@@ -119,7 +116,7 @@ def load_checkpoint(
         state.setdefault(int(index), {})[entry] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     records = [EpochRecord.from_dict(record) for record in json.loads(metadata["records"])]
-    return Progress(records, _part(tensors, "best."), tensors.get("random_state"))
+    return Progress(records, _part(tensors, "best."))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,10 +1,11 @@
 """The frozen description of a training run, and its two presets (section 3.4)."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from rcviz._checks import check_choice, check_positive
+from rcviz._checks import check_choice, check_positive, check_settings
 
 Monitor = Literal["auroc", "auprc", "loss"]
 Augmentation = Literal["none", "revcomp"]
@@ -67,6 +68,8 @@ class TrainConfig:
         for name in ("learning_rate", "positive_weight"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
+        if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", self.device):
+            raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}")
         check_choice("monitor", self.monitor, get_args(Monitor))
         check_choice("augmentation", self.augmentation, get_args(Augmentation))
         check_choice("precision", self.precision, get_args(Precision))
@@ -83,8 +86,5 @@ class TrainConfig:
 
     @classmethod
     def _preset(cls, preset: dict[str, Any], changes: dict[str, Any]) -> "TrainConfig":
-        known = {field.name for field in dataclasses.fields(cls)}
-        for name in changes:
-            if name not in known:
-                raise ValueError(f"training has no setting {name!r}; the settings are: {', '.join(sorted(known))}")
+        check_settings("training", changes, [field.name for field in dataclasses.fields(cls)])
         return cls(**{**preset, **changes})

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks
 from rcviz.models.prediction import predict
-from rcviz.modules import exact_arithmetic, one_hot_batch
+from rcviz.modules import exact_arithmetic, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.dataset import SequenceSet
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
@@ -76,7 +77,7 @@ def train_epochs(
     FloatingPointError
         When the loss is no longer finite; the best weights so far are kept.
     """
-    _check(model, train, valid)
+    _check(model, train, valid, config)
     return _train_epochs(model, train, valid, config, checkpoint, on_batch)
 
 
@@ -118,9 +119,10 @@ def fit(
     """
     from tqdm.auto import tqdm
 
+    epochs = train_epochs(model, train, valid, config, checkpoint=checkpoint)
     records = []
     with tqdm(total=config.epochs, unit="epoch", disable=not progress) as bar:
-        for record in train_epochs(model, train, valid, config, checkpoint=checkpoint):
+        for record in epochs:
             records.append(record)
             bar.update()
             bar.set_postfix_str(
@@ -166,7 +168,7 @@ def _train_epochs(
             started = time.perf_counter()
             epoch = len(progress.records) + 1
             positions = np.arange((epoch - 1) * config.samples_per_epoch, epoch * config.samples_per_epoch)
-            with exact_arithmetic(), _own_random_state(progress, config.seed):
+            with exact_arithmetic(), _own_random_state(config.seed, epoch):
                 trained = _train_one_epoch(
                     model, optimizer, train, order[positions % len(order)], config, epoch, on_batch
                 )
@@ -224,7 +226,7 @@ def _train_one_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        seen.append((targets, logits.detach().cpu().numpy()))
+        seen.append((targets, to_numpy(logits)))
         if on_batch is not None:
             on_batch(BatchRecord(epoch, start + len(batch), value))
     targets, predicted = (np.concatenate(part) for part in zip(*seen, strict=True))
@@ -273,15 +275,11 @@ def _better(new: Scores, old: Scores, monitor: str) -> bool:
 
 
 @contextmanager
-def _own_random_state(progress: Progress, seed: int) -> Iterator[None]:
-    """Let dropout draw from the run's own random state, and give the caller's back afterwards."""
+def _own_random_state(seed: int, epoch: int) -> Iterator[None]:
+    """Let dropout draw from a state that only the seed and the epoch determine; give the caller's back afterwards."""
     with torch.random.fork_rng():
-        if progress.random_state is None:
-            torch.manual_seed(seed)
-        else:
-            torch.set_rng_state(progress.random_state)
+        torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
         yield
-        progress.random_state = torch.get_rng_state()
 
 
 def _device(name: str) -> torch.device:
@@ -290,13 +288,16 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _labels(data: SequenceSet, what: str) -> Float[np.ndarray, "n tasks"]:
-    if data.labels is None:
+def _labels(data: Any, what: str) -> Float[np.ndarray, "n tasks"]:
+    labels = getattr(data, "labels", None)
+    if labels is None:
         raise ValueError(f"{what} has no labels; make it with SequenceSet(codes, labels)")
-    return data.labels
+    return labels
 
 
-def _check(model: nn.Module, train: SequenceSet, valid: SequenceSet) -> None:
+def _check(model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
+    if not isinstance(config, TrainConfig):
+        raise ValueError(f"config must be a TrainConfig, got {type(config).__name__}; ModelConfig is for build_model")
     for what, data in (("train", train), ("valid", valid)):
         labels = _labels(data, what)
         for task, name in enumerate(data.task_names):

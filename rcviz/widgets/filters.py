@@ -7,7 +7,7 @@ import ipywidgets
 import numpy as np
 from torch import nn
 
-from rcviz.analysis.contributions import FilterContributions, filter_contributions
+from rcviz.analysis.contributions import At, FilterContributions, filter_contributions
 from rcviz.analysis.filters import filter_bank
 from rcviz.plots._axes import new_figure
 from rcviz.plots.contributions import plot_contribution_distribution
@@ -30,6 +30,8 @@ class FilterExplorer(ipywidgets.VBox):
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
     data : SequenceSet
         Labelled sequences on which contributions are computed.
+    layer, at
+        Which convolution over the four bases, and which of its neurons; see :func:`filter_contributions`.
 
     Attributes
     ----------
@@ -42,10 +44,19 @@ class FilterExplorer(ipywidgets.VBox):
     >>> explorer.state.select_rank(0)  # doctest: +SKIP
     """
 
-    def __init__(self, model: nn.Module, data: SequenceSet) -> None:
-        self._model, self._data = model, data
+    def __init__(
+        self,
+        model: nn.Module,
+        data: SequenceSet,
+        *,
+        layer: nn.Module | str | None = None,
+        at: At = "activation",
+    ) -> None:
+        if getattr(data, "labels", None) is None:
+            raise ValueError("the explorer compares positives with negatives; give it a SequenceSet with labels")
+        self._model, self._data, self._at = model, data, at
         self._contributions: dict[int, FilterContributions] = {}
-        self.bank = filter_bank(model)
+        self.bank = filter_bank(model, layer=layer)
         first = self.contributions(0)
         self.state = FilterState(task_names=data.task_names, ranking=_ranking(first))
         self._following = False
@@ -60,7 +71,9 @@ class FilterExplorer(ipywidgets.VBox):
     def contributions(self, task: int) -> FilterContributions:
         """Contributions to one task's logit; computed once."""
         if task not in self._contributions:
-            self._contributions[task] = filter_contributions(self._model, self._data, task=task, layer=self.bank.layer)
+            self._contributions[task] = filter_contributions(
+                self._model, self._data, task=task, layer=self.bank.layer, at=self._at
+            )
         return self._contributions[task]
 
     def _build(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import ipywidgets
 import pandas as pd
 
+from rcviz._checks import check_choice
 from rcviz.plots._axes import new_figure
 from rcviz.plots.training import plot_history
 from rcviz.training.history import EpochRecord, epoch_table
@@ -26,6 +27,7 @@ class TrainingCurves(ipywidgets.VBox):
     """
 
     def __init__(self, *, metric: str = "auroc") -> None:
+        check_choice("metric", metric, ("auroc", "auprc", "loss"))
         self._metric = metric
         self._records: dict[str, list[EpochRecord]] = {}
         self._pane = FigurePane()
@@ -46,7 +48,7 @@ class TrainingCurves(ipywidgets.VBox):
     def table(self) -> pd.DataFrame:
         """What is drawn: model, epoch, split, loss, auroc, auprc."""
         tables = [epoch_table(records).assign(model=name) for name, records in self._records.items() if records]
-        return pd.concat(tables, ignore_index=True)
+        return pd.concat(tables or [epoch_table([]).assign(model="")], ignore_index=True)
 
     def _redraw(self) -> None:
         figure = new_figure(6.4, 3.4)

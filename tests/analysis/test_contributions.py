@@ -138,3 +138,22 @@ def test_a_functional_nonlinearity_is_named(toy):
     with pytest.raises(ValueError, match="no activation module follows conv; pass at='convolution'"):
         filter_contributions(Functional(), toy)
     assert filter_contributions(Functional(), toy, at="convolution").scores.shape == (3,)
+
+
+def test_recurrent_parts_before_the_layer_do_no_harm(toy):
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.relu = nn.LSTM(4, 3, batch_first=True), nn.ReLU()
+
+        def forward(self, x):
+            return self.relu(self.lstm(x.transpose(1, 2))[0].transpose(1, 2)).mean(2)
+
+    assert filter_contributions(Recurrent(), toy, layer="relu").scores.shape == (3,)
+
+
+def test_bfloat16_models_and_empty_sets(toy, make_model):
+    model = make_model().bfloat16()
+    assert filter_contributions(model, toy).per_sequence.dtype == np.float32
+    with pytest.raises(ValueError, match="there are no sequences"):
+        filter_contributions(model, toy.subset(np.zeros(len(toy), bool)))

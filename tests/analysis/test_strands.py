@@ -4,7 +4,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
-from rcviz import TrainConfig, fit, predict, reverse_complement, strand_agreement
+from rcviz import SequenceSet, TrainConfig, fit, predict, reverse_complement, strand_agreement
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +65,13 @@ def test_strings_without_labels(agreements):
     assert agreement.forward.shape == (2, 2)
     assert agreement.forward[0] == pytest.approx(agreement.reverse[0])  # its own reverse complement
     assert agreement.table["label"].isna().all()
+
+
+def test_labels_of_other_tasks_are_refused(agreements, toy):
+    model, agreement = agreements["standard"]
+    other = SequenceSet(toy.codes, toy.labels[:, :1])
+    with pytest.raises(ValueError, match="gives 2 outputs a sequence, but the data has 1 tasks"):
+        strand_agreement(model, other)
+    with pytest.raises(ValueError, match="there are no sequences to predict"):
+        strand_agreement(model, toy.subset(np.zeros(len(toy), bool)))
+    assert agreement.plot(task="starts with A").get_xlabel()

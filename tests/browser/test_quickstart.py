@@ -56,4 +56,3 @@ def test_keyboard_moves_through_the_filters(page, explorer):
     assert curves.count() == 1
     if folder := os.environ.get("RCVIZ_PICTURES"):
         explorer.screenshot(path=Path(folder) / "filter_explorer.png")
-        page.locator(".rcviz-training-curves").screenshot(path=Path(folder) / "training_curves.png")

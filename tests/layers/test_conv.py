@@ -2,7 +2,6 @@
 
 import itertools
 
-import jaxtyping
 import numpy as np
 import oracles
 import pytest
@@ -27,12 +26,6 @@ def filled(layer, seed=0, dtype=torch.float64):
 
 def numbers(*shape, seed=1):
     return np.random.default_rng(seed).normal(size=shape)
-
-
-@pytest.fixture
-def as_users_run(monkeypatch):
-    """Without the type checks that only the tests switch on: they would speak before the library does."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 # ---------------------------------------------------------------- the oracle itself

@@ -1,6 +1,5 @@
 """RevCompMaxPool1d: both strands must see the same windows, or the layer refuses."""
 
-import jaxtyping
 import numpy as np
 import oracles
 import pytest
@@ -12,12 +11,6 @@ import rcviz
 
 def numbers(*shape, seed=1):
     return np.random.default_rng(seed).normal(size=shape)
-
-
-@pytest.fixture
-def as_users_run(monkeypatch):
-    """Without the type checks that only the tests switch on: they would speak before the library does."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def test_oracle_agrees_with_torch():

@@ -205,6 +205,14 @@ class TestRefusals:
     def test_number_of_logits(self, toy, make_model):
         self.refused(toy, make_model, "build it with n_tasks=2", model=make_model(n_tasks=1))
 
+    def test_no_set_at_all(self, as_users_run, toy, make_model):
+        self.refused(toy, make_model, "train has no labels; make it with SequenceSet", train=list("ACGT"))
+
+    def test_another_configuration(self, as_users_run, toy, make_model):
+        model = make_model()
+        with pytest.raises(ValueError, match="must be a TrainConfig, got ModelConfig"):
+            train_epochs(model, toy, toy, model.config)
+
     def test_length(self, toy, make_model):
         self.refused(toy, make_model, r"expected \(batch, 4, 51\), got", model=make_model(sequence_length=51))
 
@@ -219,6 +227,7 @@ class TestRefusals:
         ({"monitor": "accuracy"}, "auroc, auprc, loss"),
         ({"augmentation": "rc"}, "none, revcomp"),
         ({"precision": "half"}, "float32, bfloat16"),
+        ({"device": "gpu"}, "device must be auto, cpu, cuda"),
     ],
 )
 def test_config_refuses(change, match):

@@ -3,7 +3,10 @@
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from rcviz import FilterExplorer, SequenceSet, filter_contributions
 from rcviz.widgets.filters import _ranking
@@ -101,3 +104,22 @@ def test_pictures_are_well_formed_and_no_pyplot_figure_is_left(explorer):
         explorer.state.select_rank(rank)
         ElementTree.fromstring(f"<div>{explorer._logos.value}</div>")
     assert plt.get_fignums() == []
+
+
+def test_a_network_of_ones_own(toy):
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.conv = nn.Conv1d(4, 2, 5), nn.Conv1d(4, 3, 7)
+
+        def forward(self, x):
+            return torch.relu(self.conv(x)).mean(2)[:, :2]
+
+    explorer = FilterExplorer(Own(), toy, layer="conv", at="convolution")
+    assert "of 3:" in explorer._caption.value
+
+
+@pytest.mark.parametrize("data", [["ACGT" * 15], SequenceSet(np.zeros((2, 60), np.uint8))], ids=["strings", "codes"])
+def test_data_without_labels_are_refused(as_users_run, make_model, data):
+    with pytest.raises(ValueError, match="a SequenceSet with labels"):
+        FilterExplorer(make_model(), data)

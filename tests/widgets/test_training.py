@@ -1,6 +1,7 @@
 """Curves that grow with every epoch."""
 
 import matplotlib.pyplot as plt
+import pytest
 
 from rcviz import TrainConfig, TrainingCurves, fit
 
@@ -26,3 +27,9 @@ def test_starting_again_starts_the_curve_again(toy, make_model):
     for _ in range(2):
         fit(make_model(), toy, toy, config, progress=False, on_epoch=curves.follow("RC"))
     assert len(curves.table) == 4
+
+
+def test_an_unknown_metric_is_refused_before_training():
+    with pytest.raises(ValueError, match="metric must be one of auroc, auprc, loss"):
+        TrainingCurves(metric="auc")
+    assert TrainingCurves().table.empty
