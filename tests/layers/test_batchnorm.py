@@ -4,11 +4,10 @@ import numpy as np
 import oracles
 import pytest
 import torch
+from drawn import TOLERANCE, filled
 from torch.func import functional_call
 
 import rcviz
-
-TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
 
 
 def numbers(*shape, seed=1):
@@ -16,15 +15,6 @@ def numbers(*shape, seed=1):
     generator = np.random.default_rng(seed)
     spread = np.linspace(0.5, 3.0, shape[1])[None, :, None]
     return generator.normal(size=shape) * spread + np.arange(shape[1])[None, :, None] ** 2
-
-
-def filled(layer, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    layer = layer.to(dtype)
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
-    return layer
 
 
 def test_oracle_by_hand():

@@ -6,25 +6,13 @@ import numpy as np
 import oracles
 import pytest
 import torch
+from drawn import filled, numbers
 from torch.func import functional_call
 
 import rcviz
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
 TIES = list(itertools.product([True, False], [True, False]))
-
-
-def numbers(*shape, seed=1):
-    return np.random.default_rng(seed).normal(size=shape)
-
-
-def filled(layer, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    layer = layer.to(dtype)
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
-    return layer
 
 
 @pytest.mark.parametrize(
