@@ -12,8 +12,8 @@ help: ## show what can be made
 
 setup: $(VENV)/.lab ## make the environment, nothing else
 
-lab: setup ## open JupyterLab on the quickstart
-	$(BIN)/rcviz lab
+lab: setup ## open JupyterLab on the quickstart; ARGS go to JupyterLab
+	$(BIN)/rcviz lab $(ARGS)
 
 demo: setup ## the quickstart's work without a notebook, results under runs/demo/
 	$(BIN)/rcviz demo

@@ -42,6 +42,8 @@ def lab(options: Annotated[list[str] | None, typer.Argument(help="Options for Ju
         typer.echo('JupyterLab is not installed; run: pip install "rcviz[lab]"', err=True)
         raise typer.Exit(1)
     command = [sys.executable, "-m", "jupyter", "lab", str(_tutorials() / FIRST), *(options or [])]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # in a container there is often nobody else
     server = subprocess.Popen(command)
     while True:
         try:

@@ -73,6 +73,7 @@ def calls(monkeypatch):
             return 3
 
     monkeypatch.setattr(subprocess, "Popen", Server)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     return made
 
 
@@ -83,6 +84,12 @@ def test_lab_opens_the_quickstart_and_hands_options_on(calls):
     assert command[2:4] == ["jupyter", "lab"]
     assert command[4].endswith("notebooks/01_quickstart.ipynb")
     assert command[5:] == ["--no-browser", "--port", "8890"]
+
+
+def test_root_may_open_it_too(calls, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    CliRunner().invoke(rcviz.cli.app, ["lab"])
+    assert calls[0][-1] == "--allow-root"
 
 
 def test_outside_a_checkout_tutorials_are_copied_once(calls, monkeypatch, tmp_path):
