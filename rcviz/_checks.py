@@ -26,6 +26,8 @@ def check_features(shape: tuple[int, ...], n_channels: int, length: int | None =
     hint = ""
     if len(shape) == 3 and shape[2] == n_channels and length in (None, shape[1]):
         hint = ": channels are last; use x.transpose(1, 2)"
+    elif len(shape) == 3 and shape[1] == n_channels:
+        hint = f": bring the sequences to a length of {length}, or build the model for {shape[2]}"
     wanted = f"(batch, {n_channels}, {'length' if length is None else length})"
     raise ValueError(f"expected {wanted}, got {tuple(shape)}{hint}")
 

@@ -59,7 +59,7 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
             config = _read_config(metadata, path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({error}); save the model again") from error
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); give one written by save_model") from error
     model = build_model(config)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if wanted != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:

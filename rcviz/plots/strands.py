@@ -51,7 +51,10 @@ def plot_strands(
     x = _one_task("forward", forward)
     y = _one_task("reverse", reverse)
     if x.shape != y.shape:
-        raise ValueError(f"forward and reverse must be of the same sequences, got {len(x)} and {len(y)} predictions")
+        raise ValueError(
+            f"forward and reverse must be of the same sequences, got {len(x)} and {len(y)} predictions: "
+            f"take both from one strand_agreement"
+        )
     if len(x) == 0:
         raise ValueError("expected predictions of at least one sequence, got none")
     for name, values in (("forward", x), ("reverse", y)):

@@ -108,7 +108,8 @@ class FilterExplorer(ipywidgets.VBox):
         if not self._following:
             with self._error.reporting():
                 setattr(self.state, name, value)
-            self._follow(self.contributions(self.state.task))  # also when the state refused
+            if getattr(self.state, name) != value:  # refused: the control goes back to what is shown
+                self._follow(self.contributions(self.state.task))
 
     def _on_task(self, change: Any) -> None:
         try:

@@ -105,8 +105,7 @@ def test_best_weights_are_left_in_the_model(toy, make_model):
 def test_patience_counts_epochs_without_improvement(toy, make_model):
     config = TrainConfig(epochs=50, batch_size=20, samples_per_epoch=20, patience=3, learning_rate=0.1)
     history = fit(make_model(), toy, toy, config, progress=False)
-    assert len(history.records) == history.best_epoch + 3 or len(history.records) == 50
-    assert len(history.records) < 50
+    assert len(history.records) == history.best_epoch + 3
 
 
 def test_validation_scores_are_those_of_the_whole_set(toy, make_model):
@@ -116,18 +115,18 @@ def test_validation_scores_are_those_of_the_whole_set(toy, make_model):
     assert record.valid.auroc == pytest.approx(np.mean([roc_auc_score(toy.labels[:, t], logits[:, t]) for t in (0, 1)]))
 
 
-def test_closing_the_generator_keeps_a_valid_model(toy, make_model, same_weights):
+def test_closing_the_generator_leaves_the_best_weights_so_far(toy, make_model, same_weights):
     model = make_model()
-    epochs = train_epochs(model, toy, toy, TrainConfig(**QUICK))
-    next(epochs)
-    after_one = state(model)
-    next(epochs)
-    best = after_one if next(epochs).best_epoch == 1 else None
+    epochs = train_epochs(model, toy, toy, TrainConfig(**{**QUICK, "epochs": 50, "learning_rate": 0.1}))
+    seen = {}
+    for record in epochs:
+        seen[record.epoch] = state(model)
+        if record.best_epoch < record.epoch:  # the weights in hand are not the best ones
+            break
+    assert record.epoch < 50
     epochs.close()
+    assert same_weights(state(model), seen[record.best_epoch])
     assert not model.training
-    assert np.isfinite(predict(model, toy)).all()
-    if best is not None:
-        assert same_weights(state(model), best)
 
 
 def test_a_callback_stops_within_a_batch(toy, make_model):
