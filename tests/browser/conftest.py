@@ -1,20 +1,15 @@
-"""A real JupyterLab and a real Chromium; a picture of the page is kept when a test fails."""
+"""A real server, a real Chromium; a picture of the page is kept when a test fails."""
 
-import json
 import os
+import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all
+
 ROOT = Path(__file__).parents[2]
-TOKEN = "browser-test"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PICTURES = ROOT / "runs" / "browser"
 
 
@@ -31,43 +26,13 @@ def browser_path():
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    """Start JupyterLab on copies of the tutorials; yields the address of a notebook by its name."""
-    folder = tmp_path_factory.mktemp("lab")
+def server(tmp_path_factory, browser_path):
+    """A Jupyter server on copies of the tutorials."""
+    folder = tmp_path_factory.mktemp("server")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, folder)
-    settings = folder / ".settings" / "@jupyterlab" / "notebook-extension"
-    settings.mkdir(parents=True)
-    # Otherwise cells outside the visible part are not in the page.
-    (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
-    news = settings.parent / "apputils-extension"
-    news.mkdir()
-    (news / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (folder / "lab.log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"],
-        cwd=folder,
-        env={**os.environ, "JUPYTER_TOKEN": TOKEN, "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings")},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5)
-                break
-            except OSError:
-                assert server.poll() is None, (folder / "lab.log").read_text()
-                time.sleep(0.5)
-        yield lambda name: f"{address}/lab/tree/{name}?token={TOKEN}"
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
+    with jupyter_server(folder) as running:
+        yield running
 
 
 @pytest.fixture
@@ -76,10 +41,7 @@ def page(browser_path, request):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
-        )
+        browser = playwright.chromium.launch(executable_path=browser_path, args=list(CHROMIUM_ARGUMENTS))
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(60_000)
         yield page
@@ -87,6 +49,25 @@ def page(browser_path, request):
             PICTURES.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=PICTURES / f"{request.node.name}.png")
         browser.close()
+
+
+@pytest.fixture(params=["lab", "notebook"])
+def front_end(request):
+    """JupyterLab, then Notebook 7."""
+    return request.param
+
+
+@pytest.fixture
+def run_cells(page, server, request):
+    """Run code cells in a front end; returns the page, the files being in ``server.folder``."""
+
+    def run(cells, front_end="lab"):
+        name = re.sub(r"\W", "_", request.node.name) + ".ipynb"
+        server.write(name, cells)
+        run_all(page, server.url(name, front_end))
+        return page
+
+    return run
 
 
 @pytest.hookimpl(hookwrapper=True)

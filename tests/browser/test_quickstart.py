@@ -5,23 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from frontends import run_all
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 EXPLORER = ".rcviz-filter-explorer"
 
 
 @pytest.fixture
-def explorer(page, lab):
+def explorer(page, server):
     """The explorer at the end of the quickstart, after all cells have run."""
-    page.goto(lab("01_quickstart.ipynb"))
-    page.locator(".jp-Notebook").first.wait_for()
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # cells that are run before the kernel is there are lost
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    run_all(page, server.url("01_quickstart.ipynb"))
     explorer = page.locator(EXPLORER)
     explorer.locator(".rcviz-caption").wait_for(timeout=90_000)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() <= 2
-    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
     explorer.scroll_into_view_if_needed()
     return explorer
 
