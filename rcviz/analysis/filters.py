@@ -8,9 +8,14 @@ import pandas as pd
 from jaxtyping import Float
 from torch import nn
 
+from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.modules import find_module
 from rcviz.sequences.alphabet import reverse_complement
+from rcviz.sequences.motifs import Motif
+from rcviz.sequences.similarity import match_motifs
+
+_BITS_OF_THE_STRONGEST_COLUMN = 1.5
 
 
 def mean_center(
@@ -98,11 +103,90 @@ class FilterBank:
             }
         )
 
+    def activating_sites(self, data: Any, *, top: int = 500, strands: Strands = "both") -> ActivatingSites:
+        """Find the windows that activate each filter most: the best one of each sequence, then the ``top`` of these.
+
+        One window a sequence, so that a repeat in one sequence does not make up a motif. Windows that hold an N are
+        left out: a mean-centred filter is exact on known bases only.
+
+        Parameters
+        ----------
+        data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
+        top : int
+            Most sites of a filter.
+        strands : "both" or "forward"
+            ``"both"`` also reads every sequence on its other strand, since both are one molecule; an untied layer
+            of a network itself reads the sequences as they are given, which is ``"forward"``.
+
+        Returns
+        -------
+        ActivatingSites
+
+        Raises
+        ------
+        ValueError
+            When there are no sequences, they are shorter than the filters, or every window holds an N.
+        """
+        return find_sites(self.weights, self.bias, data, top=top, strands=strands)
+
+    def motifs(self, data: Any, *, top: int = 500) -> list[Motif]:
+        """PWM of every filter's activating sites; see :meth:`activating_sites`."""
+        sites = self.activating_sites(data, top=top)
+        return [sites.motif(index) for index in range(len(self))]
+
+    def match(self, motifs: Any = None, *, data: Any = None, n_nearest: int = 5) -> pd.DataFrame:
+        """Name filters after the known motifs that they resemble most, by Tomtom (Gupta et al. 2007).
+
+        Parameters
+        ----------
+        motifs : list of Motif, path of a MEME file, or None
+            None compares with the vertebrate motifs of JASPAR 2024.
+        data : SequenceSet or what passes for one, optional
+            Compare the PWMs of the activating sites in these sequences. Without it the weights are compared, as
+            probabilities proportional to ``exp(scale * weight)``, the scale giving the strongest column 1.5 bits: a
+            trained filter has no scale of its own.
+        n_nearest : int
+            Rows for each filter, the smallest p-value first.
+
+        Returns
+        -------
+        DataFrame
+            filter, motif, strand, offset, similarity, p_value, alternative_name and overlap; strand, offset and
+            overlap say how the motif lies on the filter. See :func:`rcviz.sequences.similarity.match_motifs`.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            When memelite is not installed. Its first call on a machine compiles for about 40 s.
+        """
+        queries = self.motifs(data) if data is not None else [weights_as_motif(weights) for weights in self.weights]
+        found = match_motifs(queries, motifs, n_nearest=n_nearest).rename(columns={"query": "filter"})
+        return found[["filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap"]]
+
     def plot(self, ax: Any = None) -> Any:
         """Draw all filters as logos in one Axes, see :func:`rcviz.plot_filters`."""
         from rcviz.plots.filters import plot_filters
 
         return plot_filters(self.weights, ax, names=[f"filter {index}" for index in range(len(self))])
+
+
+def weights_as_motif(weights: Float[np.ndarray, "4 width"]) -> Motif:
+    """Probabilities proportional to ``exp(scale * weight)``, the strongest column having 1.5 bits."""
+
+    def scaled(scale: float) -> Motif:
+        powers = np.exp(scale * (weights - weights.max(axis=0)))
+        return Motif("weights", powers / powers.sum(axis=0))
+
+    largest = float(np.ptp(weights, axis=0).max())
+    if largest == 0:
+        return scaled(0.0)
+    # With one base far ahead of the others 1.5 bits need a lead of about 3 in the exponent; 100 exceeds any need.
+    low, high = 0.0, 100 / largest
+    for _ in range(60):
+        middle = (low + high) / 2
+        enough = scaled(middle).information_content().max() > _BITS_OF_THE_STRONGEST_COLUMN
+        low, high = (low, middle) if enough else (middle, high)
+    return scaled(low)
 
 
 def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> FilterBank:

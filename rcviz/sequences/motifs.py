@@ -42,14 +42,14 @@ def load_motif(name: str) -> Motif:
         When there is no such motif, naming the nearest ones.
     """
     for collection in _COLLECTIONS:
-        motifs = _read_collection(collection)
+        motifs = read_collection(collection)
         for ignore_case in (False, True):
             wanted = name.casefold() if ignore_case else name
             for motif in motifs:
                 if wanted in (alias.casefold() if ignore_case else alias for alias in _aliases(motif)):
                     return motif
     known = {
-        alias.casefold(): alias for key in _COLLECTIONS for motif in _read_collection(key) for alias in _aliases(motif)
+        alias.casefold(): alias for key in _COLLECTIONS for motif in read_collection(key) for alias in _aliases(motif)
     }
     nearest = [known[match] for match in difflib.get_close_matches(name.casefold(), known, n=3)]
     hint = f"did you mean {', '.join(nearest)}?" if nearest else "rcviz.list_motifs() shows all"
@@ -69,7 +69,7 @@ def list_motifs() -> "pd.DataFrame":
 
     rows = []
     for collection in _COLLECTIONS:
-        for motif in _read_collection(collection):
+        for motif in read_collection(collection):
             information = motif.information_content()
             rows.append(
                 {
@@ -94,7 +94,8 @@ def _aliases(motif: Motif) -> Iterator[str]:
 
 
 @cache
-def _read_collection(collection: str) -> tuple[Motif, ...]:
+def read_collection(collection: str) -> tuple[Motif, ...]:
+    """All motifs of a bundled collection, "ENCODE" or "JASPAR2024"."""
     motifs: dict[str, Motif] = {}
     for file_name in _COLLECTIONS[collection]:
         with as_file(files("rcviz") / "data" / file_name) as path:

@@ -1,0 +1,154 @@
+"""The stretches of DNA that activate a filter most, and the motif that they make."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from rcviz._checks import check_choice, check_positive
+from rcviz.sequences.alphabet import decode, reverse_complement
+from rcviz.sequences.dataset import as_sequence_set
+from rcviz.sequences.motifs import Motif
+
+Strands = Literal["both", "forward"]
+
+_POSITIONS_PER_BATCH = 1 << 18
+_PSEUDOCOUNT = 1.0
+
+
+@dataclass(frozen=True)
+class ActivatingSites:
+    """Best window of every sequence for every filter, and of these the ones with the largest activations.
+
+    Attributes
+    ----------
+    codes : ndarray (N, L)
+        The sequences that were searched.
+    width : int
+        Of a site, in bp.
+    best : ndarray (N, F)
+        Activation of each filter at its best window of each sequence: mean-centred weights times bases plus bias,
+        before normalisation and nonlinearity; minus infinity where every window holds an N.
+    start : ndarray (N, F)
+        Where that window starts on the sequence as given, from zero.
+    reverse : ndarray (N, F)
+        Whether the filter reads it on the reverse strand.
+    top : int
+        How many sites a filter has at most.
+    """
+
+    codes: UInt8[np.ndarray, "sequences length"]
+    width: int
+    best: Float[np.ndarray, "sequences filters"]
+    start: Int[np.ndarray, "sequences filters"]
+    reverse: Bool[np.ndarray, "sequences filters"]
+    top: int
+
+    @property
+    def n_filters(self) -> int:
+        """Number of filters."""
+        return self.best.shape[1]
+
+    def sequences(self, index: int | np.integer) -> Int[np.ndarray, " sites"]:
+        """Sequences that hold one filter's sites, largest activation first; of equals the first of the data."""
+        if not 0 <= index < self.n_filters:
+            raise ValueError(f"there is no filter {index}; the filters are 0 to {self.n_filters - 1}")
+        order = np.argsort(-self.best[:, index], kind="stable")[: self.top]
+        found: np.ndarray = order[np.isfinite(self.best[order, index])]
+        return found
+
+    def site_codes(self, index: int | np.integer) -> UInt8[np.ndarray, "sites width"]:
+        """One filter's sites as it reads them: those on the reverse strand as their reverse complements."""
+        rows = self.sequences(index)
+        columns = self.start[rows, index][:, None] + np.arange(self.width)
+        codes = self.codes[rows[:, None], columns]
+        on_reverse = self.reverse[rows, index]
+        codes[on_reverse] = reverse_complement(codes[on_reverse])
+        return codes
+
+    def motif(self, index: int | np.integer) -> Motif:
+        """The PWM of one filter's sites, with a pseudocount of 1/4 for every base."""
+        codes = self.site_codes(index)
+        counts = (codes[:, None, :] == np.arange(4)[:, None]).sum(axis=0) + _PSEUDOCOUNT / 4
+        return Motif(f"filter_{index}", counts / counts.sum(axis=0))
+
+    def filter_table(self, index: int | np.integer) -> pd.DataFrame:
+        """One filter's rows of :attr:`table`."""
+        rows = self.sequences(index)
+        return pd.DataFrame(
+            {
+                "filter": int(index),
+                "rank": np.arange(1, len(rows) + 1),
+                "sequence": rows,
+                "start": self.start[rows, index],
+                "end": self.start[rows, index] + self.width,
+                "strand": np.where(self.reverse[rows, index], "-", "+"),
+                "activation": self.best[rows, index],
+                "site": decode(self.site_codes(index)),
+            }
+        )
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per site: filter, rank (from 1), sequence, start, end, strand, activation, site.
+
+        Positions are on the sequence as given, zero-based and half-open; ``site`` is what the filter reads.
+        """
+        return pd.concat([self.filter_table(index) for index in range(self.n_filters)], ignore_index=True)
+
+    def plot(self, ax: Any = None, *, filter: int | np.integer = 0) -> Any:  # noqa: A002 - the glossary's word
+        """Draw the motif of one filter's sites as an information logo, see :func:`rcviz.plot_logo`."""
+        from rcviz.plots.logo import plot_logo
+
+        n_sites = len(self.sequences(filter))
+        return plot_logo(self.motif(filter), ax, title=f"filter {filter}, {n_sites:,} sites")
+
+
+def find_sites(
+    weights: Float[np.ndarray, "filters 4 width"],
+    bias: Float[np.ndarray, " filters"],
+    data: Any,
+    *,
+    top: int = 500,
+    strands: Strands = "both",
+) -> ActivatingSites:
+    """Search sequences for the windows that activate filters most; see :meth:`FilterBank.activating_sites`."""
+    check_positive("top", top)
+    check_choice("strands", strands, get_args(Strands))
+    codes = as_sequence_set(data).codes
+    width = weights.shape[2]
+    if not len(codes):
+        raise ValueError("there are no sequences to search for sites; the selection that made the data is empty")
+    if width > codes.shape[1]:
+        raise ValueError(f"the filters are {width} bp wide but the sequences have {codes.shape[1]} bp; use longer ones")
+    kernels = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float64))
+    at_once = max(1, _POSITIONS_PER_BATCH // codes.shape[1])
+    parts = [_best_windows(codes[first : first + at_once], kernels, strands) for first in range(0, len(codes), at_once)]
+    best, start, reverse = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if not np.isfinite(best).any():
+        raise ValueError(
+            f"every window of {width} bp holds an N, and a filter is exact on known bases only; use other sequences"
+        )
+    return ActivatingSites(codes, width, best + bias, start, reverse, top)
+
+
+def _best_windows(
+    codes: UInt8[np.ndarray, "n length"], kernels: Float[Tensor, "filters 4 width"], strands: Strands
+) -> tuple[Float[np.ndarray, "n filters"], Int[np.ndarray, "n filters"], Bool[np.ndarray, "n filters"]]:
+    """Find activation (without bias), start and strand of the best window; of equals the leftmost, then forward."""
+    letters = torch.from_numpy(codes)
+    x = (letters[:, None, :] == torch.arange(4, dtype=torch.uint8)[:, None]).double()
+    unknown = F.max_pool1d((letters > 3).double()[:, None], kernels.shape[2], 1) > 0
+    best, start = F.conv1d(x, kernels).masked_fill(unknown, -torch.inf).max(dim=2)
+    reverse = torch.zeros_like(best, dtype=torch.bool)
+    if strands == "both":
+        other, at = F.conv1d(x, kernels.flip(1, 2)).masked_fill(unknown, -torch.inf).max(dim=2)
+        reverse = (other > best) | ((other == best) & (at < start))
+        best, start = torch.where(reverse, other, best), torch.where(reverse, at, start)
+    return best.numpy(), start.numpy(), reverse.numpy()
