@@ -130,7 +130,7 @@ def filter_contributions(
         raise ValueError("there are no sequences; the selection that made the data is empty")
     labels, index, name = _task(data, task)
     with evaluating(model), exact_arithmetic():
-        neurons = _neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
+        neurons = find_neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
         parts = [
             _contributions(model, neurons, one_hot_batch(data.codes[start : start + batch_size], model), index)
             for start in range(0, len(data), batch_size)
@@ -139,7 +139,7 @@ def filter_contributions(
 
 
 @dataclass(frozen=True)
-class _Neurons:
+class Neurons:
     """A module, its dotted name, and whether channels ``i`` and ``n - 1 - i`` of its output are one filter."""
 
     name: str
@@ -148,7 +148,7 @@ class _Neurons:
 
 
 def _contributions(
-    model: nn.Module, neurons: _Neurons, x: Float[Tensor, "batch 4 length"], task: int
+    model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"], task: int
 ) -> Float[np.ndarray, "batch filters"]:
     activations: list[Tensor] = []
 
@@ -192,7 +192,10 @@ def _task(data: Any, task: int | str) -> tuple[Float[np.ndarray, " n"] | None, i
     return labels, index, data.task_names[index]
 
 
-def _neurons(model: nn.Module, layer: nn.Module | str | None, at: At, x: Tensor) -> _Neurons:
+def find_neurons(
+    model: nn.Module, layer: nn.Module | str | None, at: At, x: Float[Tensor, "batch 4 length"]
+) -> Neurons:
+    """Find the module whose output are the neurons of a layer; the model must be in evaluation mode."""
     name, module = first_convolution(model) if layer is None else find_module(model, layer)
     calls = _calls(model, x)
     uses = [position for position, (used, _) in enumerate(calls) if used == name]
@@ -207,12 +210,12 @@ def _neurons(model: nn.Module, layer: nn.Module | str | None, at: At, x: Tensor)
     if isinstance(module, nn.Conv1d | RevCompConv1d):
         tied = isinstance(module, RevCompConv1d)
         if at == "convolution":
-            return _Neurons(name, module, tied)
+            return Neurons(name, module, tied)
         for after, shape_after in calls[position + 1 :]:
             if shape_after != shape:
                 break
             if type(parts[after]).__module__ == "torch.nn.modules.activation":
-                return _Neurons(after, parts[after], tied)
+                return Neurons(after, parts[after], tied)
         raise ValueError(
             f"no activation module follows {name}; pass at='convolution', or the module whose output you mean as layer"
         )
@@ -222,7 +225,7 @@ def _neurons(model: nn.Module, layer: nn.Module | str | None, at: At, x: Tensor)
         parts[used] for used, shape_before in calls[:position] if len(shape_before) == 3 and shape_before[1] == shape[1]
     ]
     convolutions = [part for part in before if isinstance(part, nn.Conv1d | RevCompConv1d)]
-    return _Neurons(name, module, bool(convolutions) and isinstance(convolutions[-1], RevCompConv1d))
+    return Neurons(name, module, bool(convolutions) and isinstance(convolutions[-1], RevCompConv1d))
 
 
 def _calls(model: nn.Module, x: Tensor) -> list[tuple[str, tuple[int, ...]]]:

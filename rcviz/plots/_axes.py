@@ -91,9 +91,9 @@ def figure_svg(figure: Figure) -> str:
 
 def _settle(figure: Figure) -> None:
     # Where Axes have an equal aspect, constrained layout comes to rest only after a few passes; before that a
-    # legend or a title may be cut at the edge.
+    # legend or a title may be cut at the edge. Each pass takes as long as drawing the text.
     engine = figure.get_layout_engine()
-    if engine is not None:
+    if engine is not None and any(axes.get_aspect() != "auto" for axes in figure.axes):
         for _ in range(_LAYOUT_PASSES):
             engine.execute(figure)
 

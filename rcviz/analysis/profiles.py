@@ -1,0 +1,145 @@
+"""Where along the sequences a filter is active."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from rcviz._checks import check_positive
+from rcviz.analysis.contributions import At, Neurons, find_neurons
+from rcviz.analysis.filters import first_convolution
+from rcviz.modules import evaluating, exact_arithmetic, find_module, one_hot_batch, to_numpy
+from rcviz.sequences.dataset import as_sequence_set
+
+
+@dataclass(frozen=True)
+class ActivationProfiles:
+    """Mean activation of every filter by stretch of every sequence.
+
+    Attributes
+    ----------
+    binned : ndarray (N, F, bins)
+        Mean activation of the neurons whose windows are centred in each stretch; under RC sharing, of a filter's two
+        channels together. In half precision: it is for looking at.
+    edges : ndarray (bins + 1,)
+        Bounds of the stretches on the sequence as given, in bp from its start.
+    """
+
+    binned: Float[np.ndarray, "sequences filters bins"]
+    edges: Float[np.ndarray, " bounds"]
+
+    def mean(
+        self, index: int | np.integer, chosen: Bool[np.ndarray, " sequences"] | None = None
+    ) -> Float[np.ndarray, " bins"]:
+        """One filter's mean over all sequences, or over those chosen (at least one)."""
+        of_filter = self.binned[:, index]
+        if chosen is not None:
+            if not chosen.any():
+                raise ValueError("no sequence is chosen, and a mean needs at least one")
+            of_filter = of_filter[chosen]
+        return of_filter.mean(axis=0, dtype=np.float64)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per filter and stretch: filter, start, end (bp), activation (mean over all sequences)."""
+        n_filters, n_bins = self.binned.shape[1:]
+        return pd.DataFrame(
+            {
+                "filter": np.repeat(np.arange(n_filters), n_bins),
+                "start": np.tile(self.edges[:-1], n_filters),
+                "end": np.tile(self.edges[1:], n_filters),
+                "activation": self.binned.mean(axis=0, dtype=np.float64).ravel(),
+            }
+        )
+
+    def plot(self, ax: Any = None, *, filter: int | np.integer = 0) -> Any:  # noqa: A002 - the glossary's word
+        """Draw one filter's profile, see :func:`rcviz.plots.profiles.plot_profile`."""
+        from rcviz.plots.profiles import plot_profile
+
+        return plot_profile(self.edges, {"all": self.mean(filter)}, ax)
+
+
+def activation_profiles(
+    model: nn.Module,
+    data: Any,
+    *,
+    layer: nn.Module | str | None = None,
+    at: At = "activation",
+    bins: int = 40,
+    batch_size: int = 500,
+) -> ActivationProfiles:
+    """Mean activation of every filter along every sequence.
+
+    Parameters
+    ----------
+    model, data, layer, at
+        As in :func:`rcviz.filter_contributions`; ``layer`` must be a convolution.
+    bins : int
+        Stretches that a sequence is divided into, at most.
+    batch_size : int
+        Sequences in memory as floats at a time.
+
+    Returns
+    -------
+    ActivationProfiles
+    """
+    check_positive("bins", bins)
+    check_positive("batch_size", batch_size)
+    codes = as_sequence_set(data).codes
+    if not len(codes):
+        raise ValueError("there are no sequences; the selection that made the data is empty")
+    _, convolution = first_convolution(model) if layer is None else find_module(model, layer)
+    with evaluating(model), exact_arithmetic(), torch.no_grad():
+        neurons = find_neurons(model, layer, at, one_hot_batch(codes[:1], model))
+        parts: list[np.ndarray] = []
+        for start in range(0, len(codes), batch_size):
+            activations = _activations(model, neurons, one_hot_batch(codes[start : start + batch_size], model))
+            if not parts:
+                centers = _centers(convolution, activations.shape[2])
+                edges = np.linspace(centers[0], centers[-1] + 1, min(bins, len(centers)) + 1)
+                first = np.searchsorted(centers, edges[:-1])
+            parts.append(_means(to_numpy(activations), first))
+    return ActivationProfiles(np.concatenate(parts), edges)
+
+
+def _activations(
+    model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"]
+) -> Float[Tensor, "batch filters positions"]:
+    """Outputs of the neurons; where two channels are one filter, their sum."""
+    seen: list[Tensor] = []
+    handle = neurons.module.register_forward_hook(lambda module, inputs, output: seen.append(output.detach().clone()))
+    try:
+        model(x)
+    finally:
+        handle.remove()
+    if neurons.tied:
+        forward, reverse = seen[0].chunk(2, dim=1)
+        return forward + reverse.flip(1)
+    return seen[0]
+
+
+def _means(
+    activations: Float[np.ndarray, "batch filters positions"], first: Int[np.ndarray, " bins"]
+) -> Float[np.ndarray, "batch filters bins"]:
+    """Mean over the neurons of each stretch."""
+    counts = np.diff([*first, activations.shape[2]])
+    return (np.add.reduceat(activations, first, axis=2) / counts).astype(np.float16)
+
+
+def _centers(convolution: Any, n_positions: int) -> Float[np.ndarray, " positions"]:
+    """Centre of each neuron's window on the sequence, in bp."""
+    # torch's layers hold tuples, the tied ones numbers.
+    width, stride, dilation = (
+        int(np.ravel(getattr(convolution, name))[0]) for name in ("kernel_size", "stride", "dilation")
+    )
+    reach = dilation * (width - 1) + 1
+    padding = convolution.padding
+    if isinstance(padding, str):
+        left = (reach - 1) // 2 if padding == "same" else 0
+    else:
+        left = int(np.ravel(padding)[0])
+    return np.arange(n_positions) * stride - left + reach / 2
