@@ -1,10 +1,21 @@
 """Models are left as found."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
 
-from rcviz.modules import evaluating, exact_arithmetic, find_module, one_hot_batch, place
+from rcviz.modules import (
+    RandomStream,
+    alone_with,
+    evaluating,
+    exact_arithmetic,
+    find_module,
+    learning,
+    one_hot_batch,
+    place,
+)
 
 
 def test_every_part_gets_its_own_mode_back():
@@ -14,6 +25,45 @@ def test_every_part_gets_its_own_mode_back():
         assert not any(module.training for module in model.modules())
         raise RuntimeError
     assert [module.training for module in model.modules()] == [True, True, True, True, False]
+
+
+def test_learning_is_the_other_mode():
+    model = nn.Sequential(nn.Dropout(), nn.ReLU()).eval()
+    with learning(model):
+        assert all(module.training for module in model.modules())
+        with evaluating(model):
+            assert not model.training
+        assert model.training
+    assert not any(module.training for module in model.modules())
+
+
+def elsewhere(work):
+    """Run ``work`` in another thread to its end."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_model_is_in_one_mode_for_all_threads():
+    """A second thread waits, and only for this model."""
+    model, other = nn.Sequential(nn.ReLU()), nn.Sequential(nn.ReLU())
+    seen = []
+
+    def look():
+        with evaluating(model):
+            seen.append((model.training, model[0].training))
+
+    waiting = threading.Thread(target=look, daemon=True)
+    with learning(model), alone_with(model):
+        waiting.start()
+        elsewhere(lambda: evaluating(other).__enter__())
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        assert model.training
+    waiting.join(30)
+    assert seen == [(False, False)]
+    assert model.training
 
 
 def settings():
@@ -34,6 +84,53 @@ def test_exact_arithmetic_gives_the_settings_back(chosen):
         assert settings() == before
     finally:
         matmul.fp32_precision = found
+
+
+def test_exact_arithmetic_lasts_until_the_last_thread_leaves():
+    """First in, first out, as two trainings do: neither may give back what the other has set."""
+    before = settings()
+    first, second = exact_arithmetic(), exact_arithmetic()
+    first.__enter__()
+    elsewhere(second.__enter__)
+    first.__exit__(None, None, None)
+    assert settings() == (True, False, "ieee", "ieee")
+    elsewhere(lambda: second.__exit__(None, None, None))
+    assert settings() == before
+
+
+def test_random_streams_in_turns_draw_what_each_draws_alone():
+    cpu = torch.device("cpu")
+    torch.manual_seed(4)
+    alone = torch.rand(6)
+    torch.manual_seed(9)
+    before = torch.get_rng_state()
+    streams, drawn = [RandomStream(seed, cpu) for seed in (4, 5)], []
+    for _ in range(2):
+        for stream in streams:
+            with stream.drawing():
+                drawn.append(torch.rand(3))
+    assert torch.equal(torch.cat(drawn[::2]), alone)
+    assert not torch.equal(torch.cat(drawn[1::2]), alone)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_random_streams_wait_for_each_other():
+    one, other = (RandomStream(4, torch.device("cpu")) for _ in range(2))
+    numbers = []
+
+    def draw():
+        with other.drawing():
+            numbers.append(torch.rand(3))
+
+    waiting = threading.Thread(target=draw, daemon=True)
+    with one.drawing():
+        numbers.append(torch.rand(1))
+        waiting.start()
+        waiting.join(0.1)
+        numbers.append(torch.rand(2))
+    waiting.join(30)
+    first, rest, others = numbers
+    assert torch.equal(torch.cat([first, rest]), others)
 
 
 def test_the_older_switches_can_still_be_read_afterwards():

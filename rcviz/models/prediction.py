@@ -1,10 +1,11 @@
 """Predictions of any model for any kind of sequence data, in batches."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
@@ -41,13 +42,19 @@ def predict(
     codes = as_sequence_set(data).codes
     if not len(codes):
         raise ValueError("there are no sequences to predict; the selection that made the data is empty")
-    with evaluating(model), torch.no_grad(), exact_arithmetic():
-        logits = [
-            _two_dimensional(model(one_hot_batch(codes[start : start + batch_size], model)))
-            for start in range(0, len(codes), batch_size)
-        ]
-        together = torch.cat(logits)
-        return to_numpy(together.sigmoid() if output == "probability" else together)
+    with evaluating(model):  # all batches with the same weights, should another thread be training them
+        logits = torch.cat(list(batches_of_logits(model, codes, batch_size)))
+    return to_numpy(logits.sigmoid() if output == "probability" else logits)
+
+
+def batches_of_logits(
+    model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], batch_size: int = 500
+) -> Iterator[Float[Tensor, "batch tasks"]]:
+    """Yield the logits batch by batch; between two batches the model is as it was found and nothing is held."""
+    for start in range(0, len(codes), batch_size):
+        with evaluating(model), torch.no_grad(), exact_arithmetic():
+            logits = _two_dimensional(model(one_hot_batch(codes[start : start + batch_size], model)))
+        yield logits
 
 
 def _two_dimensional(logits: Tensor) -> Tensor:

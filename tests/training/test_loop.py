@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 from rcviz import SequenceSet, TrainConfig, build_model, evaluate, fit, predict, train_epochs
-from rcviz.training.loop import StopTraining, _codes, _loss, _order
+from rcviz.training.epoch import _codes, _loss, sample_order
+from rcviz.training.loop import StopTraining
 
 QUICK = {"epochs": 3, "batch_size": 20, "samples_per_epoch": 50}
 
@@ -55,13 +56,13 @@ def test_one_step_is_adam_on_the_mean_cross_entropy(toy, make_model):
 
 def test_epochs_walk_through_one_shuffled_order_and_wrap_around():
     config = TrainConfig(epochs=1, batch_size=1, seed=4)
-    order = _order(7, config)
+    order = sample_order(7, config)
     assert sorted(order) == list(range(7))
-    doubled = _order(7, TrainConfig(epochs=1, batch_size=1, augmentation="revcomp"))
+    doubled = sample_order(7, TrainConfig(epochs=1, batch_size=1, augmentation="revcomp"))
     assert sorted(doubled) == list(range(14))
 
 
-def test_samples_shown_follow_the_order(toy, make_model):
+def test_samples_shown_follow_thesample_order(toy, make_model):
     """Every sample is seen once before any is seen twice, whatever the epochs."""
     shown = []
     model = make_model()

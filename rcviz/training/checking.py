@@ -1,0 +1,57 @@
+"""What is asked of model, data and configuration before training changes anything."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from torch import nn
+
+from rcviz.models.prediction import predict
+from rcviz.sequences.dataset import SequenceSet
+from rcviz.training.config import TrainConfig
+
+
+def labels_of(data: Any, what: str) -> Float[np.ndarray, "n tasks"]:
+    """Labels of a set, which must have some; ``what`` names it in the error."""
+    labels = getattr(data, "labels", None)
+    if labels is None:
+        raise ValueError(f"{what} has no labels; make it with SequenceSet(codes, labels)")
+    return labels
+
+
+def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
+    """Refuse what cannot be trained; the model is left as found."""
+    if not isinstance(config, TrainConfig):
+        raise ValueError(f"config must be a TrainConfig, got {type(config).__name__}; ModelConfig is for build_model")
+    for what, data in (("train", train), ("valid", valid)):
+        labels = labels_of(data, what)
+        for task, name in enumerate(data.task_names):
+            for value, kind in ((1, "positives"), (0, "negatives")):
+                if not (labels[:, task] == value).any():
+                    raise ValueError(
+                        f"{what} has no {kind} for task {name}, so that its auROC is not defined; split the data anew"
+                    )
+    if train.task_names != valid.task_names or train.length != valid.length:
+        raise ValueError(
+            f"train has tasks {train.task_names} on {train.length} bp, valid {valid.task_names} on {valid.length} bp; "
+            f"make both from one SequenceSet, for example with split"
+        )
+    n_outputs = _count_outputs(model, valid)
+    if n_outputs != len(train.task_names):
+        raise ValueError(
+            f"the model gives {n_outputs} logits a sequence, but the data has {len(train.task_names)} tasks; "
+            f"build it with n_tasks={len(train.task_names)}"
+        )
+
+
+def _count_outputs(model: nn.Module, data: SequenceSet) -> int:
+    try:
+        return predict(model, data.codes[:1]).shape[1]
+    except ValueError:
+        raise
+    except Exception as error:  # a network of one's own may refuse in any way
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"the model does not accept one-hot sequences (batch, 4, {data.length}): {reason}; give it sequences "
+            f"of the length that it was built for"
+        ) from error

@@ -1,0 +1,156 @@
+"""One epoch: the steps of the optimizer, and the validation after them."""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from rcviz.layers.batchnorm import RevCompBatchNorm1d
+from rcviz.layers.conv import RevCompConv1d
+from rcviz.layers.dense import RevCompLinear
+from rcviz.layers.pooling import RevCompMaxPool1d
+from rcviz.layers.weighted_sum import WeightedSum1d
+from rcviz.metrics import score_tasks
+from rcviz.models.network import SequenceModel
+from rcviz.models.prediction import batches_of_logits
+from rcviz.modules import RandomStream, exact_arithmetic, learning, one_hot_batch, place, to_numpy
+from rcviz.sequences.alphabet import reverse_complement
+from rcviz.sequences.dataset import SequenceSet
+from rcviz.training.checking import labels_of
+from rcviz.training.config import TrainConfig
+from rcviz.training.history import Scores
+
+_DRAWS_NOTHING = {
+    SequenceModel,
+    RevCompConv1d,
+    RevCompBatchNorm1d,
+    RevCompMaxPool1d,
+    RevCompLinear,
+    WeightedSum1d,
+    nn.Sequential,
+    nn.Conv1d,
+    nn.BatchNorm1d,
+    nn.ReLU,
+    nn.MaxPool1d,
+    nn.AvgPool1d,
+    nn.Flatten,
+    nn.Linear,
+}
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """One step of the optimizer: epoch (from one), samples shown in this epoch so far, and the batch's loss."""
+
+    epoch: int
+    n_samples: int
+    loss: float
+
+
+def train_one_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: SequenceSet,
+    items: Int[np.ndarray, " samples"],
+    config: TrainConfig,
+    epoch: int,
+    on_batch: Callable[[BatchRecord], None] | None,
+) -> Scores:
+    """Learn from ``items`` in turn; items beyond the last sequence are the same sequences' reverse complements."""
+    labels = labels_of(train, "train")
+    smooth = [module for module in model.modules() if isinstance(module, WeightedSum1d) and module.smoothness > 0]
+    drawing = _random_numbers(model, config.seed, epoch)
+    seen = []
+    for start in range(0, len(items), config.batch_size):
+        batch = items[start : start + config.batch_size]
+        x = one_hot_batch(_codes(train.codes, batch), model)
+        targets = labels[batch % len(train)]
+        with learning(model), exact_arithmetic(), drawing():
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                logits = model(x)
+            logits = logits.float() if config.precision == "bfloat16" else logits
+            logits = logits.reshape(len(batch), -1)
+            loss = _loss(logits, torch.from_numpy(targets).to(logits), config.positive_weight)
+            for module in smooth:
+                loss = loss + module.smoothness_penalty()
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"the loss became {value} in epoch {epoch} after {start} samples; lower learning_rate (it is "
+                    f"{config.learning_rate}); the model has its best weights so far, or those it started with"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        seen.append((targets, to_numpy(logits)))
+        if on_batch is not None:
+            on_batch(BatchRecord(epoch, start + len(batch), value))
+    targets, predicted = (np.concatenate(part) for part in zip(*seen, strict=True))
+    return _scores(targets, predicted, train.task_names, config.positive_weight)
+
+
+def validate(
+    model: nn.Module, valid: SequenceSet, config: TrainConfig, on_batch: Callable[[int], None] | None
+) -> Scores:
+    """Score the whole validation set; ``on_batch`` is told after every batch how many sequences are done."""
+    batches, n_sequences = [], 0
+    for logits in batches_of_logits(model, valid.codes):
+        batches.append(to_numpy(logits))
+        n_sequences += len(logits)
+        if on_batch is not None:
+            on_batch(n_sequences)
+    return _scores(labels_of(valid, "valid"), np.concatenate(batches), valid.task_names, config.positive_weight)
+
+
+def _codes(codes: UInt8[np.ndarray, "n length"], items: Int[np.ndarray, " batch"]) -> UInt8[np.ndarray, "batch length"]:
+    """Sequences by item; items beyond the last sequence are the same sequences' reverse complements."""
+    chosen = codes[items % len(codes)]
+    reverse = items >= len(codes)
+    if reverse.any():
+        chosen[reverse] = reverse_complement(chosen[reverse])
+    return chosen
+
+
+def sample_order(n_sequences: int, config: TrainConfig) -> Int[np.ndarray, " items"]:
+    """Shuffle the items of the training set once, for all epochs."""
+    n_items = n_sequences * (2 if config.augmentation == "revcomp" else 1)
+    return np.random.default_rng(config.seed).permutation(n_items)
+
+
+def _loss(
+    logits: Float[Tensor, "batch tasks"], targets: Float[Tensor, "batch tasks"], positive_weight: float
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy, averaged over the known labels."""
+    known = ~targets.isnan()
+    losses = F.binary_cross_entropy_with_logits(
+        logits[known], targets[known], pos_weight=logits.new_tensor(positive_weight), reduction="sum"
+    )
+    return losses / known.sum().clamp(min=1)
+
+
+def _scores(
+    labels: Float[np.ndarray, "n tasks"],
+    logits: Float[np.ndarray, "n tasks"],
+    task_names: tuple[str, ...],
+    positive_weight: float,
+) -> Scores:
+    loss = _loss(torch.from_numpy(logits), torch.from_numpy(labels).to(torch.from_numpy(logits)), positive_weight)
+    tasks = score_tasks(labels, logits, task_names)
+    return Scores(float(loss), float(tasks["auroc"].mean()), float(tasks["auprc"].mean()))
+
+
+def _random_numbers(model: nn.Module, seed: int, epoch: int) -> Callable[[], AbstractContextManager[None]]:
+    """What a step is taken in, so that dropout draws what seed and epoch alone determine.
+
+    A model whose every module is known to draw nothing leaves torch's global generators alone.
+    """
+    if all(type(module) in _DRAWS_NOTHING for module in model.modules()):
+        return nullcontext
+    own_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+    return RandomStream(own_seed, place(model)[0]).drawing

@@ -1,0 +1,254 @@
+"""A training run in a thread of its own, which can be paused, resumed and stopped between two batches."""
+
+import atexit
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal
+from weakref import WeakSet
+
+from torch import nn
+
+from rcviz.sequences.dataset import SequenceSet
+from rcviz.training.config import TrainConfig
+from rcviz.training.epoch import BatchRecord
+from rcviz.training.history import EpochRecord, History
+from rcviz.training.loop import StopTraining, train_epochs
+
+Status = Literal["ready", "running", "paused", "stopping", "stopped", "finished", "failed"]
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Where a run stands between two batches.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch at work, counted from one; zero before the first batch.
+    n_samples, n_validated : int
+        Training samples shown in this epoch, and validation sequences predicted after them.
+    samples_per_second : float
+        Training samples of this epoch by seconds of work; NaN before the first batch.
+    seconds_left : float
+        Until all epochs are done, should patience not end it before; NaN before the first batch.
+    """
+
+    epoch: int = 0
+    n_samples: int = 0
+    n_validated: int = 0
+    samples_per_second: float = math.nan
+    seconds_left: float = math.nan
+
+
+class TrainingSession:
+    """One training run in the background; it gives the same weights, bit for bit, as :func:`rcviz.fit`.
+
+    A session runs once. Pause, resume and stop act before the next batch, of training or of validation; where they
+    have no meaning (a pause of what is not running) they do nothing. On stop, and whenever it ends, the best weights
+    so far are in the model, see :func:`rcviz.train_epochs`. The thread is a daemon: it does not keep Python alive.
+
+    Parameters
+    ----------
+    model, train, valid, config
+        As in :func:`rcviz.train_epochs`.
+
+    Attributes
+    ----------
+    status : str
+        "ready", "running", "paused", "stopping", and at the end "stopped", "finished" or "failed".
+    progress : TrainingProgress
+    records : tuple of EpochRecord
+    error : BaseException or None
+        What ended a run that failed.
+
+    Examples
+    --------
+    >>> session = TrainingSession(model, parts.train, parts.valid, config)  # doctest: +SKIP
+    >>> session.start()  # doctest: +SKIP
+    >>> session.stop()  # doctest: +SKIP
+    >>> session.join()  # doctest: +SKIP
+    """
+
+    def __init__(self, model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
+        self.model, self.config = model, config
+        self.status: Status = "ready"
+        self.progress = TrainingProgress()
+        self.records: tuple[EpochRecord, ...] = ()
+        self.error: BaseException | None = None
+        self._train, self._valid = train, valid
+        self._changed = threading.Condition()
+        self._listeners: list[Callable[[], None]] = []
+        self._thread: threading.Thread | None = None
+        self._watch = _Watch()
+        self._epoch_began = 0.0
+
+    @property
+    def history(self) -> History:
+        """What has been recorded so far."""
+        return History(self.config, self.records)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after every batch, epoch and change of status, in the thread where it happened.
+
+        Training waits for it, and what it raises in the training thread ends the training.
+        """
+        self._listeners.append(listener)
+
+    def start(self) -> None:
+        """Begin; errors of data, labels, model and configuration are raised here, before anything is changed.
+
+        Raises
+        ------
+        ValueError
+            As :func:`rcviz.train_epochs`; also when the session was started before, or the model is in training.
+        """
+        if self.status != "ready":
+            raise ValueError("a session trains once; make another TrainingSession to train again")
+        _claim(self)
+        try:
+            epochs = train_epochs(
+                self.model,
+                self._train,
+                self._valid,
+                self.config,
+                on_batch=self._on_batch,
+                on_validation_batch=self._on_validation_batch,
+            )
+        except BaseException:
+            _release(self)
+            raise
+        self._thread = threading.Thread(target=self._run, args=(epochs,), name="rcviz training", daemon=True)
+        self._become("running", after=("ready",))
+        self._thread.start()
+
+    def pause(self) -> None:
+        """Wait before the next batch until :meth:`resume` or :meth:`stop`."""
+        self._become("paused", after=("running",))
+
+    def resume(self) -> None:
+        """Go on with the next batch."""
+        self._become("running", after=("paused",))
+
+    def stop(self) -> None:
+        """Ask for the end before the next batch; :meth:`join` waits for it."""
+        self._become("stopping", after=("running", "paused"))
+
+    def join(self, timeout: float | int | None = None) -> None:
+        """Wait until the run has ended and the model has its weights, at most ``timeout`` seconds.
+
+        Raises
+        ------
+        TimeoutError
+            When it has not ended by then.
+        """
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise TimeoutError(f"the training has not ended within {timeout} seconds; it is {self.status}")
+
+    def _become(self, status: Status, *, after: tuple[Status, ...]) -> None:
+        with self._changed:
+            if self.status not in after:
+                return
+            self.status = status
+            self._changed.notify_all()
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def _run(self, epochs: Iterator[EpochRecord]) -> None:
+        ended: Status = "finished"
+        try:
+            self._watch.go()
+            with closing(epochs):  # type: ignore[type-var]  # a generator
+                for record in epochs:
+                    self.records = (*self.records, record)
+                    self._epoch_began = self._watch.seconds()
+                    self._tell()
+                    self._wait_or_stop()
+        except StopTraining:
+            pass
+        except BaseException as error:  # an error in a thread must not be lost
+            self.error, ended = error, "failed"
+        if self.status == "stopping" and ended == "finished":
+            ended = "stopped"
+        _release(self)
+        self._become(ended, after=("running", "paused", "stopping"))
+
+    def _on_batch(self, batch: BatchRecord) -> None:
+        taken = max(self._watch.seconds() - self._epoch_began, 1e-9)
+        self._advance(TrainingProgress(batch.epoch, batch.n_samples, 0, batch.n_samples / taken))
+
+    def _on_validation_batch(self, n_sequences: int) -> None:
+        now = self.progress
+        self._advance(TrainingProgress(now.epoch, now.n_samples, n_sequences, now.samples_per_second))
+
+    def _advance(self, progress: TrainingProgress) -> None:
+        n_epochs, done = self.config.epochs, len(self.records)
+        if done:
+            mean = self._epoch_began / done
+            left = max(mean * (n_epochs - done) - (self._watch.seconds() - self._epoch_began), 0.0)
+        else:
+            left = (self.config.samples_per_epoch * n_epochs - progress.n_samples) / progress.samples_per_second
+        self.progress = TrainingProgress(
+            progress.epoch, progress.n_samples, progress.n_validated, progress.samples_per_second, left
+        )
+        self._tell()
+        self._wait_or_stop()
+
+    def _wait_or_stop(self) -> None:
+        with self._changed:
+            if self.status == "paused":
+                self._watch.hold()
+                self._changed.wait_for(lambda: self.status != "paused")
+                self._watch.go()
+            if self.status == "stopping":
+                raise StopTraining
+
+
+class _Watch:
+    """Counts seconds of work; those of a pause do not count."""
+
+    def __init__(self) -> None:
+        self._before, self._since = 0.0, math.nan
+
+    def go(self) -> None:
+        self._since = time.perf_counter()
+
+    def hold(self) -> None:
+        self._before = self.seconds()
+
+    def seconds(self) -> float:
+        return self._before + time.perf_counter() - self._since
+
+
+_running: "WeakSet[TrainingSession]" = WeakSet()
+_running_guard = threading.Lock()
+
+
+def _claim(session: TrainingSession) -> None:
+    with _running_guard:
+        if any(other.model is session.model for other in _running):
+            raise ValueError("this model is being trained already; stop that training first, or give it another model")
+        _running.add(session)
+
+
+def _release(session: TrainingSession) -> None:
+    with _running_guard:
+        _running.discard(session)
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Leave no thread inside torch while Python takes itself down."""
+    sessions = list(_running)
+    for session in sessions:
+        session.stop()
+    for session in sessions:
+        session.join(10)
