@@ -1,4 +1,4 @@
-"""Does a model say the same about both strands of a molecule: predictions compared (section 2.2.1, Figure 4)."""
+"""Does a model say the same about both strands of a molecule, and if not, which filters disagree (section 2.2.1)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,8 +9,9 @@ import pandas as pd
 from jaxtyping import Float
 from torch import nn
 
+from rcviz.analysis.contributions import At, filter_contributions
 from rcviz.models.prediction import predict
-from rcviz.sequences.dataset import as_sequence_set
+from rcviz.sequences.dataset import SequenceSet, as_sequence_set
 
 
 @dataclass(frozen=True)
@@ -105,3 +106,122 @@ def strand_agreement(
         )
     names = data.task_names if data.labels is not None else tuple(f"task_{task}" for task in range(forward.shape[1]))
     return StrandAgreement(forward, reverse, data.labels, names)
+
+
+@dataclass(frozen=True)
+class GapByFilter:
+    """The gap between two strands' logits, split by filter.
+
+    Attributes
+    ----------
+    forward, reverse : ndarray (N, F)
+        Each filter's contribution to the logit of the sequence as given and of its reverse complement.
+    logits_forward, logits_reverse : ndarray (N,)
+    task : str
+    layer : str
+        The module whose output the contributions belong to.
+    """
+
+    forward: Float[np.ndarray, "sequences filters"]
+    reverse: Float[np.ndarray, "sequences filters"]
+    logits_forward: Float[np.ndarray, " sequences"]
+    logits_reverse: Float[np.ndarray, " sequences"]
+    task: str
+    layer: str
+
+    @cached_property
+    def difference(self) -> Float[np.ndarray, "sequences filters"]:
+        """What each filter adds to the forward logit more than to the reverse one."""
+        return self.forward - self.reverse
+
+    @cached_property
+    def logit_gap(self) -> Float[np.ndarray, " sequences"]:
+        """Forward logit minus reverse logit; unlike ``StrandAgreement.gap`` it keeps its sign."""
+        return self.logits_forward - self.logits_reverse
+
+    @cached_property
+    def rest(self) -> Float[np.ndarray, " sequences"]:
+        """What is left of the logit gap when all filters' differences are taken from it.
+
+        Zero to rounding where everything after the activation is piecewise linear without a bias before the next
+        nonlinearity, as in a network of one convolution; in deeper networks it says how far the split is from complete.
+        """
+        return self.logit_gap - self.difference.sum(axis=1)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per filter, the one that disagrees most on top: filter, forward, reverse, difference, magnitude.
+
+        All but the last are means over the sequences; ``magnitude`` is the mean absolute difference, so that opposite
+        disagreements on two sequences do not cancel. Of one sequence it is the absolute ``difference``.
+        """
+        columns = {
+            "filter": np.arange(self.forward.shape[1]),
+            "forward": self.forward.mean(axis=0),
+            "reverse": self.reverse.mean(axis=0),
+            "difference": self.difference.mean(axis=0),
+            "magnitude": np.abs(self.difference).mean(axis=0),
+        }
+        return pd.DataFrame(columns).sort_values("magnitude", ascending=False, kind="stable").reset_index(drop=True)
+
+    def plot(self, ax: Any = None, *, top: int | None = None) -> Any:
+        """Draw the split with its rest, see :func:`rcviz.plots.strands.plot_gap_by_filter`."""
+        from rcviz.plots.strands import plot_gap_by_filter
+
+        return plot_gap_by_filter(self.table, ax, rest=float(self.rest.mean()), top=top)
+
+
+def gap_by_filter(
+    model: nn.Module,
+    data: Any,
+    *,
+    task: int | np.integer | str = 0,
+    layer: nn.Module | str | None = None,
+    at: At = "activation",
+    batch_size: int = 100,
+) -> GapByFilter:
+    """Split the difference between the two strands' logits by filter, to see which of them disagree.
+
+    A filter's share is its contribution (gradient times activation, section 3.5) on the sequence minus that on its
+    reverse complement.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
+    data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
+        One sequence or several; labels are not used.
+    task : int or str
+        Which logit, by index or by name.
+    layer, at, batch_size
+        As in :func:`rcviz.filter_contributions`.
+
+    Returns
+    -------
+    GapByFilter
+
+    Raises
+    ------
+    ValueError
+        For a task or layer that is not there, or no sequences.
+    """
+    data = as_sequence_set(data)
+    index, name = task_of(data, task)
+    both = [SequenceSet(data.codes), SequenceSet(data.codes).reverse_complement()]
+    forward, reverse = (
+        filter_contributions(model, strand, task=index, layer=layer, at=at, batch_size=batch_size) for strand in both
+    )
+    logits = [predict(model, strand, batch_size=batch_size, output="logit")[:, index] for strand in both]
+    return GapByFilter(forward.per_sequence, reverse.per_sequence, logits[0], logits[1], name, forward.layer)
+
+
+def task_of(data: SequenceSet, task: int | np.integer | str) -> tuple[int, str]:
+    """Index and name of a task, given as either; only labelled data know names."""
+    if data.labels is not None:
+        index = data.task_index(task)
+        return index, data.task_names[index]
+    if isinstance(task, str):
+        raise ValueError(f"the data has no labels and so no task named {task!r}; give the task's index")
+    if task < 0:
+        raise ValueError(f"there is no task {task}; tasks are counted from 0")
+    return int(task), f"task_{task}"

@@ -1,4 +1,4 @@
-"""Do the two strands of a sequence get the same prediction? One point a sequence (Figure 4)."""
+"""Predictions for the two strands of a sequence (Figure 4), and the filters that tell the strands apart."""
 
 from typing import Any
 
@@ -8,11 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.lines import Line2D
 
-from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes
+from rcviz._checks import check_positive
+from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
 _RASTERIZE_ABOVE = 1000
 """Points beyond which a vector file would grow large and slow: they become one picture in it."""
+
+_GAP_COLUMNS = ("filter", "difference", "magnitude")
+_FILTER_BAR = "#5f6f86"
 
 
 def plot_strands(
@@ -89,6 +93,78 @@ def plot_strands(
     ax.set_ylabel("prediction, reverse complement", fontsize="small", color=INK)
     legend_below(ax, keys, 1, note=_summary(x, y))
     plain_title(ax, task_name)
+    return ax
+
+
+def plot_gap_by_filter(
+    table: Any, ax: Axes | None = None, *, rest: Any = None, top: int | None = None, title: str | None = None
+) -> Axes:
+    """Draw how much each filter adds to the difference between the two strands' logits.
+
+    Parameters
+    ----------
+    table
+        DataFrame with columns ``filter``, ``difference`` (forward minus reverse, in units of the logit) and
+        ``magnitude``, by which the rows are ranked here; as :func:`rcviz.analysis.strands.gap_by_filter` gives it.
+    ax
+        Axes to draw into; None makes a figure that grows with the number of bars.
+    rest
+        What no filter explains, drawn as a bar of its own at the bottom; None draws none.
+    top
+        Draw only so many filters and the sum of all others as one bar; None draws each.
+    title
+        Title, such as the model's name.
+
+    Returns
+    -------
+    Axes
+        One bar a filter, the strongest disagreement on top: to the right where the forward strand gets more. The
+        difference is written beside the Axes. All bars together are the gap.
+
+    Raises
+    ------
+    ValueError
+        When a column is missing, the table is empty, or `top` is below 1.
+    """
+    missing = [column for column in _GAP_COLUMNS if column not in table.columns]
+    if missing:
+        raise ValueError(f"expected columns {', '.join(_GAP_COLUMNS)}, got a table without {', '.join(missing)}")
+    if len(table) == 0:
+        raise ValueError("expected at least one filter, got an empty table")
+    if top is not None:
+        check_positive("top", top)
+    ranked = table.sort_values("magnitude", ascending=False, kind="stable")
+    shown, others = (ranked, ranked[:0]) if top is None else (ranked[:top], ranked[top:])
+    bars = [
+        (f"filter {row[0]}", float(row[1]), _FILTER_BAR) for row in shown[["filter", "difference"]].to_numpy(object)
+    ]
+    if len(others):
+        name = f"{len(others)} others" if len(others) > 1 else "1 other"
+        bars.append((name, float(others["difference"].sum()), UNKNOWN))
+    if rest is not None:
+        bars.append(("rest", float(rest), UNKNOWN))
+    names, values, colors = zip(*bars, strict=True)
+    rank = np.arange(len(bars))
+
+    ax = resolve_axes(ax, 4.6, min(0.24 * len(bars) + 1.0, 40.0))
+    ax.barh(rank, values, height=0.72, color=colors, zorder=1)
+    ax.axvline(0.0, color=FAINT, linewidth=0.8, zorder=1.5)
+    largest = max(abs(value) for value in values)
+    for i, value in enumerate(values):
+        # Differences of rounding size are written as what they are, not as zeros with a sign.
+        written = f"{value:+.2f}" if largest >= 0.01 or value == 0 else f"{value:+.0e}"
+        at_right = ax.get_yaxis_transform()
+        ax.text(1.02, i, signed_number(written), transform=at_right, fontsize="small", color=INK, va="center")
+    reach = 1.05 * largest or 1.0
+    ax.set_xlim(-reach, reach)
+    ax.set_ylim(len(bars) - 0.4, -0.6)
+    calm(ax)
+    ax.locator_params(axis="x", nbins=5)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_yticks(rank, names, parse_math=False)
+    ax.set_xlabel("logit: forward minus reverse complement", fontsize="small", color=INK)
+    plain_title(ax, title)
     return ax
 
 

@@ -1,35 +1,76 @@
 """What is selected in an explorer; runs with no front end and knows nothing of drawing."""
 
+from typing import NamedTuple
+
 import traitlets
+
+from rcviz._checks import check_choice
+
+
+class Question(NamedTuple):
+    """What contributions are asked about: of which layer, to which task, and what counts as positive."""
+
+    layer: str
+    task: int
+    positives: str
 
 
 class FilterState(traitlets.HasTraits):
-    """The task and the filter that an explorer shows.
+    """The question that an explorer answers and the filter that it shows.
 
     Attributes
     ----------
+    layer : str
+        The convolution whose filters are shown.
     task : int
         Index of the task whose logit the contributions belong to.
+    positives : str
+        Which sequences count as positive.
+    sort : str
+        What the gallery is sorted by.
     filter : int
         The chosen filter.
     ranking : tuple of int
         All filters, largest contribution first.
+    order : tuple of int
+        All filters as the gallery shows them.
 
     Examples
     --------
-    >>> state = FilterState(task_names=("CTCF",), ranking=(4, 0, 2))
+    >>> state = FilterState(
+    ...     layers=("conv1",), task_names=("CTCF",), positives=("labelled",), sorts=("contribution",), ranking=(4, 0, 2)
+    ... )
     >>> state.step(1)
     >>> state.filter, state.rank
     (0, 1)
     """
 
+    layer = traitlets.Unicode()
     task = traitlets.Int(0)
+    positives = traitlets.Unicode()
+    sort = traitlets.Unicode()
     filter = traitlets.Int(0)
     ranking = traitlets.Tuple()
+    order = traitlets.Tuple()
 
-    def __init__(self, *, task_names: tuple[str, ...], ranking: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        *,
+        layers: tuple[str, ...],
+        task_names: tuple[str, ...],
+        positives: tuple[str, ...],
+        sorts: tuple[str, ...],
+        ranking: tuple[int, ...],
+    ) -> None:
         self.task_names = task_names
-        super().__init__(ranking=ranking, filter=ranking[0])
+        self._choices = {"layer": layers, "positives": positives, "sort": sorts}
+        first = {name: choices[0] for name, choices in self._choices.items()}
+        super().__init__(ranking=ranking, order=ranking, filter=ranking[0], **first)
+
+    @property
+    def question(self) -> Question:
+        """Layer, task and positives."""
+        return Question(self.layer, self.task, self.positives)
 
     @property
     def rank(self) -> int:
@@ -43,8 +84,9 @@ class FilterState(traitlets.HasTraits):
         self.filter = self.ranking[rank]
 
     def step(self, by: int) -> None:
-        """Move along the ranking; the ends hold."""
-        self.select_rank(min(max(self.rank + by, 0), len(self.ranking) - 1))
+        """Move along the gallery; the ends hold."""
+        place = self.order.index(self.filter) + by
+        self.filter = self.order[min(max(place, 0), len(self.order) - 1)]
 
     @traitlets.validate("filter")
     def _known_filter(self, proposal: traitlets.Bunch) -> int:
@@ -54,8 +96,80 @@ class FilterState(traitlets.HasTraits):
 
     @traitlets.validate("task")
     def _known_task(self, proposal: traitlets.Bunch) -> int:
-        if not 0 <= proposal["value"] < len(self.task_names):
-            raise ValueError(
-                f"there is no task {proposal['value']}; the tasks are {', '.join(self.task_names)}, counted from 0"
-            )
-        return int(proposal["value"])
+        return _checked_task(proposal["value"], self.task_names)
+
+    @traitlets.validate("layer", "positives", "sort")
+    def _known_choice(self, proposal: traitlets.Bunch) -> str:
+        name = proposal["trait"].name
+        check_choice(name, proposal["value"], self._choices[name])
+        return str(proposal["value"])
+
+
+class StrandState(traitlets.HasTraits):
+    """The task, the model that sorts, the sequences chosen and the one that is shown.
+
+    Attributes
+    ----------
+    task : int
+        Index of the task whose predictions are compared.
+    model : str
+        Name of the model whose gaps sort the sequences.
+    selection : tuple of int
+        The sequences to choose from; empty for all.
+    sequence : int
+        The one whose strands are drawn.
+    position : int
+        Where the part that is drawn begins.
+
+    Examples
+    --------
+    >>> state = StrandState(task_names=("CTCF",), models=("RC", "standard"), n_sequences=100, last_position=0)
+    >>> state.selection, state.model = (3, 14), "standard"
+    >>> state.sequence = 14
+    """
+
+    task = traitlets.Int(0)
+    model = traitlets.Unicode()
+    selection = traitlets.Tuple()
+    sequence = traitlets.Int(0)
+    position = traitlets.Int(0)
+
+    def __init__(
+        self, *, task_names: tuple[str, ...], models: tuple[str, ...], n_sequences: int, last_position: int
+    ) -> None:
+        self.task_names, self.models = task_names, models
+        self.n_sequences, self.last_position = n_sequences, last_position
+        super().__init__(model=models[0])
+
+    @traitlets.validate("task")
+    def _known_task(self, proposal: traitlets.Bunch) -> int:
+        return _checked_task(proposal["value"], self.task_names)
+
+    @traitlets.validate("model")
+    def _known_model(self, proposal: traitlets.Bunch) -> str:
+        if proposal["value"] not in self.models:
+            raise ValueError(f"there is no model {proposal['value']!r}; the models are {', '.join(self.models)}")
+        return str(proposal["value"])
+
+    @traitlets.validate("selection")
+    def _known_selection(self, proposal: traitlets.Bunch) -> tuple[int, ...]:
+        return tuple(self._checked(sequence) for sequence in proposal["value"])
+
+    @traitlets.validate("sequence")
+    def _known_sequence(self, proposal: traitlets.Bunch) -> int:
+        return self._checked(proposal["value"])
+
+    @traitlets.validate("position")
+    def _within(self, proposal: traitlets.Bunch) -> int:
+        return min(max(int(proposal["value"]), 0), self.last_position)
+
+    def _checked(self, sequence: int) -> int:
+        if not 0 <= sequence < self.n_sequences:
+            raise ValueError(f"there is no sequence {sequence}; the sequences are 0 to {self.n_sequences - 1}")
+        return int(sequence)
+
+
+def _checked_task(task: int, task_names: tuple[str, ...]) -> int:
+    if not 0 <= task < len(task_names):
+        raise ValueError(f"there is no task {task}; the tasks are {', '.join(task_names)}, counted from 0")
+    return int(task)

@@ -1,0 +1,122 @@
+"""Gradient x input: what each base adds to a model's logit, on either strand of the same molecule."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from rcviz._checks import check_positive
+from rcviz.analysis.strands import task_of
+from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch, to_numpy
+from rcviz.sequences.alphabet import decode, reverse_complement
+from rcviz.sequences.dataset import as_sequence_set
+
+
+@dataclass(frozen=True)
+class StrandAttributions:
+    """What each base adds to one task's logit, read on either strand.
+
+    Attributes
+    ----------
+    forward, reverse : ndarray (N, 4, L)
+        In the unit of the logit; only the observed base is not zero. ``reverse`` is what the reverse complement got,
+        turned back, so that the same place in both is the same base pair.
+    codes : uint8 ndarray (N, L)
+        The sequences.
+    task : str
+    """
+
+    forward: Float[np.ndarray, "sequences 4 length"]
+    reverse: Float[np.ndarray, "sequences 4 length"]
+    codes: UInt8[np.ndarray, "sequences length"]
+    task: str
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per base: sequence, position, base, forward, reverse, difference (forward minus reverse)."""
+        n, length = self.codes.shape
+        forward, reverse = self.forward.sum(axis=1), self.reverse.sum(axis=1)
+        columns = {
+            "sequence": np.repeat(np.arange(n), length),
+            "position": np.tile(np.arange(length), n),
+            "base": list("".join(decode(self.codes))),
+            "forward": forward.ravel(),
+            "reverse": reverse.ravel(),
+            "difference": (forward - reverse).ravel(),
+        }
+        return pd.DataFrame(columns)
+
+    def plot(self, ax: Any = None, *, sequence: int | np.integer = 0) -> Any:
+        """Draw one sequence's two strands under each other on one scale, see :func:`rcviz.plot_filters`."""
+        from rcviz.plots.filters import plot_filters
+
+        if not 0 <= sequence < len(self.codes):
+            raise ValueError(f"there is no sequence {sequence}; there are {len(self.codes)}, counted from 0")
+        strands = [self.forward[sequence], self.reverse[sequence]]
+        return plot_filters(strands, ax, names=["forward", "reverse complement, turned back"], columns=1)
+
+
+def strand_attributions(
+    model: nn.Module, data: Any, *, task: int | np.integer | str = 0, batch_size: int = 100
+) -> StrandAttributions:
+    """Attribute a logit to the bases of both strands: mean-centred gradient times input.
+
+    The gradient at each position is taken minus its mean over the four bases, then multiplied by the one-hot input.
+    That is, to first order, how much the logit would fall if the base were replaced by the average of the four. The
+    centring is no matter of taste: one-hot columns always sum to one, so that adding the same number to a position's
+    four weights (and taking it from the bias) changes no prediction, but changes the uncentred product; mean-centred
+    filters (section 3.5) are treated likewise.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
+    data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
+    task : int or str
+        Which logit, by index or by name.
+    batch_size : int
+        Sequences in memory at a time.
+
+    Returns
+    -------
+    StrandAttributions
+        An unknown base (N) gets zero. For a model of both strands, ``forward`` and ``reverse`` are the same.
+
+    Raises
+    ------
+    ValueError
+        For a task that is not there, or no sequences.
+    """
+    check_positive("batch_size", batch_size)
+    data = as_sequence_set(data)
+    if not len(data):
+        raise ValueError("there are no sequences; the selection that made the data is empty")
+    index, name = task_of(data, task)
+    with evaluating(model), exact_arithmetic():
+        forward, reverse = (
+            np.concatenate(
+                [
+                    _gradient_times_input(model, one_hot_batch(codes[start : start + batch_size], model), index)
+                    for start in range(0, len(codes), batch_size)
+                ]
+            )
+            for codes in (data.codes, reverse_complement(data.codes))
+        )
+    return StrandAttributions(forward, reverse_complement(reverse), data.codes, name)
+
+
+def _gradient_times_input(
+    model: nn.Module, x: Float[Tensor, "batch 4 length"], task: int
+) -> Float[np.ndarray, "batch 4 length"]:
+    with torch.enable_grad():
+        x.requires_grad_()
+        logits = model(x.clone()).reshape(len(x), -1)  # the clone lets a model work in place on its input
+        if task >= logits.shape[1]:
+            raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
+        (gradient,) = torch.autograd.grad(logits[:, task].sum(), x)
+    return to_numpy((gradient - gradient.mean(dim=1, keepdim=True)) * x.detach())

@@ -1,0 +1,137 @@
+"""Forward against reverse predictions as points that can be clicked and lassoed; as a picture where that is missing."""
+
+import html
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+
+from rcviz.plots._axes import FAINT, new_figure
+from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots.strands import plot_strands
+from rcviz.widgets._pane import FigurePane, MarkupPane
+
+LABELS = {"positive": POSITIVE, "negative": NEGATIVE, "unknown": UNKNOWN}
+"""What a label is called, and its colour."""
+
+MISSING = (
+    'Points cannot be clicked because jupyter-scatter is not installed (pip install "rcviz[lab]"); '
+    "choose a sequence from the list."
+)
+_HEIGHT = 300
+
+
+def label_names(labels: Any, count: int) -> Any:
+    """Name each label: 1 positive, 0 negative, NaN or no labels at all unknown."""
+    values = np.full(count, np.nan) if labels is None else np.asarray(labels)
+    return np.select([values == 1, values == 0], ["positive", "negative"], "unknown").astype(object)
+
+
+def can_select() -> bool:
+    """Whether jupyter-scatter is there."""
+    return importlib.util.find_spec("jscatter") is not None
+
+
+def legend_html(labels: Any, *, clickable: bool) -> str:
+    """Say what the colours mean, and how to choose."""
+    names = label_names(labels, 1 if labels is None else len(labels))
+    keys = " &nbsp; ".join(
+        f'<span style="color:{color}">\N{BLACK CIRCLE}</span> {name}' for name, color in LABELS.items() if name in names
+    )
+    how = "Click a point, or draw around some." if clickable else html.escape(MISSING)
+    return f'<div class="rcviz-legend" style="line-height:1.4">{keys} &nbsp; {how}</div>'
+
+
+class StrandScatters(ipywidgets.HBox):
+    """One panel a model, side by side (Figure 4 a, b, c); a selection in one is seen in all.
+
+    Parameters
+    ----------
+    on_select : function of a tuple of int
+        Called with what a person has clicked or lassoed, which may be nothing.
+    """
+
+    def __init__(self, on_select: Callable[[tuple[int, ...]], None]) -> None:
+        self._on_select = on_select
+        self._scatters: dict[str, Any] = {}
+        self._panes: dict[str, FigurePane] = {}
+        self._shown: tuple[int, ...] = ()
+        super().__init__(layout=ipywidgets.Layout(width="100%", overflow="hidden"))
+        self.add_class("rcviz-strand-scatters")
+
+    def show(self, predictions: Mapping[str, tuple[Any, Any]], labels: Any) -> None:
+        """Draw forward and reverse predictions of each model, coloured by label."""
+        for name, (forward, reverse) in predictions.items():
+            if can_select():
+                named = label_names(labels, len(forward))
+                frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": named})
+                if name in self._scatters:
+                    self._scatters[name].data(frame)
+                else:
+                    self._scatters[name] = self._scatter(frame)
+                    self._add(name, self._scatters[name].widget)
+            else:
+                if name not in self._panes:
+                    self._panes[name] = FigurePane()
+                    self._add(name, self._panes[name])
+                figure = new_figure(3.4, 3.8)
+                plot_strands(forward, reverse, labels, figure.add_subplot())
+                described = f"{name}: predictions for the reverse complement against those for the forward strand"
+                self._panes[name].show_figure(figure, described)
+
+    def highlight(self, sequences: tuple[int, ...], marked: int) -> None:
+        """Show which sequences are chosen, and mark the one that is looked at."""
+        self._shown = sequences
+        jscatter = importlib.import_module("jscatter") if self._scatters else None
+        for scatter in self._scatters.values():
+            if jscatter is not None:
+                point = scatter._data.iloc[marked]
+                lines = [
+                    jscatter.VLine(float(point["forward"]), line_color="#00000066"),
+                    jscatter.HLine(float(point["reverse complement"]), line_color="#00000066"),
+                ]
+                scatter.annotations([*_diagonal(jscatter), *lines])
+            scatter.selection(list(sequences))
+
+    def _add(self, name: str, view: ipywidgets.DOMWidget) -> None:
+        title = MarkupPane()
+        title.show(f'<div class="rcviz-panel-title"><b>{html.escape(name)}</b></div>')
+        panel = ipywidgets.VBox([title, view], layout=ipywidgets.Layout(flex="1 1 0", min_width="0"))
+        self.children = (*self.children, panel)
+
+    def _scatter(self, frame: pd.DataFrame) -> Any:
+        jscatter = importlib.import_module("jscatter")
+        scatter = jscatter.Scatter(
+            data=frame,
+            x="forward",
+            y="reverse complement",
+            x_scale=(0.0, 1.0),
+            y_scale=(0.0, 1.0),
+            color_by="label",
+            color_map=LABELS,
+            opacity=0.7,
+            size=4,
+            height=_HEIGHT,
+            axes_labels=["forward", "reverse complement"],
+            mouse_mode="lasso",
+            lasso_color=FAINT,
+            zoom_on_selection=False,
+        )
+        scatter.annotations(_diagonal(jscatter))
+        widget = scatter.widget
+        widget.toolbar_buttons = ["lasso", "pan_zoom", "reset", "full_screen"]
+        widget.observe(self._selected, "selection")
+        return scatter
+
+    def _selected(self, change: Any) -> None:
+        chosen = tuple(sorted(int(index) for index in (() if change["new"] is None else change["new"])))
+        if chosen != tuple(sorted(self._shown)):  # else it is our own highlight that comes back
+            self._on_select(chosen)
+
+
+def _diagonal(jscatter: Any) -> list[Any]:
+    return [jscatter.Line([(0.0, 0.0), (1.0, 1.0)], line_color=FAINT)]
