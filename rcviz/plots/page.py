@@ -1,4 +1,4 @@
-"""One self-contained HTML page from sentences, tables and figures: no network, no script, every text escaped."""
+"""One self-contained HTML page from sentences, tables and figures: no network, every text escaped."""
 
 import html
 from typing import Any

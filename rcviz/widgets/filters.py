@@ -1,47 +1,64 @@
-"""Look through a model's filters, ranked by what they contribute."""
+"""Look through a model's filters: what they look like, where they act, what they add, and what they are called."""
 
 import html
+import os
 from typing import Any
 
 import ipywidgets
-import numpy as np
+import pandas as pd
 from torch import nn
 
-from rcviz.analysis.contributions import At, FilterContributions, filter_contributions
-from rcviz.analysis.filters import filter_bank
-from rcviz.plots._axes import new_figure
-from rcviz.plots.contributions import plot_contribution_distribution
-from rcviz.plots.logo import logo_svg
-from rcviz.sequences.alphabet import reverse_complement
+from rcviz._files import written_whole
+from rcviz.analysis.contributions import At
+from rcviz.modules import find_module
+from rcviz.plots._axes import figure_png, figure_svg
 from rcviz.sequences.dataset import SequenceSet
+from rcviz.sequences.motifs import write_meme
+from rcviz.sequences.similarity import as_motifs
+from rcviz.widgets import _filter_panels as panels
+from rcviz.widgets._export import ExportBox, check_ending
+from rcviz.widgets._filter_page import filter_page
+from rcviz.widgets._filter_results import POSITIVES, FilterResults
+from rcviz.widgets._gallery import Gallery
 from rcviz.widgets._keyboard import KeyboardGuard
-from rcviz.widgets._pane import ErrorPane, FigurePane, MarkupPane
+from rcviz.widgets._naming import Naming
+from rcviz.widgets._pane import ErrorPane, MarkupPane
 from rcviz.widgets.state import FilterState
+
+SORTS = {"contribution": "contribution", "number": "number", "palindromicity": "palindromicity"}
+KINDS = (".html", ".csv", ".meme", ".svg", ".png")
 
 
 class FilterExplorer(ipywidgets.VBox):
-    """Ranked filters of a model's first convolution, each as logo and by its contribution (section 3.5).
+    """All filters of a convolution over the four bases, and everything about the chosen one (section 3.5).
 
-    Choose a filter with the slider, the list (arrow keys work in both) or by setting ``explorer.state``.
+    Choose a filter in the gallery, by pointer or by arrow keys, or by setting ``explorer.state``.
 
     Parameters
     ----------
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
     data : SequenceSet
-        Labelled sequences on which contributions are computed.
+        Labelled sequences on which contributions and sites are computed.
+    motifs : list of Motif, path of a MEME file, or None
+        Known motifs to name filters after; None takes the vertebrate motifs of JASPAR 2024.
     layer, at
-        Which convolution over the four bases, and which of its neurons; see :func:`filter_contributions`.
+        Which convolution over the four bases to begin with, and which of its neurons; see
+        :func:`rcviz.filter_contributions`.
+    colors
+        Of the letters, as in :func:`rcviz.plot_logo`: "colorblind", "classic", a scheme of logomaker or a dict.
 
     Attributes
     ----------
     state : FilterState
-        ``state.filter`` and ``state.task`` can be read, set and observed.
+        ``state.filter``, ``state.task``, ``state.layer``, ``state.positives`` and ``state.sort`` can be read, set and
+        observed.
 
     Examples
     --------
     >>> explorer = FilterExplorer(model, parts.test)  # doctest: +SKIP
     >>> explorer.state.select_rank(0)  # doctest: +SKIP
+    >>> explorer.to_html("filters.html")  # doctest: +SKIP
     """
 
     def __init__(
@@ -49,121 +66,250 @@ class FilterExplorer(ipywidgets.VBox):
         model: nn.Module,
         data: SequenceSet,
         *,
+        motifs: Any = None,
         layer: nn.Module | str | None = None,
         at: At = "activation",
+        colors: Any = "colorblind",
     ) -> None:
         if getattr(data, "labels", None) is None:
             raise ValueError("the explorer compares positives with negatives; give it a SequenceSet with labels")
-        self._model, self._data, self._at = model, data, at
-        self._contributions: dict[int, FilterContributions] = {}
-        self.bank = filter_bank(model, layer=layer)
-        first = self.contributions(0)
-        self.state = FilterState(task_names=data.task_names, ranking=_ranking(first))
+        self._targets = as_motifs(motifs)
+        self._colors = colors
+        self._results = FilterResults(model, data, at)
+        layers = self._layers(layer)
+        first = self._results.contributions(layers[0], 0, "labelled")
+        self._results.sites(layers[0])
+        self._results.profiles(layers[0])
+        self.state = FilterState(
+            layers=layers,
+            task_names=data.task_names,
+            positives=tuple(POSITIVES),
+            sorts=tuple(SORTS),
+            ranking=tuple(first.ranking.tolist()),
+        )
+        self._naming: dict[str, Naming] = {}
+        self._markup: dict[tuple[Any, ...], tuple[str, str, str]] = {}
         self._following = False
         self._build()
-        self.state.observe(self._on_task, "task")
-        self.state.observe(self._redraw, ["filter", "ranking"])
+        self.state.observe(self._on_question, ["layer", "task", "positives"])
+        self.state.observe(self._on_order, ["ranking", "sort"])
+        self.state.observe(self._redraw, "filter")
+        self._name_filters()
+        self._fill_gallery()
         self._redraw()
-        chosen = ipywidgets.HBox([self._list, self._view])
-        super().__init__([self._controls, self._error, chosen, KeyboardGuard()])
+        super().__init__(
+            [
+                self._controls,
+                self._error,
+                ipywidgets.HBox(
+                    [self._gallery, ipywidgets.VBox([self._caption, self._logos, self._named, self._behaviour])]
+                ),
+                self._export,
+                KeyboardGuard(),
+            ]
+        )
         self.add_class("rcviz-explorer").add_class("rcviz-filter-explorer")
 
-    def contributions(self, task: int) -> FilterContributions:
-        """Contributions to one task's logit; computed once."""
-        if task not in self._contributions:
-            self._contributions[task] = filter_contributions(
-                self._model, self._data, task=task, layer=self.bank.layer, at=self._at
-            )
-        return self._contributions[task]
+    @property
+    def table(self) -> pd.DataFrame:
+        """Contributions, consensus, palindromicity and, once known, the nearest motif of every filter, best first."""
+        layer, naming = self.state.layer, self._naming[self.state.layer]
+        found = self._results.contributions(*self.state.question).table
+        bank = self._results.bank(layer).table[["filter", "consensus"]]
+        palindromicity = self._results.palindromicity(layer).table[["filter", "palindromicity"]]
+        table = found.merge(bank, on="filter").merge(palindromicity, on="filter")
+        if naming.table is None:
+            return table
+        nearest = naming.table.groupby("filter").first()[["motif", "alternative_name", "similarity", "p_value"]]
+        return table.merge(nearest.reset_index(), on="filter", how="left")
+
+    def count_as_positive(self, chosen: Any) -> None:
+        """Compare the sequences where ``chosen`` (N,) is True with the others, whatever their labels."""
+        self._results.choose_own(chosen)
+        self._markup = {key: markup for key, markup in self._markup.items() if "own" not in key}
+        if self.state.positives == "own":
+            self._on_question()
+        self.state.positives = "own"
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write what is on screen; the ending says what.
+
+        Parameters
+        ----------
+        path : path-like
+            ``.csv`` :attr:`table`; ``.meme`` the PWMs of all filters' sites, in the gallery's order; ``.svg`` and
+            ``.png`` the chosen filter's pictures; ``.html`` a page of all filters, see :meth:`to_html`.
+        """
+        ending = check_ending(os.fspath(path), KINDS)
+        if ending == ".html":
+            self.to_html(path)
+        elif ending == ".meme":
+            sites = self._results.sites(self.state.layer)
+            write_meme([sites.motif(index) for index in self.state.order], path)
+        else:
+            if ending == ".csv":
+                content = self.table.to_csv(index=False).encode()
+            else:
+                figure = panels.picture(self._results, self.state.question, self.state.filter, self._colors)
+                content = figure_png(figure) if ending == ".png" else figure_svg(figure).encode()
+            with written_whole(path) as temporary:
+                temporary.write_bytes(content)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write one page that needs no kernel and no network: all filters, to be chosen, sorted and read.
+
+        Waits until the filters have their names.
+        """
+        check_ending(os.fspath(path), (".html",))
+        naming = self._naming[self.state.layer]
+        naming.wait()
+        page = filter_page(self._results, self.state, naming.table, len(self._targets), self._colors)
+        with written_whole(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+
+    def close(self) -> None:
+        """End the search for names and take the explorer off the page."""
+        for naming in self._naming.values():
+            naming.stop()
+        super().close()
+
+    def _layers(self, layer: nn.Module | str | None) -> tuple[str, ...]:
+        """Layers to choose from, the one that was asked for first."""
+        layers = self._results.layers()
+        if layer is not None:
+            asked = find_module(self._results.model, layer)[0]
+            self._results.bank(asked)  # says what is wrong with a layer that has no logos
+            layers = [asked, *(name for name in layers if name != asked)]
+        elif not layers:
+            raise ValueError(f"{type(self._results.model).__name__} has no convolution over the four bases to look at")
+        return tuple(layers)
 
     def _build(self) -> None:
-        count = len(self.bank)
-        wide = ipywidgets.Layout(width="360px")
-        self._task = ipywidgets.Dropdown(
-            options=[(name, index) for index, name in enumerate(self.state.task_names)],
-            description="Task",
-            disabled=len(self.state.task_names) == 1,
-            tooltip="The task whose logit the contributions belong to",
-        )
-        self._slider = ipywidgets.IntSlider(
-            value=1, min=1, max=count, description="Rank", layout=wide, tooltip="Rank of the filter by its contribution"
-        )
-        self._list = ipywidgets.Select(
-            description="",
-            rows=min(count, 18),
-            layout=ipywidgets.Layout(width="190px", height="auto"),
-            tooltip="Filters, largest contribution first",
-        )
-        self._caption = MarkupPane()
-        self._logos = MarkupPane()
-        self._distribution = FigurePane()
         self._error = ErrorPane()
-        self._controls = ipywidgets.HBox([self._slider, self._task])
-        self._view = ipywidgets.VBox([self._caption, self._logos, self._distribution])
-        self._task.observe(lambda change: self._write("task", change["new"]), "value")
-        self._slider.observe(lambda change: self._write("filter", self.state.ranking[change["new"] - 1]), "value")
-        self._list.observe(lambda change: self._write("filter", change["new"]), "value")
+        self._task = _choice("Task", enumerate(self.state.task_names), "Task whose logit contributions belong to")
+        self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Convolution that is looked into")
+        self._positives = _choice("Positives", POSITIVES.items(), "Sequences that count as positive", width="290px")
+        self._sort = _choice("Sort by", SORTS.items(), "Order of the gallery")
+        self._gallery = Gallery(description="Filters", layout=ipywidgets.Layout(flex="0 0 352px"))
+        self._caption, self._logos, self._named, self._behaviour = (MarkupPane() for _ in range(4))
+        self._export = ExportBox(self.export, "filters.html", KINDS, self._error)
+        self._controls = ipywidgets.HBox(
+            [self._sort, self._task, self._layer, self._positives], layout=ipywidgets.Layout(flex_flow="row wrap")
+        )
+        for name in ("task", "layer", "positives", "sort"):
+            getattr(self, f"_{name}").observe(lambda change, name=name: self._write(name, change["new"]), "value")
+        self._gallery.observe(lambda change: self._write("filter", change["new"]), "value")
 
     def _write(self, name: str, value: Any) -> None:
         if not self._following:
             with self._error.reporting():
                 setattr(self.state, name, value)
-            if getattr(self.state, name) != value:  # refused: the control goes back to what is shown
-                self._follow(self.contributions(self.state.task))
+            self._follow()  # a choice that was refused goes back to what is shown
 
-    def _on_task(self, change: Any) -> None:
+    def _on_question(self, change: Any = None) -> None:
+        state = self.state
         try:
-            self.state.ranking = _ranking(self.contributions(change["new"]))
+            found = self._results.contributions(*state.question)
+            self._results.sites(state.layer)
+            self._results.profiles(state.layer)
         except Exception:
-            self.state.task = change["old"]
+            if change is not None:
+                setattr(state, change["name"], change["old"])
             raise
+        ranking = tuple(found.ranking.tolist())
+        with state.hold_trait_notifications():
+            if state.filter not in ranking:
+                state.filter = ranking[0]
+            state.ranking = ranking
+        self._name_filters()
+        self._on_order()
+        self._redraw()
 
-    def _redraw(self, change: Any = None) -> None:
-        found = self.contributions(self.state.task)
-        self._follow(found)
-        self._show_filter(found)
+    def _on_order(self, change: Any = None) -> None:
+        state = self.state
+        if state.sort == "palindromicity":
+            table = self._results.palindromicity(state.layer).table.sort_values(
+                "palindromicity", ascending=False, kind="stable"
+            )
+            state.order = tuple(table["filter"].tolist())
+        else:
+            state.order = tuple(sorted(state.ranking)) if state.sort == "number" else state.ranking
+        self._fill_gallery()
 
-    def _follow(self, found: FilterContributions) -> None:
-        """Set the controls to what the state says, without their writing it back."""
+    def _fill_gallery(self) -> None:
+        bank, found = self._results.bank(self.state.layer), self._results.contributions(*self.state.question)
         self._following = True
         try:
-            options = [
-                (f"{rank}.  filter {index}  {found.scores[index]:+.2f}", index)
-                for rank, index in enumerate(self.state.ranking, start=1)
-            ]
-            if self._list.options != tuple(options):
-                self._list.options = options
-            self._list.value = self.state.filter
-            self._slider.value = self.state.rank + 1
-            self._task.value = self.state.task
+            with self._gallery.hold_sync():
+                self._gallery.items = [
+                    (
+                        index,
+                        f"{index}: {found.scores[index]:+.2f}",
+                        panels.thumbnail(bank.weights[index], self._colors),
+                    )
+                    for index in self.state.order
+                ]
+                self._gallery.value = self.state.filter
         finally:
             self._following = False
 
-    def _show_filter(self, found: FilterContributions) -> None:
-        index, rank = self.state.filter, self.state.rank + 1
-        row = found.table.iloc[self.state.rank]
-        task = html.escape(found.task)
-        positive, negative = f"{row['mean_positive']:+.2f}", f"{row['mean_negative']:+.2f}"
-        self._caption.show(
-            '<div class="rcviz-caption" aria-live="polite" style="line-height:1.4">'
-            f"<b>Filter {index}</b>, rank {rank} of {len(self.bank)}: score {row['score']:+.3f}. "
-            f"On average it adds {positive} to the logit of {task} in a positive, {negative} in a negative.</div>"
-        )
-        weights = self.bank.weights[index]
-        limits = (float(np.minimum(weights, 0).sum(axis=0).min()), float(np.maximum(weights, 0).sum(axis=0).max()))
-        self._logos.show(
-            "".join(
-                f'<div class="rcviz-logo">{logo_svg(matrix, width=560, height=130, y_range=limits, title=title)}</div>'
-                for title, matrix in (
-                    (f"Filter {index}, forward", weights),
-                    (f"Filter {index}, reverse complement", reverse_complement(weights)),
-                )
+    def _redraw(self, change: Any = None) -> None:
+        question, index = self.state.question, self.state.filter
+        key = (*question, index)
+        if key not in self._markup:
+            self._markup[key] = (
+                panels.caption(self._results, question, index),
+                panels.logos(self._results, question, index, self._colors),
+                panels.behaviour(self._results, question, index),
             )
+        caption, logos, behaviour = self._markup[key]
+        self._caption.show(
+            f'<style>{panels.STYLE}</style><div class="rcviz-panels rcviz-caption" aria-live="polite">{caption}</div>'
         )
-        figure = new_figure(5.6, 2.2)
-        plot_contribution_distribution(found.positive(index), found.negative(index), figure.add_subplot())
-        self._distribution.show_figure(figure, f"Contributions of filter {index} in positives and negatives")
+        self._logos.show(f'<div class="rcviz-panels">{logos}</div>')
+        self._behaviour.show(f'<div class="rcviz-panels">{behaviour}</div>')
+        self._show_names()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Set the controls to what the state says, without their writing it back."""
+        self._following = True
+        try:
+            self._gallery.value = self.state.filter
+            for name in ("task", "layer", "positives", "sort"):
+                getattr(self, f"_{name}").value = getattr(self.state, name)
+        finally:
+            self._following = False
+
+    def _name_filters(self) -> None:
+        layer = self.state.layer
+        if layer not in self._naming:
+            sites = self._results.sites(layer)
+            queries = [sites.motif(index) for index in range(sites.n_filters)]
+            self._naming[layer] = Naming(queries, self._targets, self._show_names)
+
+    def _show_names(self) -> None:
+        naming, index = self._naming[self.state.layer], self.state.filter
+        if naming.table is not None:
+            said = panels.nearest(naming.table, index, len(self._targets))
+        elif naming.error:
+            said = f"<p>The nearest known motifs are missing: {html.escape(naming.error)}</p>"
+        else:
+            said = (
+                f'<p role="status">Comparing the filters with {len(self._targets):,} known motifs in the background; '
+                "the first time on a machine this compiles for about 40 seconds.</p>"
+            )
+        self._named.show(f'<div class="rcviz-panels rcviz-named">{said}</div>')
 
 
-def _ranking(found: FilterContributions) -> tuple[int, ...]:
-    return tuple(int(index) for index in found.ranking)
+def _choice(description: str, options: Any, tooltip: str, *, width: str = "200px") -> ipywidgets.Dropdown:
+    """A drop-down list of (value, what a person reads); with one entry there is nothing to choose."""
+    listed = [(str(said), value) for value, said in options]
+    return ipywidgets.Dropdown(
+        options=listed,
+        description=description,
+        tooltip=tooltip,
+        disabled=len(listed) == 1,
+        layout=ipywidgets.Layout(width=width),
+        style={"description_width": "60px"},
+    )

@@ -62,7 +62,7 @@ class FilterState(traitlets.HasTraits):
         sorts: tuple[str, ...],
         ranking: tuple[int, ...],
     ) -> None:
-        self.task_names = task_names
+        self.layers, self.task_names = layers, task_names
         self._choices = {"layer": layers, "positives": positives, "sort": sorts}
         first = {name: choices[0] for name, choices in self._choices.items()}
         super().__init__(ranking=ranking, order=ranking, filter=ranking[0], **first)

@@ -1,0 +1,196 @@
+"""What is said and drawn about one filter, as HTML: the explorer shows it, a saved page keeps it."""
+
+import html
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from rcviz.plots._axes import figure_svg, new_figure
+from rcviz.plots.colors import letter_colors
+from rcviz.plots.contributions import plot_contribution_distribution
+from rcviz.plots.logo import logo_svg, plot_logo
+from rcviz.plots.profiles import plot_profile
+from rcviz.sequences.alphabet import reverse_complement
+from rcviz.widgets._filter_results import FilterResults
+from rcviz.widgets.state import Question
+
+STYLE = """
+.rcviz-panels { line-height: 1.35; max-width: 900px; }
+.rcviz-panels h4 { margin: 10px 0 2px; font-size: 1em; }
+.rcviz-panels p { margin: 2px 0; }
+.rcviz-pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 4px 12px; }
+.rcviz-pair svg { max-width: 100%; height: auto; }
+.rcviz-figure { background: white; border-radius: 4px; }
+.rcviz-panels .rcviz-scroll { max-height: 190px; overflow-y: auto; }
+.rcviz-panels table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.rcviz-panels th, .rcviz-panels td { padding: 0 14px 0 0; text-align: left; font-weight: normal; line-height: 1.5; }
+.rcviz-panels th { position: sticky; top: 0; font-weight: bold; background: var(--jp-layout-color0, Canvas); }
+.rcviz-panels td.rcviz-number { text-align: right; }
+.rcviz-panels code { letter-spacing: 1px; background: none; }
+"""
+
+_SITES_SHOWN = 100
+
+
+def caption(results: FilterResults, question: Question, index: int) -> str:
+    """Which filter, its rank and score."""
+    found = results.contributions(*question)
+    rank = int(np.flatnonzero(found.ranking == index)[0])
+    row = found.table.iloc[rank]
+    return (
+        f"<b>Filter {index}</b>, rank {rank + 1} of {len(found.ranking)}: score {row['score']:+.3f}. On average it "
+        f"adds {row['mean_positive']:+.2f} to the logit of {html.escape(found.task)} in a positive, "
+        f"{row['mean_negative']:+.2f} in a negative."
+    )
+
+
+def logos(results: FilterResults, question: Question, index: int, colors: Any) -> str:
+    """What the filter looks like: its weights, and the motif of its sites."""
+    return weight_logos(results, question.layer, index, colors) + site_logos(results, question.layer, index, colors)
+
+
+def behaviour(results: FilterResults, question: Question, index: int) -> str:
+    """What the filter does: palindrome or not, contributions and profile, its strongest sites."""
+    return (
+        palindrome(results, question.layer, index)
+        + activity(results, question, index)
+        + top_sites(results, question.layer, index)
+    )
+
+
+def weight_logos(results: FilterResults, layer: str, index: int, colors: Any) -> str:
+    """Mean-centred weights as they are and as the other strand reads them, on one scale."""
+    weights = results.bank(layer).weights[index]
+    limits = _limits(weights)
+    drawn = [
+        _logo(matrix, colors, f"filter {index}, {strand}", y_range=limits)
+        for strand, matrix in (("forward", weights), ("reverse complement", reverse_complement(weights)))
+    ]
+    return _section("Mean-centred weights: forward, reverse complement", _pair("rcviz-logo", drawn))
+
+
+def site_logos(results: FilterResults, layer: str, index: int, colors: Any) -> str:
+    """The PWM of the activating sites on both strands."""
+    sites = results.sites(layer)
+    count = len(sites.sequences(index))
+    motif = sites.motif(index)
+    drawn = [
+        _logo(read, colors, f"motif of {count} sites, {strand}")
+        for strand, read in (("forward", motif), ("reverse complement", motif.reverse_complement()))
+    ]
+    title = f"Motif of its {count:,} activating sites: forward, reverse complement"
+    return _section(title, _pair("rcviz-motif", drawn))
+
+
+def activity(results: FilterResults, question: Question, index: int) -> str:
+    """Contributions in positives and negatives; activation along the sequence."""
+    found, labels = results.contributions(*question), results.contributions(*question).labels
+    assert labels is not None
+    profiles = results.profiles(question.layer)
+    left, right = new_figure(4.0, 2.5), new_figure(4.0, 2.5)
+    plot_contribution_distribution(found.positive(index), found.negative(index), left.add_subplot())
+    curves = {name: profiles.mean(index, labels == value) for name, value in (("positives", 1), ("negatives", 0))}
+    plot_profile(profiles.edges, curves, right.add_subplot())
+    drawn = [
+        f'<div role="img" aria-label="{what} of filter {index} in positives and negatives">{figure_svg(figure)}</div>'
+        for what, figure in (("Contributions", left), ("Activation along the sequence", right))
+    ]
+    return _section("Contributions; activation along the sequence", _pair("rcviz-figure", drawn))
+
+
+def palindrome(results: FilterResults, layer: str, index: int) -> str:
+    """Whether the filter is palindromic, and why."""
+    row = results.palindrome(layer, index)
+    said = {
+        "none": "not a palindrome",
+        "genuine": "a genuine palindrome: its sites are their own reverse complements",
+        "hybrid": "a hybrid: two strands of one motif share it, each site matching one of them better",
+        "unknown": "palindromic, and there are too few sites to tell why",
+    }[row["verdict"]]
+    return _section(
+        f"Palindrome: {row['verdict']}",
+        f'<p class="rcviz-verdict">Filter {index} is {said}. Palindromicity {row["palindromicity"]:.2f} about position '
+        f"{row['center']:g}, p = {row['p_value']:.2g} among filters with its columns shuffled.</p>",
+    )
+
+
+def top_sites(results: FilterResults, layer: str, index: int) -> str:
+    """The strongest sites, letter by letter."""
+    table = results.sites(layer).filter_table(index).head(_SITES_SHOWN)
+    known = results.data.table
+    palette = letter_colors("colorblind")
+    rows = []
+    for row in table.to_dict("records"):
+        name = f"{row['sequence']} ({known['name'][row['sequence']]})" if "name" in known else str(row["sequence"])
+        letters = "".join(f'<span style="color:{palette[letter]}">{letter}</span>' for letter in row["site"])
+        cells = (html.escape(name), f"{row['start']}-{row['end']}", row["strand"], f"{row['activation']:.3f}")
+        rows.append("".join(f"<td>{cell}</td>" for cell in cells) + f"<td><code>{letters}</code></td>")
+    head = "<th>sequence</th><th>position</th><th>strand</th><th>activation</th><th>site</th>"
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    table_markup = f'<table class="rcviz-sites"><tr>{head}</tr>{body}</table>'
+    return _section(f"Its {len(table)} strongest sites", f'<div class="rcviz-scroll" tabindex="0">{table_markup}</div>')
+
+
+def nearest(matches: pd.DataFrame, index: int, n_targets: int) -> str:
+    """The known motifs that resemble the filter's sites most."""
+    rows = []
+    for row in matches[matches["filter"] == index].to_dict("records"):
+        name = f"{row['alternative_name']} ({row['motif']})" if row["alternative_name"] else row["motif"]
+        cells = (
+            html.escape(name),
+            row["strand"],
+            f"{row['offset']:+d}",
+            f"{row['similarity']:.2f}",
+            f"{row['p_value']:.1e}",
+        )
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    head = "".join(f"<th>{name}</th>" for name in ("motif", "strand", "offset", "similarity", "p-value"))
+    return _section(
+        f"Nearest of {n_targets:,} known motifs",
+        f'<table class="rcviz-matches"><tr>{head}</tr>{"".join(rows)}</table>',
+    )
+
+
+def thumbnail(weights: Float[np.ndarray, "4 width"], colors: Any) -> str:
+    """One logo of the gallery."""
+    return logo_svg(weights, width=100, height=30, colors=colors)
+
+
+def picture(results: FilterResults, question: Question, index: int, colors: Any) -> Any:
+    """What is on the screen about one filter, as one matplotlib figure."""
+    found, profiles = results.contributions(*question), results.profiles(question.layer)
+    assert found.labels is not None
+    weights, motif = results.bank(question.layer).weights[index], results.sites(question.layer).motif(index)
+    count = len(results.sites(question.layer).sequences(index))
+    figure = new_figure(10, 7.5)
+    axes = figure.subplots(3, 2)
+    limits = _limits(weights)
+    plot_logo(weights, axes[0, 0], y_range=limits, colors=colors, title=f"filter {index}, mean-centred")
+    plot_logo(reverse_complement(weights), axes[0, 1], y_range=limits, colors=colors, title="its reverse complement")
+    plot_logo(motif, axes[1, 0], colors=colors, title=f"motif of {count:,} activating sites")
+    plot_logo(motif.reverse_complement(), axes[1, 1], colors=colors, title="its reverse complement")
+    plot_contribution_distribution(found.positive(index), found.negative(index), axes[2, 0])
+    curves = {name: profiles.mean(index, found.labels == value) for name, value in (("positives", 1), ("negatives", 0))}
+    plot_profile(profiles.edges, curves, axes[2, 1])
+    score = found.scores[index]
+    figure.suptitle(f"filter {index}: score {score:+.3f} for {found.task}", fontsize="medium", parse_math=False)
+    return figure
+
+
+def _limits(weights: Float[np.ndarray, "4 width"]) -> tuple[float, float] | None:
+    low, high = float(np.minimum(weights, 0).sum(axis=0).min()), float(np.maximum(weights, 0).sum(axis=0).max())
+    return (low, high) if low < high else None
+
+
+def _logo(matrix: Any, colors: Any, label: str, *, y_range: tuple[float, float] | None = None) -> str:
+    return logo_svg(matrix, width=400, height=116, axis="both", y_range=y_range, colors=colors, label=label)
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h4>{title}</h4>{content}</section>"
+
+
+def _pair(kind: str, parts: list[str]) -> str:
+    return '<div class="rcviz-pair">' + "".join(f'<div class="{kind}">{part}</div>' for part in parts) + "</div>"

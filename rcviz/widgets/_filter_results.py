@@ -1,0 +1,129 @@
+"""Everything that a filter explorer shows of one model and one data set, each part computed once."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from torch import nn
+
+from rcviz.analysis.contributions import At, FilterContributions, filter_contributions
+from rcviz.analysis.filters import FilterBank, filter_bank
+from rcviz.analysis.palindromes import Palindromes, palindromes
+from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
+from rcviz.analysis.sites import ActivatingSites
+from rcviz.layers.conv import RevCompConv1d
+from rcviz.models.prediction import predict
+from rcviz.sequences.dataset import SequenceSet
+
+Kept = TypeVar("Kept")
+
+POSITIVES = {
+    "labelled": "labelled positive",
+    "predicted": "predicted at 0.5 or more",
+    "agreed": "labelled and predicted alike",
+    "own": "my own choice",
+}
+"""What may count as a positive, by name in the state, with the words that a person reads."""
+
+
+class FilterResults:
+    """Analyses of a model's filters on labelled sequences, kept once they are known.
+
+    Parameters
+    ----------
+    model : nn.Module
+    data : SequenceSet
+        With labels.
+    at : "activation" or "convolution"
+    """
+
+    def __init__(self, model: nn.Module, data: SequenceSet, at: At) -> None:
+        self.model, self.data, self._at = model, data, at
+        self._own: Bool[np.ndarray, " sequences"] | None = None
+        self._kept: dict[tuple[Any, ...], Any] = {}
+
+    def choose_own(self, chosen: Any) -> None:
+        """Remember which sequences count as positive under "own"; what was computed with another choice is dropped."""
+        mask = np.asarray(chosen)
+        if mask.shape != (len(self.data),) or mask.dtype != bool:
+            raise ValueError(
+                f"expected True or False for each of {len(self.data):,} sequences, got {mask.dtype} of shape {mask.shape}"
+            )
+        if mask.all() or not mask.any():
+            raise ValueError(f"{mask.sum():,} of {len(mask):,} sequences are chosen; both classes need one at least")
+        self._own = mask
+        self._kept = {key: value for key, value in self._kept.items() if "own" not in key}
+
+    def layers(self) -> list[str]:
+        """Names of the convolutions that read the four bases, so that their filters have logos."""
+        return [
+            name
+            for name, module in self.model.named_modules()
+            if isinstance(module, nn.Conv1d | RevCompConv1d) and module.weight.shape[1] == 4
+        ]
+
+    def bank(self, layer: str) -> FilterBank:
+        """The filters of a layer."""
+        return self._keep(("bank", layer), lambda: filter_bank(self.model, layer=layer))
+
+    def sites(self, layer: str) -> ActivatingSites:
+        """Their activating sites on both strands."""
+        return self._keep(("sites", layer), lambda: self.bank(layer).activating_sites(self.data))
+
+    def profiles(self, layer: str) -> ActivationProfiles:
+        """Where they are active."""
+        return self._keep(
+            ("profiles", layer), lambda: activation_profiles(self.model, self.data, layer=layer, at=self._at)
+        )
+
+    def contributions(self, layer: str, task: int, positives: str) -> FilterContributions:
+        """Contributions to a task's logit, compared between the sequences that count as positive and the others."""
+        found = self._keep(
+            ("contributions", layer, task),
+            lambda: filter_contributions(self.model, self.data, task=task, layer=layer, at=self._at),
+        )
+        return self._keep(
+            ("contributions", layer, task, positives),
+            lambda: dataclasses.replace(found, labels=self.labels(task, positives)),
+        )
+
+    def labels(self, task: int, positives: str) -> Float[np.ndarray, " sequences"]:
+        """1 for what counts as positive, 0 for what counts as negative, NaN for neither."""
+        assert self.data.labels is not None
+        given = self.data.labels[:, task]
+        if positives == "own":
+            if self._own is None:
+                raise ValueError("there is no choice of your own yet; call count_as_positive with a mask")
+            labels = self._own.astype(np.float32)
+        elif positives == "labelled":
+            labels = given
+        else:
+            predicted = (self._keep(("predictions",), lambda: predict(self.model, self.data))[:, task] >= 0.5) * 1.0
+            labels = predicted if positives == "predicted" else np.where(predicted == given, given, np.nan)
+        for value, kind in ((1, "positives"), (0, "negatives")):
+            if not (labels == value).any():
+                raise ValueError(
+                    f"no sequence counts as one of the {kind} of task {self.data.task_names[task]} when these are those "
+                    f"{POSITIVES[positives]}, and a score compares both; choose another way"
+                )
+        return labels.astype(np.float32)
+
+    def palindromicity(self, layer: str) -> Palindromes:
+        """How palindromic the weights are, with no verdict."""
+        return self._keep(("palindromicity", layer), lambda: palindromes(self.bank(layer)))
+
+    def palindrome(self, layer: str, index: int) -> pd.Series:
+        """One filter's row of the palindrome table, with its verdict."""
+        return self._keep(
+            ("palindrome", layer, index),
+            lambda: palindromes(self.bank(layer), self.sites(layer), filters=[index]).table.iloc[0],
+        )
+
+    def _keep(self, key: tuple[Any, ...], compute: Callable[[], Kept]) -> Kept:
+        if key not in self._kept:
+            self._kept[key] = compute()
+        kept: Kept = self._kept[key]
+        return kept
