@@ -21,7 +21,7 @@ SIGNIFICANCE = 0.05
 LARGEST_LOSS = 0.05
 """Share of their information that sites may lose to a self-complementary PWM and still count as palindromes."""
 
-LEAST_BALANCE = 0.2
+LEAST_BALANCE = 0.1
 """Weight of the motif's weaker strand, relative to the stronger, from which a filter counts as holding both."""
 
 
@@ -92,7 +92,7 @@ def palindromes(
     2. Are the sites? A self-complementary PWM is compared with one PWM seen from both strands by the likelihood of
        sites that neither has seen. If the first keeps 95% of the information of the second: *genuine*.
     3. Does the filter hold both strands of that PWM? Its weights are regressed on the PWM's log-odds and on their
-       reverse complement. If the smaller coefficient is at least a fifth of the larger: *hybrid*, else *none*, the
+       reverse complement. If the smaller coefficient is at least a tenth of the larger: *hybrid*, else *none*, the
        filter being as palindromic as its motif happens to be.
 
     Parameters
