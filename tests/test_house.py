@@ -24,13 +24,18 @@ def name_and_range(requirement):
 
 def requirements():
     project = PROJECT["project"]
-    listed = [*project["dependencies"], *project["optional-dependencies"]["lab"]]
+    extras = project["optional-dependencies"]
+    assert extras["lab"][0] == "rcviz[motifs,scatter]"
+    listed = [*project["dependencies"], *extras["motifs"], *extras["scatter"], *extras["lab"][1:]]
     return dict(name_and_range(requirement) for requirement in listed)
 
 
 def test_conda_environment_offers_the_same_as_pip():
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    conda = dict(name_and_range(entry) for entry in listed if isinstance(entry, str))
+    (by_pip,) = (entry["pip"] for entry in listed if isinstance(entry, dict))
+    assert by_pip[-1] == "--editable ."
+    listed = [entry for entry in listed if isinstance(entry, str)]
+    conda = dict(name_and_range(entry) for entry in [*listed, *by_pip[:-1]])
     assert conda.pop("python") == PROJECT["project"]["requires-python"]
     assert conda.pop("pip") == ""
     assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements().items()}
