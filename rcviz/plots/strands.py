@@ -16,7 +16,7 @@ _RASTERIZE_ABOVE = 1000
 """Points beyond which a vector file would grow large and slow: they become one picture in it."""
 
 _GAP_COLUMNS = ("filter", "difference", "magnitude")
-_FILTER_BAR = "#5f6f86"
+FILTER_BAR = "#5f6f86"
 
 
 def plot_strands(
@@ -135,9 +135,7 @@ def plot_gap_by_filter(
         check_positive("top", top)
     ranked = table.sort_values("magnitude", ascending=False, kind="stable")
     shown, others = (ranked, ranked[:0]) if top is None else (ranked[:top], ranked[top:])
-    bars = [
-        (f"filter {row[0]}", float(row[1]), _FILTER_BAR) for row in shown[["filter", "difference"]].to_numpy(object)
-    ]
+    bars = [(f"filter {row[0]}", float(row[1]), FILTER_BAR) for row in shown[["filter", "difference"]].to_numpy(object)]
     if len(others):
         name = f"{len(others)} others" if len(others) > 1 else "1 other"
         bars.append((name, float(others["difference"].sum()), UNKNOWN))

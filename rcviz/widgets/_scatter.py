@@ -22,7 +22,10 @@ MISSING = (
     'Points cannot be clicked because jupyter-scatter is not installed (pip install "rcviz[lab]"); '
     "choose a sequence from the list."
 )
-_HEIGHT = 300
+_SIZE = 245
+"""Pixels a side: three panels with their axes fit beside each other in a notebook on a page of 1400 pixels."""
+
+_RANGE = (-0.03, 1.03)
 
 
 def label_names(labels: Any, count: int) -> Any:
@@ -36,13 +39,13 @@ def can_select() -> bool:
     return importlib.util.find_spec("jscatter") is not None
 
 
-def legend_html(labels: Any, *, clickable: bool) -> str:
+def legend_html(labels: Any) -> str:
     """Say what the colours mean, and how to choose."""
     names = label_names(labels, 1 if labels is None else len(labels))
     keys = " &nbsp; ".join(
         f'<span style="color:{color}">\N{BLACK CIRCLE}</span> {name}' for name, color in LABELS.items() if name in names
     )
-    how = "Click a point, or draw around some." if clickable else html.escape(MISSING)
+    how = "Click a point, or draw around some." if can_select() else html.escape(MISSING)
     return f'<div class="rcviz-legend" style="line-height:1.4">{keys} &nbsp; {how}</div>'
 
 
@@ -60,7 +63,8 @@ class StrandScatters(ipywidgets.HBox):
         self._scatters: dict[str, Any] = {}
         self._panes: dict[str, FigurePane] = {}
         self._shown: tuple[int, ...] = ()
-        super().__init__(layout=ipywidgets.Layout(width="100%", overflow="hidden"))
+        self._panels: list[ipywidgets.VBox] = []
+        super().__init__(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.add_class("rcviz-strand-scatters")
 
     def show(self, predictions: Mapping[str, tuple[Any, Any]], labels: Any) -> None:
@@ -78,7 +82,7 @@ class StrandScatters(ipywidgets.HBox):
                 if name not in self._panes:
                     self._panes[name] = FigurePane()
                     self._add(name, self._panes[name])
-                figure = new_figure(3.4, 3.8)
+                figure = new_figure(3.2, 3.9)
                 plot_strands(forward, reverse, labels, figure.add_subplot())
                 described = f"{name}: predictions for the reverse complement against those for the forward strand"
                 self._panes[name].show_figure(figure, described)
@@ -99,9 +103,12 @@ class StrandScatters(ipywidgets.HBox):
 
     def _add(self, name: str, view: ipywidgets.DOMWidget) -> None:
         title = MarkupPane()
-        title.show(f'<div class="rcviz-panel-title"><b>{html.escape(name)}</b></div>')
-        panel = ipywidgets.VBox([title, view], layout=ipywidgets.Layout(flex="1 1 0", min_width="0"))
-        self.children = (*self.children, panel)
+        title.show(
+            f'<div class="rcviz-panel-title"><b>{html.escape(name)}</b><br>\N{UPWARDS ARROW} reverse complement</div>'
+        )
+        panel = ipywidgets.VBox([title, view], layout=ipywidgets.Layout(width="320px", overflow="hidden"))
+        self._panels.append(panel)
+        self.children = tuple(self._panels)
 
     def _scatter(self, frame: pd.DataFrame) -> Any:
         jscatter = importlib.import_module("jscatter")
@@ -109,14 +116,16 @@ class StrandScatters(ipywidgets.HBox):
             data=frame,
             x="forward",
             y="reverse complement",
-            x_scale=(0.0, 1.0),
-            y_scale=(0.0, 1.0),
+            x_scale=_RANGE,
+            y_scale=_RANGE,
             color_by="label",
             color_map=LABELS,
             opacity=0.7,
             size=4,
-            height=_HEIGHT,
-            axes_labels=["forward", "reverse complement"],
+            opacity_unselected=0.15,
+            width=_SIZE,
+            height=_SIZE,
+            axes_labels=["forward", ""],
             mouse_mode="lasso",
             lasso_color=FAINT,
             zoom_on_selection=False,

@@ -1,6 +1,7 @@
 """What the strand explorer shows of one sequence: aligned logos and the gap by filter, as SVG and HTML."""
 
 import html
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -9,13 +10,17 @@ from rcviz.analysis.attributions import StrandAttributions
 from rcviz.analysis.strands import GapByFilter
 from rcviz.plots._axes import signed_number
 from rcviz.plots.logo import logo_svg
+from rcviz.plots.strands import FILTER_BAR
 
-WINDOW = 80
+WINDOW = 60
 """Positions drawn at a time: narrower letters could not be read."""
 
-_WIDTH, _HEIGHT = 800, 64
+_WIDTH, _HEIGHT = 720, 76
 _TOP = 8
-_BAR = "#5f6f86"
+_SMALLEST_SCALE = 0.01
+"""Differences of rounding size should not be drawn large, even where there are no others."""
+
+_Row = tuple[str, Float[np.ndarray, " 3"]]
 
 
 def best_window(found: list[StrandAttributions], length: int) -> int:
@@ -50,43 +55,57 @@ def logo_pair(name: str, found: StrandAttributions, start: int) -> str:
     return "".join(f'<div class="rcviz-logo">{logo}</div>' for logo in logos)
 
 
-def gap_markup(name: str, split: GapByFilter | str) -> str:
-    """List the filters whose contributions differ most between the strands, each with a bar; or say why not."""
-    if isinstance(split, str):
-        return f'<div class="rcviz-gap"><b>{html.escape(name)}</b><br>{html.escape(split)}</div>'
-    table = split.table
-    columns = ["forward", "reverse", "difference"]
-    rows = [
-        (f"filter {index}", values) for index, values in zip(table["filter"], table[columns].to_numpy(), strict=True)
+def gap_markup(splits: Mapping[str, GapByFilter | str]) -> str:
+    """List, model beside model, the filters whose contributions differ most between the strands, each with a bar.
+
+    All bars are on one scale. A model whose gap could not be split is given by the sentence that says why.
+    """
+    tables = {name: split if isinstance(split, str) else _rows(split) for name, split in splits.items()}
+    differences = [values[2] for rows in tables.values() if not isinstance(rows, str) for _, values in rows[1:]]
+    scale = float(np.abs([_SMALLEST_SCALE, *differences]).max())
+    parts = [
+        f'<div class="rcviz-gap"><b>{html.escape(name)}</b><br>{html.escape(rows)}</div>'
+        if isinstance(rows, str)
+        else _table(name, rows, scale)
+        for name, rows in tables.items()
     ]
-    if len(rows) > _TOP:
-        others = [values for _, values in rows[_TOP:]]
-        rows = [*rows[:_TOP], (f"{len(others)} other{'s' if len(others) > 1 else ''}", np.sum(others, axis=0))]
+    return f'<div class="rcviz-gaps">{"".join(parts)}</div>'
+
+
+def _rows(split: GapByFilter) -> list[_Row]:
+    """The logits, then what each filter adds to them: forward, reverse, difference."""
+    columns = ["forward", "reverse", "difference"]
+    of_filters = split.table[columns].to_numpy()
     whole = np.array([split.logits_forward.mean(), split.logits_reverse.mean(), split.logit_gap.mean()])
-    rows.append(("rest", whole - table[columns].sum().to_numpy()))
-    largest = float(np.abs([values[2] for _, values in rows]).max()) or 1.0
-    body = "".join(_row(label, values, largest) for label, values in rows)
-    forward, reverse, gap = map(_number, whole)
+    rows = [("logit", whole)]
+    rows += [(f"filter {i}", values) for i, values in zip(split.table["filter"][:_TOP], of_filters, strict=False)]
+    if len(of_filters) > _TOP:
+        count = len(of_filters) - _TOP
+        rows.append((f"{count} other{'s' if count > 1 else ''}", of_filters[_TOP:].sum(axis=0)))
+    return [*rows, ("rest", whole - of_filters.sum(axis=0))]
+
+
+def _table(name: str, rows: list[_Row], scale: float) -> str:
+    head = "".join(f'<th scope="col">{column}</th>' for column in ("", "forward", "reverse", "difference"))
+    body = "".join(_line(label, values, None if label == "logit" else scale) for label, values in rows)
     return (
-        f'<table class="rcviz-gap"><caption><b>{html.escape(name)}</b><br>'
-        f"logit {forward} forward, {reverse} reverse; gap {gap}</caption>"
-        '<thead><tr><th scope="col"></th><th scope="col">forward</th><th scope="col">reverse</th>'
-        '<th scope="col">difference</th><th aria-hidden="true"></th></tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+        f'<table class="rcviz-gap"><caption><b>{html.escape(name)}</b></caption>'
+        f'<thead><tr>{head}<th aria-hidden="true"></th></tr></thead><tbody>{body}</tbody></table>'
     )
 
 
-def _row(label: str, values: Float[np.ndarray, " 3"], largest: float) -> str:
-    cells = "".join(f"<td>{_number(value)}</td>" for value in values)
-    difference = float(values[2])
-    # Half of the cell is the largest difference; forward goes to the right, as in plot_gap_by_filter.
-    width = 50 * abs(difference) / largest
-    left = 50.0 if difference >= 0 else 50 - width
-    bar = f'<div style="margin-left:{left:.1f}%;width:{width:.1f}%;height:.8em;background:{_BAR}"></div>'
+def _line(label: str, values: Float[np.ndarray, " 3"], scale: float | None) -> str:
+    cells = "".join(f"<td>{_number(float(value))}</td>" for value in values)
+    bar = ""
+    if scale is not None:
+        # Half of the cell is the scale; forward goes to the right, as in plot_gap_by_filter.
+        width = 50 * abs(float(values[2])) / scale
+        left = 50.0 if values[2] >= 0 else 50 - width
+        bar = f'<div style="margin-left:{left:.1f}%;width:{width:.1f}%;height:.8em;background:{FILTER_BAR}"></div>'
     return f'<tr><th scope="row">{label}</th>{cells}<td aria-hidden="true">{bar}</td></tr>'
 
 
-def _number(value: float | np.floating) -> str:
+def _number(value: float) -> str:
     """Two decimals; what is of rounding size is written as such."""
     if 0 < abs(value) < 0.005:
         return signed_number(f"{value:+.0e}")
@@ -94,14 +113,18 @@ def _number(value: float | np.floating) -> str:
 
 
 STYLE = """<style>
+.rcviz-strand-explorer .widget-html-content { line-height: 1.4; }
+.rcviz-strand-explorer .widget-select > label { text-align: left; width: auto; }
 .rcviz-strand-explorer .rcviz-logo svg { max-width: 100%; height: auto; display: block; }
-.rcviz-strand-explorer .rcviz-panel-title { text-align: center; line-height: 1.4; }
-.rcviz-strand-explorer .rcviz-gaps { display: flex; gap: 16px; flex-wrap: wrap; }
-.rcviz-strand-explorer .rcviz-gap { flex: 1 1 0; border-collapse: collapse; line-height: 1.35; font-size: 12px;
+.rcviz-strand-explorer .rcviz-panel-title { padding-left: 34px; }
+.rcviz-strand-explorer .rcviz-gaps { display: grid; grid-template-columns: repeat(auto-fit, minmax(290px, 1fr));
+  column-gap: 24px; align-items: start; }
+.rcviz-strand-explorer .rcviz-gap { border-collapse: collapse; line-height: 1.35; font-size: 12px;
   font-variant-numeric: tabular-nums; }
 .rcviz-strand-explorer .rcviz-gap caption { text-align: left; padding-bottom: 4px; }
 .rcviz-strand-explorer .rcviz-gap th, .rcviz-strand-explorer .rcviz-gap td { padding: 1px 6px 1px 0; text-align: right;
   font-weight: normal; white-space: nowrap; }
 .rcviz-strand-explorer .rcviz-gap th[scope=row] { text-align: left; }
-.rcviz-strand-explorer .rcviz-gap td:last-child { min-width: 90px; width: 40%; }
+.rcviz-strand-explorer .rcviz-gap tbody tr:first-child > * { border-bottom: 1px solid #8886; }
+.rcviz-strand-explorer .rcviz-gap td:last-child { width: 40%; }
 </style>"""

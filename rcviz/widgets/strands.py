@@ -2,34 +2,29 @@
 
 import html
 import os
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ipywidgets
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from torch import nn
 
-from rcviz.analysis.attributions import StrandAttributions, strand_attributions
+from rcviz._files import written_whole
 from rcviz.analysis.contributions import At
-from rcviz.analysis.strands import GapByFilter, StrandAgreement, gap_by_filter, strand_agreement, task_of
-from rcviz.plots._axes import new_figure
-from rcviz.plots.strands import plot_strands
-from rcviz.sequences.dataset import SequenceSet, as_sequence_set
+from rcviz.analysis.strands import task_of
+from rcviz.plots._axes import figure_png, figure_svg
+from rcviz.sequences.dataset import as_sequence_set
+from rcviz.widgets._export import ExportBox, check_ending
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._pane import ErrorPane, MarkupPane
-from rcviz.widgets._scatter import StrandScatters, can_select, label_names, legend_html
-from rcviz.widgets._strand_files import write_figure, write_table
+from rcviz.widgets._scatter import StrandScatters, label_names, legend_html
+from rcviz.widgets._strand_results import StrandResults
 from rcviz.widgets._strand_views import STYLE, WINDOW, best_window, gap_markup, logo_pair
 from rcviz.widgets.state import StrandState
 
+TABLES, PICTURES = (".csv",), (".svg", ".png")
 _LISTED = 200
-_REMEMBERED = 64
 
 
 class StrandExplorer(ipywidgets.VBox):
@@ -63,31 +58,30 @@ class StrandExplorer(ipywidgets.VBox):
     --------
     >>> explorer = StrandExplorer({"RC": rc, "standard": standard}, parts.test)  # doctest: +SKIP
     >>> explorer.state.selection = (3, 14)  # doctest: +SKIP
-    >>> explorer.export_table("strands.csv")  # doctest: +SKIP
+    >>> explorer.export("strands.csv")  # doctest: +SKIP
     """
 
     def __init__(self, models: Any, data: Any, *, task: int | np.integer | str = 0, at: At = "activation") -> None:
-        self._data, self._at = as_sequence_set(data), at
+        self._data = as_sequence_set(data)
         first_task, _ = task_of(self._data, task)
-        self._models, self._agreements, refused = _ask(_named(models), self._data)
+        self._results = StrandResults(models, self._data, at)
         self.state = StrandState(
-            task_names=min((found.task_names for found in self._agreements.values()), key=len),
-            models=tuple(self._models),
+            task_names=self._results.task_names,
+            models=tuple(self._results.models),
             n_sequences=len(self._data),
             last_position=max(self._data.length - WINDOW, 0),
         )
         self.state.task = first_task
-        self.state.model = max(self._models, key=lambda name: float(self._gap(name).mean()))
-        self._results: OrderedDict[tuple[int, int], _Result] = OrderedDict()
+        self.state.model = self._results.most_divided(first_task)
         self._following = False
         self._build()
-        super().__init__(self._parts)
+        super().__init__(self._parts())
         self.add_class("rcviz-explorer").add_class("rcviz-strand-explorer")
         with self._error.reporting():
-            self.state.sequence = int(self._ranked()[0])
+            self.state.sequence = int(self._order()[0])
             self._on_task()
-            if refused:
-                raise ValueError(refused)
+            if self._results.refused:
+                raise ValueError(self._results.refused)
         for name in ("task", "model", "selection", "sequence", "position"):
             self.state.observe(getattr(self, f"_on_{name}"), name)
 
@@ -98,23 +92,7 @@ class StrandExplorer(ipywidgets.VBox):
         One row per sequence and model: model, sequence, what is known of name, chrom, start and end, label, forward,
         reverse (probabilities), gap.
         """
-        order = self._ranked()
-        known = self._data.table.iloc[order].reset_index(drop=True)
-        label = self._labels()
-        parts = []
-        for name, found in self._agreements.items():
-            columns = {
-                "model": name,
-                "sequence": order,
-                **known,
-                "label": np.nan if label is None else label[order],
-                "forward": found.forward[order, self.state.task],
-                "reverse": found.reverse[order, self.state.task],
-                "gap": self._gap(name)[order],
-            }
-            parts.append(pd.DataFrame(columns))
-        # A stable sort by the row number puts the models of a sequence beside each other.
-        return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
+        return self._results.table(self.state.task, self._order())
 
     @property
     def gap_table(self) -> pd.DataFrame:
@@ -123,61 +101,51 @@ class StrandExplorer(ipywidgets.VBox):
         The rows of a model add up to its two logits and their gap: what no filter explains, such as the output's bias,
         is in the row whose filter is "rest".
         """
-        parts = []
-        for name, split in self._result().splits.items():
-            if isinstance(split, str):
-                continue
-            whole = {
-                "forward": split.logits_forward,
-                "reverse": split.logits_reverse,
-                "difference": split.logit_gap,
-            }
-            rest = {"filter": ["rest"], **{key: logits - split.table[key].sum() for key, logits in whole.items()}}
-            rows = pd.concat([split.table.astype({"filter": object}), pd.DataFrame(rest)], ignore_index=True)
-            parts.append(rows.drop(columns="magnitude").assign(model=name, sequence=self.state.sequence))
-        if not parts:
-            raise ValueError("no model's gap could be split by filter; the reason stands in the place of its table")
-        return pd.concat(parts, ignore_index=True)[["model", "sequence", "filter", "forward", "reverse", "difference"]]
+        return self._results.gap_table(self.state.task, self.state.sequence)
 
-    def figure(self) -> Figure:
-        """The panels as a matplotlib figure (Figure 4 a, b, c), unknown to pyplot."""
-        figure = new_figure(4.2 * len(self._models), 5.0)
-        for ax, (name, (forward, reverse)) in zip(
-            figure.subplots(1, len(self._models), squeeze=False)[0], self._predictions().items(), strict=True
-        ):
-            plot_strands(forward, reverse, self._labels(), ax, task_name=name)
-        return figure
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write ``.csv``: :attr:`table`; or ``.svg``, ``.png``: the panels as one figure."""
+        if check_ending(os.fspath(path), TABLES + PICTURES) in TABLES:
+            self.export_table(path)
+        else:
+            self.export_figure(path)
 
-    def export_table(self, path: str | os.PathLike[str]) -> Path:
-        """Write :attr:`table` as .csv or .tsv."""
-        return write_table(self.table, path)
+    def export_table(self, path: str | os.PathLike[str]) -> None:
+        """Write :attr:`table` as ``.csv``."""
+        check_ending(os.fspath(path), TABLES)
+        with written_whole(path) as temporary:
+            self.table.to_csv(temporary, index=False)
 
-    def export_gap_table(self, path: str | os.PathLike[str]) -> Path:
-        """Write :attr:`gap_table` as .csv or .tsv."""
-        return write_table(self.gap_table, path)
+    def export_gap(self, path: str | os.PathLike[str]) -> None:
+        """Write :attr:`gap_table` as ``.csv``."""
+        check_ending(os.fspath(path), TABLES)
+        with written_whole(path) as temporary:
+            self.gap_table.to_csv(temporary, index=False)
 
-    def export_figure(self, path: str | os.PathLike[str]) -> Path:
-        """Write :meth:`figure` as .svg or .png."""
-        return write_figure(self.figure(), path)
+    def export_figure(self, path: str | os.PathLike[str]) -> None:
+        """Write the panels as one figure (Figure 4 a, b, c), ``.svg`` or ``.png``."""
+        ending = check_ending(os.fspath(path), PICTURES)
+        figure = self._results.figure(self.state.task)
+        with written_whole(path) as temporary:
+            temporary.write_bytes(figure_png(figure) if ending == ".png" else figure_svg(figure).encode())
 
     def select_all(self) -> None:
         """Let go of the selection: the list offers all sequences again."""
         self.state.selection = ()
 
     def _build(self) -> None:
-        narrow = ipywidgets.Layout(width="230px")
-        names = self.state.task_names
+        state = self.state
         self._task = ipywidgets.Dropdown(
-            options=[(name, index) for index, name in enumerate(names)],
-            value=self.state.task,
+            options=[(name, index) for index, name in enumerate(state.task_names)],
+            value=state.task,
             description="Task",
-            disabled=len(names) == 1,
-            layout=narrow,
+            disabled=len(state.task_names) == 1,
+            layout=ipywidgets.Layout(width="230px"),
             tooltip="The task whose predictions are compared",
         )
         self._model = ipywidgets.Dropdown(
-            options=self.state.models,
-            value=self.state.model,
+            options=state.models,
+            value=state.model,
             description="Sort by",
             layout=ipywidgets.Layout(width="320px"),
             tooltip="The model whose gaps sort the sequences",
@@ -186,43 +154,42 @@ class StrandExplorer(ipywidgets.VBox):
             description="All sequences", tooltip="Let go of the selection: the list offers all sequences again"
         )
         self._list = ipywidgets.Select(
-            description="",
-            rows=18,
-            layout=ipywidgets.Layout(width="230px"),
+            description="Sequence",
+            layout=ipywidgets.Layout(width="230px", height="540px", flex_flow="column", align_items="stretch"),
             tooltip="Sequences, largest gap between the strands first",
         )
         self._position = ipywidgets.IntSlider(
             min=0,
-            max=self.state.last_position,
+            max=state.last_position,
             description="Position",
-            disabled=self.state.last_position == 0,
+            disabled=state.last_position == 0,
             layout=ipywidgets.Layout(width="500px"),
             tooltip="Where the part of the sequence that is drawn begins",
         )
-        self._error, self._listed, self._caption, self._logos, self._gaps = (
-            ErrorPane(),
-            *(MarkupPane() for _ in range(4)),
-        )
+        self._error, self._listed, self._caption = ErrorPane(), MarkupPane(), MarkupPane()
+        self._logos, self._gaps = MarkupPane(), MarkupPane()
         self._scatters = StrandScatters(self._on_points)
-        self._task.observe(lambda change: self._write("task", change["new"]), "value")
-        self._model.observe(lambda change: self._write("model", change["new"]), "value")
-        self._list.observe(lambda change: self._write("sequence", change["new"]), "value")
-        self._position.observe(lambda change: self._write("position", change["new"]), "value")
-        self._all.on_click(lambda _: self._write("selection", ()))
+        self._export = ExportBox(self.export, "strands.csv", TABLES + PICTURES, self._error)
+        self._export_gap = ExportBox(self.export_gap, "gap_by_filter.csv", TABLES, self._error)
+        controls = {"task": self._task, "model": self._model, "sequence": self._list, "position": self._position}
+        for name, control in controls.items():
+            control.observe(lambda change, name=name: self._write(name, change["new"]), "value")
+        self._all.on_click(lambda button: self._write("selection", ()))
 
-    @property
     def _parts(self) -> list[ipywidgets.Widget]:
         legend = MarkupPane()
-        legend.show(STYLE + legend_html(self._labels(), clickable=can_select()))
-        chosen = ipywidgets.VBox([self._listed, self._list])
-        view = ipywidgets.VBox([self._caption, self._logos, self._position, self._gaps])
+        legend.show(STYLE + legend_html(self._results.labels(self.state.task)))
+        view = ipywidgets.VBox([self._caption, self._logos, self._position])
         view.layout = ipywidgets.Layout(flex="1 1 0", min_width="0")
         return [
             ipywidgets.HBox([self._task, self._model, self._all]),
             legend,
             self._scatters,
+            self._export,
             self._error,
-            ipywidgets.HBox([chosen, view]),
+            ipywidgets.HBox([ipywidgets.VBox([self._listed, self._list]), view]),
+            self._gaps,
+            self._export_gap,
             KeyboardGuard(),
         ]
 
@@ -245,19 +212,17 @@ class StrandExplorer(ipywidgets.VBox):
             self.state.selection = chosen
 
     def _on_task(self, change: Any = None) -> None:
-        self._scatters.show(self._predictions(), self._labels())
+        self._scatters.show(self._results.predictions(self.state.task), self._results.labels(self.state.task))
         self._draw()
 
     def _on_model(self, change: Any) -> None:
         self._follow()
 
     def _on_selection(self, change: Any) -> None:
-        if self.state.selection:
-            first = int(self._ranked()[0])
-            if first != self.state.sequence:
-                self.state.sequence = first
         self._highlight()
         self._follow()
+        if self.state.selection:
+            self.state.sequence = int(self._order()[0])
 
     def _on_sequence(self, change: Any) -> None:
         try:
@@ -273,41 +238,48 @@ class StrandExplorer(ipywidgets.VBox):
 
     def _draw(self) -> None:
         """Draw the sequence that the state names; everything is computed before anything is shown."""
-        found = self._result()
-        gaps = "".join(gap_markup(name, split) for name, split in found.splits.items())
+        found = self._results.sequence(self.state.task, self.state.sequence)
+        gaps = gap_markup(found.splits)
         with self._quietly():
             self.state.position = best_window(list(found.attributions.values()), self._data.length)
         self._show_logos()
-        self._gaps.show(f'<div class="rcviz-gaps">{gaps}</div>')
+        self._gaps.show(gaps)
         self._caption.show(self._caption_text())
         self._highlight()
         self._follow()
 
     def _show_logos(self) -> None:
-        found = self._result().attributions
+        found = self._results.sequence(self.state.task, self.state.sequence).attributions
         self._logos.show("".join(logo_pair(name, one, self.state.position) for name, one in found.items()))
 
     def _highlight(self) -> None:
-        self._scatters.highlight(self.state.selection or (self.state.sequence,), self.state.sequence)
+        self._scatters.highlight(self.state.selection, self.state.sequence)
+
+    def _order(self) -> np.ndarray:
+        return self._results.order(self.state.model, self.state.task, self.state.selection)
+
+    def _label_names(self) -> Any:
+        return label_names(self._results.labels(self.state.task), len(self._data))
 
     def _follow(self) -> None:
         """Set the controls to what the state says, without their writing it back."""
-        order = self._ranked()
-        gap, names = self._gap(self.state.model), label_names(self._labels(), len(self._data))
+        order = self._order()
+        gap, names = self._results.gap(self.state.model, self.state.task), self._label_names()
         options = tuple(
-            (f"{rank}.  sequence {i}  {gap[i]:.2g}  {names[i]}", i)
+            (f"{rank}.  sequence {i}  {_short(gap[i])}  {names[i]}", i)
             for rank, i in enumerate(order[:_LISTED].tolist(), start=1)
         )
-        kind = "chosen" if self.state.selection else "all"
+        which = "chosen" if self.state.selection else "all"
+        counted = f"{which} {len(order):,} sequences"
         with self._quietly():
             if self._list.options != options:
                 self._list.options = options
-            listed = self.state.sequence in {i for _, i in options}
+            listed = any(i == self.state.sequence for _, i in options)
             self._list.value = self.state.sequence if listed else None
             self._listed.show(
-                f"<div>The {len(options)} largest gaps of {kind} {len(order):,} sequences</div>"
+                f"The {len(options)} largest gaps of {counted}"
                 if len(order) > len(options)
-                else f"<div>{kind.capitalize()} {len(order):,} sequences, largest gap first</div>"
+                else f"{counted.capitalize()}, largest gap first"
             )
             self._task.value, self._model.value = self.state.task, self.state.model
             self._position.value = self.state.position
@@ -321,97 +293,18 @@ class StrandExplorer(ipywidgets.VBox):
             self._following = before
 
     def _caption_text(self) -> str:
-        i = self.state.sequence
-        label = str(label_names(self._labels(), len(self._data))[i])
-        name = self._data.table.get("name")
-        where = f" ({html.escape(str(name[i]))})" if name is not None else ""
+        i, task = self.state.sequence, self.state.task
+        known = self._data.table.get("name")
+        name = f" ({html.escape(str(known[i]))})" if known is not None else ""
         answers = "; ".join(
             f"{html.escape(model)} {forward[i]:.3f} forward, {reverse[i]:.3f} reverse"
-            for model, (forward, reverse) in self._predictions().items()
+            for model, (forward, reverse) in self._results.predictions(task).items()
         )
         return (
-            f'<div class="rcviz-caption" aria-live="polite"><b>Sequence {i}</b>{where}, {label} '
-            f"for {html.escape(self.state.task_names[self.state.task])}. Predictions: {answers}.</div>"
+            f'<div class="rcviz-caption" aria-live="polite"><b>Sequence {i}</b>{name}, {self._label_names()[i]} for '
+            f"{html.escape(self.state.task_names[task])}. Predictions: {answers}.</div>"
         )
 
-    def _labels(self) -> Any:
-        return None if self._data.labels is None else self._data.labels[:, self.state.task]
 
-    def _predictions(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        task = self.state.task
-        return {name: (found.forward[:, task], found.reverse[:, task]) for name, found in self._agreements.items()}
-
-    def _gap(self, model: str) -> np.ndarray:
-        return np.asarray(self._agreements[model].gap[:, self.state.task])
-
-    def _ranked(self) -> np.ndarray:
-        """The chosen sequences, or all, largest gap of the sorting model first."""
-        chosen = np.array(self.state.selection or range(len(self._data)), dtype=int)
-        return chosen[np.argsort(-self._gap(self.state.model)[chosen], kind="stable")]
-
-    def _result(self) -> "_Result":
-        """Attributions and gap of the sequence that is shown; computed once, the last few remembered."""
-        key = (self.state.task, self.state.sequence)
-        if key not in self._results:
-            self._results[key] = self._computed(*key)
-            while len(self._results) > _REMEMBERED:
-                self._results.popitem(last=False)
-        self._results.move_to_end(key)
-        return self._results[key]
-
-    def _computed(self, task: int, sequence: int) -> "_Result":
-        codes = self._data.codes[sequence : sequence + 1]
-        if (codes > 3).all():
-            raise ValueError(f"sequence {sequence} has no known base (all N), so there is nothing to attribute")
-        attributions = {name: strand_attributions(model, codes, task=task) for name, model in self._models.items()}
-        splits: dict[str, GapByFilter | str] = {}
-        for name, model in self._models.items():
-            try:
-                splits[name] = gap_by_filter(model, codes, task=task, at=self._at)
-            except ValueError as error:  # a network without such filters still has predictions and attributions
-                splits[name] = str(error)
-        return _Result(attributions, splits)
-
-
-@dataclass(frozen=True)
-class _Result:
-    attributions: dict[str, StrandAttributions]
-    splits: dict[str, GapByFilter | str]
-
-
-def _named(models: Any) -> dict[str, nn.Module]:
-    """Models by name, in whatever form they come."""
-    if isinstance(models, nn.Module):
-        models = {"model": models}
-    elif not isinstance(models, Mapping):
-        given = list(models) if isinstance(models, Sequence) else [models]
-        models = {f"model {number}": model for number, model in enumerate(given, start=1)}
-    if not models:
-        raise ValueError("there are no models; give a dict such as {'RC': model}")
-    for name, model in models.items():
-        if not isinstance(model, nn.Module):
-            raise ValueError(f"{name} must be a torch.nn.Module, got {type(model).__name__}")
-    return {str(name): model for name, model in models.items()}
-
-
-def _ask(
-    models: dict[str, nn.Module], data: SequenceSet
-) -> tuple[dict[str, nn.Module], dict[str, StrandAgreement], str]:
-    """Predict with every model; those that cannot are left out, in a sentence that says why."""
-    found: dict[str, StrandAgreement] = {}
-    refused = []
-    if not len(data):
-        raise ValueError("there are no sequences; the selection that made the data is empty")
-    for name, model in models.items():
-        try:
-            agreement = strand_agreement(model, data)
-            if not (np.isfinite(agreement.forward).all() and np.isfinite(agreement.reverse).all()):
-                raise ValueError("some predictions are not finite numbers")
-        except Exception as error:  # a model of one's own may raise anything
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            refused.append(f"{name} does not take these sequences of {data.length} bp and is left out: {reason}")
-        else:
-            found[name] = agreement
-    if not found:
-        raise ValueError("; ".join(refused))
-    return {name: models[name] for name in found}, found, "; ".join(refused)
+def _short(gap: float | np.floating) -> str:
+    return f"{gap:.3f}" if gap >= 0.0005 or gap == 0 else f"{gap:.0e}"

@@ -1,0 +1,172 @@
+"""What the strand explorer has computed: predictions of all sequences, and the last few sequences in detail."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from torch import nn
+
+from rcviz.analysis.attributions import StrandAttributions, strand_attributions
+from rcviz.analysis.contributions import At
+from rcviz.analysis.strands import GapByFilter, StrandAgreement, gap_by_filter, strand_agreement
+from rcviz.plots._axes import new_figure
+from rcviz.plots.strands import plot_strands
+from rcviz.sequences.sequence_set import SequenceSet
+
+_REMEMBERED = 64
+
+
+@dataclass(frozen=True)
+class SequenceResult:
+    """One sequence, by model; where a gap could not be split by filter, the sentence that says why."""
+
+    attributions: dict[str, StrandAttributions]
+    splits: dict[str, GapByFilter | str]
+
+
+class StrandResults:
+    """Both strands' predictions of every model that takes the data; details of a sequence when they are asked for.
+
+    Attributes
+    ----------
+    models : dict of name to nn.Module
+        Those that take the data.
+    refused : str
+        A sentence about those that do not, or nothing.
+    task_names : tuple of str
+    """
+
+    def __init__(self, models: Any, data: SequenceSet, at: At) -> None:
+        if not len(data):
+            raise ValueError("there are no sequences; the selection that made the data is empty")
+        self._data, self._at = data, at
+        self._agreements: dict[str, StrandAgreement] = {}
+        refused = []
+        named = _named(models)
+        for name, model in named.items():
+            try:
+                self._agreements[name] = _finite(strand_agreement(model, data))
+            except Exception as error:  # a model of one's own may raise anything
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                refused.append(f"{name} does not take these sequences of {data.length:,} bp and is left out: {reason}")
+        self.refused = "; ".join(refused)
+        if not self._agreements:
+            raise ValueError(self.refused)
+        self.models = {name: named[name] for name in self._agreements}
+        self.task_names = min((found.task_names for found in self._agreements.values()), key=len)
+        self._sequences: OrderedDict[tuple[int, int], SequenceResult] = OrderedDict()
+
+    def labels(self, task: int) -> Float[np.ndarray, " sequences"] | None:
+        """1 positive, 0 negative, NaN unknown; None for unlabelled data."""
+        return None if self._data.labels is None else self._data.labels[:, task]
+
+    def predictions(self, task: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Forward and reverse probabilities of each model."""
+        return {name: (found.forward[:, task], found.reverse[:, task]) for name, found in self._agreements.items()}
+
+    def gap(self, model: str, task: int) -> Float[np.ndarray, " sequences"]:
+        """Absolute difference of a model's two probabilities."""
+        return self._agreements[model].gap[:, task]
+
+    def most_divided(self, task: int) -> str:
+        """The model whose strands differ most on average."""
+        return max(self.models, key=lambda name: float(self.gap(name, task).mean()))
+
+    def order(self, model: str, task: int, selection: tuple[int, ...]) -> Int[np.ndarray, " n"]:
+        """The selected sequences, or all, a model's largest gap first."""
+        chosen = np.array(selection or range(len(self._data)), dtype=int)
+        return chosen[np.argsort(-self.gap(model, task)[chosen], kind="stable")]
+
+    def sequence(self, task: int, index: int) -> SequenceResult:
+        """One sequence in detail; computed once, the last few are remembered."""
+        key = (task, index)
+        if key not in self._sequences:
+            self._sequences[key] = self._computed(*key)
+            if len(self._sequences) > _REMEMBERED:
+                self._sequences.popitem(last=False)
+        self._sequences.move_to_end(key)
+        return self._sequences[key]
+
+    def _computed(self, task: int, index: int) -> SequenceResult:
+        codes = self._data.codes[index : index + 1]
+        if (codes > 3).all():
+            raise ValueError(f"sequence {index} has no known base (all N), so there is nothing to attribute")
+        attributions = {name: strand_attributions(model, codes, task=task) for name, model in self.models.items()}
+        splits: dict[str, GapByFilter | str] = {}
+        for name, model in self.models.items():
+            try:
+                splits[name] = gap_by_filter(model, codes, task=task, at=self._at)
+            except ValueError as error:  # a network without such filters still has predictions and attributions
+                splits[name] = str(error)
+        return SequenceResult(attributions, splits)
+
+    def table(self, task: int, order: Int[np.ndarray, " n"]) -> pd.DataFrame:
+        """One row per sequence, in the order given, and model."""
+        known = self._data.table.iloc[order].reset_index(drop=True)
+        labels = self.labels(task)
+        parts = []
+        for name, (forward, reverse) in self.predictions(task).items():
+            columns = {
+                "model": name,
+                "sequence": order,
+                **known,
+                "label": np.nan if labels is None else labels[order],
+                "forward": forward[order],
+                "reverse": reverse[order],
+                "gap": self.gap(name, task)[order],
+            }
+            parts.append(pd.DataFrame(columns))
+        # A stable sort by the row number puts the models of a sequence beside each other.
+        return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
+
+    def gap_table(self, task: int, index: int) -> pd.DataFrame:
+        """One row per model and filter of one sequence, and one for the rest; they add up to logits and gap."""
+        parts = []
+        for name, split in self.sequence(task, index).splits.items():
+            if isinstance(split, str):
+                continue
+            whole = {
+                "forward": split.logits_forward,
+                "reverse": split.logits_reverse,
+                "difference": split.logit_gap,
+            }
+            rest = {"filter": ["rest"], **{key: logits - split.table[key].sum() for key, logits in whole.items()}}
+            rows = pd.concat([split.table.astype({"filter": object}), pd.DataFrame(rest)], ignore_index=True)
+            parts.append(rows.drop(columns="magnitude").assign(model=name, sequence=index))
+        if not parts:
+            raise ValueError("no model's gap could be split by filter; the reason stands where its filters would be")
+        return pd.concat(parts, ignore_index=True)[["model", "sequence", "filter", "forward", "reverse", "difference"]]
+
+    def figure(self, task: int) -> Figure:
+        """The panels, drawn by matplotlib."""
+        figure = new_figure(4.2 * len(self.models), 5.0)
+        panels = figure.subplots(1, len(self.models), squeeze=False)[0]
+        for ax, (name, (forward, reverse)) in zip(panels, self.predictions(task).items(), strict=True):
+            plot_strands(forward, reverse, self.labels(task), ax, task_name=name)
+        return figure
+
+
+def _finite(found: StrandAgreement) -> StrandAgreement:
+    if not (np.isfinite(found.forward).all() and np.isfinite(found.reverse).all()):
+        raise ValueError("some of its predictions are not finite numbers")
+    return found
+
+
+def _named(models: Any) -> dict[str, nn.Module]:
+    """Models by name, in whatever form they come."""
+    if isinstance(models, nn.Module):
+        models = {"model": models}
+    elif not isinstance(models, Mapping):
+        given = list(models) if isinstance(models, Sequence) else [models]
+        models = {f"model {number}": model for number, model in enumerate(given, start=1)}
+    if not models:
+        raise ValueError("there are no models; give a dict such as {'RC': model}")
+    for name, model in models.items():
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"{name} must be a torch.nn.Module, got {type(model).__name__}")
+    return {str(name): model for name, model in models.items()}
