@@ -1,16 +1,177 @@
-"""Palindromes."""
+"""Palindromic filters: the sites they are judged by, the three questions of the verdict, and the table."""
 
 import numpy as np
+import pytest
 
 import rcviz
-from rcviz.analysis.palindromes import palindromes
+from rcviz.analysis.palindromes import Palindromes, centered_sites, palindromes, strand_balance
+from rcviz.analysis.site_palindromes import SitePalindromes, compare_site_models
+
+COLUMNS = [
+    *("filter", "palindromicity", "center", "p_value", "verdict", "shift"),
+    *("n_sites", "information", "gain", "loss", "strand_information", "balance"),
+]
 
 
-def test_walks():
-    motif = rcviz.load_motif("MA0058.4")
-    weights = np.zeros((1, 4, 15))
-    weights[0, :, 3:9] = rcviz.mean_center(motif.log_odds(pseudocount=0.1))[0]
-    bank = rcviz.FilterBank(weights, np.zeros(1), "conv", False)
-    data = rcviz.simulate_motifs((motif,), n_per_motif=200, length=60, label_noise=0.0)
-    assert palindromes(bank, data).table["verdict"].tolist() == ["genuine"]
-    assert palindromes(bank).table["verdict"].tolist() == ["unknown"]
+def log_odds(name, width=15, start=2):
+    placed = np.zeros((4, width))
+    matrix = rcviz.mean_center(rcviz.load_motif(name).log_odds(pseudocount=0.1))[0]
+    placed[:, start : start + matrix.shape[1]] = matrix
+    return placed
+
+
+def bank_of(*weights):
+    return rcviz.FilterBank(np.stack(weights), np.zeros(len(weights)), "drawn", False)
+
+
+@pytest.fixture(scope="module")
+def bank():
+    """MAX; GATA on both strands; GATA on one."""
+    gata = log_odds("GATA_known6", start=1)
+    return bank_of(log_odds("MA0058.4", start=3), 0.6 * gata + 0.4 * rcviz.reverse_complement(gata), gata)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return rcviz.simulate_motifs(("GATA_known6", "MA0058.4"), n_per_motif=400, length=60, label_noise=0.0, seed=1)
+
+
+@pytest.fixture(scope="module")
+def found(bank, data):
+    return palindromes(bank, data, top=300)
+
+
+def test_genuine_hybrid_and_ordinary_filters_are_named(found):
+    assert found.table.columns.tolist() == COLUMNS
+    assert found.table["filter"].tolist() == [0, 1, 2]
+    assert found.table["verdict"].tolist() == ["genuine", "hybrid", "none"]
+    assert found.table["n_sites"].tolist() == [300] * 3
+    assert found.table["center"].tolist()[:2] == [5.5, 7.0]
+    assert found.table.loc[1, "balance"] > 0.2
+    assert found.table.loc[2, "balance"] < 0.1
+
+
+def test_reading_the_data_on_the_other_strand_changes_nothing_that_counts(bank, data, found):
+    other = palindromes(bank, data.reverse_complement(), top=300).table
+    assert other["verdict"].tolist() == found.table["verdict"].tolist()
+    np.testing.assert_allclose(other["loss"], found.table["loss"], atol=0.02)
+
+
+def test_turning_the_filters_turns_only_their_centers(bank, data, found):
+    turned = palindromes(bank_of(*rcviz.reverse_complement(bank.weights)), data, top=300).table
+    assert turned["verdict"].tolist() == found.table["verdict"].tolist()
+    np.testing.assert_allclose(turned["palindromicity"], found.table["palindromicity"])
+    np.testing.assert_allclose(turned["center"], 14 - found.table["center"])
+
+
+def test_without_sites_a_palindromic_filter_is_unknown(bank, data):
+    table = palindromes(bank).table
+    assert table["verdict"].tolist() == ["unknown", "unknown", "none"]
+    assert table["n_sites"].tolist() == [0] * 3
+    assert table[["information", "gain", "loss", "strand_information", "balance"]].isna().all(axis=None)
+    few = palindromes(bank, data.subset(np.arange(24))).table
+    assert few["verdict"].tolist() == ["unknown", "unknown", "none"]
+    assert few["n_sites"].tolist() == [24] * 3
+
+
+def test_sites_that_are_chance_cannot_tell_either(bank):
+    noise = np.random.default_rng(0).integers(0, 4, (60, 15), dtype=np.uint8)
+    row = palindromes(bank, noise, filters=[0]).table.iloc[0]
+    assert row["information"] < 0
+    assert row["verdict"] == "unknown"
+
+
+def test_rows_do_not_depend_on_each_other_nor_on_who_searched(bank, data, found):
+    sites = bank.activating_sites(data, top=300)
+    chosen = palindromes(bank, sites, filters=[2, np.int64(0)])
+    expected = found.table.iloc[[2, 0]].reset_index(drop=True)
+    assert chosen.table.equals(expected)
+    np.testing.assert_array_equal(chosen.weights, bank.weights[[2, 0]])
+
+
+def test_a_dead_filter_has_no_palindromicity(data):
+    row = palindromes(bank_of(np.zeros((4, 15))), data).table.iloc[0]
+    assert np.isnan(row["palindromicity"])
+    assert (row["p_value"], row["verdict"]) == (1.0, "none")
+
+
+@pytest.mark.parametrize("shift", [-9, -4, 0, 3, 11])
+def test_sites_are_widened_until_their_center_is_in_the_middle(bank, data, shift):
+    sites = bank.activating_sites(data, top=50)
+    codes = centered_sites(sites, 1, shift)
+    assert codes.shape == (50, 15 + abs(shift))
+    # As text: where the filter reads the reverse strand, it reads the reverse complement of the sequence.
+    for row, spelled in zip(sites.filter_table(1).itertuples(), rcviz.decode(codes), strict=True):
+        (sequence,) = rcviz.decode(data.codes[row.sequence][None])
+        start = row.start
+        if row.strand == "-":
+            sequence, start = rcviz.reverse_complement(sequence), data.length - row.end
+        padded = "N" * 20 + sequence + "N" * 20
+        begin = start + 20 + min(0, shift)
+        assert spelled == padded[begin : begin + 15 + abs(shift)]
+        assert spelled[max(0, -shift) :][:15] == row.site
+    assert (centered_sites(bank.activating_sites(data, top=800), 1, shift) == 4).any() == (shift != 0)
+
+
+@pytest.mark.parametrize("shift", [-4, 0, 3])
+@pytest.mark.parametrize(("forward", "reverse", "balance"), [(0.6, 0.3, 0.5), (0.2, 0.8, 0.25), (1, 0, 0), (1, -1, 0)])
+def test_balance_is_the_smaller_share_of_the_two_strands(shift, forward, reverse, balance):
+    motif = np.random.default_rng(3).dirichlet([0.5] * 4, size=15 + abs(shift)).T
+    strand = rcviz.mean_center(np.log2(motif))[0]
+    mixed = forward * strand + reverse * rcviz.reverse_complement(strand)
+    sites = SitePalindromes(motif, np.ones(30), 1.0, 1.0)
+    weights = mixed[:, max(0, -shift) :][:, :15]
+    assert strand_balance(weights, sites, shift) == pytest.approx(balance)
+    assert strand_balance(7 * weights, sites, shift) == pytest.approx(balance)
+
+
+def test_a_palindromic_part_of_the_motif_is_not_its_other_strand():
+    # CTCF's log-odds has a palindromicity of 0.4 of its own, and holds one strand.
+    motif = rcviz.load_motif("CTCF_known1")
+    sites = compare_site_models(motif.sample(500, seed=0))
+    weights = rcviz.mean_center(motif.log_odds())[0]
+    assert palindromes(bank_of(weights)).table["palindromicity"].item() > 0.35
+    assert strand_balance(weights, sites, 0) < 0.1
+
+
+def test_weights_of_one_kind_get_both_verdicts_from_their_sites():
+    """Half the sites hold a word and half its reverse complement, or all hold a palindrome with the same columns."""
+    rng = np.random.default_rng(0)
+    filler = lambda: rng.integers(0, 4, (200, 10), dtype=np.uint8)  # noqa: E731
+    palindrome = np.repeat(rcviz.encode(["CACGTACGTG"]), 200, axis=0)
+    word = np.repeat(rcviz.encode(["CACGTGTGCA"]), 200, axis=0)
+    word[::2] = rcviz.reverse_complement(word[::2])
+    verdicts = []
+    for sites in (palindrome, word):
+        counts = (sites[:, None, :] == np.arange(4)[:, None]).mean(axis=0)
+        weights = counts + rcviz.reverse_complement(counts) - 0.5
+        found = palindromes(bank_of(weights), np.concatenate([filler(), sites, filler()], axis=1), top=200).table
+        assert found["palindromicity"].item() == 1
+        verdicts.append(found["verdict"].item())
+    assert verdicts == ["genuine", "hybrid"]
+
+
+def test_it_draws_the_most_palindromic_filter_or_the_one_asked_for(found):
+    best = int(found.table["palindromicity"].argmax())
+    assert found.plot().get_title().startswith(f"filter {best}: {found.table['verdict'][best]} (p = ")
+    assert found.plot(filter=2).get_title().startswith("filter 2: none (p = ")
+    with pytest.raises(ValueError, match="filter 7 is not in the table; its filters are 0, 1, 2"):
+        found.plot(filter=7)
+
+
+def test_errors_come_before_work(bank, data):
+    with pytest.raises(ValueError, match="there is no filter 3; the filters are 0 to 2"):
+        palindromes(bank, data, filters=[0, 3])
+    with pytest.raises(ValueError, match="take them from the same bank"):
+        palindromes(bank_of(*bank.weights[:2]), bank.activating_sites(data))
+    with pytest.raises(ValueError, match="top must be at least 1"):
+        palindromes(bank, data, top=0)
+    with pytest.raises(ValueError, match="the filters are 15 bp wide"):
+        palindromes(bank, data.codes[:, :10])
+
+
+def test_nothing_chosen_is_an_empty_table(bank, data):
+    empty = palindromes(bank, data, filters=[])
+    assert isinstance(empty, Palindromes)
+    assert empty.table.columns.tolist() == COLUMNS
+    assert len(empty.table) == 0
