@@ -4,14 +4,18 @@ import atexit
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 from weakref import WeakSet
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
+from rcviz.metrics import score_tasks
+from rcviz.modules import alone_with
 from rcviz.sequences.dataset import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord
@@ -98,8 +102,13 @@ class TrainingSession:
         """
         self._listeners.append(listener)
 
-    def start(self) -> None:
+    def start(self, weights: Mapping[str, Tensor] | None = None) -> None:
         """Begin; errors of data, labels, model and configuration are raised here, before anything is changed.
+
+        Parameters
+        ----------
+        weights : mapping, optional
+            Put into the model first, as by ``load_state_dict``; by default it starts from those it has.
 
         Raises
         ------
@@ -110,6 +119,7 @@ class TrainingSession:
             raise ValueError("a session trains once; make another TrainingSession to train again")
         _claim(self)
         try:
+            _warm_up()
             epochs = train_epochs(
                 self.model,
                 self._train,
@@ -118,6 +128,9 @@ class TrainingSession:
                 on_batch=self._on_batch,
                 on_validation_batch=self._on_validation_batch,
             )
+            if weights is not None:
+                with alone_with(self.model):
+                    self.model.load_state_dict(weights)
         except BaseException:
             _release(self)
             raise
@@ -226,6 +239,12 @@ class _Watch:
 
     def seconds(self) -> float:
         return self._before + time.perf_counter() - self._since
+
+
+def _warm_up() -> None:
+    """Let torch and scikit-learn load what they load at first use; in the thread, a stop would wait for it."""
+    torch.optim.Adam([nn.Parameter(torch.zeros(1))])
+    score_tasks(np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]]), ("",))
 
 
 _running: "WeakSet[TrainingSession]" = WeakSet()

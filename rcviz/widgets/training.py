@@ -1,6 +1,6 @@
 """Learning curves that grow while a model trains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 import pandas as pd
@@ -10,6 +10,7 @@ from rcviz.plots._axes import new_figure
 from rcviz.plots.training import plot_history
 from rcviz.training.history import EpochRecord, epoch_table
 from rcviz.widgets._pane import FigurePane
+from rcviz.widgets._training_state import METRICS
 
 
 class TrainingCurves(ipywidgets.VBox):
@@ -19,6 +20,8 @@ class TrainingCurves(ipywidgets.VBox):
     ----------
     metric : "auroc", "auprc" or "loss"
         What to draw.
+    size : (float, float)
+        Width and height, in inches.
 
     Examples
     --------
@@ -26,9 +29,9 @@ class TrainingCurves(ipywidgets.VBox):
     >>> fit(model, train, valid, config, on_epoch=curves.follow("RC, 8 filters"))  # doctest: +SKIP
     """
 
-    def __init__(self, *, metric: str = "auroc") -> None:
-        check_choice("metric", metric, ("auroc", "auprc", "loss"))
-        self._metric = metric
+    def __init__(self, *, metric: str = "auroc", size: tuple[float, float] = (6.4, 3.4)) -> None:
+        check_choice("metric", metric, METRICS)
+        self._metric, self._size = metric, size
         self._records: dict[str, list[EpochRecord]] = {}
         self._pane = FigurePane()
         super().__init__([self._pane])
@@ -44,6 +47,14 @@ class TrainingCurves(ipywidgets.VBox):
 
         return add
 
+    def show(self, records: Mapping[str, Sequence[EpochRecord]], *, metric: str) -> None:
+        """Draw these curves, by name, in place of whatever was drawn; without any epoch the picture stays."""
+        check_choice("metric", metric, METRICS)
+        self._metric = metric
+        self._records = {name: list(epochs) for name, epochs in records.items()}
+        if any(self._records.values()):
+            self._redraw()
+
     @property
     def table(self) -> pd.DataFrame:
         """What is drawn: model, epoch, split, loss, auroc, auprc."""
@@ -51,7 +62,7 @@ class TrainingCurves(ipywidgets.VBox):
         return pd.concat(tables or [epoch_table([]).assign(model="")], ignore_index=True)
 
     def _redraw(self) -> None:
-        figure = new_figure(6.4, 3.4)
+        figure = new_figure(*self._size)
         plot_history(self.table, figure.add_subplot(), metric=self._metric)
         latest = [f"{name}: epoch {records[-1].epoch}" for name, records in self._records.items() if records]
         self._pane.show_figure(figure, "Learning curves; " + ", ".join(latest))

@@ -1,0 +1,83 @@
+"""What a training monitor says, sentence by sentence."""
+
+import html
+import math
+from collections.abc import Sequence
+
+from rcviz.training.config import TrainConfig
+from rcviz.training.history import EpochRecord
+from rcviz.training.session import Status, TrainingProgress
+from rcviz.widgets._training_start import Plan
+
+SCORES = {"auroc": "auROC", "auprc": "auPRC", "loss": "loss"}
+
+
+def starting(plan: Plan, name: str, seed: int) -> str:
+    """What a start would do now."""
+    return {
+        "as given": "Start trains the given model in place, from the weights it has.",
+        "go on": "Start goes on from the best weights so far; with another setting it begins again.",
+        "again": "Start begins again, in place, from the starting weights.",
+        "new weights": f"Start gives the model new starting weights, drawn from seed {seed}.",
+        "new model": f"Start builds a new model ({name}) from seed {seed}; the present one stays as it is.",
+    }[plan]
+
+
+def standing(status: Status, progress: TrainingProgress, records: Sequence[EpochRecord], config: TrainConfig) -> str:
+    """Where a run stands, in a sentence that changes with the status and the epochs alone."""
+    if status == "ready":
+        return "Nothing has been trained yet."
+    best = _best(records, config)
+    if status == "running":
+        return f"Training; {best}." if records else "Training."
+    if status == "paused":
+        return f"Paused in epoch {max(progress.epoch, 1)}; {best}. The kernel is free."
+    if status == "stopping":
+        return "Stopping after the batch in hand."
+    if status == "failed":
+        kept = (
+            f"the best weights so far, of epoch {records[-1].best_epoch}," if records else "the weights it began with"
+        )
+        return f"The training failed in epoch {max(progress.epoch, 1)}; the model has {kept} and can be used."
+    if not records:
+        return "Stopped before an epoch was done: the latest weights are in the model."
+    if status == "stopped":
+        return f"Stopped in epoch {max(progress.epoch, len(records))}; {best}: its weights are in the model."
+    early = "" if len(records) == config.epochs else f", as none was better for {config.patience}"
+    return f"Finished after epoch {len(records)}{early}; {best}: its weights are in the model."
+
+
+def advance(progress: TrainingProgress, config: TrainConfig, n_validation: int, name: str) -> str:
+    """Epochs, samples, speed and time left, as HTML with a bar that a screen reader can say."""
+    share = (max(progress.epoch, 1) - 1 + min(progress.n_samples / config.samples_per_epoch, 1)) / config.epochs
+    parts = [f"Epoch {progress.epoch} of {config.epochs}"]
+    if progress.n_validated:
+        parts.append(f"validating {progress.n_validated:,} of {n_validation:,}")
+    else:
+        parts.append(f"sample {progress.n_samples:,} of {config.samples_per_epoch:,}")
+    if math.isfinite(progress.samples_per_second):
+        parts.append(f"{progress.samples_per_second:,.0f} samples/s")
+    if math.isfinite(progress.seconds_left):
+        parts.append(f"{duration(progress.seconds_left)} left")
+    label = html.escape(f"Progress of {name}", quote=True)
+    return (
+        f'<progress max="1" value="{share:.4f}" aria-label="{label}" style="width:100%"></progress>'
+        f'<div style="font-variant-numeric:tabular-nums;line-height:1.4">{"; ".join(parts)}</div>'
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time in words, exact to its first two units."""
+    whole = round(seconds)
+    for unit, name, size, smaller in ((3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit:
+            return f"{whole // unit} {name} {whole % unit // size} {smaller}"
+    return f"{whole} s"
+
+
+def _best(records: Sequence[EpochRecord], config: TrainConfig) -> str:
+    if not records:
+        return "no epoch is done yet"
+    best = records[records[-1].best_epoch - 1]
+    score = getattr(best.valid, config.monitor)
+    return f"best epoch so far {best.epoch}, validation {SCORES[config.monitor]} {score:.3f}"
