@@ -3,7 +3,8 @@
 import anywidget
 
 # Front ends built on Lumino pass keys on when the focused element carries this attribute, which no ipywidget can set
-# from Python. It is the only script in the widgets.
+# from Python.
+
 _SCRIPT = """
 function guard(element) {
   const explorer = element.closest(".rcviz-explorer");

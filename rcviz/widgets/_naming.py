@@ -2,25 +2,24 @@
 
 import hashlib
 import io
+import json
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 
-from rcviz.sequences.motifs import Motif, write_meme
+from rcviz.sequences.motifs import Motif
 
 _N_NEAREST = 5
 _TIMEOUT = 600.0
 _SCRIPT = """
-import sys
-from rcviz.sequences.motifs import read_meme
+import json, sys
+from rcviz.sequences.motifs import Motif
 from rcviz.sequences.similarity import match_motifs
-queries, targets, n_nearest = sys.argv[1:]
-match_motifs(read_meme(queries), targets, n_nearest=int(n_nearest)).to_csv(sys.stdout, index=False)
+queries, targets = ([Motif(str(place), rows) for place, rows in enumerate(rows)] for rows in json.load(sys.stdin))
+match_motifs(queries, targets, n_nearest=int(sys.argv[1])).to_csv(sys.stdout, index=False)
 """
 _known: dict[str, pd.DataFrame] = {}
 
@@ -55,7 +54,7 @@ class Naming:
         else:
             self._thread.start()
 
-    def wait(self, timeout: float | None = None) -> None:
+    def wait(self, timeout: float | int | None = None) -> None:
         """Wait until the comparison has ended."""
         if self._thread.ident is not None:
             self._thread.join(timeout)
@@ -75,27 +74,26 @@ class Naming:
             self._on_end()
 
     def _match(self) -> pd.DataFrame:
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [Path(folder) / name for name in ("queries.meme", "targets.meme")]
-            for motifs, path in zip((self._queries, self._targets), paths, strict=True):
-                # Names may hold blanks or stand twice; places in the list do not.
-                write_meme([Motif(str(place), motif.probabilities) for place, motif in enumerate(motifs)], path)
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _SCRIPT, *map(str, paths), str(_N_NEAREST)],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            if self._stopped:
-                self._process.kill()
-            try:
-                out, said = self._process.communicate(timeout=_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.communicate()
-                raise
+        # Matrices without their names, which may be of any kind; places in the list tell them apart.
+        matrices = [[motif.probabilities.tolist() for motif in motifs] for motifs in (self._queries, self._targets)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _SCRIPT, str(_N_NEAREST)],  # -P: no module of the notebook's folder
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if self._stopped:
+            self._process.kill()
+        try:
+            out, said = self._process.communicate(json.dumps(matrices), timeout=_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            raise
         if self._process.returncode:
-            raise RuntimeError(said.strip().splitlines()[-1].partition(": ")[2] or said.strip())
+            last = (said.strip().splitlines() or [f"the comparison ended with code {self._process.returncode}"])[-1]
+            raise RuntimeError(last.partition("Error: ")[2] or last)
         table = pd.read_csv(io.StringIO(out)).rename(columns={"query": "filter"})
         named = [self._targets[place] for place in table["motif"]]
         return table.assign(

@@ -71,6 +71,7 @@ class FilterExplorer(ipywidgets.VBox):
         at: At = "activation",
         colors: Any = "colorblind",
     ) -> None:
+        self._naming: dict[str, Naming] = {}  # first: close() needs it, and is also called when what follows fails
         if getattr(data, "labels", None) is None:
             raise ValueError("the explorer compares positives with negatives; give it a SequenceSet with labels")
         self._targets = as_motifs(motifs)
@@ -87,7 +88,6 @@ class FilterExplorer(ipywidgets.VBox):
             sorts=tuple(SORTS),
             ranking=tuple(first.ranking.tolist()),
         )
-        self._naming: dict[str, Naming] = {}
         self._markup: dict[tuple[Any, ...], tuple[str, str, str]] = {}
         self._following = False
         self._build()

@@ -1,10 +1,6 @@
 """The quickstart in JupyterLab: run it all, then move through the filters with the keyboard."""
 
-import os
-from pathlib import Path
-
 import pytest
-
 from frontends import run_all
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -32,24 +28,16 @@ def test_keyboard_moves_through_the_filters(page, explorer):
     first_caption, first_logo = shown(explorer)
     assert "rank 1 of 8" in first_caption
 
-    explorer.locator("select").last.focus()
-    page.keyboard.press("ArrowDown")
+    explorer.locator(".rcviz-gallery").focus()
+    page.keyboard.press("ArrowRight")
     page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 2 of 8')")
     second_caption, second_logo = shown(explorer)
     assert second_caption != first_caption
     assert second_logo != first_logo
 
-    explorer.locator(".noUi-handle").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 3 of 8')")
-    assert shown(explorer)[1] not in (first_logo, second_logo)
-
-    page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 1 of 8')")
     assert shown(explorer) == (first_caption, first_logo)
 
     curves = page.locator(".rcviz-training-curves svg")
     assert curves.count() == 1
-    if folder := os.environ.get("RCVIZ_PICTURES"):
-        explorer.screenshot(path=Path(folder) / "filter_explorer.png")

@@ -1,15 +1,20 @@
 """The explorer driven by its state and by its controls, without a browser."""
 
+import gc
+import re
+import threading
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from rcviz import FilterExplorer, SequenceSet, filter_contributions
-from rcviz.widgets.filters import _ranking
+from rcviz import FilterExplorer, Motif, SequenceSet, filter_bank, filter_contributions, predict, read_meme
+
+pytestmark = pytest.mark.usefixtures("no_names")
 
 
 @pytest.fixture
@@ -18,32 +23,60 @@ def explorer(toy, make_model):
 
 
 def shown(explorer):
-    return explorer._caption.value, explorer._logos.value, explorer._distribution.value
+    return explorer._caption.value, explorer._logos.value, explorer._behaviour.value
 
 
 def test_shows_the_best_filter_of_the_first_task(explorer, toy):
-    found = filter_contributions(explorer._model, toy)
-    assert explorer.state.ranking == _ranking(found)
+    found = filter_contributions(explorer._results.model, toy)
+    assert explorer.state.ranking == tuple(found.ranking)
     assert f"<b>Filter {found.ranking[0]}</b>, rank 1 of 5: score {found.scores.max():+.3f}" in explorer._caption.value
-    assert explorer._logos.value.count("rcviz-logo") == 2
+    assert explorer._logos.value.count('class="rcviz-logo"') == 2
+    assert explorer._logos.value.count('class="rcviz-motif"') == 2
+    assert explorer._behaviour.value.count('class="rcviz-figure"') == 2
+
+
+def test_the_gallery_holds_every_filter_once_and_is_sorted(explorer):
+    def ids():
+        return [item[0] for item in explorer._gallery.items]
+
+    assert ids() == list(explorer.state.ranking)
+    explorer._sort.value = "number"
+    assert ids() == [0, 1, 2, 3, 4]
+    explorer._sort.value = "palindromicity"
+    table = explorer._results.palindromicity("conv1").table.set_index("filter")["palindromicity"]
+    assert list(table[ids()]) == sorted(table, reverse=True)
+    score = explorer._results.contributions(*explorer.state.question).scores[ids()[0]]
+    assert explorer._gallery.items[0][1] == f"{ids()[0]}: {score:+.2f}"
+    first = explorer.state.order[0]
+    explorer.state.filter = first
+    explorer.state.step(1)
+    assert explorer.state.filter == explorer.state.order[1]
 
 
 def test_state_redraws_and_controls_follow(explorer):
     before = shown(explorer)
     explorer.state.step(2)
     assert all(old != new for old, new in zip(before, shown(explorer), strict=True))
-    assert explorer._slider.value == 3
-    assert explorer._list.value == explorer.state.filter
+    assert explorer._gallery.value == explorer.state.filter
     explorer.state.select_rank(0)
-    assert shown(explorer)[:2] == before[:2]
+    assert shown(explorer) == before
 
 
-def test_every_control_writes_the_state(explorer):
-    explorer._slider.value = 4
+def test_the_gallery_writes_the_state(explorer):
+    explorer._gallery.value = explorer.state.ranking[3]
     assert explorer.state.rank == 3
-    explorer._list.value = explorer.state.ranking[1]
-    assert explorer.state.rank == 1
-    assert explorer._slider.value == 2
+    assert "rank 4 of 5" in explorer._caption.value
+
+
+def test_sites_and_their_number_are_those_of_the_bank(explorer, toy):
+    index = explorer.state.filter
+    sites = filter_bank(explorer._results.model).activating_sites(toy)
+    rows = sites.filter_table(index)
+    assert f"Motif of its {len(rows)} activating sites" in explorer._logos.value
+    first = rows.iloc[0]
+    text = re.sub(r"<[^>]+>", "|", explorer._behaviour.value)
+    assert "|".join(("", str(first["sequence"]), "", f"{first['start']}-{first['end']}", "", first["strand"])) in text
+    assert re.sub(r"<[^>]+>", "", explorer._behaviour.value).count(first["site"]) >= 1
 
 
 def test_another_task_ranks_anew_and_keeps_the_filter(explorer, toy):
@@ -51,29 +84,133 @@ def test_another_task_ranks_anew_and_keeps_the_filter(explorer, toy):
     kept = explorer.state.filter
     explorer._task.value = 1
     assert explorer.state.filter == kept
-    found = filter_contributions(explorer._model, toy, task=1)
-    assert explorer.state.ranking == _ranking(found)
+    found = filter_contributions(explorer._results.model, toy, task=1)
+    assert explorer.state.ranking == tuple(found.ranking)
     assert "starts with A" in explorer._caption.value
-    assert explorer._list.options[0][1] == found.ranking[0]
+    assert explorer._gallery.items[0][0] == found.ranking[0]
     explorer._task.value = 0
     assert explorer.state.filter == kept
 
 
-def test_a_redraw_happens_once(explorer, monkeypatch):
+def test_what_counts_as_positive_can_be_chosen(explorer, toy):
+    per_sequence = filter_contributions(explorer._results.model, toy).per_sequence
+    labels = toy.labels[:, 0]
+    predicted = predict(explorer._results.model, toy)[:, 0] >= 0.5
+    own = toy.codes[:, 3] == 2
+    explorer.count_as_positive(own)
+    for name, positive, negative in (
+        ("own", own, ~own),
+        ("predicted", predicted, ~predicted),
+        ("agreed", predicted & (labels == 1), ~predicted & (labels == 0)),
+        ("labelled", labels == 1, labels == 0),
+    ):
+        if not (positive.any() and negative.any()):
+            continue
+        explorer._positives.value = name
+        assert explorer.state.positives == name
+        scores = per_sequence[positive].mean(axis=0) - per_sequence[negative].mean(axis=0)
+        np.testing.assert_allclose(explorer.table.set_index("filter")["score"].sort_index(), scores, rtol=1e-5)
+
+    explorer.count_as_positive(~own)
+    scores = per_sequence[~own].mean(axis=0) - per_sequence[own].mean(axis=0)
+    np.testing.assert_allclose(explorer.table.set_index("filter")["score"].sort_index(), scores, rtol=1e-5)
+    assert f"score {scores[explorer.state.filter]:+.3f}" in explorer._caption.value
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [([1, 0], "True or False for each of 120"), (np.zeros(120, bool), "0 of 120"), (np.ones(120, bool), "120 of 120")],
+)
+def test_a_choice_that_cannot_be_compared_is_refused(explorer, mask, message):
+    before = shown(explorer)
+    with pytest.raises(ValueError, match=message):
+        explorer.count_as_positive(mask)
+    assert (explorer.state.positives, shown(explorer)) == ("labelled", before)
+
+
+def test_layers_that_read_bases_can_be_chosen(toy):
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.narrow, self.wide = nn.Conv1d(4, 2, 5, padding=2), nn.Conv1d(4, 6, 9, padding=4)
+            self.relu1, self.relu2, self.deep = nn.ReLU(), nn.ReLU(), nn.Conv1d(8, 2, 3)
+
+        def forward(self, x):
+            return self.deep(torch.cat([self.relu1(self.narrow(x)), self.relu2(self.wide(x))], 1)).mean(2)
+
+    torch.manual_seed(0)
+    explorer = FilterExplorer(Branches(), toy)
+    assert explorer.state.layers == ("narrow", "wide")
+    explorer._layer.value = "wide"
+    assert len(explorer._gallery.items) == 6
+    assert f"<b>Filter {explorer.state.filter}</b>" in explorer._caption.value
+    explorer.state.filter = 5
+    explorer._layer.value = "narrow"
+    assert explorer.state.filter in (0, 1)
+    assert len(explorer._gallery.items) == 2
+    assert FilterExplorer(Branches(), toy, layer="wide").state.layers == ("wide", "narrow")
+    with pytest.raises(ValueError, match="deep reads 8 channels"):
+        FilterExplorer(Branches(), toy, layer="deep")
+    with pytest.raises(ValueError, match="no layer named 'none'; its layers are: narrow, wide, "):
+        FilterExplorer(Branches(), toy, layer="none")
+
+
+def test_a_panel_is_drawn_once(explorer, monkeypatch):
     drawn = []
-    monkeypatch.setattr(explorer, "_show_filter", drawn.append)
+    original = type(explorer._logos).show
+    monkeypatch.setattr(
+        type(explorer._logos), "show", lambda pane, markup: (drawn.append(pane), original(pane, markup))
+    )
     explorer.state.step(1)
-    assert len(drawn) == 1
-    explorer._slider.value = 5
-    assert len(drawn) == 2
+    assert drawn.count(explorer._logos) == 1
+    explorer._gallery.value = explorer.state.ranking[4]
+    assert drawn.count(explorer._logos) == 2
 
 
-def test_analysis_is_computed_once_per_task(explorer, monkeypatch):
-    calls = []
-    monkeypatch.setattr("rcviz.widgets.filters.filter_contributions", lambda *a, **k: calls.append(k))
+def test_analysis_is_computed_once(explorer, monkeypatch):
+    for rank in range(5):
+        explorer.state.select_rank(rank)
+    explorer._task.value = 1
+    explorer._task.value = 0
+    for name in ("filter_contributions", "activation_profiles", "palindromes", "filter_bank"):
+        monkeypatch.setattr(f"rcviz.widgets._filter_results.{name}", None)
+    monkeypatch.setattr("rcviz.widgets._filter_panels.logo_svg", None)
     for rank in (0, 3, 1):
         explorer.state.select_rank(rank)
-    assert not calls
+
+
+def test_names_arrive_later(explorer, no_names):
+    waiting = no_names.made[-1]
+    assert "in the background" in explorer._named.value
+    assert [motif.name for motif in waiting.queries] == [f"filter_{index}" for index in range(5)]
+    rows = [(index, f"M{index}", "<i>", "-", index - 2, 0.5, 1e-3) for index in range(5)]
+    names = ["filter", "motif", "alternative_name", "strand", "offset", "similarity", "p_value"]
+    waiting.table = pd.DataFrame(rows, columns=names)
+    waiting.on_end()
+    index = explorer.state.filter
+    assert f"&lt;i&gt; (M{index})" in explorer._named.value
+    assert f"<td>{index - 2:+d}</td>" in explorer._named.value
+    table = explorer.table
+    assert list(table["motif"]) == [f"M{index}" for index in table["filter"]]
+
+
+def test_why_there_are_no_names_is_said(explorer, no_names):
+    no_names.made[-1].error = "memelite <is missing>"
+    no_names.made[-1].on_end()
+    assert "memelite &lt;is missing&gt;" in explorer._named.value
+
+
+def test_motifs_of_ones_own(toy, make_model, no_names, tmp_path):
+    own = Motif("mine", np.eye(4))
+    FilterExplorer(make_model(), toy, motifs=[own])
+    assert no_names.made[-1].targets == [own]
+    with pytest.raises((ValueError, OSError)):
+        FilterExplorer(make_model(), toy, motifs=tmp_path / "none.meme")
+
+
+def test_closing_ends_the_search(explorer, no_names):
+    explorer.close()
+    assert no_names.made[-1].stopped
 
 
 def test_an_error_is_shown_and_the_last_view_kept(toy, make_model):
@@ -87,23 +224,90 @@ def test_an_error_is_shown_and_the_last_view_kept(toy, make_model):
     assert shown(explorer) == before
     assert (explorer.state.task, explorer._task.value) == (0, 0)
     explorer.state.step(1)
-    explorer._slider.value = 1
+    explorer._gallery.value = explorer.state.ranking[0]
     assert explorer._error.value == ""
+    explorer._positives.value = "own"
+    assert "count_as_positive" in explorer._error.value
+    assert (explorer.state.positives, explorer._positives.value) == ("labelled", "labelled")
 
 
-def test_names_from_files_are_escaped(toy, make_model):
+@pytest.mark.parametrize(("trait", "value"), [("task", 7), ("filter", 99), ("layer", "conv9"), ("sort", "size")])
+def test_what_is_not_there_is_refused(explorer, trait, value):
+    before = shown(explorer)
+    with pytest.raises(ValueError, match=r"there is no (task|filter)|must be one of"):
+        setattr(explorer.state, trait, value)
+    assert shown(explorer) == before
+
+
+def test_names_from_files_are_escaped(toy, make_model, tmp_path):
     name = "<img src=x onerror=alert(1)>"
-    explorer = FilterExplorer(make_model(n_tasks=1), SequenceSet(toy.codes, toy.labels[:, 0], task_names=(name,)))
-    for markup in shown(explorer):
+    data = SequenceSet(toy.codes, toy.labels[:, 0], task_names=(name,), names=[name] * len(toy))
+    explorer = FilterExplorer(make_model(n_tasks=1), data)
+    explorer.to_html(tmp_path / "page.html")
+    for markup in (*shown(explorer), (tmp_path / "page.html").read_text()):
         assert "<img" not in markup
     assert "&lt;img" in explorer._caption.value
+    assert "&lt;img" in explorer._behaviour.value
 
 
 def test_pictures_are_well_formed_and_no_pyplot_figure_is_left(explorer):
     for rank in range(5):
         explorer.state.select_rank(rank)
-        ElementTree.fromstring(f"<div>{explorer._logos.value}</div>")
+        for pane in (explorer._logos, explorer._behaviour):
+            ElementTree.fromstring(f"<div>{pane.value}</div>")
     assert plt.get_fignums() == []
+
+
+def test_colours_can_be_the_usual_ones(toy, make_model):
+    usual = FilterExplorer(make_model(), toy, colors="classic")
+    assert 'fill="#008000"' in usual._logos.value
+    assert 'fill="#008000"' not in FilterExplorer(make_model(), toy)._logos.value
+
+
+def test_exports_can_be_read_back(explorer, tmp_path):
+    for kind in ("csv", "meme", "svg", "png", "html"):
+        explorer._export.path.value = str(tmp_path / f"filters.{kind}")
+        explorer._export.save()
+        assert explorer._error.value == ""
+        assert f"filters.{kind}" in explorer._export.said.value
+    read = pd.read_csv(tmp_path / "filters.csv")
+    pd.testing.assert_frame_equal(read, explorer.table, check_dtype=False)
+    sites = explorer._results.sites("conv1")
+    assert read_meme(tmp_path / "filters.meme") == [sites.motif(index) for index in explorer.state.order]
+    ElementTree.parse(tmp_path / "filters.svg")
+    assert (tmp_path / "filters.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "filters.html").read_text()
+    assert all(f'id="filter-{index}"' in page for index in range(5))
+    assert not re.search(r"(src|href)=.?https?://|url\(https?:|@import", page)
+
+
+@pytest.mark.parametrize(("path", "message"), [("filters.doc", "its ending must be"), ("none/f.csv", "no folder")])
+def test_an_export_that_cannot_be_is_refused_before_it_begins(explorer, tmp_path, monkeypatch, path, message):
+    monkeypatch.chdir(tmp_path)
+    explorer._export.path.value = path
+    explorer._export.save()
+    assert message in explorer._error.value
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_grows_over_many_choices(explorer):
+    """Figures, threads, observers and objects; memory is measured by the benchmark."""
+
+    def count():
+        gc.collect()
+        observers = sum(len(calls) for names in explorer.state._trait_notifiers.values() for calls in names.values())
+        return plt.get_fignums(), threading.active_count(), observers, len(explorer._markup)
+
+    def choose(times):
+        for turn in range(times):
+            explorer.state.select_rank(turn % 5)
+            explorer._sort.value = ("number", "contribution")[turn % 2]
+            explorer._task.value = turn // 5 % 2
+
+    choose(20)
+    before = count()
+    choose(100)
+    assert count() == before
 
 
 def test_a_network_of_ones_own(toy):
@@ -123,3 +327,14 @@ def test_a_network_of_ones_own(toy):
 def test_data_without_labels_are_refused(as_users_run, make_model, data):
     with pytest.raises(ValueError, match="a SequenceSet with labels"):
         FilterExplorer(make_model(), data)
+
+
+def test_sequences_of_nothing_but_n_are_refused(toy, make_model):
+    data = SequenceSet(np.full_like(toy.codes, 4), toy.labels)
+    with pytest.raises(ValueError, match="every window of 7 bp holds an N"):
+        FilterExplorer(make_model(), data)
+
+
+def test_a_model_that_does_not_take_the_data_is_refused(toy, make_model):
+    with pytest.raises(ValueError, match="expected"):
+        FilterExplorer(make_model(sequence_length=69), toy)

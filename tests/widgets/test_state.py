@@ -10,7 +10,13 @@ from rcviz.widgets.state import FilterState
 
 @pytest.fixture
 def state():
-    return FilterState(task_names=("CTCF", "MAX"), ranking=(4, 0, 2, 1, 3))
+    return FilterState(
+        layers=("conv1", "conv2"),
+        task_names=("CTCF", "MAX"),
+        positives=("labelled", "predicted"),
+        sorts=("contribution", "number"),
+        ranking=(4, 0, 2, 1, 3),
+    )
 
 
 def test_starts_at_the_best_filter(state):
@@ -26,6 +32,18 @@ def test_steps_hold_at_the_ends(state):
     assert (state.filter, state.rank) == (3, 4)
 
 
+def test_steps_follow_the_order_of_the_gallery(state):
+    state.order = (0, 1, 2, 3, 4)
+    state.step(-1)
+    assert (state.filter, state.rank) == (3, 4)
+
+
+def test_the_question_is_layer_task_and_positives(state):
+    assert state.question == ("conv1", 0, "labelled")
+    state.layer, state.task, state.positives = "conv2", 1, "predicted"
+    assert state.question == ("conv2", 1, "predicted")
+
+
 def test_a_new_ranking_keeps_the_filter(state):
     state.filter = 2
     state.ranking = (2, 4, 0, 1, 3)
@@ -37,6 +55,8 @@ def test_a_new_ranking_keeps_the_filter(state):
     [
         (lambda state: setattr(state, "filter", 5), "there is no filter 5; the filters are 0 to 4"),
         (lambda state: setattr(state, "task", 2), "there is no task 2; the tasks are CTCF, MAX"),
+        (lambda state: setattr(state, "layer", "x"), "layer must be one of conv1, conv2, got 'x'"),
+        (lambda state: setattr(state, "sort", "size"), "sort must be one of contribution, number, got 'size'"),
         (lambda state: state.select_rank(-1), "there is no rank -1; the ranks are 0 to 4"),
     ],
 )

@@ -1,0 +1,143 @@
+"""The filter explorer as a person uses it: look, choose, read, save, and be told what is wrong."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rcviz import read_meme
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+EXPLORER = ".rcviz-filter-explorer"
+CELLS = [
+    """
+import numpy as np, rcviz
+parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
+labels = np.column_stack([parts.test.labels[:, 0], np.zeros(len(parts.test))])
+data = rcviz.SequenceSet(parts.test.codes, labels, task_names=["CTCF", "<b>nothing</b>"])
+config = rcviz.ModelConfig.one_layer("revcomp", n_filters=12, sequence_length=200, pool_size=31, n_tasks=2)
+model = rcviz.build_model(config)
+""",
+    "explorer = rcviz.FilterExplorer(model, data)\nexplorer",
+]
+
+
+def says(page, text):
+    """Wait until the caption says something."""
+    page.wait_for_function(
+        "([selector, text]) => document.querySelector(selector)?.innerText.includes(text)",
+        arg=[f"{EXPLORER} .rcviz-caption", text],
+    )
+
+
+def test_look_choose_save_and_err(run_cells, server, front_end):
+    page = run_cells(CELLS, front_end)
+    explorer = page.locator(EXPLORER)
+    explorer.scroll_into_view_if_needed()
+    options = explorer.get_by_role("option")
+    assert options.filter(has=page.locator("svg")).count() == 12
+    says(page, "rank 1 of 12")
+    first = explorer.locator(".rcviz-logo svg").first.inner_html()
+
+    options.filter(has=page.locator("svg")).nth(4).click()
+    says(page, "rank 5 of 12")
+    assert explorer.locator(".rcviz-logo svg").first.inner_html() != first
+    assert explorer.locator("[aria-selected=true]").count() == 1
+    for heading in ("Mean-centred weights", "activating sites", "Contributions", "Palindrome", "strongest sites"):
+        assert explorer.get_by_role("heading").filter(has_text=heading).count() == 1, heading
+
+    page.keyboard.press("Home")
+    says(page, "rank 1 of 12")
+    page.keyboard.press("ArrowRight")
+    says(page, "rank 2 of 12")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("End")
+    says(page, "rank 12 of 12")
+    assert explorer.locator("[aria-selected=true]").evaluate("cell => cell.nextSibling") is None
+
+    explorer.get_by_label("Sort by").select_option("number")
+    page.wait_for_function(f"document.querySelector('{EXPLORER} [role=option] span').textContent.startsWith('0:')")
+    explorer.get_by_label("Positives", exact=True).select_option("my own choice")
+    explorer.get_by_role("alert").filter(has_text="count_as_positive").wait_for()
+    explorer.get_by_label("Task", exact=True).select_option("<b>nothing</b>")
+    explorer.get_by_role("alert").filter(has_text="there are no positives for task <b>nothing</b>").wait_for()
+    says(page, "rank 12 of 12")
+
+    for ending in ("csv", "meme", "html"):
+        explorer.get_by_label("Save as").fill(f"{front_end}.{ending}")
+        explorer.get_by_label("Save as").press("Tab")
+        explorer.get_by_role("button", name="Save", exact=True).click()
+        explorer.get_by_role("status").filter(has_text=f"{front_end}.{ending}").wait_for(timeout=120_000)
+    table = pd.read_csv(server.folder / f"{front_end}.csv")
+    assert sorted(table["filter"]) == list(range(12))
+    assert [motif.name for motif in read_meme(server.folder / f"{front_end}.meme")] == [
+        f"filter_{index}" for index in range(12)
+    ]
+    # The page has waited for the names, which by now the explorer shows too.
+    explorer.get_by_role("heading", name="Nearest of 879 known motifs").wait_for()
+    assert explorer.locator(".rcviz-matches tr").count() == 6
+    explorer.get_by_label("Save as").fill("filters.doc")
+    explorer.get_by_label("Save as").press("Tab")
+    explorer.get_by_role("button", name="Save", exact=True).click()
+    explorer.get_by_role("alert").filter(has_text="its ending must be one of").wait_for()
+
+
+def test_the_saved_page_needs_no_network(page, tmp_path, toy, make_model):
+    """Opened from a file with the network off: choose by pointer and keyboard, sort, read every panel."""
+    from rcviz import FilterExplorer
+
+    explorer = FilterExplorer(make_model(n_filters=6), toy)
+    explorer.to_html(tmp_path / "filters.html")
+    page.context.set_offline(True)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((tmp_path / "filters.html").as_uri())
+    assert asked == [(tmp_path / "filters.html").as_uri()]
+    panels, buttons = page.locator(".rcviz-panels:visible"), page.locator(".gallery button")
+    ranking = [str(index) for index in explorer.state.ranking]
+
+    def chosen():
+        assert panels.count() == 1
+        assert page.locator("[aria-pressed=true]").count() == 1
+        return panels.get_attribute("id").removeprefix("filter-")
+
+    assert chosen() == ranking[0]
+    for place in (3, 5):
+        buttons.nth(place).click()
+        assert chosen() == ranking[place]
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert chosen() == ranking[1]
+    for heading in ("Mean-centred", "activating sites", "Nearest of 879", "Palindrome", "Contributions", "strongest"):
+        assert panels.get_by_role("heading").filter(has_text=heading).count() == 1, heading
+    assert panels.locator(".rcviz-pair > div:visible > *").count() == 6
+    assert panels.locator(".rcviz-matches tr").count() == 6
+    page.get_by_label("Sort by").select_option("number")
+    assert [buttons.nth(place).get_attribute("data-filter") for place in range(6)] == list("012345")
+    assert chosen() == ranking[1]
+    if folder := os.environ.get("RCVIZ_PICTURES"):
+        page.screenshot(path=Path(folder) / "filter_page.png")
+
+
+def test_picture(run_cells, page):
+    """The picture of README and docs: a trained model of 64 filters."""
+    if "RCVIZ_PICTURES" not in os.environ:
+        pytest.skip("no picture is asked for")
+    page.set_viewport_size({"width": 1400, "height": 1300})
+    run_cells(
+        [
+            """
+import rcviz
+data = rcviz.simulate_motifs(n_per_motif=2000)
+parts = rcviz.split(data)
+model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=64))
+rcviz.fit(model, parts.train, parts.valid, rcviz.TrainConfig.simulated(epochs=40, batch_size=100), progress=False);
+""",
+            "explorer = rcviz.FilterExplorer(model, parts.test)\nexplorer",
+        ]
+    )
+    page.locator(".rcviz-matches").wait_for(timeout=120_000)
+    page.locator(EXPLORER).screenshot(path=Path(os.environ["RCVIZ_PICTURES"]) / "filter_explorer.png")
