@@ -13,7 +13,8 @@ from rcviz.analysis.filters import FilterBank
 from rcviz.analysis.site_palindromes import FEWEST_SITES, SitePalindromes, compare_site_models
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.sequences.alphabet import UNKNOWN, reverse_complement
-from rcviz.sequences.palindromicity import palindromicity, palindromicity_p_value
+from rcviz.sequences.motifs import Motif
+from rcviz.sequences.palindromicity import Palindromicity, palindromicity, palindromicity_p_value
 
 SIGNIFICANCE = 0.05
 """Largest p-value of a filter that counts as palindromic."""
@@ -52,10 +53,14 @@ class Palindromes:
         - ``strand_information``: bits that a site tells about its strand, 0 if nothing, 1 if all
         - ``balance``: weight of the motif's weaker strand in the filter relative to the stronger one, 0 to 1; means
           little where the sites are palindromes and both strands look alike
+    motifs : tuple of Motif or None
+        What the sites of each filter show once their strands are told apart, its stronger strand, centred as the
+        filter's palindrome is and so up to ``|shift|`` wider; None where there are no sites.
     """
 
     weights: Float[np.ndarray, "filters 4 width"]
     table: pd.DataFrame
+    motifs: tuple[Motif | None, ...]
 
     def plot(self, ax: Any = None, *, filter: int | np.integer | None = None) -> Any:  # noqa: A002 - the glossary's word
         """Draw one filter above its RC, by default the most palindromic; see :func:`rcviz.plot_palindrome`."""
@@ -126,8 +131,19 @@ def palindromes(
         if not 0 <= index < len(bank):
             raise ValueError(f"there is no filter {index}; the filters are 0 to {len(bank) - 1}")
     sites = _sites(bank, data, top)
-    rows = [_row(bank.weights[index], index, sites, n_permutations, seed) for index in chosen]
-    return Palindromes(bank.weights[chosen], pd.DataFrame(rows, columns=list(_COLUMNS)))
+    rows, motifs = [], []
+    for index in chosen:
+        found = palindromicity(bank.weights[index])
+        p_value = palindromicity_p_value(bank.weights[index], n_permutations=n_permutations, seed=seed)
+        n_sites, told = 0, None
+        if sites is not None:
+            codes = centered_sites(sites, index, found.shift)
+            n_sites = len(codes)
+            if n_sites >= FEWEST_SITES:
+                told = compare_site_models(codes, background=_composition(sites.codes), seed=seed)
+        rows.append(_row(index, bank.weights[index], found, p_value, n_sites, told))
+        motifs.append(None if told is None else Motif(f"filter_{index}", told.motif))
+    return Palindromes(bank.weights[chosen], pd.DataFrame(rows, columns=list(_COLUMNS)), tuple(motifs))
 
 
 _COLUMNS = (
@@ -150,23 +166,20 @@ def _sites(bank: FilterBank, data: Any, top: int) -> ActivatingSites | None:
 
 
 def _row(
-    weights: Float[np.ndarray, "4 width"],
     index: int,
-    sites: ActivatingSites | None,
-    n_permutations: int,
-    seed: int | np.integer,
+    weights: Float[np.ndarray, "4 width"],
+    found: Palindromicity,
+    p_value: float,
+    n_sites: int,
+    told: SitePalindromes | None,
 ) -> tuple[Any, ...]:
-    score, shift, center = palindromicity(weights)
-    p_value = palindromicity_p_value(weights, n_permutations=n_permutations, seed=seed)
-    codes = np.empty((0, 0), np.uint8) if sites is None else centered_sites(sites, index, shift)
-    if sites is None or len(codes) < FEWEST_SITES:
-        missing = (float("nan"),) * 5
-        return index, score, center, p_value, _verdict(p_value), shift, len(codes), *missing
-    found = compare_site_models(codes, background=_composition(sites.codes), seed=seed)
-    balance = strand_balance(weights, found, shift)
-    verdict = _verdict(p_value, found.loss, balance)
-    told = (found.information, found.gain, found.loss, found.strand_information, balance)
-    return index, score, center, p_value, verdict, shift, len(codes), *told
+    weights_say = (index, found.score, found.center, p_value)
+    if told is None:
+        return *weights_say, _verdict(p_value), found.shift, n_sites, *(float("nan"),) * 5
+    balance = strand_balance(weights, told, found.shift)
+    verdict = _verdict(p_value, told.loss, balance)
+    sites_say = (told.information, told.gain, told.loss, told.strand_information, balance)
+    return *weights_say, verdict, found.shift, n_sites, *sites_say
 
 
 def _verdict(p_value: float, loss: float = float("nan"), balance: float = float("nan")) -> str:

@@ -22,7 +22,7 @@ class SitePalindromes:
     Attributes
     ----------
     motif : ndarray (4, L)
-        PWM of the two-strand model, about the same centre; it and its reverse complement are the two strands.
+        PWM of the two-strand model, the strand that most sites show; its reverse complement is the other one.
     forward : ndarray (n,)
         Probability of each site to show ``motif`` as it is, and not its reverse complement.
     information : float
@@ -90,6 +90,9 @@ def compare_site_models(
         log_self[test] = x[test] @ _log_pwm((x[train] + y[train]).sum(axis=0) / 2)
     log_background = x @ np.repeat(np.log(background), codes.shape[1])
     pwm, forward = _two_strand_model(x, y, starts)
+    if forward.mean() < 0.5:
+        # Both ways round fit alike; the strand that most sites show is the one to draw.
+        pwm, forward = pwm[::-1], 1 - forward
     return SitePalindromes(
         motif=np.exp(pwm).reshape(4, -1),
         forward=forward,

@@ -51,6 +51,19 @@ def test_genuine_hybrid_and_ordinary_filters_are_named(found):
     assert found.table.loc[2, "balance"] < 0.1
 
 
+def test_the_motif_is_the_sites_with_their_strands_told_apart(found):
+    """A hybrid of GATA shows both strands of AGATAA; what it detects is one."""
+    gata = rcviz.load_motif("GATA_known6").probabilities - 0.25
+    motif = found.motifs[1].probabilities - 0.25
+    overlaps = [
+        (motif[:, i : i + gata.shape[1]] * turned).sum() / (gata**2).sum()
+        for turned in (gata, rcviz.reverse_complement(gata))
+        for i in range(motif.shape[1] - gata.shape[1] + 1)
+    ]
+    assert max(overlaps) > 0.85
+    assert [motif.width for motif in found.motifs] == (15 + found.table["shift"].abs()).tolist()
+
+
 def test_reading_the_data_on_the_other_strand_changes_nothing_that_counts(bank, data, found):
     other = palindromes(bank, data.reverse_complement(), top=300).table
     assert other["verdict"].tolist() == found.table["verdict"].tolist()
@@ -72,6 +85,7 @@ def test_without_sites_a_palindromic_filter_is_unknown(bank, data):
     few = palindromes(bank, data.subset(np.arange(24))).table
     assert few["verdict"].tolist() == ["unknown", "unknown", "none"]
     assert few["n_sites"].tolist() == [24] * 3
+    assert palindromes(bank).motifs == (None, None, None)
 
 
 def test_sites_that_are_chance_cannot_tell_either(bank):

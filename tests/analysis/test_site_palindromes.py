@@ -22,7 +22,7 @@ def test_two_strands_of_one_word_cost_one_bit_and_a_palindrome_of_them_six():
     assert found.gain == pytest.approx(6 - 1, abs=0.01)
     assert found.loss == pytest.approx(5 / 11, abs=0.001)
     assert found.strand_information == pytest.approx(1, abs=1e-6)
-    assert 0.45 < found.forward.mean() < 0.55
+    assert 0.5 <= found.forward.mean() < 0.55
     letters = found.motif.argmax(axis=0)
     assert letters.tolist() in ([0] * 6, [3] * 6)
 
