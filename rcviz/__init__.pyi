@@ -3,6 +3,11 @@ from .analysis.contributions import filter_contributions as filter_contributions
 from .analysis.filters import FilterBank as FilterBank
 from .analysis.filters import filter_bank as filter_bank
 from .analysis.filters import mean_center as mean_center
+from .analysis.palindromes import Palindromes as Palindromes
+from .analysis.palindromes import palindromes as palindromes
+from .analysis.profiles import ActivationProfiles as ActivationProfiles
+from .analysis.profiles import activation_profiles as activation_profiles
+from .analysis.sites import ActivatingSites as ActivatingSites
 from .analysis.strands import StrandAgreement as StrandAgreement
 from .analysis.strands import strand_agreement as strand_agreement
 from .equivariance import assert_equivariant as assert_equivariant
@@ -27,6 +32,8 @@ from .plots.contributions import plot_contributions as plot_contributions
 from .plots.filters import plot_filters as plot_filters
 from .plots.logo import logo_svg as logo_svg
 from .plots.logo import plot_logo as plot_logo
+from .plots.palindromes import plot_palindrome as plot_palindrome
+from .plots.profiles import plot_profile as plot_profile
 from .plots.strands import plot_strands as plot_strands
 from .plots.training import plot_history as plot_history
 from .sequences.alphabet import decode as decode
@@ -52,4 +59,6 @@ from .training.loop import evaluate as evaluate
 from .training.loop import fit as fit
 from .training.loop import train_epochs as train_epochs
 from .widgets.filters import FilterExplorer as FilterExplorer
+from .widgets.monitor import TrainingMonitor as TrainingMonitor
+from .widgets.strands import StrandExplorer as StrandExplorer
 from .widgets.training import TrainingCurves as TrainingCurves

@@ -161,6 +161,7 @@ def plot_contribution_distribution(
     calm(ax)
     ax.set_xlim(edges[0] - 0.02 * np.ptp(edges), edges[-1] + 0.02 * np.ptp(edges))
     ax.set_ylim(0.0, None if kind == "histogram" else 1.02)
+    ax.locator_params(axis="x", nbins=6)
     ax.set_xlabel("contribution to the logit", fontsize="small", color=INK)
     what = "share" if kind == "histogram" else "cumulative share"
     ax.set_ylabel(what, fontsize="small", color=INK)

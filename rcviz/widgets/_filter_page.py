@@ -73,7 +73,7 @@ def filter_page(
         buttons.append(
             f'<button type="button" aria-pressed="false" data-filter="{index}" data-contribution="{rank}" '
             f'data-number="{index}" data-palindromicity="{by_palindromicity.index(index)}">'
-            f"{panels.thumbnail(bank.weights[index], colors)}{index}: {found.scores[index]:+.2f}</button>"
+            f"{panels.thumbnail(bank.weights[index], colors)}{index}: {found.scores[index]:+z.2f}</button>"
         )
         named = "" if matches is None else panels.nearest(matches, index, n_targets)
         sections.append(

@@ -40,9 +40,9 @@ def caption(results: FilterResults, question: Question, index: int) -> str:
     rank = int(np.flatnonzero(found.ranking == index)[0])
     row = found.table.iloc[rank]
     return (
-        f"<b>Filter {index}</b>, rank {rank + 1} of {len(found.ranking)}: score {row['score']:+.3f}. On average it "
-        f"adds {row['mean_positive']:+.2f} to the logit of {html.escape(found.task)} in a positive, "
-        f"{row['mean_negative']:+.2f} in a negative."
+        f"<b>Filter {index}</b>, rank {rank + 1} of {len(found.ranking)}: score {row['score']:+z.3f}. On average it "
+        f"adds {row['mean_positive']:+z.2f} to the logit of {html.escape(found.task)} in a positive, "
+        f"{row['mean_negative']:+z.2f} in a negative."
     )
 
 
@@ -175,7 +175,7 @@ def picture(results: FilterResults, question: Question, index: int, colors: Any)
     curves = {name: profiles.mean(index, found.labels == value) for name, value in (("positives", 1), ("negatives", 0))}
     plot_profile(profiles.edges, curves, axes[2, 1])
     score = found.scores[index]
-    figure.suptitle(f"filter {index}: score {score:+.3f} for {found.task}", fontsize="medium", parse_math=False)
+    figure.suptitle(f"filter {index}: score {score:+z.3f} for {found.task}", fontsize="medium", parse_math=False)
     return figure
 
 

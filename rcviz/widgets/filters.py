@@ -244,7 +244,7 @@ class FilterExplorer(ipywidgets.VBox):
                 self._gallery.items = [
                     (
                         index,
-                        f"{index}: {found.scores[index]:+.2f}",
+                        f"{index}: {found.scores[index]:+z.2f}",
                         panels.thumbnail(bank.weights[index], self._colors),
                     )
                     for index in self.state.order
@@ -266,8 +266,8 @@ class FilterExplorer(ipywidgets.VBox):
         self._caption.show(
             f'<style>{panels.STYLE}</style><div class="rcviz-panels rcviz-caption" aria-live="polite">{caption}</div>'
         )
-        self._logos.show(f'<div class="rcviz-panels">{logos}</div>')
-        self._behaviour.show(f'<div class="rcviz-panels">{behaviour}</div>')
+        self._logos.show(f'<div class="rcviz-panels" data-filter="{index}">{logos}</div>')
+        self._behaviour.show(f'<div class="rcviz-panels" data-filter="{index}">{behaviour}</div>')
         self._show_names()
         self._follow()
 
@@ -299,7 +299,7 @@ class FilterExplorer(ipywidgets.VBox):
                 f'<p role="status">Comparing the filters with {len(self._targets):,} known motifs in the background; '
                 "the first time on a machine this compiles for about 40 seconds.</p>"
             )
-        self._named.show(f'<div class="rcviz-panels rcviz-named">{said}</div>')
+        self._named.show(f'<div class="rcviz-panels rcviz-named" data-filter="{index}">{said}</div>')
 
 
 def _choice(description: str, options: Any, tooltip: str, *, width: str = "200px") -> ipywidgets.Dropdown:

@@ -29,7 +29,7 @@ def shown(explorer):
 def test_shows_the_best_filter_of_the_first_task(explorer, toy):
     found = filter_contributions(explorer._results.model, toy)
     assert explorer.state.ranking == tuple(found.ranking)
-    assert f"<b>Filter {found.ranking[0]}</b>, rank 1 of 5: score {found.scores.max():+.3f}" in explorer._caption.value
+    assert f"<b>Filter {found.ranking[0]}</b>, rank 1 of 5: score {found.scores.max():+z.3f}" in explorer._caption.value
     assert explorer._logos.value.count('class="rcviz-logo"') == 2
     assert explorer._logos.value.count('class="rcviz-motif"') == 2
     assert explorer._behaviour.value.count('class="rcviz-figure"') == 2
@@ -46,7 +46,7 @@ def test_the_gallery_holds_every_filter_once_and_is_sorted(explorer):
     table = explorer._results.palindromicity("conv1").table.set_index("filter")["palindromicity"]
     assert list(table[ids()]) == sorted(table, reverse=True)
     score = explorer._results.contributions(*explorer.state.question).scores[ids()[0]]
-    assert explorer._gallery.items[0][1] == f"{ids()[0]}: {score:+.2f}"
+    assert explorer._gallery.items[0][1] == f"{ids()[0]}: {score:+z.2f}"
     first = explorer.state.order[0]
     explorer.state.filter = first
     explorer.state.step(1)
@@ -114,7 +114,7 @@ def test_what_counts_as_positive_can_be_chosen(explorer, toy):
     explorer.count_as_positive(~own)
     scores = per_sequence[~own].mean(axis=0) - per_sequence[own].mean(axis=0)
     np.testing.assert_allclose(explorer.table.set_index("filter")["score"].sort_index(), scores, rtol=1e-5)
-    assert f"score {scores[explorer.state.filter]:+.3f}" in explorer._caption.value
+    assert f"score {scores[explorer.state.filter]:+z.3f}" in explorer._caption.value
 
 
 @pytest.mark.parametrize(
