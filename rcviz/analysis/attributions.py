@@ -85,7 +85,8 @@ def strand_attributions(
     Returns
     -------
     StrandAttributions
-        An unknown base (N) gets zero. For a model of both strands, ``forward`` and ``reverse`` are the same.
+        An unknown base (N) gets zero. For an RC model ``forward`` and ``reverse`` are the same, but for the ties that
+        repeats in a sequence make in a max-pool: of two equal maxima, each strand counts the one it meets first.
 
     Raises
     ------

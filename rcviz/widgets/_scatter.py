@@ -72,12 +72,16 @@ class StrandScatters(ipywidgets.HBox):
         for name, (forward, reverse) in predictions.items():
             if can_select():
                 named = label_names(labels, len(forward))
-                frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": named})
-                if name in self._scatters:
-                    self._scatters[name].data(frame)
-                else:
+                # jscatter counts the categories that are there, in their order: colours must be given for those.
+                present = [label for label in LABELS if label in named]
+                category = pd.Categorical(named, categories=present)
+                frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": category})
+                if name not in self._scatters:
                     self._scatters[name] = self._scatter(frame)
                     self._add(name, self._scatters[name].widget)
+                else:
+                    self._scatters[name].data(frame)
+                self._scatters[name].color(by="label", map=[LABELS[label] for label in present])
             else:
                 if name not in self._panes:
                     self._panes[name] = FigurePane()
@@ -118,8 +122,6 @@ class StrandScatters(ipywidgets.HBox):
             y="reverse complement",
             x_scale=_RANGE,
             y_scale=_RANGE,
-            color_by="label",
-            color_map=LABELS,
             opacity=0.7,
             size=4,
             opacity_unselected=0.15,

@@ -178,7 +178,7 @@ class StrandExplorer(ipywidgets.VBox):
 
     def _parts(self) -> list[ipywidgets.Widget]:
         legend = MarkupPane()
-        legend.show(STYLE + legend_html(self._results.labels(self.state.task)))
+        legend.show(STYLE + legend_html(self._data.labels))
         view = ipywidgets.VBox([self._caption, self._logos, self._position])
         view.layout = ipywidgets.Layout(flex="1 1 0", min_width="0")
         return [

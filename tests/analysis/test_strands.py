@@ -1,16 +1,18 @@
-"""Forward against reverse predictions."""
+"""Forward against reverse predictions, and the gap between them split by filter."""
 
 import matplotlib.figure
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+import rcviz
 from rcviz import SequenceSet, TrainConfig, fit, predict, reverse_complement, strand_agreement
+from rcviz.analysis.strands import gap_by_filter
 
 
 @pytest.fixture(scope="module")
 def agreements(toy):
-    import rcviz
-
     found = {}
     for architecture in ("revcomp", "standard"):
         config = rcviz.ModelConfig(
@@ -75,3 +77,103 @@ def test_labels_of_other_tasks_are_refused(agreements, toy):
     with pytest.raises(ValueError, match="there are no sequences to predict"):
         strand_agreement(model, toy.subset(np.zeros(len(toy), bool)))
     assert agreement.plot(task="starts with A").get_xlabel()
+
+
+def by_hand(model, codes, task):
+    """Contribution of each filter of a one-layer network, from its arithmetic alone: the pooled maxima times weights.
+
+    Without hooks or gradients; the output bias is what is left of the logit.
+    """
+    parts = list(model.children())
+    convolution, norm, pool, head = parts[0], parts[1], parts[3], parts[-1]
+    with torch.no_grad():
+        x = torch.from_numpy(rcviz.one_hot(codes, dtype="float64"))
+        pooled = pool(torch.relu(norm(convolution(x))))
+        weight = head.weight.reshape(head.weight.shape[0], pooled.shape[1], pooled.shape[2])
+        return (pooled * weight[task]).sum(dim=2).numpy()
+
+
+@pytest.fixture
+def plain():
+    """A standard network of plain torch layers: conv, norm, ReLU, max-pool, linear."""
+    torch.manual_seed(0)
+    layers = [nn.Conv1d(4, 5, 7), nn.BatchNorm1d(5), nn.ReLU(), nn.MaxPool1d(9), nn.Flatten(), nn.Linear(30, 2)]
+    model = nn.Sequential(*layers).double()
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.rand(16, 4, 60, dtype=torch.float64))
+    return model.eval()
+
+
+@pytest.mark.parametrize("task", [0, 1])
+def test_split_is_that_of_the_arithmetic(plain, toy, task):
+    found = gap_by_filter(plain, toy, task=task)
+    np.testing.assert_allclose(found.forward, by_hand(plain, toy.codes, task), atol=1e-12)
+    np.testing.assert_allclose(found.reverse, by_hand(plain, reverse_complement(toy.codes), task), atol=1e-12)
+    logits = [predict(plain, codes, output="logit")[:, task] for codes in (toy.codes, reverse_complement(toy.codes))]
+    np.testing.assert_allclose(found.logit_gap, logits[0] - logits[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("architecture", ["standard", "revcomp"])
+@pytest.mark.parametrize("head", ["flatten", "weighted_sum"])
+def test_the_split_is_complete_for_one_convolution(make_model, toy, architecture, head):
+    model = make_model(architecture, head=head).double()
+    found = gap_by_filter(model, toy)
+    assert np.abs(found.rest).max() <= 1e-9
+    np.testing.assert_allclose(found.table["difference"].sum(), found.logit_gap.mean(), atol=1e-9)
+
+
+def test_every_filter_agrees_with_itself_under_sharing(make_model, toy):
+    found = gap_by_filter(make_model("revcomp").double(), toy)
+    assert np.abs(found.difference).max() <= 1e-12
+    assert np.abs(found.forward).max() > 1e-3
+
+
+def test_deeper_networks_say_what_is_left(make_model, toy):
+    model = make_model("standard", kernel_sizes=(7, 5)).double()
+    with torch.no_grad():
+        for name, bias in model.named_parameters():
+            if name.endswith("bias"):
+                bias += 0.3  # a shift before the second nonlinearity is no filter's doing
+    found = gap_by_filter(model, toy)
+    assert np.abs(found.rest).max() > 1e-6
+    np.testing.assert_allclose(found.difference.sum(axis=1) + found.rest, found.logit_gap, atol=1e-12)
+
+
+def test_table_of_one_and_of_several(plain, toy):
+    several, one = gap_by_filter(plain, toy), gap_by_filter(plain, toy.subset([7]))
+    assert list(several.table.columns) == ["filter", "forward", "reverse", "difference", "magnitude"]
+    for found in (several, one):
+        assert found.table["magnitude"].is_monotonic_decreasing
+        assert sorted(found.table["filter"]) == list(range(5))
+    np.testing.assert_allclose(one.table["magnitude"], one.table["difference"].abs())
+    row = several.table.iloc[2]
+    np.testing.assert_allclose(row["magnitude"], np.abs(several.difference[:, int(row["filter"])]).mean())
+    np.testing.assert_allclose(row["difference"], several.difference[:, int(row["filter"])].mean())
+    np.testing.assert_allclose(one.difference, several.difference[[7]], atol=1e-12)
+
+
+def test_the_other_strand_turns_the_split_round(plain, toy):
+    found, turned = gap_by_filter(plain, toy), gap_by_filter(plain, toy.reverse_complement())
+    np.testing.assert_allclose(turned.difference, -found.difference, atol=1e-12)
+    np.testing.assert_allclose(turned.logit_gap, -found.logit_gap, atol=1e-12)
+
+
+def test_gap_by_filter_needs_no_labels_and_explains_bad_input(plain, toy):
+    assert gap_by_filter(plain, ["ACGT" * 15], task=1).task == "task_1"
+    assert gap_by_filter(plain, toy, task="starts with A").task == "starts with A"
+    for data, settings, message in (
+        (toy, {"task": 2}, "there is no task 2: choose 0 to 1"),
+        (["ACGT" * 15], {"task": 5}, "there is no task 5; the model has 2"),
+        (["ACGT" * 15], {"task": "GATA"}, "no labels and so no task named 'GATA'"),
+        (toy.subset([]), {}, "there are no sequences"),
+        (toy, {"layer": "9"}, "no layer named '9'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            gap_by_filter(plain, data, **settings)
+
+
+def test_gap_by_filter_draws_itself(plain, toy):
+    axes = matplotlib.figure.Figure().add_subplot()
+    assert gap_by_filter(plain, toy).plot(axes, top=2) is axes
+    assert [label.get_text() for label in axes.get_yticklabels()][2:] == ["3 others", "rest"]

@@ -1,11 +1,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from rcviz.plots._axes import figure_svg
+from rcviz.plots._axes import figure_svg, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
-from rcviz.plots.strands import plot_strands
+from rcviz.plots.strands import plot_gap_by_filter, plot_strands
 
 FORWARD = np.array([0.1, 0.5, 0.9, 0.2])
 REVERSE = np.array([0.1, 0.25, 0.9, 0.6])
@@ -102,3 +103,55 @@ def test_bad_input_is_explained(arguments, message):
     with pytest.raises(ValueError, match=message):
         plot_strands(*arguments)
     assert plt.get_fignums() == []
+
+
+TABLE = pd.DataFrame({"filter": [2, 0, 1, 3], "difference": [0.5, -2.0, 1.0, 0.1], "magnitude": [0.5, 2.0, 1.0, 0.1]})
+
+
+def bars(ax):
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    return dict(zip(names, [bar.get_width() for bar in ax.patches], strict=True))
+
+
+def test_every_filter_is_a_bar_and_the_strongest_is_on_top(axes):
+    assert list(bars(plot_gap_by_filter(TABLE, axes)).items()) == [
+        ("filter 0", -2.0),
+        ("filter 1", 1.0),
+        ("filter 2", 0.5),
+        ("filter 3", 0.1),
+    ]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+    assert axes.get_xlim()[0] == -axes.get_xlim()[1]
+
+
+def test_what_is_not_drawn_by_itself_is_drawn_together(axes):
+    found = bars(plot_gap_by_filter(TABLE, axes, rest=-0.25, top=2))
+    assert found == pytest.approx({"filter 0": -2.0, "filter 1": 1.0, "2 others": 0.6, "rest": -0.25})
+    assert sum(found.values()) == pytest.approx(TABLE["difference"].sum() - 0.25)
+    assert [text.get_text() for text in axes.texts] == [
+        signed_number(text) for text in ("-2.00", "+1.00", "+0.60", "-0.25")
+    ]
+    assert "1 other" in bars(plot_gap_by_filter(TABLE, top=3))
+
+
+def test_differences_of_rounding_size_are_written_as_such(axes):
+    small = TABLE.assign(difference=[1e-7, 0.0, -3e-8, 0.0])
+    written = [text.get_text() for text in plot_gap_by_filter(small, axes).texts]
+    assert written == [signed_number(text) for text in ("+0.00", "-3e-08", "+1e-07", "+0.00")]
+
+
+def test_no_gap_at_all_still_has_axes(axes):
+    assert plot_gap_by_filter(TABLE.assign(difference=0.0), axes).get_xlim() == (-1, 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "message"),
+    [
+        (TABLE.drop(columns="difference"), {}, "got a table without difference"),
+        (TABLE[:0], {}, "at least one filter"),
+        (TABLE, {"top": 0}, "top must be at least 1"),
+    ],
+)
+def test_bad_tables_are_explained(table, settings, message):
+    with pytest.raises(ValueError, match=message):
+        plot_gap_by_filter(table, **settings)

@@ -1,0 +1,114 @@
+"""Attributions of both strands, against finite differences and by hand."""
+
+import matplotlib.figure
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rcviz import SequenceSet, decode, encode, one_hot, reverse_complement
+from rcviz.analysis.attributions import strand_attributions
+
+
+def by_finite_differences(model, codes, task, step=1e-6):
+    """Move every base of every position; an oracle that knows no gradient."""
+    x = one_hot(codes, dtype="float64")
+    found = np.zeros_like(x)
+    with torch.no_grad():
+        for sequence, base, position in np.ndindex(x.shape):
+            up, down = x.copy(), x.copy()
+            up[sequence, base, position] += step
+            down[sequence, base, position] -= step
+            ends = [model(torch.from_numpy(end))[sequence, task].item() for end in (up, down)]
+            found[sequence, base, position] = (ends[0] - ends[1]) / (2 * step)
+    return (found - found.mean(axis=1, keepdims=True)) * x
+
+
+@pytest.mark.parametrize("task", [0, 1])
+def test_against_finite_differences_on_both_strands(make_model, task):
+    model = make_model("standard", kernel_sizes=(7, 5)).double().eval()
+    codes = np.random.default_rng(0).integers(0, 5, (2, 60), dtype=np.uint8)
+    found = strand_attributions(model, codes, task=task)
+    np.testing.assert_allclose(found.forward, by_finite_differences(model, codes, task), atol=1e-8)
+    turned = by_finite_differences(model, reverse_complement(codes), task)[:, ::-1, ::-1]
+    np.testing.assert_allclose(found.reverse, turned, atol=1e-8)
+
+
+def test_by_hand():
+    """One convolution of width 1 that counts A twice and G once: A - mean = 2 - 3/4, G - mean = 1 - 3/4."""
+    model = nn.Sequential(nn.Conv1d(4, 1, 1), nn.AdaptiveAvgPool1d(1), nn.Flatten()).double()
+    with torch.no_grad():
+        model[0].weight[:] = torch.tensor([2.0, 0, 1, 0], dtype=torch.float64)[:, None]
+    found = strand_attributions(model, ["AGTN"])
+    np.testing.assert_allclose(found.forward[0].sum(axis=0) * 4, [1.25, 0.25, -0.75, 0])
+    # Its reverse complement is NACT: turned back, A lies where T is, and C where G is.
+    np.testing.assert_allclose(found.reverse[0].sum(axis=0) * 4, [-0.75, -0.75, 1.25, 0])
+    assert found.table["base"].tolist() == list("AGTN")
+    np.testing.assert_allclose(found.table["difference"], found.table["forward"] - found.table["reverse"])
+
+
+def test_what_no_prediction_can_see_changes_nothing(make_model):
+    """Adding a number to a position's four weights and taking it from the bias leaves every prediction as it is."""
+    model = make_model("standard").double()
+    codes = np.random.default_rng(1).integers(0, 4, (3, 60), dtype=np.uint8)
+    before = strand_attributions(model, codes)
+    with torch.no_grad():
+        shift = torch.linspace(-1, 1, 7, dtype=torch.float64)
+        convolution = next(part for part in model.modules() if isinstance(part, nn.Conv1d))
+        convolution.weight += shift
+        convolution.bias -= shift.sum()
+    after = strand_attributions(model, codes)
+    np.testing.assert_allclose(after.forward, before.forward, atol=1e-12)
+
+
+def has_no_repeat(sequence, width=7):
+    """Whether no stretch occurs twice on either strand: of two equal maxima, pooling takes the first."""
+    stretches = [s[i : i + width] for s in (sequence, reverse_complement(sequence)) for i in range(61 - width)]
+    return len(set(stretches)) == len(stretches)
+
+
+def test_sharing_makes_both_strands_the_same(make_model, toy):
+    toy = toy.subset(np.array([has_no_repeat(sequence) for sequence in decode(toy.codes)]))
+    assert len(toy) > 60
+    found = strand_attributions(make_model("revcomp").double(), toy)
+    np.testing.assert_allclose(found.forward, found.reverse, atol=1e-12)
+    standard = strand_attributions(make_model("standard").double(), toy)
+    assert np.abs(standard.forward - standard.reverse).max() > 1e-3
+
+
+def test_batches_make_no_difference_and_the_model_is_left_as_found(make_model, toy):
+    model = make_model("standard").double().train()
+    whole, parts = (strand_attributions(model, toy, task="starts with A", batch_size=size) for size in (200, 7))
+    np.testing.assert_allclose(whole.forward, parts.forward, atol=1e-14)
+    assert whole.task == "starts with A"
+    assert model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_model_that_works_in_place_on_its_input():
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Conv1d(4, 1, 4), nn.Flatten())
+    assert strand_attributions(model, ["ACGT"]).forward.shape == (1, 4, 4)
+
+
+def test_plot_draws_two_strands_of_one_sequence(make_model, toy):
+    found = strand_attributions(make_model(), toy.subset([0, 1]))
+    axes = matplotlib.figure.Figure().add_subplot()
+    assert found.plot(axes, sequence=1) is axes
+    assert [text.get_text() for text in axes.texts] == ["forward", "reverse complement, turned back"]
+    with pytest.raises(ValueError, match="there is no sequence 2; there are 2"):
+        found.plot(axes, sequence=2)
+
+
+@pytest.mark.parametrize(
+    ("data", "task", "message"),
+    [
+        (["ACGT" * 15], 2, "there is no task 2; the model has 2"),
+        (["ACGT" * 15], "CTCF", "no labels and so no task named 'CTCF'"),
+        (["ACGT" * 15], -1, "there is no task -1"),
+        (SequenceSet(np.zeros((0, 60), np.uint8)), 0, "there are no sequences"),
+        (SequenceSet(encode(["ACGT" * 15]), [[1, 0]], task_names=("a", "b")), "c", "there is no task c"),
+    ],
+)
+def test_bad_input_is_explained(make_model, data, task, message):
+    with pytest.raises(ValueError, match=message):
+        strand_attributions(make_model(), data, task=task)
