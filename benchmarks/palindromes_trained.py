@@ -5,7 +5,8 @@ Two parts, each resumed where it was left: finished runs lie under runs/palindro
 - ``simulated``: standard networks on sequences that hold CTCF, whose palindromic filters can only be hybrids, and on
   sequences that hold MAX's CACGTG, whose palindromic filters can only be genuine -> results/palindromes/simulated.csv
 - ``real``: the paper's one-layer networks on 1 kb windows of real CTCF and MAX (train chr19 and chr20, validate chr22,
-  sites and contributions from chr17, chr21 and chrX) -> results/palindromes/real_windows.csv
+  sites and contributions from chr17, chr21 and chrX) -> results/palindromes/real_windows.csv; and what the number of
+  sites has to do with the verdict -> results/palindromes/number_of_sites.csv
 """
 
 import sys
@@ -82,6 +83,25 @@ def run(part, factor, architecture, seed):
     return table
 
 
+def number_of_sites(table):
+    """Verdict and loss of the most palindromic filter of every real CTCF network, by the number of sites asked for."""
+    positives = rcviz.SequenceSet.from_fasta(WINDOWS / "CTCF.positives.fa.gz")
+    rows = []
+    for (architecture, seed), network in table[table["factor"] == "CTCF"].groupby(["architecture", "seed"]):
+        best = network.loc[network["palindromicity"].idxmax(), "filter"]
+        bank = rcviz.filter_bank(rcviz.load_model(RUNS / f"real_CTCF_{architecture}_{seed}.safetensors"))
+        for top in (100, 500, 2000, len(positives)):
+            found = palindromes(bank, positives, filters=[best], top=top).table.iloc[0]
+            row = {
+                "architecture": architecture,
+                "seed": seed,
+                "filter": best,
+                "palindromicity": found["palindromicity"],
+            }
+            rows.append({**row, "n_sites": found["n_sites"], "verdict": found["verdict"], "loss": found["loss"]})
+    return pd.DataFrame(rows)
+
+
 def main(parts):
     torch.set_num_threads(1)
     for part in parts:
@@ -95,6 +115,8 @@ def main(parts):
         table = pd.concat(runs).sort_values(["factor", "architecture", "seed", "rank"])
         OUT.mkdir(parents=True, exist_ok=True)
         table.to_csv(OUT / ("simulated.csv" if part == "simulated" else "real_windows.csv"), index=False)
+        if part == "real":
+            number_of_sites(table).to_csv(OUT / "number_of_sites.csv", index=False, float_format="%.4g")
         top = table[table["rank"] <= TOP_FILTERS]
         print(pd.crosstab([top["factor"], top["architecture"]], top["verdict"]))
 

@@ -13,6 +13,7 @@ from rcviz.analysis.filters import FilterBank
 from rcviz.analysis.site_palindromes import FEWEST_SITES, SitePalindromes, compare_site_models
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.sequences.alphabet import UNKNOWN, reverse_complement
+from rcviz.sequences.dataset import as_sequence_set
 from rcviz.sequences.motifs import Motif
 from rcviz.sequences.palindromicity import Palindromicity, palindromicity, palindromicity_p_value
 
@@ -104,12 +105,14 @@ def palindromes(
     ----------
     bank : FilterBank
     data : SequenceSet or what passes for one, or ActivatingSites, optional
-        Where to look for sites; best the sequences that the filter was trained to find. Without it, or with fewer than
-        25 sites, palindromic filters are "unknown": weights alone cannot tell a hybrid from a genuine palindrome.
+        Where to look for sites. Of labelled data only the positives of any task are searched, if there are any: sites
+        that are there by chance look like the filter, and so make a palindromic one look genuine. Without data, or
+        with fewer than 25 sites, palindromic filters are "unknown": weights alone cannot tell hybrid from genuine.
     filters : indices, optional
         Which filters of the bank; by default all.
     top : int
-        Most sites of a filter, one a sequence.
+        Most sites of a filter, one a sequence. The very best sites of a hybrid resemble both strands: of thousands of
+        sequences take more than a small share.
     n_permutations : int
         Orders of the columns that the p-value draws; the smallest that it can be is ``1 / (n_permutations + 1)``.
     seed : int
@@ -156,7 +159,9 @@ def _sites(bank: FilterBank, data: Any, top: int) -> ActivatingSites | None:
     if data is None:
         return None
     if not isinstance(data, ActivatingSites):
-        return bank.activating_sites(data, top=top)
+        data = as_sequence_set(data)
+        positive = np.zeros(len(data), bool) if data.labels is None else (data.labels == 1).any(axis=1)
+        return bank.activating_sites(data.subset(positive) if positive.any() else data, top=top)
     if (data.n_filters, data.width) != (len(bank), bank.width):
         raise ValueError(
             f"the sites are of {data.n_filters} filters of {data.width} bp, the bank has {len(bank)} of {bank.width}; "

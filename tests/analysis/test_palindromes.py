@@ -103,6 +103,15 @@ def test_rows_do_not_depend_on_each_other_nor_on_who_searched(bank, data, found)
     np.testing.assert_array_equal(chosen.weights, bank.weights[[2, 0]])
 
 
+def test_of_labelled_data_the_positives_of_any_task_are_searched(bank, data):
+    background = np.random.default_rng(0).integers(0, 4, (300, 60), dtype=np.uint8)
+    labels = np.concatenate([data.labels, np.zeros((300, 2))])
+    everything = rcviz.SequenceSet(np.concatenate([data.codes, background]), labels)
+    assert palindromes(bank, everything, top=2000).table.equals(palindromes(bank, data.codes, top=2000).table)
+    negatives = everything.subset(slice(len(data), None))
+    assert palindromes(bank, negatives).table.equals(palindromes(bank, background).table)
+
+
 def test_a_dead_filter_has_no_palindromicity(data):
     row = palindromes(bank_of(np.zeros((4, 15))), data).table.iloc[0]
     assert np.isnan(row["palindromicity"])
