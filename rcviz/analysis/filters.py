@@ -171,7 +171,10 @@ class FilterBank:
 
 
 def weights_as_motif(weights: Float[np.ndarray, "4 width"]) -> Motif:
-    """Probabilities proportional to ``exp(scale * weight)``, the strongest column having 1.5 bits."""
+    """Probabilities proportional to ``exp(scale * weight)``, the strongest column having 1.5 bits.
+
+    Less only where the two preferred bases of every column are as good as equal, which leaves 1 bit.
+    """
 
     def scaled(scale: float) -> Motif:
         powers = np.exp(scale * (weights - weights.max(axis=0)))
@@ -180,7 +183,7 @@ def weights_as_motif(weights: Float[np.ndarray, "4 width"]) -> Motif:
     largest = float(np.ptp(weights, axis=0).max())
     if largest == 0:
         return scaled(0.0)
-    # With one base far ahead of the others 1.5 bits need a lead of about 3 in the exponent; 100 exceeds any need.
+    # 1.5 bits need a lead of about 3 in the exponent; at 100 a base that is 3% of the range behind has been left there.
     low, high = 0.0, 100 / largest
     for _ in range(60):
         middle = (low + high) / 2

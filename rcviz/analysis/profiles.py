@@ -1,7 +1,7 @@
 """Where along the sequences a filter is active."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from rcviz._checks import check_positive
+from rcviz._checks import check_choice, check_positive
 from rcviz.analysis.contributions import At, Neurons, find_neurons
 from rcviz.analysis.filters import first_convolution
+from rcviz.layers.conv import RevCompConv1d
 from rcviz.modules import evaluating, exact_arithmetic, find_module, one_hot_batch, to_numpy
 from rcviz.sequences.dataset import as_sequence_set
 
@@ -26,7 +27,8 @@ class ActivationProfiles:
         Mean activation of the neurons whose windows are centred in each stretch; under RC sharing, of a filter's two
         channels together. In half precision: it is for looking at.
     edges : ndarray (bins + 1,)
-        Bounds of the stretches on the sequence as given, in bp from its start.
+        Bounds of the stretches on the sequence as given, in bp from its start; they reach half a stride beyond the
+        first and the last centre, so that the other strand of the data has the same bounds mirrored.
     """
 
     binned: Float[np.ndarray, "sequences filters bins"]
@@ -36,6 +38,8 @@ class ActivationProfiles:
         self, index: int | np.integer, chosen: Bool[np.ndarray, " sequences"] | None = None
     ) -> Float[np.ndarray, " bins"]:
         """One filter's mean over all sequences, or over those chosen (at least one)."""
+        if not 0 <= index < self.binned.shape[1]:
+            raise ValueError(f"there is no filter {index}; the filters are 0 to {self.binned.shape[1] - 1}")
         of_filter = self.binned[:, index]
         if chosen is not None:
             if not chosen.any():
@@ -77,7 +81,7 @@ def activation_profiles(
     Parameters
     ----------
     model, data, layer, at
-        As in :func:`rcviz.filter_contributions`; ``layer`` must be a convolution.
+        As in :func:`rcviz.filter_contributions`; ``layer`` must be a convolution that reads the sequence itself.
     bins : int
         Stretches that a sequence is divided into, at most.
     batch_size : int
@@ -86,21 +90,36 @@ def activation_profiles(
     Returns
     -------
     ActivationProfiles
+
+    Raises
+    ------
+    ValueError
+        When there are no sequences, or the layer is not there, no convolution, or one further up in the network: its
+        positions are not the sequence's.
     """
+    check_choice("at", at, get_args(At))
     check_positive("bins", bins)
     check_positive("batch_size", batch_size)
     codes = as_sequence_set(data).codes
     if not len(codes):
         raise ValueError("there are no sequences; the selection that made the data is empty")
-    _, convolution = first_convolution(model) if layer is None else find_module(model, layer)
+    name, convolution = first_convolution(model) if layer is None else find_module(model, layer)
+    if not isinstance(convolution, nn.Conv1d | RevCompConv1d):
+        raise ValueError(f"{name} is a {type(convolution).__name__}; give the convolution whose filters are meant")
     with evaluating(model), exact_arithmetic(), torch.no_grad():
         neurons = find_neurons(model, layer, at, one_hot_batch(codes[:1], model))
         parts: list[np.ndarray] = []
         for start in range(0, len(codes), batch_size):
             activations = _activations(model, neurons, one_hot_batch(codes[start : start + batch_size], model))
             if not parts:
-                centers = _centers(convolution, activations.shape[2])
-                edges = np.linspace(centers[0], centers[-1] + 1, min(bins, len(centers)) + 1)
+                centers = _centers(convolution, codes.shape[1])
+                if len(centers) != activations.shape[2]:
+                    raise ValueError(
+                        f"{name} does not read the sequence itself but a layer before it, whose positions are other "
+                        f"ones; give a convolution that reads the bases"
+                    )
+                half = _number(convolution.stride) / 2
+                edges = np.linspace(centers[0] - half, centers[-1] + half, min(bins, len(centers)) + 1)
                 first = np.searchsorted(centers, edges[:-1])
             parts.append(_means(to_numpy(activations), first))
     return ActivationProfiles(np.concatenate(parts), edges)
@@ -130,16 +149,18 @@ def _means(
     return (np.add.reduceat(activations, first, axis=2) / counts).astype(np.float16)
 
 
-def _centers(convolution: Any, n_positions: int) -> Float[np.ndarray, " positions"]:
-    """Centre of each neuron's window on the sequence, in bp."""
-    # torch's layers hold tuples, the tied ones numbers.
-    width, stride, dilation = (
-        int(np.ravel(getattr(convolution, name))[0]) for name in ("kernel_size", "stride", "dilation")
-    )
-    reach = dilation * (width - 1) + 1
-    padding = convolution.padding
-    if isinstance(padding, str):
-        left = (reach - 1) // 2 if padding == "same" else 0
+def _centers(convolution: Any, length: int) -> Float[np.ndarray, " positions"]:
+    """Centre of each window of a convolution that reads the sequence, in bp."""
+    stride, dilation = _number(convolution.stride), _number(convolution.dilation)
+    reach = dilation * (_number(convolution.kernel_size) - 1) + 1
+    if convolution.padding == "same":
+        left, n_positions = (reach - 1) // 2, length
     else:
-        left = int(np.ravel(padding)[0])
+        left = 0 if convolution.padding == "valid" else _number(convolution.padding)
+        n_positions = (length + 2 * left - reach) // stride + 1
     return np.arange(n_positions) * stride - left + reach / 2
+
+
+def _number(setting: Any) -> int:
+    """A setting of a convolution: torch's layers hold tuples, the tied ones numbers."""
+    return int(np.ravel(setting)[0])

@@ -20,6 +20,7 @@ Strands = Literal["both", "forward"]
 
 _POSITIONS_PER_BATCH = 1 << 18
 _PSEUDOCOUNT = 1.0
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def find_sites(
     check_choice("strands", strands, get_args(Strands))
     codes = as_sequence_set(data).codes
     width = weights.shape[2]
+    if not np.isfinite(weights).all():
+        raise ValueError("a filter's weight is not a number: training has diverged; train again at a lower rate")
     if not len(codes):
         raise ValueError("there are no sequences to search for sites; the selection that made the data is empty")
     if width > codes.shape[1]:
@@ -142,13 +145,21 @@ def _best_windows(
     codes: UInt8[np.ndarray, "n length"], kernels: Float[Tensor, "filters 4 width"], strands: Strands
 ) -> tuple[Float[np.ndarray, "n filters"], Int[np.ndarray, "n filters"], Bool[np.ndarray, "n filters"]]:
     """Find activation (without bias), start and strand of the best window; of equals the leftmost, then forward."""
-    letters = torch.from_numpy(codes)
+    letters = torch.from_numpy(np.array(codes))  # a copy: torch takes neither reversed views nor read-only arrays
     x = (letters[:, None, :] == torch.arange(4, dtype=torch.uint8)[:, None]).double()
     unknown = F.max_pool1d((letters > 3).double()[:, None], kernels.shape[2], 1) > 0
-    best, start = F.conv1d(x, kernels).masked_fill(unknown, -torch.inf).max(dim=2)
+    # Equal windows may differ in the last bits, by the order in which their products were added.
+    slack = _ROUNDING * kernels.abs().sum(dim=(1, 2))
+
+    def leftmost(kernels: Tensor) -> tuple[Tensor, Tensor]:
+        sums = F.conv1d(x, kernels).masked_fill(unknown, -torch.inf)
+        largest = sums.amax(dim=2)
+        return largest, (sums >= (largest - slack)[..., None]).to(torch.uint8).argmax(dim=2)
+
+    best, start = leftmost(kernels)
     reverse = torch.zeros_like(best, dtype=torch.bool)
     if strands == "both":
-        other, at = F.conv1d(x, kernels.flip(1, 2)).masked_fill(unknown, -torch.inf).max(dim=2)
-        reverse = (other > best) | ((other == best) & (at < start))
+        other, at = leftmost(kernels.flip(1, 2))
+        reverse = torch.where((other - best).abs() <= slack, at < start, other > best)
         best, start = torch.where(reverse, other, best), torch.where(reverse, at, start)
     return best.numpy(), start.numpy(), reverse.numpy()

@@ -38,13 +38,14 @@ def plot_profile(edges: Any, curves: Mapping[str, Any], ax: Axes | None = None) 
         raise ValueError(f"edges must be (bins + 1,) rising positions, got {bounds.shape}")
     if not curves:
         raise ValueError("expected at least one curve, got none")
+    heights = {name: np.asarray(values, dtype=float) for name, values in curves.items()}
+    for name, values in heights.items():
+        if values.shape != (len(bounds) - 1,):
+            raise ValueError(f"{name} has shape {values.shape}; {len(bounds)} edges bound {len(bounds) - 1} stretches")
     ax = resolve_axes(ax, 5.2, 2.8)
     handles = []
-    for name, values in curves.items():
-        heights = np.asarray(values, dtype=float)
-        if heights.shape != (len(bounds) - 1,):
-            raise ValueError(f"{name} has shape {heights.shape}; {len(bounds)} edges bound {len(bounds) - 1} stretches")
-        handles.append(ax.stairs(heights, bounds, baseline=None, color=_COLORS.get(name, UNKNOWN), linewidth=1.6))
+    for name, values in heights.items():
+        handles.append(ax.stairs(values, bounds, baseline=None, color=_COLORS.get(name, UNKNOWN), linewidth=1.6))
         handles[-1].set_label(name)
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, 0.0), max(high, 0.0) or 1.0)

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def as_motifs(motifs: Any = None) -> list[Motif]:
         return list(read_collection("JASPAR2024"))
     if isinstance(motifs, str | os.PathLike):
         return read_meme(motifs)
-    motifs = [motifs] if isinstance(motifs, Motif) else list(motifs)
+    motifs = list(motifs) if isinstance(motifs, Iterable) else [motifs]
     if not motifs:
         raise ValueError("there are no motifs to compare with; give Motifs, a MEME file, or None for JASPAR 2024")
     for motif in motifs:
@@ -61,17 +61,25 @@ def match_motifs(queries: Sequence[Motif], motifs: Any = None, *, n_nearest: int
 
     Raises
     ------
+    ValueError
+        When there are no queries, no motifs, or something is not a Motif.
     ModuleNotFoundError
         When memelite is not installed.
 
     Notes
     -----
+    A small p-value alone does not make a resemblance: a query that says next to nothing (under 3 bits in all) lies on
+    the silent flank of a long motif with p-values down to 1e-14, since equal columns count whatever they say. Its
+    similarity stays low.
+
     The first call on a machine compiles for about 40 s. With fewer than 50 motifs, JASPAR's stand beside them while
     p-values are computed, and are not returned.
     """
     import pandas as pd
 
     check_positive("n_nearest", n_nearest)
+    if isinstance(queries, Motif) or not queries:
+        raise ValueError("expected a list of Motifs to find the nearest of, with at least one in it")
     targets = as_motifs(motifs)
     found = _tomtom([query.probabilities for query in queries], _with_company(targets))[:, :, : len(targets)]
     p_values, _, offsets, overlaps, strands = found

@@ -1,15 +1,19 @@
 """Filters as matrices: mean-centring keeps outputs, and the bank knows its strands."""
 
+import sys
+
 import logomaker
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from rcviz import filter_bank, mean_center, one_hot
+from rcviz import FilterBank, filter_bank, mean_center, one_hot
+from rcviz.analysis.filters import weights_as_motif
+from rcviz.sequences.pwm import Motif
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 9))
@@ -88,3 +92,103 @@ def test_refusals(make_model):
         filter_bank(nn.Sequential(nn.Flatten(), nn.Linear(8, 1)))
     with pytest.raises(ValueError, match=r"expected filters \(..., 4, width\)"):
         mean_center(np.zeros((3, 5, 4, 7))[:, 0].swapaxes(1, 2))
+
+
+def bits(probabilities):
+    """Information of each column, from its definition: sum of p log2(p / 0.25)."""
+    return [sum(p * np.log2(p / 0.25) for p in column if p > 0) for column in probabilities.T]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(1e-6, 1e6))
+def test_weights_as_probabilities(seed, width, scale):
+    """The definition: exp(a weight) in proportion, with one a for all columns, the strongest column having 1.5 bits."""
+    rng = np.random.default_rng(seed)
+    weights = rng.permuted(np.tile(np.arange(4.0)[:, None], width), axis=0) + rng.uniform(-0.4, 0.4, (4, width))
+    motif = weights_as_motif(weights)
+    p = motif.probabilities
+    assert max(bits(p)) == pytest.approx(1.5, abs=1e-6)
+    np.testing.assert_array_equal(np.argsort(p, axis=0), np.argsort(weights, axis=0))
+    differences = np.log(p) - np.log(p).mean(axis=0)
+    centred = weights - weights.mean(axis=0)
+    np.testing.assert_allclose(differences, centred * (differences[0, 0] / centred[0, 0]), rtol=1e-6, atol=1e-9)
+    # Neither the scale of the weights nor what is added to a whole column means anything.
+    shift = rng.normal(size=width)
+    np.testing.assert_allclose(weights_as_motif(scale * (weights + shift)).probabilities, p, atol=1e-6)
+    np.testing.assert_allclose(weights_as_motif(weights[::-1, ::-1]).probabilities, p[::-1, ::-1], atol=1e-12)
+
+
+def test_weights_as_probabilities_by_hand():
+    """Two bases ahead alike and two behind have 1 bit at most; the column with one base ahead gives the scale."""
+    p = weights_as_motif(np.array([[1.0, 2, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]])).probabilities
+    np.testing.assert_allclose(p[:, 2], 0.25)
+    np.testing.assert_allclose(p[0, 0], p[1, 0])
+    np.testing.assert_allclose(p[2, 0], p[3, 0])
+    assert bits(p)[1] == pytest.approx(1.5, abs=1e-9)
+    # q for the base ahead and (1 - q) / 3 for the others; half the lead in weight is the root of the lead.
+    np.testing.assert_allclose(p[0, 0] / p[2, 0], np.sqrt(p[0, 1] / p[1, 1]))
+
+
+def test_two_bases_preferred_alike_have_one_bit():
+    p = weights_as_motif(np.array([[1.0, 0.1], [1, 0.1], [0, 0], [0, 0]])).probabilities
+    np.testing.assert_allclose(p[:, 0], [0.5, 0.5, 0, 0], atol=1e-9)
+    np.testing.assert_array_equal(p[0], p[1])
+
+
+def test_weights_that_say_nothing_are_uniform():
+    for weights in (np.zeros((4, 5)), np.ones((4, 3)) * [1.0, -2, 7]):
+        np.testing.assert_array_equal(weights_as_motif(weights).probabilities, 0.25)
+
+
+@pytest.fixture(scope="module")
+def gata_and_cat():
+    """Two motifs, and a bank of their weights with two positions before and one behind, the second one turned."""
+    gata, cat = np.full((4, 10), -1.0), np.full((4, 9), -1.0)
+    gata[[2, 0, 3, 0, 0, 2, 2, 1, 0, 3], range(10)] = 2
+    cat[[1, 0, 1, 3, 3, 2, 0, 2, 2], range(9)] = 2
+    motifs = [Motif(name, weights_as_motif(w).probabilities, "alt") for name, w in (("GATA", gata), ("CAT", cat))]
+    weights = np.zeros((2, 4, 13))
+    weights[0, :, 2:12] = gata - gata.mean(axis=0)
+    weights[1, :, 3:12] = (cat - cat.mean(axis=0))[::-1, ::-1]
+    return motifs, FilterBank(weights, np.zeros(2), "conv", True)
+
+
+def test_filters_are_named_by_their_weights(gata_and_cat):
+    motifs, bank = gata_and_cat
+    table = bank.match(motifs, n_nearest=1)
+    assert table.columns.tolist() == [
+        "filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap"
+    ]  # fmt: skip
+    assert table.drop(columns=["similarity", "p_value"]).values.tolist() == [
+        [0, "GATA", "+", 2, "alt", 10],
+        [1, "CAT", "-", 3, "alt", 9],
+    ]
+    np.testing.assert_allclose(table["similarity"], 1, atol=1e-6)
+    assert (table["p_value"] < 1e-3).all()
+
+
+def test_filters_are_named_by_their_sites(gata_and_cat):
+    """The PWM of the sites is compared, and not the weights: its similarity is that of the sites."""
+    motifs, bank = gata_and_cat
+    codes = np.random.default_rng(0).integers(0, 4, (60, 40), dtype=np.uint8)
+    codes[:, 10:20] = np.uint8([2, 0, 3, 0, 3, 2, 2, 1, 0, 3])  # GATAT instead of GATAA
+    table = bank.match(motifs, data=codes, n_nearest=1)
+    first = table.iloc[0]
+    assert (first["filter"], first["motif"], first["strand"], first["offset"]) == (0, "GATA", "+", 2)
+    pwm = bank.motifs(codes)[0].probabilities[:, 2:12] - 0.25
+    known = motifs[0].probabilities - 0.25
+    cosine = (pwm * known).sum() / np.sqrt((pwm**2).sum() * (known**2).sum())
+    assert first["similarity"] == pytest.approx(cosine, abs=1e-9)
+    assert 0.8 < cosine < 0.95
+
+
+def test_match_hands_on_what_it_is_asked(gata_and_cat, monkeypatch):
+    motifs, bank = gata_and_cat
+    with pytest.raises(ValueError, match="n_nearest"):
+        bank.match(motifs, n_nearest=0)
+    with pytest.raises(ValueError, match="no motifs"):
+        bank.match([])
+    assert len(bank.match(motifs, n_nearest=9)) == 4
+    monkeypatch.setitem(sys.modules, "memelite", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install"):
+        bank.match(motifs)
