@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -20,8 +21,9 @@ from rcviz.training.session import TrainingProgress, TrainingSession
 from rcviz.widgets import _training_words as words
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._pane import ErrorPane, MarkupPane
+from rcviz.widgets._training_controls import training_controls
 from rcviz.widgets._training_start import ModelInHand, Settings
-from rcviz.widgets._training_state import METRICS, SETTINGS, TrainingState
+from rcviz.widgets._training_state import SETTINGS, TrainingState
 from rcviz.widgets.training import TrainingCurves
 
 _LINE_EVERY = 0.25  # seconds between two lines of progress
@@ -81,7 +83,9 @@ class TrainingMonitor(ipywidgets.VBox):
         self._observe()
         above = [self._heading, self._settings_box, self._note, self._buttons]
         below = [self._error, self._standing, self._progress, self._curves, KeyboardGuard()]
-        super().__init__([*above, *below], layout=ipywidgets.Layout(flex="1 1 0", min_width="440px"))
+        super().__init__(
+            [*above, *below], layout=ipywidgets.Layout(flex="1 1 0", min_width="440px", padding="0 14px 0 0")
+        )
         self.add_class("rcviz-explorer").add_class("rcviz-training-monitor")
 
     @property
@@ -158,49 +162,18 @@ class TrainingMonitor(ipywidgets.VBox):
         return dataclasses.replace(self._config, **changed)
 
     def _build(self) -> None:
-        def control(kind: Any, description: str, tooltip: str, **more: Any) -> Any:
-            layout = ipywidgets.Layout(width="215px")
-            return kind(description=description, tooltip=tooltip, layout=layout, **more)
-
-        architectures = [("RC", "revcomp"), ("standard", "standard")]
-        augmentations = [("none", "none"), ("reverse complement", "revcomp")]
-        self._controls = {
-            "architecture": control(
-                ipywidgets.Dropdown,
-                "Architecture",
-                "RC layers or plain ones; another one means a new model",
-                options=architectures if self.state.architecture else [("its own", None)],
-            ),
-            "n_filters": control(
-                ipywidgets.IntText, "Filters", "Filters of every convolution; another number means a new model"
-            ),
-            "seed": control(ipywidgets.IntText, "Seed", "Of the starting weights and of the order of the samples"),
-            "learning_rate": control(ipywidgets.FloatText, "Learning rate", "Of Adam"),
-            "augmentation": control(
-                ipywidgets.Dropdown,
-                "Augmentation",
-                "Show the reverse complement of every sequence as well",
-                options=augmentations,
-            ),
-            "epochs": control(ipywidgets.IntText, "Epochs", "Most epochs of the next run"),
-            "metric": control(
-                ipywidgets.Dropdown,
-                "Curve",
-                "What is drawn over the epochs",
-                options=[(words.SCORES[name], name) for name in METRICS],
-            ),
-        }
+        self._controls = training_controls(built=self.state.architecture is not None)
         self._heading, self._note, self._standing, self._progress = (MarkupPane() for _ in range(4))
         self._error = ErrorPane()
         self._curves = TrainingCurves(size=(4.7, 3.1))
-        self._start = ipywidgets.Button(description="Start", icon="play", button_style="primary")
-        self._pause = ipywidgets.Button(description="Pause", icon="pause")
-        self._stop = ipywidgets.Button(description="Stop", icon="stop")
+        self._start = ipywidgets.Button(description="Start", button_style="primary")
+        self._pause = ipywidgets.Button(description="Pause")
+        self._stop = ipywidgets.Button(description="Stop")
         for button in (self._start, self._pause, self._stop):
             button.layout.width = "110px"
         self._buttons = ipywidgets.HBox([self._start, self._pause, self._stop])
         self._settings_box = ipywidgets.HBox(
-            list(self._controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap", max_width="450px")
+            list(self._controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap", max_width="470px")
         )
 
     def _observe(self) -> None:
@@ -279,13 +252,14 @@ class TrainingMonitor(ipywidgets.VBox):
             control.disabled = name != "metric" and (active or own)
         self._start.disabled = active
         self._pause.disabled = self.state.status not in ("running", "paused")
-        self._pause.description, self._pause.icon = ("Resume", "play") if paused else ("Pause", "pause")
+        self._pause.description = "Resume" if paused else "Pause"
         self._stop.disabled = self.state.status not in ("running", "paused")
         self._start.tooltip = "Begin a training with these settings"
         self._pause.tooltip = "Go on with the next batch" if paused else "Wait before the next batch"
         self._stop.tooltip = "End the training and keep the best weights"
         self._show_note()
         self._show_standing()
+        self._show_progress()
 
     def _show_standing(self) -> None:
         config = self._config if self._session is None else self._session.config
@@ -294,8 +268,10 @@ class TrainingMonitor(ipywidgets.VBox):
 
     def _show_progress(self, change: Any = None) -> None:
         if self._session is not None and self.state.progress.epoch:
-            shown = words.advance(self.state.progress, self._session.config, len(self._valid), self._name)
-            self._progress.show(shown)
+            progress = self.state.progress
+            if not self.state.active:  # no time is left of a run that has ended
+                progress = dataclasses.replace(progress, seconds_left=math.nan)
+            self._progress.show(words.advance(progress, self._session.config, len(self._valid), self._name))
 
     def _show_curves(self, change: Any = None) -> None:
         self._curves.show({self._name: self.state.records}, metric=self.state.metric)

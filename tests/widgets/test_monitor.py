@@ -73,6 +73,8 @@ def test_the_given_model_is_trained_in_place_as_by_fit(toy, make_model, monitor_
     assert monitor.state.records == monitor.history.records
     assert f"Finished after epoch 3; best epoch so far {history.best_epoch}" in monitor._standing.value
     assert "Epoch 3 of 3" in monitor._progress.value
+    assert "samples/s" in monitor._progress.value
+    assert " left" not in monitor._progress.value
 
 
 def test_buttons_are_enabled_where_they_mean_something(monitor_of):

@@ -1,0 +1,40 @@
+"""The controls of a training monitor, each with a description and a tooltip."""
+
+from typing import Any
+
+import ipywidgets
+
+from rcviz.widgets._training_state import METRICS
+from rcviz.widgets._training_words import SCORES
+
+
+def training_controls(*, built: bool) -> dict[str, Any]:
+    """Make the controls, by the name of what they set; what rcviz has not ``built`` has its own architecture."""
+    architectures = [("RC", "revcomp"), ("standard", "standard")] if built else [("its own", None)]
+    augmentations = [("none", "none"), ("reverse complement", "revcomp")]
+    curves = [(SCORES[name], name) for name in METRICS]
+    return {
+        "architecture": _choice(
+            "Architecture", "RC layers or plain ones; another one means a new model", architectures
+        ),
+        "n_filters": _number("Filters", "Filters of every convolution; another number means a new model"),
+        "seed": _number("Seed", "Of the starting weights and of the order of the samples"),
+        "learning_rate": _number("Learning rate", "Of Adam", ipywidgets.FloatText),
+        "augmentation": _choice(
+            "Augmentation", "Whether the reverse complement of every sequence is shown as well", augmentations
+        ),
+        "epochs": _number("Epochs", "Most epochs of the next run"),
+        "metric": _choice("Curve", "What is drawn over the epochs", curves),
+    }
+
+
+def _look() -> dict[str, Any]:
+    return {"layout": ipywidgets.Layout(width="222px"), "style": {"description_width": "100px"}}
+
+
+def _choice(description: str, tooltip: str, options: list[tuple[str, Any]]) -> Any:
+    return ipywidgets.Dropdown(description=description, tooltip=tooltip, options=options, **_look())
+
+
+def _number(description: str, tooltip: str, kind: Any = ipywidgets.IntText) -> Any:
+    return kind(description=description, tooltip=tooltip, **_look())

@@ -1,0 +1,132 @@
+"""The training monitor in JupyterLab and in Notebook 7: buttons, a free kernel, errors, and two side by side."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+expect.set_options(timeout=60_000)  # the first start loads much, and machines that test are busy
+
+MONITOR = ".rcviz-training-monitor"
+DATA = """
+import ipywidgets, rcviz
+from rcviz.widgets.monitor import TrainingMonitor
+parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
+def model(architecture, n_filters, length=200, pool=31):
+    config = rcviz.ModelConfig.one_layer(architecture, n_filters=n_filters, sequence_length=length, pool_size=pool)
+    return rcviz.build_model(config)
+def monitor(model):
+    config = rcviz.TrainConfig.chipseq(epochs=500, samples_per_epoch=1000)
+    return TrainingMonitor(model, parts.train, parts.valid, config)
+"""
+# Answers from the kernel by another widget: a click counts.
+COUNTER = """
+def count(button):
+    button.description = f"counted {int(button.description.split()[-1]) + 1}"
+counter = ipywidgets.Button(description="counted 0")
+counter.on_click(count)
+counter
+"""
+
+
+def button(monitor, name):
+    return monitor.get_by_role("button", name=name, exact=True)
+
+
+def epoch(monitor):
+    """The epoch of the line of progress."""
+    return int(re.search(r"Epoch (\d+) of", monitor.inner_text()).group(1))
+
+
+def wait_for_epoch(page, monitor, number):
+    page.wait_for_function(
+        "([element, number]) => Number((element.innerText.match(/Epoch (\\d+) of/) || [0, 0])[1]) >= number",
+        arg=[monitor.element_handle(), number],
+    )
+
+
+def test_start_pause_resume_stop_and_errors(run_cells, front_end):
+    page = run_cells([DATA, COUNTER, 'monitor(model("revcomp", 8))'], front_end)
+    monitor = page.locator(MONITOR)
+    expect(monitor.locator(".rcviz-note")).to_contain_text("Start trains the given model in place")
+    expect(button(monitor, "Stop")).to_be_disabled()
+
+    button(monitor, "Start").click()
+    wait_for_epoch(page, monitor, 2)
+    expect(monitor.locator("svg")).to_have_count(1)
+    expect(button(monitor, "Start")).to_be_disabled()
+    expect(monitor.get_by_role("spinbutton", name="Filters")).to_be_disabled()
+
+    button(monitor, "Pause").click()
+    expect(monitor.locator(".rcviz-standing")).to_contain_text("Paused in epoch")
+    for number in (1, 2, 3):
+        page.get_by_role("button", name=f"counted {number - 1}").click()
+        page.get_by_role("button", name=f"counted {number}").wait_for()
+        if number == 1:  # whatever was on its way when the pause began has arrived
+            held = monitor.inner_text()
+    assert monitor.inner_text() == held
+
+    paused_in = epoch(monitor)
+    button(monitor, "Resume").click()
+    wait_for_epoch(page, monitor, paused_in + 1)
+    page.get_by_role("button", name="counted 3").click()  # the kernel is free while it trains
+    page.get_by_role("button", name="counted 4").wait_for()
+
+    button(monitor, "Stop").click()
+    expect(monitor.locator(".rcviz-standing")).to_contain_text("its weights are in the model")
+    expect(button(monitor, "Start")).to_be_enabled()
+
+    rate = monitor.get_by_role("spinbutton", name="Learning rate")
+    rate.fill("0")
+    rate.press("Enter")
+    expect(monitor.get_by_role("alert")).to_have_text("learning_rate must be a positive number, such as 0.001, got 0.0")
+    expect(rate).to_have_value("0.001")
+    expect(monitor.locator("svg")).to_have_count(1)
+    filters = monitor.get_by_role("spinbutton", name="Filters")
+    filters.fill("4")
+    filters.press("Enter")
+    expect(monitor.get_by_role("alert")).to_have_count(0)
+    expect(monitor.locator(".rcviz-note")).to_contain_text("Start builds a new model (RC, 4 filters) from seed 0")
+
+
+def test_a_training_that_fails_says_why(run_cells, front_end):
+    """A model for other sequences is refused at the start; one that diverges is named from its thread."""
+    page = run_cells([DATA, 'monitor(model("revcomp", 8, 201, 17))', 'monitor(model("revcomp", 8))'], front_end)
+    wrong, diverging = page.locator(MONITOR).first, page.locator(MONITOR).last
+    button(wrong, "Start").click()
+    expect(wrong.get_by_role("alert")).to_contain_text("expected (batch, 4, 201), got (1, 4, 200)")
+    rate = diverging.get_by_role("spinbutton", name="Learning rate")
+    rate.fill("1e30")
+    rate.press("Enter")
+    button(diverging, "Start").click()
+    expect(diverging.get_by_role("alert")).to_contain_text("lower learning_rate")
+    expect(diverging.locator(".rcviz-standing")).to_contain_text("The training failed in epoch 1")
+    expect(button(diverging, "Start")).to_be_enabled()
+
+
+def test_rc_beside_standard(run_cells):
+    cell = 'monitors = ipywidgets.HBox([monitor(model("revcomp", 8)), monitor(model("standard", 16))])\nmonitors'
+    page = run_cells([DATA, cell])
+    both = page.locator(MONITOR)
+    for index in (0, 1):
+        button(both.nth(index), "Start").click()
+    for index in (0, 1):
+        wait_for_epoch(page, both.nth(index), 8)
+    for index in (0, 1):
+        button(both.nth(index), "Stop").click()
+        expect(both.nth(index).locator(".rcviz-standing")).to_contain_text("its weights are in the model")
+    left, right = (both.nth(index).bounding_box() for index in (0, 1))
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] <= right["x"] + 1
+    assert left["width"] == pytest.approx(right["width"], abs=2)
+    for index, box in enumerate((left, right)):
+        for part in both.nth(index).locator("svg, input, select, button").all():
+            inner = part.bounding_box()
+            assert inner["x"] + inner["width"] <= box["x"] + box["width"] + 1
+    row = page.locator(".widget-hbox", has=both.first).first
+    if folder := os.environ.get("RCVIZ_PICTURES"):
+        row.screenshot(path=Path(folder) / "training_monitor.png")
