@@ -29,7 +29,6 @@ MOST_ORDINARY = 0.5
 LEAST_INFORMATION = 8.0  # bits; what is weaker cannot be found in 100 bp
 FAMILY = 0.7  # average similarity within a family
 WIDTHS = (15, 21)  # of the paper's filters
-N_SEQUENCES = 1000
 LENGTH = 100
 
 
@@ -72,7 +71,7 @@ def drawn_filter(truth, half, rng):
     65%, on any span that the filter has room for and where at least four columns overlap; and noise of 10 to 40% of
     the filter's norm.
     """
-    kind = "palindromic" if truth == "genuine" else "non-palindromic"
+    kind = {"genuine": "palindromic", "ambiguous": "ambiguous"}.get(truth, "non-palindromic")
     table = motif_table()
     pool = table[(table["kind"] == kind) & (table["half"] == half)]
     family = rng.choice(pool["family"].unique())
@@ -94,23 +93,34 @@ def drawn_filter(truth, half, rng):
     return motif, placed
 
 
-def drawn_sequences(motif, rng):
-    """Sequences of which half hold the motif, one to three times on either strand, at 40% GC."""
-    n = N_SEQUENCES // 2
-    holding = rcviz.simulate_motifs((motif,), n_per_motif=n, length=LENGTH, label_noise=0.0, seed=rng)
-    background = rng.choice(4, size=(n, LENGTH), p=[0.3, 0.2, 0.2, 0.3]).astype(np.uint8)
+def drawn_sequences(motif, rng, *, n_holding=500, n_background=500):
+    """Sequences of 100 bp at 40% GC that hold the motif, one to three times on either strand, and such that do not."""
+    holding = rcviz.simulate_motifs((motif,), n_per_motif=n_holding, length=LENGTH, label_noise=0.0, seed=rng)
+    background = rng.choice(4, size=(n_background, LENGTH), p=[0.3, 0.2, 0.2, 0.3]).astype(np.uint8)
     return np.concatenate([holding.codes, background])
 
 
-def judged(seed, half=TEST):
-    """One filter of known truth and what is said of it; truths take turns."""
-    truth = tuple(RIGHT)[seed % len(RIGHT)]
+def judged(seed, *, truth=None, half=TEST, **numbers):
+    """One filter of known truth and what is said of it; truths take turns unless one is asked for."""
+    truth = truth or tuple(RIGHT)[seed % len(RIGHT)]
     rng = np.random.default_rng([half, seed])
     motif, weights = drawn_filter(truth, half, rng)
     bank = rcviz.FilterBank(weights[None], np.zeros(1), "drawn", False)
-    found = palindromes(bank, drawn_sequences(motif, rng)).table.drop(columns="filter").iloc[0].to_dict()
+    sequences = drawn_sequences(motif, rng, **numbers)
+    found = palindromes(bank, sequences).table.drop(columns="filter").iloc[0].to_dict()
     drawn = {"seed": seed, "truth": truth, "motif": motif.name, "factor": motif.alternative_name}
     return {**drawn, "consensus": motif.consensus, "width": weights.shape[1], **found}
+
+
+def harder():
+    """Share named right of 60 other filters for each condition: how many sequences hold the motif, how many do not."""
+    rows = []
+    for n_holding, n_background in ((1000, 0), (500, 500), (200, 800), (100, 900), (50, 50), (25, 25), (2000, 0)):
+        numbers = {"n_holding": n_holding, "n_background": n_background}
+        filters = pd.DataFrame([judged(seed, **numbers) for seed in range(1000, 1060)])
+        right = filters["truth"].map(RIGHT) == filters["verdict"]
+        rows.append({**numbers, **right.groupby(filters["truth"]).mean()[list(RIGHT)], "all": right.mean()})
+    return pd.DataFrame(rows)
 
 
 def confusion(filters):
@@ -123,12 +133,23 @@ def share_right(filters):
     return float((filters["truth"].map(RIGHT) == filters["verdict"]).mean())
 
 
+def as_markdown(table):
+    """A table for the documents."""
+    head = [*(name or "" for name in table.index.names), *table.columns]
+    rows = [[index, *values] for index, values in zip(table.index, table.to_numpy().tolist(), strict=True)]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [head, ["---"] * len(head), *rows])
+
+
 def main():
-    filters = pd.DataFrame([judged(seed) for seed in range(N_FILTERS)])
     OUT.mkdir(parents=True, exist_ok=True)
+    filters = pd.DataFrame([judged(seed) for seed in range(N_FILTERS)])
     filters.to_csv(OUT / "filters.csv", index=False, float_format="%.4g")
     confusion(filters).to_csv(OUT / "confusion.csv")
-    print(confusion(filters), f"{share_right(filters):.1%} right", sep="\n")
+    print(as_markdown(confusion(filters)), f"{share_right(filters):.1%} right", sep="\n")
+    between = pd.DataFrame([judged(seed, truth="ambiguous") for seed in range(2000, 2060)])
+    between.to_csv(OUT / "ambiguous.csv", index=False, float_format="%.4g")
+    print(between["verdict"].value_counts())
+    harder().to_csv(OUT / "harder.csv", index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":

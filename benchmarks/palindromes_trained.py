@@ -83,6 +83,24 @@ def run(part, factor, architecture, seed):
     return table
 
 
+def summary(table):
+    """Verdicts of the four filters of every network that contribute most."""
+    rows = []
+    for (factor, architecture), runs in table.groupby(["factor", "architecture"]):
+        top = runs[runs["rank"] <= TOP_FILTERS]
+        rows.append(
+            {
+                "data": factor,
+                "network": {"revcomp": "RC, 8 filters", "standard": "standard, 16 filters"}[architecture],
+                "networks": runs["seed"].nunique(),
+                "test auROC": f"{runs.groupby('seed')['auroc'].first().mean():.3f}",
+                "filters": len(top),
+                **{verdict: (top["verdict"] == verdict).sum() for verdict in ("none", "genuine", "hybrid", "unknown")},
+            }
+        )
+    return pd.DataFrame(rows).set_index("data")
+
+
 def number_of_sites(table):
     """Verdict and loss of the most palindromic filter of every real CTCF network, by the number of sites asked for."""
     positives = rcviz.SequenceSet.from_fasta(WINDOWS / "CTCF.positives.fa.gz")
@@ -117,8 +135,7 @@ def main(parts):
         table.to_csv(OUT / ("simulated.csv" if part == "simulated" else "real_windows.csv"), index=False)
         if part == "real":
             number_of_sites(table).to_csv(OUT / "number_of_sites.csv", index=False, float_format="%.4g")
-        top = table[table["rank"] <= TOP_FILTERS]
-        print(pd.crosstab([top["factor"], top["architecture"]], top["verdict"]))
+        print(summary(table))
 
 
 if __name__ == "__main__":
