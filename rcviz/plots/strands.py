@@ -18,6 +18,9 @@ _RASTERIZE_ABOVE = 1000
 _GAP_COLUMNS = ("filter", "difference", "magnitude")
 FILTER_BAR = "#5f6f86"
 
+SMALLEST_SCALE = 0.01
+"""In logits: differences of rounding size should not be drawn large, even where there are no others."""
+
 
 def plot_strands(
     forward: Any,
@@ -147,13 +150,10 @@ def plot_gap_by_filter(
     ax = resolve_axes(ax, 4.6, min(0.24 * len(bars) + 1.0, 40.0))
     ax.barh(rank, values, height=0.72, color=colors, zorder=1)
     ax.axvline(0.0, color=FAINT, linewidth=0.8, zorder=1.5)
-    largest = max(abs(value) for value in values)
     for i, value in enumerate(values):
-        # Differences of rounding size are written as what they are, not as zeros with a sign.
-        written = f"{value:+.2f}" if largest >= 0.01 or value == 0 else f"{value:+.0e}"
         at_right = ax.get_yaxis_transform()
-        ax.text(1.02, i, signed_number(written), transform=at_right, fontsize="small", color=INK, va="center")
-    reach = 1.05 * largest or 1.0
+        ax.text(1.02, i, written(value), transform=at_right, fontsize="small", color=INK, va="center")
+    reach = 1.05 * max(SMALLEST_SCALE, *map(abs, values))
     ax.set_xlim(-reach, reach)
     ax.set_ylim(len(bars) - 0.4, -0.6)
     calm(ax)
@@ -164,6 +164,11 @@ def plot_gap_by_filter(
     ax.set_xlabel("logit: forward minus reverse complement", fontsize="small", color=INK)
     plain_title(ax, title)
     return ax
+
+
+def written(value: float) -> str:
+    """Write a part of a logit with two decimals; what is of rounding size is written as such, not as a signed zero."""
+    return signed_number(f"{value:+.0e}" if 0 < abs(value) < 0.005 else f"{value:+.2f}")
 
 
 def _one_task(name: str, values: Any) -> Float[np.ndarray, " N"]:

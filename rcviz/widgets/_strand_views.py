@@ -8,18 +8,14 @@ from jaxtyping import Float
 
 from rcviz.analysis.attributions import StrandAttributions
 from rcviz.analysis.strands import GapByFilter
-from rcviz.plots._axes import signed_number
 from rcviz.plots.logo import logo_svg
-from rcviz.plots.strands import FILTER_BAR
+from rcviz.plots.strands import FILTER_BAR, SMALLEST_SCALE, written
 
 WINDOW = 60
 """Positions drawn at a time: narrower letters could not be read."""
 
 _WIDTH, _HEIGHT = 720, 76
 _TOP = 8
-_SMALLEST_SCALE = 0.01
-"""Differences of rounding size should not be drawn large, even where there are no others."""
-
 _Row = tuple[str, Float[np.ndarray, " 3"]]
 
 
@@ -62,7 +58,7 @@ def gap_markup(splits: Mapping[str, GapByFilter | str]) -> str:
     """
     tables = {name: split if isinstance(split, str) else _rows(split) for name, split in splits.items()}
     differences = [values[2] for rows in tables.values() if not isinstance(rows, str) for _, values in rows[1:]]
-    scale = float(np.abs([_SMALLEST_SCALE, *differences]).max())
+    scale = float(np.abs([SMALLEST_SCALE, *differences]).max())
     parts = [
         f'<div class="rcviz-gap"><b>{html.escape(name)}</b><br>{html.escape(rows)}</div>'
         if isinstance(rows, str)
@@ -95,7 +91,7 @@ def _table(name: str, rows: list[_Row], scale: float) -> str:
 
 
 def _line(label: str, values: Float[np.ndarray, " 3"], scale: float | None) -> str:
-    cells = "".join(f"<td>{_number(float(value))}</td>" for value in values)
+    cells = "".join(f"<td>{written(float(value))}</td>" for value in values)
     bar = ""
     if scale is not None:
         # Half of the cell is the scale; forward goes to the right, as in plot_gap_by_filter.
@@ -103,13 +99,6 @@ def _line(label: str, values: Float[np.ndarray, " 3"], scale: float | None) -> s
         left = 50.0 if values[2] >= 0 else 50 - width
         bar = f'<div style="margin-left:{left:.1f}%;width:{width:.1f}%;height:.8em;background:{FILTER_BAR}"></div>'
     return f'<tr><th scope="row">{label}</th>{cells}<td aria-hidden="true">{bar}</td></tr>'
-
-
-def _number(value: float) -> str:
-    """Two decimals; what is of rounding size is written as such."""
-    if 0 < abs(value) < 0.005:
-        return signed_number(f"{value:+.0e}")
-    return signed_number(f"{value:+.2f}")
 
 
 STYLE = """<style>

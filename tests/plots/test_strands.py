@@ -140,8 +140,10 @@ def test_differences_of_rounding_size_are_written_as_such(axes):
     assert written == [signed_number(text) for text in ("+0.00", "-3e-08", "+1e-07", "+0.00")]
 
 
-def test_no_gap_at_all_still_has_axes(axes):
-    assert plot_gap_by_filter(TABLE.assign(difference=0.0), axes).get_xlim() == (-1, 1)
+def test_differences_of_rounding_size_are_drawn_small(axes):
+    assert plot_gap_by_filter(TABLE.assign(difference=0.0), axes).get_xlim() == pytest.approx((-0.0105, 0.0105))
+    small = TABLE.assign(difference=1e-6 * TABLE["difference"])
+    assert plot_gap_by_filter(small).get_xlim() == pytest.approx((-0.0105, 0.0105))
 
 
 @pytest.mark.parametrize(
