@@ -61,6 +61,7 @@ def train_one_epoch(
     config: TrainConfig,
     epoch: int,
     on_batch: Callable[[BatchRecord], None] | None,
+    interrupt: Callable[[], None] | None = None,
 ) -> Scores:
     """Learn from ``items`` in turn; items beyond the last sequence are the same sequences' reverse complements."""
     labels = labels_of(train, "train")
@@ -85,6 +86,8 @@ def train_one_epoch(
                     f"the loss became {value} in epoch {epoch} after {start} samples; lower learning_rate (it is "
                     f"{config.learning_rate}); the model has its best weights so far, or those it started with"
                 )
+            if interrupt is not None:
+                interrupt()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

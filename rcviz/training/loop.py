@@ -33,6 +33,7 @@ def train_epochs(
     checkpoint: str | os.PathLike[str] | None = None,
     on_batch: Callable[[BatchRecord], None] | None = None,
     on_validation_batch: Callable[[int], None] | None = None,
+    interrupt: Callable[[], None] | None = None,
 ) -> Iterator[EpochRecord]:
     """Train ``model`` in place and yield a record after every epoch.
 
@@ -56,6 +57,9 @@ def train_epochs(
         Called after every step; it may wait, and may raise :class:`StopTraining`.
     on_validation_batch : callable, optional
         Called after every batch of the validation with the count of sequences done; it may wait and stop as well.
+    interrupt : callable, optional
+        Called between the forward and the backward pass of every step, as a large batch takes long; it may raise
+        :class:`StopTraining` but must not wait, as the model is held meanwhile.
 
     Yields
     ------
@@ -69,7 +73,7 @@ def train_epochs(
         When the loss is no longer finite; the best weights so far are kept.
     """
     check_training(model, train, valid, config)
-    return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch)
+    return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch, interrupt)
 
 
 def fit(
@@ -144,6 +148,7 @@ def _train_epochs(
     checkpoint: str | os.PathLike[str] | None,
     on_batch: Callable[[BatchRecord], None] | None,
     on_validation_batch: Callable[[int], None] | None,
+    interrupt: Callable[[], None] | None,
 ) -> Iterator[EpochRecord]:
     with alone_with(model):
         model.to(_device(config.device)).eval()
@@ -162,7 +167,9 @@ def _train_epochs(
             started = time.perf_counter()
             epoch = len(progress.records) + 1
             positions = np.arange((epoch - 1) * config.samples_per_epoch, epoch * config.samples_per_epoch)
-            trained = train_one_epoch(model, optimizer, train, order[positions % len(order)], config, epoch, on_batch)
+            trained = train_one_epoch(
+                model, optimizer, train, order[positions % len(order)], config, epoch, on_batch, interrupt
+            )
             validated = validate(model, valid, config, on_validation_batch)
             best = progress.records[-1].best_epoch if progress.records else epoch
             before = progress.records[best - 1].valid if progress.records else None

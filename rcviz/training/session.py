@@ -51,9 +51,10 @@ class TrainingProgress:
 class TrainingSession:
     """One training run in the background; it gives the same weights, bit for bit, as :func:`rcviz.fit`.
 
-    A session runs once. Pause, resume and stop act before the next batch, of training or of validation; where they
-    have no meaning (a pause of what is not running) they do nothing. On stop, and whenever it ends, the best weights
-    so far are in the model, see :func:`rcviz.train_epochs`. The thread is a daemon: it does not keep Python alive.
+    A session runs once. Pause, resume and stop act before the next batch, of training or of validation, and stop in
+    the midst of a step as well; where they have no meaning (a pause of what is not running) they do nothing. On stop,
+    and whenever it ends, the best weights so far are in the model, see :func:`rcviz.train_epochs`. The thread is a
+    daemon: it does not keep Python alive.
 
     Parameters
     ----------
@@ -127,6 +128,7 @@ class TrainingSession:
                 self.config,
                 on_batch=self._on_batch,
                 on_validation_batch=self._on_validation_batch,
+                interrupt=self._interrupt,
             )
             if weights is not None:
                 with alone_with(self.model):
@@ -215,14 +217,17 @@ class TrainingSession:
         self._tell()
         self._wait_or_stop()
 
+    def _interrupt(self) -> None:
+        if self.status == "stopping":
+            raise StopTraining
+
     def _wait_or_stop(self) -> None:
         with self._changed:
             if self.status == "paused":
                 self._watch.hold()
                 self._changed.wait_for(lambda: self.status != "paused")
                 self._watch.go()
-            if self.status == "stopping":
-                raise StopTraining
+        self._interrupt()
 
 
 class _Watch:

@@ -179,6 +179,17 @@ def test_stop_acts_after_the_batch_in_hand(toy, make_model, begin, training):
     assert gate.passes == 1
 
 
+def test_stop_does_not_wait_for_the_backward_pass(begin):
+    session = begin(until=lambda session: session.progress.n_samples > 0, samples_per_epoch=1_000_000)
+    gate = At(session.model, training=True)
+    assert gate.wait(PATIENCE)
+    before = [parameter.detach().clone() for parameter in session.model.parameters()]
+    session.stop()
+    gate.goes_on.set()
+    session.join(PATIENCE)
+    assert all(torch.equal(old, new) for old, new in zip(before, session.model.parameters(), strict=True))
+
+
 def test_stop_leaves_the_best_weights_so_far(toy, make_model, begin, same_weights):
     session = begin(until=lambda session: len(session.records) > 3, learning_rate=0.1)
     session.stop()
