@@ -51,7 +51,8 @@ pictures: $(VENV)/.test ## make the README's pictures anew
 	RCVIZ_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -m browser
 
 bench: $(VENV)/.test ## measure, write results/benchmarks/
-	$(BIN)/python benchmarks/run.py
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/run.py
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/explorers.py
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -18,6 +18,7 @@ from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, y_lim
 
 _AXIS = ("none", "y", "both")
 _FONT_SIZE = 10
+_LEAST_PIXELS = 0.2
 # Characters that XML 1.0 cannot hold even when escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -136,7 +137,7 @@ def logo_svg(
     Returns
     -------
     str
-        Letters less than 0.005 pixels tall are left out.
+        Letters less than a fifth of a pixel tall are left out.
 
     Raises
     ------
@@ -204,7 +205,7 @@ def _svg_letters(
         letter: f'<path fill="{palette[letter]}" d="{svg_outline(letter)}" transform="matrix({across} 0 0 '
         for letter in set(layout.letters.tolist())
     }
-    seen = layout.height * scale >= 0.005
+    seen = layout.height * scale >= _LEAST_PIXELS
     columns = (layout.letters, down, left + step * (layout.left + 0.5), zero - scale * foot)
     return [
         f'{heads[letter]}{d:.6f} {x:.3f} {y:.3f})"/>'

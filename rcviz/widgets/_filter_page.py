@@ -89,7 +89,8 @@ def filter_page(
     return html_page(
         "Filters",
         [
-            f"<style>{panels.STYLE}{_STYLE}</style>",
+            panels.style(colors),
+            f"<style>{_STYLE}</style>",
             f"<p>{html.escape(about)} Choose with the pointer or with the arrow keys.</p>",
             '<p><label>Sort by <select><option value="contribution">contribution</option>'
             '<option value="number">number</option><option value="palindromicity">palindromicity</option>'

@@ -16,7 +16,7 @@ from rcviz.sequences.alphabet import reverse_complement
 from rcviz.widgets._filter_results import FilterResults
 from rcviz.widgets.state import Question
 
-STYLE = """
+_STYLE = """
 .rcviz-panels { line-height: 1.35; max-width: 900px; }
 .rcviz-panels h4 { margin: 10px 0 2px; font-size: 1em; }
 .rcviz-panels p { margin: 2px 0; }
@@ -31,7 +31,7 @@ STYLE = """
 .rcviz-panels code { letter-spacing: 1px; background: none; }
 """
 
-_SITES_SHOWN = 100
+_SITES_SHOWN = 30
 
 
 def caption(results: FilterResults, question: Question, index: int) -> str:
@@ -116,15 +116,21 @@ def palindrome(results: FilterResults, layer: str, index: int) -> str:
     )
 
 
+def style(colors: Any) -> str:
+    """How all of it looks."""
+    palette = letter_colors(colors)
+    letters = "".join(f".rcviz-sites .{letter} {{ color: {palette[letter]}; }}\n" for letter in "ACGT")
+    return f"<style>{_STYLE}{letters}</style>"
+
+
 def top_sites(results: FilterResults, layer: str, index: int) -> str:
     """The strongest sites, letter by letter."""
     table = results.sites(layer).filter_table(index).head(_SITES_SHOWN)
     known = results.data.table
-    palette = letter_colors("colorblind")
     rows = []
     for row in table.to_dict("records"):
         name = f"{row['sequence']} ({known['name'][row['sequence']]})" if "name" in known else str(row["sequence"])
-        letters = "".join(f'<span style="color:{palette[letter]}">{letter}</span>' for letter in row["site"])
+        letters = "".join(f'<b class="{letter}">{letter}</b>' for letter in row["site"])
         cells = (html.escape(name), f"{row['start']}-{row['end']}", row["strand"], f"{row['activation']:.3f}")
         rows.append("".join(f"<td>{cell}</td>" for cell in cells) + f"<td><code>{letters}</code></td>")
     head = "<th>sequence</th><th>position</th><th>strand</th><th>activation</th><th>site</th>"

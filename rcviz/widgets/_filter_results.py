@@ -50,7 +50,8 @@ class FilterResults:
         mask = np.asarray(chosen)
         if mask.shape != (len(self.data),) or mask.dtype != bool:
             raise ValueError(
-                f"expected True or False for each of {len(self.data):,} sequences, got {mask.dtype} of shape {mask.shape}"
+                f"expected True or False for each of {len(self.data):,} sequences, got {mask.dtype} of shape "
+                f"{mask.shape}"
             )
         if mask.all() or not mask.any():
             raise ValueError(f"{mask.sum():,} of {len(mask):,} sequences are chosen; both classes need one at least")
@@ -106,8 +107,8 @@ class FilterResults:
         for value, kind in ((1, "positives"), (0, "negatives")):
             if not (labels == value).any():
                 raise ValueError(
-                    f"no sequence counts as one of the {kind} of task {self.data.task_names[task]} when these are those "
-                    f"{POSITIVES[positives]}, and a score compares both; choose another way"
+                    f"no sequence counts as one of the {kind} of task {self.data.task_names[task]} when these are "
+                    f"those {POSITIVES[positives]}, and a score compares both; choose another way"
                 )
         return labels.astype(np.float32)
 

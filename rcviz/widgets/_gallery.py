@@ -30,8 +30,9 @@ function render({ model, el }) {
   }
   function fill() {
     list.setAttribute("aria-label", model.get("description"));
+    const name = model.model_id ?? "rcviz";
     list.innerHTML = model.get("items").map(([id, label, markup]) =>
-      `<div role="option" id="${model.model_id ?? "rcviz"}-${id}" data-id="${id}">${markup}<span></span></div>`).join("");
+      `<div role="option" id="${name}-${id}" data-id="${id}">${markup}<span></span></div>`).join("");
     cells().forEach((cell, place) => {
       const label = model.get("items")[place][1];
       cell.lastChild.textContent = label;

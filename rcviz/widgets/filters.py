@@ -97,8 +97,11 @@ class FilterExplorer(ipywidgets.VBox):
         self._name_filters()
         self._fill_gallery()
         self._redraw()
+        look = MarkupPane()
+        look.show(panels.style(colors))
         super().__init__(
             [
+                look,
                 self._controls,
                 self._error,
                 ipywidgets.HBox(
@@ -263,9 +266,7 @@ class FilterExplorer(ipywidgets.VBox):
                 panels.behaviour(self._results, question, index),
             )
         caption, logos, behaviour = self._markup[key]
-        self._caption.show(
-            f'<style>{panels.STYLE}</style><div class="rcviz-panels rcviz-caption" aria-live="polite">{caption}</div>'
-        )
+        self._caption.show(f'<div class="rcviz-panels rcviz-caption" aria-live="polite">{caption}</div>')
         self._logos.show(f'<div class="rcviz-panels" data-filter="{index}">{logos}</div>')
         self._behaviour.show(f'<div class="rcviz-panels" data-filter="{index}">{behaviour}</div>')
         self._show_names()

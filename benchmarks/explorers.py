@@ -1,0 +1,202 @@
+"""How long a person waits for the explorers, in JupyterLab in Chromium, and whether anything grows while they are used.
+
+A model of 64 filters and 10,000 sequences; every interaction is an event in the page, timed until all that it changes
+is in the page and painted. Run with ``make bench``; writes results/benchmarks/explorers.json and prints a table.
+"""
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all  # noqa: E402
+from playwright.sync_api import sync_playwright  # noqa: E402
+
+OUT = ROOT / "results" / "benchmarks" / "explorers.json"
+TIMES = 50
+GROWTH = 500
+
+SETUP = """
+import rcviz
+data = rcviz.simulate_motifs(n_per_motif=3400, seed=0).subset(slice(10_000))
+parts = rcviz.split(data, train=0.5, valid=0.4, test=0.1)
+config = rcviz.ModelConfig.simulated("revcomp", n_filters=64)
+model = rcviz.build_model(config)
+training = rcviz.TrainConfig.simulated(epochs=3)
+rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+"""
+FILTERS = "explorer = rcviz.FilterExplorer(model, data)\nexplorer"
+STRANDS = """
+standard = rcviz.build_model(rcviz.ModelConfig.simulated("standard", n_filters=64))
+strands = rcviz.StrandExplorer({"RC": model, "standard": standard}, data)
+strands
+"""
+MONITOR = """
+monitor = rcviz.TrainingMonitor(rcviz.build_model(config), data, data, rcviz.TrainConfig.simulated(epochs=500))
+monitor
+"""
+
+# What is counted while explorers are used; written to a file that the benchmark reads.
+GROWING = """
+import gc, json, threading, time, psutil, matplotlib.pyplot as plt
+def counted(state):
+    gc.collect()
+    observers = sum(len(calls) for names in state._trait_notifiers.values() for calls in names.values())
+    return {"figures": len(plt.get_fignums()), "threads": threading.active_count(), "observers": observers,
+            "memory_mb": psutil.Process().memory_info().rss / 1e6}
+def use(explorer, turn):
+    state = explorer.state
+    if explorer is monitor:
+        (explorer.start, explorer.pause, explorer.resume, explorer.stop)[turn % 4]()
+        wanted = ("running", "paused", "running", "stopped")[turn % 4]
+        while state.status != wanted:
+            time.sleep(0.005)
+    elif hasattr(state, "ranking"):
+        state.filter = state.ranking[turn % 64]
+    else:
+        state.sequence = turn % 200
+def grow(explorer, name):
+    for turn in range(WARM):
+        use(explorer, turn)
+    before = counted(explorer.state)
+    for turn in range(GROWTH):
+        use(explorer, turn)
+    return name, {"before": before, "after": counted(explorer.state)}
+found = dict([grow(explorer, "FilterExplorer"), grow(strands, "StrandExplorer"), grow(monitor, "TrainingMonitor")])
+with open("growth.json", "w") as file:
+    json.dump(found, file)
+""".replace("GROWTH", str(GROWTH)).replace("WARM", "400")
+
+MEASURE = """
+async ([act, done, limit]) => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const before = eval(act.before ?? "null");
+  const started = performance.now();
+  eval(act.act);
+  while (!eval(done)) {
+    if (performance.now() - started > limit) throw new Error("nothing happened: " + act.act);
+    await frame();
+  }
+  await frame();  // what is in the page now has been painted when the frame after next begins
+  await frame();
+  return performance.now() - started;
+}
+"""
+
+
+def measure(page, act, done, *, before="null"):
+    """Milliseconds from an act in the page until a condition holds and is painted."""
+    return page.evaluate(MEASURE, [{"act": act, "before": before}, done, 30_000])
+
+
+def filters(page):
+    """Another filter: for the first time, then again; the gallery."""
+    gallery = "document.querySelector('.rcviz-gallery')"
+    key = f"{gallery}.dispatchEvent(new KeyboardEvent('keydown', {{key: 'KEY', bubbles: true}}))"
+    chosen = f"{gallery}.querySelector('[aria-selected=true]').dataset.id"
+    panels = "[...document.querySelectorAll('.rcviz-filter-explorer .rcviz-panels[data-filter]')]"
+    done = (
+        f"{chosen} !== before && {panels}.length === 3 && {panels}.every((panel) => panel.dataset.filter === {chosen})"
+    )
+    first = [measure(page, key.replace("KEY", "ArrowRight"), done, before=chosen) for _ in range(TIMES)]
+    again = [measure(page, key.replace("KEY", "ArrowLeft"), done, before=chosen) for _ in range(TIMES)]
+    sort = "document.querySelector('.rcviz-filter-explorer select')"
+    turned = []
+    ids = f"[...{gallery}.children].map((cell) => cell.dataset.id).join()"
+    for turn in range(TIMES):
+        place = (1, 0)[turn % 2]
+        act = f"{sort}.selectedIndex = {place}; {sort}.dispatchEvent(new Event('change', {{bubbles: true}}))"
+        turned.append(measure(page, act, f"{ids} !== before && {gallery}.children.length === 64", before=ids))
+    return {
+        "another filter, first time": first,
+        "another filter, again": again,
+        "gallery of 64 logos": turned,
+    }
+
+
+def strands(page):
+    """Another sequence of the list: for the first time, then again."""
+    listed = "document.querySelector('.rcviz-strand-explorer select[size]')"
+    caption = "document.querySelector('.rcviz-strand-explorer .rcviz-caption').innerText"
+    logos = "document.querySelector('.rcviz-strand-explorer .rcviz-logo').innerHTML"
+    act = f"{listed}.selectedIndex += STEP; {listed}.dispatchEvent(new Event('change', {{bubbles: true}}))"
+    before, done = f"[{caption}, {logos}]", f"{caption} !== before[0] && {logos} !== before[1]"
+    return {
+        f"another sequence, {name}": [
+            measure(page, act.replace("STEP", step), done, before=before) for _ in range(TIMES)
+        ]
+        for name, step in (("first time", "1"), ("again", "-1"))
+    }
+
+
+def stopping(page):
+    """Stop, at any time of a training."""
+    monitor = page.locator(".rcviz-training-monitor")
+    start, stop = (monitor.get_by_role("button", name=name, exact=True) for name in ("Start", "Stop"))
+    click = "[...document.querySelectorAll('.rcviz-training-monitor button')].find((b) => b.innerText === 'Stop')"
+    times = []
+    for turn in range(TIMES):
+        start.click()
+        stop.click(trial=True)  # waits until there is something to stop
+        page.wait_for_timeout(300 + 53 * turn % 1000)  # so that it falls into training and validation alike
+        times.append(measure(page, f"{click}.click()", f"{click}.disabled"))
+    return {"Stop": times}
+
+
+def summary(times):
+    ordered = sorted(times)
+    return {
+        "n": len(ordered),
+        "p50_ms": statistics.median(ordered),
+        "p95_ms": ordered[round(0.95 * (len(ordered) - 1))],
+        "worst_ms": ordered[-1],
+    }
+
+
+def main():
+    browser_path = next(found for found in map(shutil.which, BROWSERS) if found)
+    times = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        jupyter_server(Path(folder)) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=browser_path, args=list(CHROMIUM_ARGUMENTS))
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(120_000)
+        for name, cell, take in (
+            ("filters", FILTERS, filters),
+            ("strands", STRANDS, strands),
+            ("monitor", MONITOR, stopping),
+        ):
+            server.write(f"{name}.ipynb", [SETUP, cell])
+            run_all(page, server.url(f"{name}.ipynb"), timeout=300_000)
+            if name == "filters":
+                page.locator(".rcviz-matches").wait_for()  # else Tomtom would be measured as well
+            times |= take(page)
+            print(json.dumps({what: summary(values) for what, values in times.items()}, indent=1), flush=True)
+        server.write("growth.ipynb", [SETUP, FILTERS, STRANDS, MONITOR, GROWING])
+        run_all(page, server.url("growth.ipynb"), timeout=1_200_000)
+        growth = json.loads((Path(folder) / "growth.json").read_text())
+        version = browser.version
+        browser.close()
+    result = {
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "chromium": version},
+        "model": "RC, 64 filters of 21 bp; 10,000 sequences of 200 bp, 3 tasks",
+        "milliseconds": {name: summary(values) for name, values in times.items()},
+        f"growth_over_{GROWTH}_interactions": growth,
+    }
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(growth, indent=1))
+
+
+if __name__ == "__main__":
+    main()
