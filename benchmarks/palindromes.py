@@ -133,6 +133,12 @@ def share_right(filters):
     return float((filters["truth"].map(RIGHT) == filters["verdict"]).mean())
 
 
+def harder_summary(table):
+    shares = table[[*RIGHT, "all"]].map("{:.0%}".format)
+    counts = table[["n_holding", "n_background"]].set_axis(["with the motif", "without"], axis=1)
+    return counts.join(shares).set_index("with the motif")
+
+
 def as_markdown(table):
     """A table for the documents."""
     head = [*(name or "" for name in table.index.names), *table.columns]

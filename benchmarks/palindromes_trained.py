@@ -95,10 +95,29 @@ def summary(table):
                 "networks": runs["seed"].nunique(),
                 "test auROC": f"{runs.groupby('seed')['auroc'].first().mean():.3f}",
                 "filters": len(top),
-                **{verdict: (top["verdict"] == verdict).sum() for verdict in ("none", "genuine", "hybrid", "unknown")},
+                **{verdict: (top["verdict"] == verdict).sum() for verdict in ("none", "genuine", "hybrid")},
             }
         )
     return pd.DataFrame(rows).set_index("data")
+
+
+def findings(table):
+    """What the real windows say, in words for the documents."""
+    top = table[table["rank"] <= TOP_FILTERS]
+    ctcf, max_ = (top[top["factor"] == factor] for factor in MOTIFS)
+    count = {
+        name: [(filters["verdict"] == verdict).sum() for verdict in ("hybrid", "genuine")]
+        for name, filters in (("CTCF", ctcf), ("MAX", max_))
+    }
+    lost = ctcf.loc[ctcf["verdict"] == "hybrid", "loss"]
+    kept = max_.loc[max_["verdict"] == "genuine", "loss"]
+    return (
+        f"Of the {len(ctcf)} filters that contribute most to the CTCF networks, {count['CTCF'][0]} are hybrid and "
+        f"{count['CTCF'][1]} genuine; of the {len(max_)} of the MAX networks, {count['MAX'][0]} are hybrid and "
+        f"{count['MAX'][1]} genuine. A self-complementary motif costs the sites of CTCF's hybrids "
+        f"{lost.min():.1%} to {lost.max():.1%} of their information, those of MAX's genuine filters at most "
+        f"{kept.max():.1%}."
+    )
 
 
 def number_of_sites(table):
@@ -118,6 +137,20 @@ def number_of_sites(table):
             }
             rows.append({**row, "n_sites": found["n_sites"], "verdict": found["verdict"], "loss": found["loss"]})
     return pd.DataFrame(rows)
+
+
+def sites_summary(table):
+    """How many networks' filters get which verdict, and the range of losses, by the number of sites."""
+    groups = table.groupby("n_sites")
+    columns = {
+        verdict: groups["verdict"].agg(lambda v, verdict=verdict: (v == verdict).sum())
+        for verdict in ("genuine", "hybrid")
+    }
+    limits = {
+        name: groups["loss"].agg(how).map("{:.3f}".format)
+        for name, how in (("smallest loss", "min"), ("largest loss", "max"))
+    }
+    return pd.DataFrame({**columns, **limits}).rename_axis("sites").astype(object)
 
 
 def main(parts):

@@ -1,6 +1,7 @@
 """The verdict's own test: 200 filters of known truth, and documents that say what was measured."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +11,21 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "palindromes"
 
 
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("palindromes_of_known_truth", ROOT / "benchmarks" / "palindromes.py")
+def script(name):
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", ROOT / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    return script("palindromes")
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return script("palindromes_trained")
 
 
 def test_at_least_95_percent_of_200_filters_are_named_right(benchmark):
@@ -33,3 +43,34 @@ def test_development_and_test_share_no_family_and_kinds_are_as_stated(benchmark)
     drawn = pd.read_csv(RESULTS / "filters.csv")
     halves = table.set_index("name")["half"]
     assert set(halves[drawn["motif"]]) == {benchmark.TEST}
+
+
+def test_the_documents_say_what_was_measured(benchmark, trained):
+    words = (ROOT / "docs" / "palindromes.md").read_text()
+    results = {path.stem: pd.read_csv(path) for path in RESULTS.glob("*.csv")}
+    confusion = benchmark.confusion(results["filters"])
+    pd.testing.assert_frame_equal(
+        confusion, pd.read_csv(RESULTS / "confusion.csv", index_col="truth"), check_names=False, check_dtype=False
+    )
+    tables = [
+        confusion,
+        benchmark.harder_summary(results["harder"]),
+        trained.summary(results["simulated"]),
+        trained.summary(results["real_windows"]),
+        trained.sites_summary(results["number_of_sites"]),
+    ]
+    rows = [line.strip() for line in words.splitlines()]
+    for table in tables:
+        assert benchmark.as_markdown(table) in "\n".join(rows)
+    assert f"{benchmark.share_right(results['filters']):.1%} are named right" in words
+    counts = results["ambiguous"]["verdict"].value_counts()
+    assert f"none\n{counts['none']}, genuine {counts['genuine']} and hybrid {counts['hybrid']} times" in words
+    assert trained.findings(results["real_windows"]) in words
+
+
+def test_the_notebook_quotes_the_real_windows(benchmark, trained):
+    real = pd.read_csv(RESULTS / "real_windows.csv")
+    notebook = json.loads((ROOT / "notebooks" / "04_palindromes.ipynb").read_text())
+    words = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    assert trained.findings(real) in words
+    assert benchmark.as_markdown(trained.summary(real)) in words
