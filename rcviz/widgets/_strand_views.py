@@ -98,7 +98,8 @@ def _line(label: str, values: Float[np.ndarray, " 3"], scale: float | None) -> s
         width = 50 * abs(float(values[2])) / scale
         left = 50.0 if values[2] >= 0 else 50 - width
         bar = f'<div style="margin-left:{left:.1f}%;width:{width:.1f}%;height:.8em;background:{FILTER_BAR}"></div>'
-    return f'<tr><th scope="row">{label}</th>{cells}<td aria-hidden="true">{bar}</td></tr>'
+    meaning = ' title="What no filter explains, such as the bias of the output"' if label == "rest" else ""
+    return f'<tr{meaning}><th scope="row">{label}</th>{cells}<td aria-hidden="true">{bar}</td></tr>'
 
 
 STYLE = """<style>

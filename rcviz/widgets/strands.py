@@ -155,7 +155,7 @@ class StrandExplorer(ipywidgets.VBox):
         )
         self._list = ipywidgets.Select(
             description="Sequence",
-            layout=ipywidgets.Layout(width="230px", height="540px", flex_flow="column", align_items="stretch"),
+            layout=ipywidgets.Layout(width="250px", height="520px", flex_flow="column", align_items="stretch"),
             tooltip="Sequences, largest gap between the strands first",
         )
         self._position = ipywidgets.IntSlider(
@@ -179,6 +179,7 @@ class StrandExplorer(ipywidgets.VBox):
     def _parts(self) -> list[ipywidgets.Widget]:
         legend = MarkupPane()
         legend.show(STYLE + legend_html(self._data.labels))
+        chosen = ipywidgets.VBox([self._listed, self._list], layout=ipywidgets.Layout(margin="0 16px 0 0"))
         view = ipywidgets.VBox([self._caption, self._logos, self._position])
         view.layout = ipywidgets.Layout(flex="1 1 0", min_width="0")
         return [
@@ -187,7 +188,7 @@ class StrandExplorer(ipywidgets.VBox):
             self._scatters,
             self._export,
             self._error,
-            ipywidgets.HBox([ipywidgets.VBox([self._listed, self._list]), view]),
+            ipywidgets.HBox([chosen, view]),
             self._gaps,
             self._export_gap,
             KeyboardGuard(),
