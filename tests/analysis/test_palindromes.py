@@ -70,6 +70,14 @@ def test_reading_the_data_on_the_other_strand_changes_nothing_that_counts(bank, 
     np.testing.assert_allclose(other["loss"], found.table["loss"], atol=0.02)
 
 
+def test_the_background_is_that_of_both_strands(bank):
+    codes = np.random.default_rng(0).choice(4, size=(300, 60), p=[0.7, 0.1, 0.1, 0.1]).astype(np.uint8)
+    codes[:, 20:26] = rcviz.encode(["CACGTG"])
+    mixed = np.concatenate([codes[:150], rcviz.reverse_complement(codes[150:])])
+    one, other = (palindromes(bank, sequences, filters=[0]).table for sequences in (codes, mixed))
+    assert one["information"].item() == pytest.approx(other["information"].item(), abs=0.1)
+
+
 def test_turning_the_filters_turns_only_their_centers(bank, data, found):
     turned = palindromes(bank_of(*rcviz.reverse_complement(bank.weights)), data, top=300).table
     assert turned["verdict"].tolist() == found.table["verdict"].tolist()
@@ -155,6 +163,19 @@ def test_a_palindromic_part_of_the_motif_is_not_its_other_strand():
     weights = rcviz.mean_center(motif.log_odds())[0]
     assert palindromes(bank_of(weights)).table["palindromicity"].item() > 0.35
     assert strand_balance(weights, sites, 0) < 0.1
+
+
+def test_one_strand_of_a_partly_palindromic_word_is_no_hybrid():
+    """Significant weights, sites that are no palindromes, but one strand only."""
+    word = "GGTCACGTGAGAAG"
+    weights = np.zeros((4, 17))
+    weights[:, 1:15] = rcviz.one_hot([word], dtype="float64")[0] - 0.25
+    codes = np.random.default_rng(0).integers(0, 4, (200, 50), dtype=np.uint8)
+    codes[:, 20:34] = rcviz.encode([word])
+    row = palindromes(bank_of(weights), codes).table.iloc[0]
+    assert row["p_value"] < 0.05
+    assert row["loss"] > 0.05
+    assert row["verdict"] == "none"
 
 
 def test_weights_of_one_kind_get_both_verdicts_from_their_sites():
