@@ -11,7 +11,7 @@ from torch import nn
 
 from rcviz.analysis.contributions import At, FilterContributions, filter_contributions
 from rcviz.analysis.filters import FilterBank, filter_bank
-from rcviz.analysis.palindromes import Palindromes, palindromes
+from rcviz.analysis.palindromes import Palindromes, palindromes, sites_to_judge
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.layers.conv import RevCompConv1d
@@ -19,6 +19,8 @@ from rcviz.models.prediction import predict
 from rcviz.sequences.dataset import SequenceSet
 
 Kept = TypeVar("Kept")
+
+TOP_SITES = 500
 
 POSITIVES = {
     "labelled": "labelled positive",
@@ -72,7 +74,7 @@ class FilterResults:
 
     def sites(self, layer: str) -> ActivatingSites:
         """Their activating sites on both strands."""
-        return self._keep(("sites", layer), lambda: self.bank(layer).activating_sites(self.data))
+        return self._keep(("sites", layer), lambda: self.bank(layer).activating_sites(self.data, top=TOP_SITES))
 
     def profiles(self, layer: str) -> ActivationProfiles:
         """Where they are active."""
@@ -117,10 +119,11 @@ class FilterResults:
         return self._keep(("palindromicity", layer), lambda: palindromes(self.bank(layer)))
 
     def palindrome(self, layer: str, index: int) -> pd.Series:
-        """One filter's row of the palindrome table, with its verdict."""
+        """One filter's row of the palindrome table, with the verdict from its sites in the labelled positives."""
+        sites = self._keep(("judged", layer), lambda: sites_to_judge(self.bank(layer), self.data, TOP_SITES))
         return self._keep(
             ("palindrome", layer, index),
-            lambda: palindromes(self.bank(layer), self.sites(layer), filters=[index]).table.iloc[0],
+            lambda: palindromes(self.bank(layer), sites, filters=[index]).table.iloc[0],
         )
 
     def _keep(self, key: tuple[Any, ...], compute: Callable[[], Kept]) -> Kept:

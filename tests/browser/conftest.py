@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from rcviz import FilterExplorer, Motif, SequenceSet, filter_bank, filter_contributions, predict, read_meme
+from rcviz import FilterExplorer, Motif, SequenceSet, filter_bank, filter_contributions, palindromes, predict, read_meme
 
 pytestmark = pytest.mark.usefixtures("no_names")
 
@@ -338,3 +338,11 @@ def test_sequences_of_nothing_but_n_are_refused(toy, make_model):
 def test_a_model_that_does_not_take_the_data_is_refused(toy, make_model):
     with pytest.raises(ValueError, match="expected"):
         FilterExplorer(make_model(sequence_length=69), toy)
+
+
+def test_the_verdict_is_that_of_the_labelled_data(explorer, toy):
+    table = palindromes(filter_bank(explorer._results.model), toy).table.set_index("filter")
+    for index in range(5):
+        explorer.state.filter = index
+        assert f"Palindrome: {table.loc[index, 'verdict']}</h4>" in explorer._behaviour.value
+        assert f"p = {table.loc[index, 'p_value']:.2g} among" in explorer._behaviour.value
