@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rcviz import RevCompConv1d, one_hot, reverse_complement
-from rcviz.analysis.profiles import activation_profiles
+from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 
 HALF = {"rtol": 2**-10, "atol": 1e-6}  # a number in half precision has ten bits after the first
 
@@ -163,6 +163,14 @@ def test_at_convolution_takes_what_comes_before_the_nonlinearity(make_model, toy
     assert (values < 0).any()
 
 
+def test_an_in_place_nonlinearity_after_the_convolution_does_no_harm():
+    model, codes = network(nn.Conv1d(4, 2, 5)), sequences(6, 30)
+    expected = activation_profiles(model, codes, at="convolution").binned
+    model[1] = nn.ReLU(inplace=True)
+    np.testing.assert_array_equal(activation_profiles(model, codes, at="convolution").binned, expected)
+    assert (expected < 0).any()
+
+
 @pytest.mark.parametrize("architecture", ["revcomp", "standard"])
 def test_at_activation_takes_the_blocks_output_in_evaluation_mode(make_model, toy, architecture, same_weights):
     model = make_model(architecture).double()
@@ -224,6 +232,13 @@ def test_means_and_table_do_not_add_up_in_half_precision():
         }
     )
     pd.testing.assert_frame_equal(profiles.table, expected)
+
+
+def test_a_mean_may_lie_between_two_numbers_of_half_precision():
+    binned = np.float16([1, 1 + 2**-10])[:, None, None]
+    profiles = ActivationProfiles(binned, np.array([0.0, 4]))
+    assert profiles.mean(0)[0] == profiles.table["activation"][0] == 1 + 2**-11
+    assert profiles.mean(0, np.array([False, True]))[0] == 1 + 2**-10
 
 
 def test_plot_draws_the_mean_of_one_filter():
