@@ -1,5 +1,6 @@
 """Forward against reverse predictions as points that can be clicked and lassoed; as a picture where that is missing."""
 
+import asyncio
 import html
 import importlib
 import importlib.util
@@ -26,6 +27,8 @@ _SIZE = 245
 """Pixels a side: three panels with their axes fit beside each other in a notebook on a page of 1400 pixels."""
 
 _RANGE = (-0.03, 1.03)
+_PAUSE = 0.15
+"""Seconds."""
 
 
 def label_names(labels: Any, count: int) -> Any:
@@ -63,6 +66,7 @@ class StrandScatters(ipywidgets.HBox):
         self._scatters: dict[str, Any] = {}
         self._panes: dict[str, FigurePane] = {}
         self._shown: tuple[int, ...] = ()
+        self._waiting: asyncio.TimerHandle | None = None
         self._panels: list[ipywidgets.VBox] = []
         super().__init__(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.add_class("rcviz-strand-scatters")
@@ -93,17 +97,23 @@ class StrandScatters(ipywidgets.HBox):
 
     def highlight(self, sequences: tuple[int, ...], marked: int) -> None:
         """Show which sequences are chosen, and mark the one that is looked at."""
-        self._shown = sequences
-        jscatter = importlib.import_module("jscatter") if self._scatters else None
+        changed, self._shown = sequences != self._shown, sequences
         for scatter in self._scatters.values():
-            if jscatter is not None:
-                point = scatter._data.iloc[marked]
-                lines = [
-                    jscatter.VLine(float(point["forward"]), line_color="#00000066"),
-                    jscatter.HLine(float(point["reverse complement"]), line_color="#00000066"),
-                ]
-                scatter.annotations([*_diagonal(jscatter), *lines])
-            scatter.selection(list(sequences))
+            if changed or len(scatter.widget.selection) != len(sequences):
+                scatter.selection(list(sequences))
+        # The cross makes the browser draw all points again, which without a GPU takes longer than all the rest: it
+        # follows when the person pauses.
+        if self._waiting is not None:
+            self._waiting.cancel()
+        try:
+            self._waiting = asyncio.get_running_loop().call_later(_PAUSE, self._mark, marked)
+        except RuntimeError:  # no kernel is running, so nobody waits
+            self._mark(marked)
+
+    def _mark(self, sequence: int) -> None:
+        for scatter in self._scatters.values():
+            point = scatter._data.iloc[sequence]
+            scatter.annotations(_lines(float(point["forward"]), float(point["reverse complement"])))
 
     def _add(self, name: str, view: ipywidgets.DOMWidget) -> None:
         title = MarkupPane()
@@ -132,7 +142,6 @@ class StrandScatters(ipywidgets.HBox):
             lasso_color=FAINT,
             zoom_on_selection=False,
         )
-        scatter.annotations(_diagonal(jscatter))
         widget = scatter.widget
         widget.toolbar_buttons = ["lasso", "pan_zoom", "reset", "full_screen"]
         widget.observe(self._selected, "selection")
@@ -144,5 +153,11 @@ class StrandScatters(ipywidgets.HBox):
             self._on_select(chosen)
 
 
-def _diagonal(jscatter: Any) -> list[Any]:
-    return [jscatter.Line([(0.0, 0.0), (1.0, 1.0)], line_color=FAINT)]
+def _lines(forward: float, reverse: float) -> list[Any]:
+    """The diagonal, on which both strands agree, and a cross on one point."""
+    jscatter = importlib.import_module("jscatter")
+    return [
+        jscatter.Line([(0.0, 0.0), (1.0, 1.0)], line_color=FAINT),
+        jscatter.VLine(forward, line_color="#00000066"),
+        jscatter.HLine(reverse, line_color="#00000066"),
+    ]

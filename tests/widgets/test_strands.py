@@ -1,5 +1,6 @@
 """The strand explorer driven by its state, its controls and its points, without a browser."""
 
+import asyncio
 import gc
 import threading
 import xml.etree.ElementTree as ElementTree
@@ -143,6 +144,34 @@ def test_points_are_the_predictions_coloured_by_label(models, toy, second):
             np.testing.assert_allclose(forward, predict(model, toy)[:, task], atol=1e-6)
             np.testing.assert_allclose(reverse, predict(model, reverse_complement(toy.codes))[:, task], atol=1e-6)
             assert colors == wanted.tolist()
+
+
+def crosses(explorer):
+    return [
+        {type(line).__name__: getattr(line, "x", None) or getattr(line, "y", None) for line in scatter._annotations[1:]}
+        for scatter in explorer._scatters._scatters.values()
+    ]
+
+
+def test_a_cross_is_on_the_sequence_that_is_shown(explorer, models, toy):
+    """At once without a kernel; in a kernel, whose loop runs, once and after a pause."""
+    explorer.state.sequence = 11
+    for cross, model in zip(crosses(explorer), models.values(), strict=True):
+        assert cross["VLine"] == predict(model, toy)[11, 0]
+        assert cross["HLine"] == predict(model, reverse_complement(toy.codes))[11, 0]
+
+    async def hurry():
+        marked = []
+        mark = explorer._scatters._mark
+        explorer._scatters._mark = lambda sequence: marked.append(sequence) or mark(sequence)
+        for sequence in (20, 21, 22):
+            explorer.state.sequence = sequence
+        assert marked == []
+        await asyncio.sleep(2 * _scatter._PAUSE)
+        return marked
+
+    assert asyncio.run(hurry()) == [22]
+    assert crosses(explorer)[0]["VLine"] == predict(models["RC"], toy)[22, 0]
 
 
 def test_an_empty_lasso_keeps_what_is_seen(explorer):
