@@ -1,3 +1,5 @@
+from .analysis.attributions import StrandAttributions as StrandAttributions
+from .analysis.attributions import strand_attributions as strand_attributions
 from .analysis.contributions import FilterContributions as FilterContributions
 from .analysis.contributions import filter_contributions as filter_contributions
 from .analysis.filters import FilterBank as FilterBank
@@ -8,7 +10,9 @@ from .analysis.palindromes import palindromes as palindromes
 from .analysis.profiles import ActivationProfiles as ActivationProfiles
 from .analysis.profiles import activation_profiles as activation_profiles
 from .analysis.sites import ActivatingSites as ActivatingSites
+from .analysis.strands import GapByFilter as GapByFilter
 from .analysis.strands import StrandAgreement as StrandAgreement
+from .analysis.strands import gap_by_filter as gap_by_filter
 from .analysis.strands import strand_agreement as strand_agreement
 from .equivariance import assert_equivariant as assert_equivariant
 from .equivariance import assert_invariant as assert_invariant

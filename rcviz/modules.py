@@ -138,7 +138,8 @@ def one_hot_batch(codes: UInt8[np.ndarray, "batch length"], model: nn.Module) ->
     """One-hot floats of one batch on the model's device and in its type; an N is an all-zero column."""
     device, dtype = place(model)
     bases = torch.arange(4, dtype=torch.uint8, device=device)
-    return (torch.from_numpy(codes).to(device)[:, None, :] == bases[:, None]).to(dtype)
+    letters = torch.from_numpy(np.array(codes))  # a copy: views may run backwards, and read-only arrays warn
+    return (letters.to(device)[:, None, :] == bases[:, None]).to(dtype)
 
 
 def find_module(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Module]:

@@ -36,8 +36,17 @@ class FrontEnd:
 
     def url(self, notebook, front_end="lab"):
         """Address of a notebook in ``"lab"`` or ``"notebook"`` (Notebook 7)."""
-        view = {"lab": "lab/tree", "notebook": "notebooks"}[front_end]
-        return f"{self.address}/{view}/{notebook}?token={TOKEN}"
+        # reset: without it JupyterLab opens again what an earlier page had open.
+        view, more = {"lab": ("lab/tree", "&reset"), "notebook": ("notebooks", "")}[front_end]
+        return f"{self.address}/{view}/{notebook}?token={TOKEN}{more}"
+
+    def stop_kernels(self):
+        """End the kernels of notebooks that are done with."""
+        api, token = f"{self.address}/api/sessions", {"Authorization": f"token {TOKEN}"}
+        with urllib.request.urlopen(urllib.request.Request(api, headers=token)) as answer:
+            sessions = json.load(answer)
+        for session in sessions:
+            urllib.request.urlopen(urllib.request.Request(f"{api}/{session['id']}", headers=token, method="DELETE"))
 
     def write(self, name, cells):
         """Write a notebook of code cells."""

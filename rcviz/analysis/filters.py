@@ -215,11 +215,18 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
             f"{name} reads {convolution.weight.shape[1]} channels of the layer before it, not the 4 bases, and has no "
             f"logo of its own; look at the first convolution, or at contributions of {name}"
         )
-    stored = convolution.weight.detach().cpu().double().numpy()
+    stored = _spread(convolution.weight.detach().cpu().double().numpy(), int(np.ravel(convolution.dilation)[0]))
     bias = np.zeros(len(stored)) if convolution.bias is None else convolution.bias.detach().cpu().double().numpy()
     weights, centered_bias = mean_center(stored, bias)
     assert centered_bias is not None
     return FilterBank(weights, centered_bias, name, isinstance(convolution, RevCompConv1d))
+
+
+def _spread(weights: Float[np.ndarray, "filters 4 width"], dilation: int) -> Float[np.ndarray, "filters 4 reach"]:
+    """Weights as they lie on the sequence: a dilated convolution skips positions, which have no weight."""
+    spread = np.zeros((*weights.shape[:2], dilation * (weights.shape[2] - 1) + 1))
+    spread[:, :, ::dilation] = weights
+    return spread
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Module]:

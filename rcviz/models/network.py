@@ -16,6 +16,7 @@ from rcviz.layers.initializers import conv_limit, glorot_limit, uniform_
 from rcviz.layers.pooling import RevCompMaxPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.models.config import ModelConfig
+from rcviz.modules import RandomStream
 
 
 class SequenceModel(nn.Sequential):
@@ -58,8 +59,7 @@ def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:
     >>> rcviz.count_parameters(rcviz.build_model(rcviz.ModelConfig.simulated("revcomp")))
     1983
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with RandomStream(seed, torch.device("cpu")).drawing():
         return SequenceModel(config)
 
 

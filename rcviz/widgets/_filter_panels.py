@@ -20,7 +20,8 @@ _STYLE = """
 .rcviz-panels { line-height: 1.35; max-width: 900px; }
 .rcviz-panels h4 { margin: 10px 0 2px; font-size: 1em; }
 .rcviz-panels p { margin: 2px 0; }
-.rcviz-pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 4px 12px; }
+.rcviz-pair { contain: layout paint style; display: grid; gap: 4px 12px;
+  grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); }
 .rcviz-pair svg { max-width: 100%; height: auto; }
 .rcviz-figure { background: white; border-radius: 4px; }
 .rcviz-panels .rcviz-scroll { max-height: 190px; overflow-y: auto; }
@@ -28,10 +29,12 @@ _STYLE = """
 .rcviz-panels th, .rcviz-panels td { padding: 0 14px 0 0; text-align: left; font-weight: normal; line-height: 1.5; }
 .rcviz-panels th { position: sticky; top: 0; font-weight: bold; background: var(--jp-layout-color0, Canvas); }
 .rcviz-panels td.rcviz-number { text-align: right; }
+.rcviz-unlike { opacity: 0.5; }
 .rcviz-panels code { letter-spacing: 1px; background: none; }
 """
 
 _SITES_SHOWN = 30
+_LEAST_SIMILARITY = 0.5
 
 
 def caption(results: FilterResults, question: Question, index: int) -> str:
@@ -151,12 +154,15 @@ def nearest(matches: pd.DataFrame, index: int, n_targets: int) -> str:
             f"{row['similarity']:.2f}",
             f"{row['p_value']:.1e}",
         )
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        unlike = ' class="rcviz-unlike"' if row["similarity"] < _LEAST_SIMILARITY else ""
+        rows.append(f"<tr{unlike}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{name}</th>" for name in ("motif", "strand", "offset", "similarity", "p-value"))
-    return _section(
-        f"Nearest of {n_targets:,} known motifs",
-        f'<table class="rcviz-matches"><tr>{head}</tr>{"".join(rows)}</table>',
+    doubt = (
+        f"<p>Faint: similarity below {_LEAST_SIMILARITY:g}. A filter with little information gets small p-values, "
+        "not a name.</p>"
     )
+    table = f'<table class="rcviz-matches"><tr>{head}</tr>{"".join(rows)}</table>'
+    return _section(f"Nearest of {n_targets:,} known motifs", table + (doubt if "rcviz-unlike" in table else ""))
 
 
 def thumbnail(weights: Float[np.ndarray, "4 width"], colors: Any) -> str:

@@ -13,6 +13,7 @@ from torch import nn
 
 from rcviz import FilterBank, filter_bank, mean_center, one_hot
 from rcviz.analysis.filters import weights_as_motif
+from rcviz.layers.conv import RevCompConv1d
 from rcviz.sequences.pwm import Motif
 
 
@@ -192,3 +193,18 @@ def test_match_hands_on_what_it_is_asked(gata_and_cat, monkeypatch):
     monkeypatch.setitem(sys.modules, "memelite", None)
     with pytest.raises(ModuleNotFoundError, match="pip install"):
         bank.match(motifs)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv1d(4, 3, 5, dilation=3), RevCompConv1d(4, 3, 5, dilation=3)], ids=["plain", "tied"]
+)
+def test_a_dilated_filter_skips_positions(layer):
+    model = nn.Sequential(layer.double())
+    bank = filter_bank(model)
+    assert bank.width == 13
+    codes = np.random.default_rng(0).integers(0, 4, (6, 40), dtype=np.uint8)
+    sites = bank.activating_sites(codes, strands="forward")
+    with torch.no_grad():
+        outputs = model(torch.from_numpy(one_hot(codes, dtype="float64")))[:, :3]
+    np.testing.assert_allclose(sites.best, outputs.amax(2).numpy(), atol=1e-12)
+    np.testing.assert_array_equal(sites.start, outputs.argmax(2).numpy())

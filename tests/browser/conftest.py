@@ -66,7 +66,8 @@ def run_cells(page, server, request):
         run_all(page, server.url(name, front_end))
         return page
 
-    return run
+    yield run
+    server.stop_kernels()
 
 
 @pytest.hookimpl(hookwrapper=True)
