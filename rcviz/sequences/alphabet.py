@@ -17,9 +17,9 @@ UNKNOWN = 4
 _UNKNOWN_SHARE_WORTH_A_WARNING = 0.01
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
-_CODE_OF_BYTE = np.full(256, UNKNOWN, dtype=np.uint8)
+CODE_OF_BYTE = np.full(256, UNKNOWN, dtype=np.uint8)
 for _code, _base in enumerate(BASES):
-    _CODE_OF_BYTE[[ord(_base), ord(_base.lower())]] = _code
+    CODE_OF_BYTE[[ord(_base), ord(_base.lower())]] = _code
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
 
 _IUPAC = "ACGTURYSWKMBDHVN"
@@ -54,7 +54,7 @@ def encode(sequences: Any) -> UInt8[np.ndarray, "n length"]:
 
     # "replace" writes one "?" per character outside ASCII, so no position shifts.
     letters = np.frombuffer("".join(strings).encode("ascii", "replace"), dtype=np.uint8)
-    codes: np.ndarray = _CODE_OF_BYTE[letters].reshape(len(strings), -1)
+    codes: np.ndarray = CODE_OF_BYTE[letters].reshape(len(strings), -1)
     n_unknown = int(np.count_nonzero(codes == UNKNOWN))
     if n_unknown > _UNKNOWN_SHARE_WORTH_A_WARNING * codes.size:
         warnings.warn(

@@ -180,8 +180,15 @@ class SequenceSet:
         storage.write_fields(path, type(self).__name__, self._fields(slice(None)))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "SequenceSet":
+    def load(cls, path: str | os.PathLike[str], *, memory_map: bool = False) -> "SequenceSet":
         """Read a set that :meth:`save` wrote, as the class that wrote it; nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : path-like
+        memory_map : bool
+            Leave the codes in the file and read them as they are used, for sets larger than memory. A part made by
+            :meth:`subset` is in memory unless it is a slice.
 
         Raises
         ------
@@ -192,7 +199,7 @@ class SequenceSet:
         """
         from rcviz.sequences.simulated import SimulatedSet
 
-        kind, fields = storage.read_fields(path)
+        kind, fields = storage.read_fields(path, mapped=("codes",) if memory_map else ())
         found = {"SequenceSet": SequenceSet, "SimulatedSet": SimulatedSet}.get(kind)
         if found is None or not issubclass(found, cls):
             raise ValueError(

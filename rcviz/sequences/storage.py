@@ -5,16 +5,20 @@ A table is one field per column, ``table.column``; text carries the suffix ``.js
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+from jaxtyping import UInt8
 
 from rcviz._files import written_whole
 
 FORMAT = "rcviz.sequences"
 VERSION = 1
 _JSON = ".json"
+_HEADER_ROOM = 4096  # for a header whose sizes are known last; blanks fill what it leaves
 
 
 def write_fields(path: str | os.PathLike[str], kind: str, fields: Mapping[str, Any]) -> None:
@@ -29,8 +33,64 @@ def write_fields(path: str | os.PathLike[str], kind: str, fields: Mapping[str, A
     fields : mapping of str to array (object arrays hold str), DataFrame or JSON-able value
         Names hold no dot.
     """
-    import pandas as pd
     from safetensors.numpy import save_file
+
+    tensors = _tensors(fields)
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, _metadata(kind))
+
+
+class GrowingSet:
+    """A set on its way into a file: codes are appended block by block, all else is given once at the end.
+
+    Attributes
+    ----------
+    n : int
+        Sequences appended so far.
+    fields : dict
+        What shall stand beside the codes, as in :func:`write_fields`.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.n = 0
+        self.fields: dict[str, Any] = {}
+
+    def append(self, codes: UInt8[np.ndarray, "n length"]) -> None:
+        """Write some more sequences."""
+        self._file.write(np.ascontiguousarray(codes).data)
+        self.n += len(codes)
+
+
+@contextmanager
+def written_while_growing(path: str | os.PathLike[str], kind: str, length: int) -> Iterator[GrowingSet]:
+    """Write the same file as :func:`write_fields`, with one block of codes in memory at a time, whole or not at all."""
+    from safetensors.numpy import save
+
+    with written_whole(path) as temporary, temporary.open("r+b") as file:
+        file.seek(8 + _HEADER_ROOM)
+        growing = GrowingSet(file)
+        yield growing
+        # The rest is laid out by safetensors itself, and moved behind the codes.
+        rest = save(_tensors(growing.fields), _metadata(kind))
+        n_header = int.from_bytes(rest[:8], "little")
+        header = json.loads(rest[8 : 8 + n_header])
+        n_bytes = growing.n * length
+        for name, entry in header.items():
+            if name != "__metadata__":
+                entry["data_offsets"] = [n_bytes + offset for offset in entry["data_offsets"]]
+        header["codes"] = {"dtype": "U8", "shape": [growing.n, length], "data_offsets": [0, n_bytes]}
+        file.write(rest[8 + n_header :])
+        file.seek(0)
+        file.write(_HEADER_ROOM.to_bytes(8, "little") + json.dumps(header).encode().ljust(_HEADER_ROOM))
+
+
+def _metadata(kind: str) -> dict[str, str]:
+    return {"format": FORMAT, "version": str(VERSION), "kind": kind}
+
+
+def _tensors(fields: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    import pandas as pd
 
     flat: dict[str, Any] = {}
     for name, value in fields.items():
@@ -45,12 +105,17 @@ def write_fields(path: str | os.PathLike[str], kind: str, fields: Mapping[str, A
         elif value is not None:
             text = json.dumps(value.tolist() if isinstance(value, np.ndarray) else value)
             tensors[name + _JSON] = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
-    with written_whole(path) as temporary:
-        save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "kind": kind})
+    return tensors
 
 
-def read_fields(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
+def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -> tuple[str, dict[str, Any]]:
     """Read what :func:`write_fields` wrote; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path-like
+    mapped : names of uint8 fields
+        These are mapped into memory, read-only, and read from the file as they are used.
 
     Returns
     -------
@@ -70,12 +135,13 @@ def read_fields(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             kind = _checked_kind(path, file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+            names = [name for name in file.keys() if name not in mapped]  # noqa: SIM118 - safe_open is no mapping
+            tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
             f"{path} is cut off or is not a safetensors file ({error}): save it again with SequenceSet.save"
         ) from error
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {name: _mapped(path, name) for name in mapped}
     tables: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         value = _read_json(path, name, tensor) if name.endswith(_JSON) else tensor
@@ -86,6 +152,21 @@ def read_fields(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise ValueError(f"{path} is damaged: columns differ in length ({error}); save it again") from error
     return kind, fields
+
+
+def _mapped(path: str | os.PathLike[str], name: str) -> np.ndarray:
+    """Map one tensor of a file that safetensors has found whole."""
+    with Path(path).open("rb") as file:
+        n_header = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(n_header)).get(name)
+    if entry is None or entry["dtype"] != "U8":
+        raise ValueError(f"{path} is damaged: it has no {name} of one byte each; save it again")
+    shape = tuple(entry["shape"])
+    if 0 in shape:
+        return np.empty(shape, dtype=np.uint8)
+    # A plain view: slices of a memmap object are several times slower to make.
+    offset = 8 + n_header + entry["data_offsets"][0]
+    return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=shape).view(np.ndarray)
 
 
 def _read_json(path: str | os.PathLike[str], name: str, tensor: np.ndarray) -> Any:

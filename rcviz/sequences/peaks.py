@@ -1,0 +1,252 @@
+"""Tables of peaks: BED, narrowPeak and broadPeak files or DataFrames, brought to one form and checked line by line.
+
+Lines are split here and not by a reader of tables, because a person who mends a file needs the number of the line.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rcviz.sequences._reading import read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Peaks = "str | os.PathLike[str] | pd.DataFrame"
+COLUMNS = ("chrom", "start", "end", "summit", "signal")
+_NO_SUMMIT = -1
+_OTHER_NAMES = {
+    "summit": ("summit", "peak", "relSummit"),
+    "signal": ("signal", "signalValue", "fc", "score"),
+}
+
+
+def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
+    """Read peaks from a file or a DataFrame.
+
+    Parameters
+    ----------
+    source : path or DataFrame
+        A file may be gzipped and have any line ends; comments, ``track`` and ``browser`` lines and empty lines are
+        passed over. Fields are separated by tabs, or by spaces where a line has no tab. Ten columns are narrowPeak,
+        nine in a file named so broadPeak, any other number BED, whose fifth column counts as signal where it is a
+        number. A DataFrame has columns ``chrom``, ``start``, ``end`` and, where known, ``summit`` and ``signal``
+        (bioframe's and ENCODE's names for them are taken, too).
+    what : str
+        What a DataFrame is called in messages.
+
+    Returns
+    -------
+    DataFrame, one row per peak, in the order of the source
+        ``chrom``, ``start``, ``end`` (zero-based, half-open), ``summit`` (bp from start, -1 where there is none),
+        ``signal`` (NaN throughout where there is none).
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When the table is empty or a line is no peak, naming file and line.
+
+    Notes
+    -----
+    A summit at the very end of its peak is taken as it is: SPP, which called the paper's peaks, writes such.
+    """
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        return _from_frame(source, what)
+    return _from_file(Path(source))
+
+
+def centers(peaks: "pd.DataFrame") -> np.ndarray:
+    """Position of each summit on its chromosome; the midpoint where there is none."""
+    start, end, summit = (peaks[column].to_numpy() for column in ("start", "end", "summit"))
+    return start + np.where(summit == _NO_SUMMIT, (end - start) // 2, summit)
+
+
+def strongest(peaks: "pd.DataFrame", n: int | np.integer | None, *, what: str = "peaks") -> "pd.DataFrame":
+    """Keep the ``n`` peaks of highest signal, all where there are no more; of equal ones the earlier.
+
+    Raises
+    ------
+    ValueError
+        When some must go and there is no signal to rank them by.
+    """
+    if n is None or len(peaks) <= n:
+        return peaks
+    if peaks["signal"].isna().any():
+        raise ValueError(
+            f"{what} has {len(peaks):,} peaks and no signal to take the strongest {n:,} by: "
+            f"give a narrowPeak file or a signal column, or n_relaxed=None for all of them"
+        )
+    return peaks.loc[np.sort(np.argsort(-peaks["signal"].to_numpy(), kind="stable")[:n])].reset_index(drop=True)
+
+
+def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    missing = [column for column in COLUMNS[:3] if column not in frame]
+    if missing:
+        raise ValueError(
+            f"{what}: a DataFrame of peaks needs the columns chrom, start and end, got {', '.join(map(str, frame))}: "
+            f"rename them"
+        )
+    if frame.empty:
+        raise ValueError(f"{what}: the DataFrame has no row, expected one per peak")
+
+    def place(row: int) -> str:
+        return f"{what}, row {frame.index[row]}"
+
+    found = {key: next((frame[name] for name in names if name in frame), None) for key, names in _OTHER_NAMES.items()}
+    table = {
+        "chrom": frame["chrom"].astype(str).to_numpy(dtype=object),
+        "start": _whole_numbers(frame["start"], "start", place),
+        "end": _whole_numbers(frame["end"], "end", place),
+        "summit": _NO_SUMMIT if found["summit"] is None else _whole_numbers(found["summit"], "summit", place),
+        "signal": np.nan if found["signal"] is None else _numbers(found["signal"], place),
+    }
+    return _checked(pd.DataFrame(table), place)
+
+
+def _from_file(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    text = read_text(path)
+    kept = [
+        (number, line)
+        for number, line in enumerate(map(str.rstrip, text.split("\n")), start=1)
+        if line.strip() and not line.startswith(("#", "track", "browser"))
+    ]
+    if not kept:
+        raise ValueError(f"{path} is empty: expected one peak a line, its chromosome, start and end")
+    numbers = [number for number, _ in kept]
+    rows = [line.split("\t") if "\t" in line else line.split() for _, line in kept]
+
+    def place(row: int) -> str:
+        return f"{path}, line {numbers[row]}"
+
+    _check_shape(path, rows, kept, place)
+    signal, summit = _find_columns(path, rows[0], place(0))
+    columns = list(zip(*rows, strict=True))
+    table = {
+        "chrom": np.array([chrom.strip() for chrom in columns[0]], dtype=object),
+        "start": _whole_numbers(columns[1], "start", place),
+        "end": _whole_numbers(columns[2], "end", place),
+        "summit": _NO_SUMMIT if summit is None else _whole_numbers(columns[summit], "summit", place),
+        "signal": np.nan if signal is None else _numbers(columns[signal], place),
+    }
+    return _checked(pd.DataFrame(table), place)
+
+
+def _check_shape(path: Path, rows: list[list[str]], kept: list[tuple[int, str]], place: Callable[[int], str]) -> None:
+    first = kept[0][1].lstrip()
+    if first.startswith("<"):
+        raise ValueError(f"{place(0)}: {first[:60]!r} opens an HTML page, not a table of peaks: download it again")
+    if first.startswith(">"):
+        raise ValueError(f"{place(0)}: {first[:60]!r} opens a FASTA file, not a table of peaks: swap the two files")
+    n_columns = len(rows[0])
+    for index, (row, (_, line)) in enumerate(zip(rows, kept, strict=True)):
+        if len(row) < 3 or len(row[0].split()) != 1:
+            mixed = "\t" in line and " " in line
+            mend = "it mixes tabs and spaces, separate its fields by tabs alone" if mixed else "separate them by tabs"
+            raise ValueError(f"{place(index)}: expected chromosome, start and end, got {line[:60]!r}: {mend}")
+        if len(row) != n_columns:
+            raise ValueError(
+                f"{place(index)} has {len(row)} columns but {place(0).rpartition(', ')[2]} has {n_columns}: "
+                f"the file may be cut off or put together of two kinds; copy it again"
+            )
+
+
+def _find_columns(path: Path, row: list[str], where: str) -> tuple[int | None, int | None]:
+    """Find the columns of signal and summit by the number of columns, and by the name where that does not tell."""
+    narrow, broad = ("narrowpeak" in path.name.lower()), ("broadpeak" in path.name.lower())
+    if len(row) == 10:
+        return 6, 9
+    if broad and len(row) == 9:
+        return 6, None
+    # BED9 has a thick part, two positions, where a narrowPeak has its signal and p-value.
+    if narrow or (len(row) == 9 and not (row[6].strip().isdigit() and row[7].strip().isdigit())):
+        raise ValueError(
+            f"{where} has {len(row)} columns but a narrowPeak has 10, the last of them the summit: "
+            f"write -1 there where there is none, or cut the file to its first three columns"
+        )
+    return (4 if len(row) > 4 and _is_number(row[4]) else None), None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _whole_numbers(values: Any, name: str, place: Callable[[int], str]) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    try:
+        if array.dtype.kind == "f":
+            raise ValueError  # positions that were made floats have usually lost some to NaN; say where
+        return array.astype(str).astype(np.int64)
+    except (ValueError, OverflowError):
+        row = next((row for row, value in enumerate(values) if not _is_whole(value)), None)
+    if row is None:
+        return array.astype(np.int64)
+    got = array[row]
+    mend = "put # before a line of column names" if row == 0 and isinstance(got, str) else "mend or remove it"
+    raise ValueError(f"{place(row)}: {name} must be a whole number, got {str(got)!r}: {mend}")
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        return -(2**62) < int(value) < 2**62 and (isinstance(value, str) or int(value) == value)
+    except (ValueError, OverflowError, TypeError):
+        return False
+
+
+def _numbers(values: Any, place: Callable[[int], str]) -> np.ndarray:
+    try:
+        array = np.asarray(values).astype(np.float64)
+        wrong = ~np.isfinite(array)
+    except (ValueError, TypeError):
+        array, wrong = np.empty(0), np.array([not _is_number(str(value)) for value in values])
+    if not wrong.any():
+        return array
+    row = int(np.argmax(wrong))
+    got = str(np.asarray(values)[row])
+    raise ValueError(f"{place(row)}: signal must be a number, got {got!r}: give one or remove the line")
+
+
+def _checked(peaks: "pd.DataFrame", place: Callable[[int], str]) -> "pd.DataFrame":
+    """Refuse the first peak that lies nowhere."""
+    start, end, summit = (peaks[column].to_numpy() for column in ("start", "end", "summit"))
+
+    def refuse(wrong: np.ndarray, sentence: Callable[[int], str]) -> None:
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(f"{place(row)}: {sentence(row)}")
+
+    refuse(start < 0, lambda row: f"start counts from zero, got {start[row]}: mend or remove the peak")
+    refuse(
+        end <= start,
+        lambda row: (
+            f"end must come after start, got {start[row]} to {end[row]}: positions are half-open, from zero; "
+            f"a peak of one base at {start[row]} ends at {start[row] + 1}"
+        ),
+    )
+    refuse(
+        (summit < _NO_SUMMIT) | (summit > end - start),
+        lambda row: (
+            f"summit {summit[row]} lies beyond the peak of {end[row] - start[row]} bp: "
+            f"it counts from the peak's start{_absolute(start[row], end[row], summit[row])}, -1 where there is none"
+        ),
+    )
+    return peaks[list(COLUMNS)]
+
+
+def _absolute(start: int, end: int, summit: int) -> str:
+    return f" (subtract {start} from this position)" if start <= summit <= end else ""

@@ -1,0 +1,78 @@
+"""Places on a genome: windows around summits, what overlaps what, and a count of every place that is dropped."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool
+
+from rcviz.sequences.peaks import centers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Sieve:
+    """Places that become fewer, each dropped one counted once under its reason.
+
+    Attributes
+    ----------
+    places : DataFrame
+        ``chrom``; ``start``, ``end`` and ``summit`` of the peak; ``window``, where its window starts.
+    counts : dict of str to int
+        ``read``, then one entry per reason, in order.
+    """
+
+    def __init__(self, peaks: "pd.DataFrame", width: int) -> None:
+        self.places = peaks.assign(window=centers(peaks) - width // 2)
+        self.counts = {"read": len(peaks)}
+
+    def drop(self, reason: str, wrong: Bool[np.ndarray, " n"]) -> None:
+        """Drop the places that a mask names."""
+        self.counts[reason] = self.counts.get(reason, 0) + int(wrong.sum())
+        if wrong.any():
+            self.places = self.places.loc[~wrong]
+
+    def drop_other_chromosomes(self, lengths: dict[str, int], chromosomes: Sequence[str] | None) -> None:
+        """Drop what lies on chromosomes that nobody asked for, or that the FASTA has not."""
+        if chromosomes is not None:
+            self.drop("other_chromosome", ~self.places["chrom"].isin(list(chromosomes)).to_numpy())
+        self.drop("missing_chromosome", ~self.places["chrom"].isin(list(lengths)).to_numpy())
+
+    def drop_windows_off_the_end(self, lengths: dict[str, int], width: int) -> None:
+        """Drop windows that leave their chromosome, then those that are there already."""
+        window = self.places["window"].to_numpy()
+        ends = self.places["chrom"].map(lengths).to_numpy(dtype=np.int64)
+        self.drop("off_end", (window < 0) | (window + width > ends))
+        self.drop("duplicated", self.places.duplicated(["chrom", "window"]).to_numpy())
+
+
+def windows_of(places: "pd.DataFrame", width: int) -> "pd.DataFrame":
+    """Intervals of the windows themselves, ``chrom``, ``start`` and ``end``."""
+    return places[["chrom"]].assign(start=places["window"], end=places["window"] + width)
+
+
+def overlaps(places: "pd.DataFrame", others: "pd.DataFrame") -> Bool[np.ndarray, " n"]:
+    """Tell which intervals share at least one base with any of others."""
+    try:
+        import bioframe
+    except ImportError as error:
+        raise ImportError("comparing peaks needs bioframe: install it with pip install 'rcviz[genome]'") from error
+
+    columns = ["chrom", "start", "end"]
+    places, others = places[columns].reset_index(drop=True), others[columns]
+    counted = bioframe.count_overlaps(places, others[others["chrom"].isin(places["chrom"].unique())])
+    mask: np.ndarray = counted["count"].to_numpy() > 0
+    return mask
+
+
+def check_chromosome_names(peaks: "pd.DataFrame", lengths: dict[str, int], what: str) -> None:
+    """Refuse names that would be found if only they had a "chr" more or less."""
+    for name in peaks["chrom"].unique():
+        other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
+        if name not in lengths and other in lengths:
+            mend = f"'chr' + {what}.chrom" if other.startswith("chr") else f"{what}.chrom.str.removeprefix('chr')"
+            raise ValueError(
+                f"{what} names chromosome {name!r} but the FASTA has {other!r}: rename them, for example with "
+                f"{what} = rcviz.read_peaks(path); {what}['chrom'] = {mend}"
+            )
