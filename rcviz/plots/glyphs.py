@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 
 import matplotlib
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
@@ -22,9 +22,6 @@ BELOW = ("flipped", "upright")
 
 LETTER_WIDTH = 0.94
 """Width of a letter where neighbouring positions are 1 apart: a sliver of white keeps them legible."""
-
-SVG_UNITS = 200
-"""Height and width of the grid on which the outlines are written for SVG."""
 
 
 @lru_cache(maxsize=len(LETTERS))
@@ -46,21 +43,54 @@ def glyph(letter: str) -> Path:
 
 
 @lru_cache(maxsize=len(LETTERS))
-def svg_outline(letter: str) -> str:
-    """Return the outline as compact SVG path data on a grid of `SVG_UNITS`, y upwards."""
+def _svg_template(letter: str) -> tuple[str, Float[np.ndarray, "points 2"], Int[np.ndarray, " points"]]:
+    """Return path data with a place for each number, the points, and which point each is written relative to.
+
+    A move is absolute, written relative to no point (-1), since "z" has brought the pen home.
+    """
     words: list[str] = []
-    here = np.zeros(2, dtype=int)
-    for points, code in glyph(letter).iter_segments(simplify=False):
+    points: list[np.ndarray] = []
+    base: list[int] = []
+    for step, code in glyph(letter).iter_segments(simplify=False):
         if code == Path.CLOSEPOLY:
             words.append("z")
             continue
-        grid = np.rint(np.reshape(points, (-1, 2)) * SVG_UNITS).astype(int)
-        # Relative steps are shorter than places; a move is absolute, since "z" has brought the pen home.
-        steps = grid if code == Path.MOVETO else grid - here
-        words.append({Path.MOVETO: "M", Path.LINETO: "l", Path.CURVE3: "q"}[code])
-        words.append(" ".join(map(str, steps.ravel().tolist())).replace(" -", "-"))
-        here = grid[-1]
-    return "".join(words)
+        pairs = np.reshape(step, (-1, 2))
+        base += [-1 if code == Path.MOVETO else len(points) - 1] * len(pairs)
+        words.append({Path.MOVETO: "M", Path.LINETO: "l", Path.CURVE3: "q"}[code] + " ".join(["%d %d"] * len(pairs)))
+        points.extend(pairs)
+    return "".join(words), np.array(points), np.array(base)
+
+
+def svg_letters(
+    letter: str,
+    left: Float[np.ndarray, " n"],
+    foot: Float[np.ndarray, " n"],
+    across: float | int,
+    rise: Float[np.ndarray, " n"],
+) -> str:
+    """Write one letter at several places as compact SVG path data of whole numbers.
+
+    One path for all of them, without a transformation: browsers keep a list of everything that is transformed, and
+    thousands of letters in it make every change of a page slow.
+
+    Parameters
+    ----------
+    letter
+        One of A, C, G, T, U, N.
+    left, foot
+        Where each outline's lower left corner goes; y runs downwards.
+    across, rise
+        Width of all, and where the top is relative to the foot: negative for upright letters.
+    """
+    template, points, base = _svg_template(letter)
+    placed = np.empty((len(left), len(points), 2))
+    placed[..., 0] = left[:, None] + across * points[:, 0]
+    placed[..., 1] = foot[:, None] + rise[:, None] * points[:, 1]
+    grid = np.rint(placed).astype(int)
+    # Steps between rounded points: rounding steps would let the outline drift.
+    steps = np.where((base >= 0)[:, None], grid - grid[:, base], grid)
+    return "".join(template % tuple(row) for row in steps.reshape(len(left), -1).tolist()).replace(" -", "-")
 
 
 @dataclass(frozen=True)

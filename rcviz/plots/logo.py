@@ -13,12 +13,13 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from rcviz._checks import check_choice
 from rcviz.plots._axes import INK, calm, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
-from rcviz.plots.glyphs import SVG_UNITS, LogoLayout, letter_paths, logo_layout, svg_outline
+from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout, svg_letters
 from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, y_limits
 
 _AXIS = ("none", "y", "both")
 _FONT_SIZE = 10
 _LEAST_PIXELS = 0.2
+_PARTS = 20  # of a pixel, so that coordinates can be whole numbers
 # Characters that XML 1.0 cannot hold even when escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -197,20 +198,19 @@ def logo_svg(
 def _svg_letters(
     layout: LogoLayout, palette: Mapping[str, str], left: float, zero: float, step: float, scale: float
 ) -> list[str]:
-    """Write one ``<path>`` a letter, each the unit outline under a matrix; y runs downwards on a page."""
-    across = f"{layout.width * step / SVG_UNITS:.6f}"
-    foot = layout.bottom + np.where(layout.flipped, layout.height, 0.0)
-    down = np.where(layout.flipped, scale, -scale) * layout.height / SVG_UNITS
-    heads = {
-        letter: f'<path fill="{palette[letter]}" d="{svg_outline(letter)}" transform="matrix({across} 0 0 '
-        for letter in set(layout.letters.tolist())
-    }
+    """Write one ``<path>`` for all places of a letter, in whole parts of a pixel."""
     seen = layout.height * scale >= _LEAST_PIXELS
-    columns = (layout.letters, down, left + step * (layout.left + 0.5), zero - scale * foot)
-    return [
-        f'{heads[letter]}{d:.6f} {x:.3f} {y:.3f})"/>'
-        for letter, d, x, y in zip(*(column[seen].tolist() for column in columns), strict=True)
-    ]
+    foot = zero - scale * (layout.bottom + np.where(layout.flipped, layout.height, 0.0))
+    rise = np.where(layout.flipped, scale, -scale) * layout.height
+    columns = [_PARTS * column for column in (left + step * (layout.left + 0.5), foot, rise)]
+    paths = []
+    for letter in sorted(set(layout.letters[seen].tolist())):
+        here = seen & (layout.letters == letter)
+        outlines = svg_letters(
+            letter, columns[0][here], columns[1][here], _PARTS * layout.width * step, columns[2][here]
+        )
+        paths.append(f'<path fill="{palette[letter]}" d="{outlines}"/>')
+    return [f'<g transform="scale({1 / _PARTS:g})">', *paths, "</g>"] if paths else []
 
 
 def _svg_y_axis(low: float, high: float, unit: str, left: float, top: float, bottom: float) -> list[str]:

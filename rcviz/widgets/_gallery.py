@@ -20,7 +20,7 @@ function render({ model, el }) {
   function mark() {
     for (const cell of cells()) {
       const on = Number(cell.dataset.id) === model.get("value");
-      cell.setAttribute("aria-selected", on);
+      if (cell.getAttribute("aria-selected") !== String(on)) cell.setAttribute("aria-selected", on);
       if (!on) continue;
       list.setAttribute("aria-activedescendant", cell.id);
       const above = cell.offsetTop - list.scrollTop, below = above + cell.offsetHeight - list.clientHeight;

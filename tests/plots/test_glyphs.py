@@ -2,13 +2,14 @@ import logomaker
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import svg_contours
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 
-from rcviz.plots.glyphs import LETTER_WIDTH, LETTERS, SVG_UNITS, glyph, letter_paths, logo_layout, svg_outline
+from rcviz.plots.glyphs import LETTER_WIDTH, LETTERS, glyph, letter_paths, logo_layout, svg_letters
 
 
 @pytest.mark.parametrize("letter", LETTERS)
@@ -35,32 +36,19 @@ def test_other_letters_are_refused():
         glyph("B")
 
 
-def path_of(data):
-    """Read the path data that svg_outline writes: absolute M, relative l and q, z."""
-    import re
-
-    here, vertices, codes = np.zeros(2), [], []
-    for command, numbers in re.findall(r"([Mlqz])([^Mlqz]*)", data):
-        points = np.array(re.findall(r"-?\d+", numbers), dtype=float).reshape(-1, 2)
-        if command == "z":
-            vertices.append(here)
-            codes.append(Path.CLOSEPOLY)
-            continue
-        points = points if command == "M" else points + here
-        here = points[-1]
-        vertices.extend(points)
-        codes.extend([{"M": Path.MOVETO, "l": Path.LINETO, "q": Path.CURVE3}[command]] * len(points))
-    return Path(np.array(vertices), codes)
-
-
 @pytest.mark.parametrize("letter", LETTERS)
-def test_the_svg_outline_is_the_same_shape_on_its_grid(letter):
-    written = path_of(svg_outline(letter))
-    np.testing.assert_allclose(written.get_extents().extents, [0, 0, SVG_UNITS, SVG_UNITS])
+def test_svg_letters_are_the_same_shape_wherever_they_stand(letter):
+    left, foot, rise = np.array([0.0, 3000.0, 7.0]), np.array([2000.0, 50.0, 20.0]), np.array([-2000.0, 900.0, -400.0])
+    written = svg_contours(svg_letters(letter, left, foot, 1500.0, rise))
+    each = len(written) // 3
     grid = (np.stack(np.meshgrid(np.arange(40), np.arange(40)), -1).reshape(-1, 2) + 0.5) / 40
-    same = written.contains_points(grid * SVG_UNITS) == glyph(letter).contains_points(grid)
-    # Points right on an edge may fall to either side of the rounded outline.
-    assert same.mean() > 0.98
+    for place in range(3):
+        outline = Path.make_compound_path(*written[each * place : each * (place + 1)])
+        corners = [[left[place], foot[place]], [left[place] + 1500, foot[place] + rise[place]]]
+        np.testing.assert_allclose(outline.get_extents().get_points(), np.sort(corners, axis=0), atol=0.51)
+        points = grid * [1500.0, rise[place]] + [left[place], foot[place]]
+        # Points right on an edge may fall to either side of the rounded outline.
+        assert (outline.contains_points(points) == glyph(letter).contains_points(grid)).mean() > 0.98
 
 
 COLUMN = np.array([[2.0], [-3.0], [1.0], [-1.0]])
