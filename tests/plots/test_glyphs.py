@@ -47,8 +47,9 @@ def test_svg_letters_are_the_same_shape_wherever_they_stand(letter):
         corners = [[left[place], foot[place]], [left[place] + 1500, foot[place] + rise[place]]]
         np.testing.assert_allclose(outline.get_extents().get_points(), np.sort(corners, axis=0), atol=0.51)
         points = grid * [1500.0, rise[place]] + [left[place], foot[place]]
-        # Points right on an edge may fall to either side of the rounded outline.
-        assert (outline.contains_points(points) == glyph(letter).contains_points(grid)).mean() > 0.98
+        # Matplotlib flattens curves to about a unit, so that the outline to compare with must be large as well.
+        large = Path(glyph(letter).vertices * 2000, glyph(letter).codes)
+        assert (outline.contains_points(points) == large.contains_points(grid * 2000)).mean() > 0.995
 
 
 COLUMN = np.array([[2.0], [-3.0], [1.0], [-1.0]])
