@@ -49,7 +49,7 @@ def test_svg_letters_are_the_same_shape_wherever_they_stand(letter):
         points = grid * [1500.0, rise[place]] + [left[place], foot[place]]
         # Matplotlib flattens curves to about a unit, so that the outline to compare with must be large as well.
         large = Path(glyph(letter).vertices * 2000, glyph(letter).codes)
-        assert (outline.contains_points(points) == large.contains_points(grid * 2000)).mean() > 0.995
+        assert (outline.contains_points(points) == large.contains_points(grid * 2000)).mean() > 0.985
 
 
 COLUMN = np.array([[2.0], [-3.0], [1.0], [-1.0]])
