@@ -15,6 +15,7 @@ from jaxtyping import Float, Shaped, UInt8
 BASES = "ACGT"
 UNKNOWN = 4
 _UNKNOWN_SHARE_WORTH_A_WARNING = 0.01
+_ROWS_AT_ONCE = 4096
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 CODE_OF_BYTE = np.full(256, UNKNOWN, dtype=np.uint8)
@@ -153,9 +154,13 @@ def gc_content(codes: Any) -> Float[np.ndarray, " n"]:
         In [0, 1]; NaN where every base is unknown.
     """
     codes = as_codes(codes)
-    n_gc = np.count_nonzero((codes == 1) | (codes == 2), axis=1)
-    n_known = np.count_nonzero(codes != UNKNOWN, axis=1)
-    share: np.ndarray = np.divide(n_gc, n_known, out=np.full(len(codes), np.nan), where=n_known > 0)
+    share = np.full(len(codes), np.nan)
+    # In blocks: a truth value for every base of a large set would take as much memory as the set.
+    for first in range(0, len(codes), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        n_gc = np.count_nonzero((codes[rows] == 1) | (codes[rows] == 2), axis=1)
+        n_known = np.count_nonzero(codes[rows] != UNKNOWN, axis=1)
+        np.divide(n_gc, n_known, out=share[rows], where=n_known > 0)
     return share
 
 

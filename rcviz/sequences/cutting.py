@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from rcviz.sequences.alphabet import UNKNOWN
-from rcviz.sequences.identical import strand_free_keys
+from rcviz.sequences.identical import KnownSequences
 from rcviz.sequences.sites import Sieve
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rcviz.sequences.genome import Genome
 
-_WINDOWS_AT_ONCE = 1024  # a block that stays near the processor, and touches little of the FASTA at a time
+_WINDOWS_AT_ONCE = 4096
 
 
 def blocks(
@@ -90,7 +90,7 @@ class Cutter:
     ) -> None:
         self._genome, self._width, self._target, self._advance = genome, width, target, advance
         self._max_unknown = max_n_share * width
-        self._positives: dict[int, str] = {}
+        self._positives = KnownSequences()
         self._parts: list[tuple[pd.DataFrame, int, str]] = []
 
     def cut(
@@ -114,16 +114,17 @@ class Cutter:
         for rows, read in blocks(self._genome, sieve.places, self._width):
             codes = read if change is None else change(read)
             unknown[rows] = n_unknown(codes) > self._max_unknown
-            keys = strand_free_keys(codes).tolist()
             if label == 1:
-                self._positives.update(zip(keys, names[rows], strict=True))
+                self._positives.add(codes[~unknown[rows]])
             else:
-                same[rows] = [key in self._positives for key in keys]
-                if contradicting == "refuse" and (same & ~unknown).any():
-                    row = int(np.argmax(same & ~unknown))
+                found = self._positives.find(codes)
+                same[rows] = (found >= 0) & ~unknown[rows]
+                if contradicting == "refuse" and same[rows].any():
+                    row = int(np.argmax(same[rows]))
+                    positive = self._names(self._parts[0][0], "")[found[row]]
                     raise ValueError(
-                        f"the negative {names[row]} has the sequence of the positive "
-                        f"{self._positives[keys[row - rows.start]]}: drop such negatives with contradicting='drop'"
+                        f"the negative {names[rows][row]} has the sequence of the positive {positive}: "
+                        f"drop such negatives with contradicting='drop'"
                     )
             self._target.append(codes[~(unknown | same)[rows]])
             self._advance(len(codes))

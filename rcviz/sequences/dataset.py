@@ -1,15 +1,19 @@
 """Sets to learn from: any form of sequences made into a SequenceSet, and a set divided into three."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rcviz._checks import check_choice
+from rcviz.sequences.identical import find_leaks
 from rcviz.sequences.sequence_set import SequenceSet
 
-__all__ = ["SequenceSet", "Splits", "as_sequence_set", "split", "split_by_chromosome"]
+__all__ = ["SequenceSet", "Splits", "as_sequence_set", "find_leaks", "split", "split_by_chromosome"]
 
 _REST = "rest"
+_PRESETS = ("chr1/chr17/rest", "chr21/chr22/rest", "rest/chr1/chr2")
 
 
 class Splits(NamedTuple):
@@ -84,9 +88,10 @@ def split(
 def split_by_chromosome(
     data: SequenceSet,
     *,
-    train: str | Sequence[str],
-    valid: str | Sequence[str],
+    train: str | Sequence[str] = (),
+    valid: str | Sequence[str] = (),
     test: str | Sequence[str] = "rest",
+    preset: str | None = None,
 ) -> Splits:
     """Divide a set by chromosome, so that no part has seen the neighbourhood of another (section 3.3).
 
@@ -95,7 +100,11 @@ def split_by_chromosome(
     data : SequenceSet
         With chromosomes.
     train, valid, test : str or sequence of str
-        Chromosome names; one of the three may be "rest", all chromosomes that the others do not name.
+        Chromosome names; one of the three may be "rest", all chromosomes that the others do not name. ``test=()`` goes
+        without: that part is then empty.
+    preset : {"chr1/chr17/rest", "chr21/chr22/rest", "rest/chr1/chr2"}, optional
+        The paper's train, valid and test: of Figures 4, 6 and 7a, of Figure 5, and of Figure 7b. Instead of
+        ``train`` and ``valid``; a ``test`` that is given counts.
 
     Returns
     -------
@@ -107,7 +116,18 @@ def split_by_chromosome(
     ValueError
         When chromosomes are unknown, named twice or missing, or a part would have no sequence, or no
         positive or no negative of a labelled task.
+
+    Warns
+    -----
+    UserWarning
+        When a window is found again in another part, as it is or reverse-complemented; see :func:`find_leaks`.
     """
+    if preset is not None:
+        check_choice("preset", preset, _PRESETS)
+        if len(train) or len(valid):
+            raise ValueError("preset names train and valid already: give either preset or train and valid")
+        train, valid, preset_test = preset.split("/")
+        test = preset_test if isinstance(test, str) and test == _REST else test
     chrom = as_sequence_set(data).table.get("chrom")
     if chrom is None:
         raise ValueError("these sequences have no chromosomes: give chrom=... when making the set, or use rcviz.split")
@@ -132,7 +152,23 @@ def split_by_chromosome(
 
     part_of = chrom.map(owner)
     parts = {part: np.flatnonzero(part_of == part) for part in given}
-    return _divide(data, parts, mend="name more chromosomes for it")
+    without = () if named["test"] else ("test",)
+    splits = _divide(data, parts, without=without, mend="name other chromosomes for it, or test=() to go without")
+    _warn_of_leaks(splits)
+    return splits
+
+
+def _warn_of_leaks(splits: Splits) -> None:
+    leaks = find_leaks(splits._asdict())
+    if len(leaks):
+        counts = (leaks["part"] + " in " + leaks["other_part"]).value_counts(sort=False)
+        listed = ", ".join(f"{n:,} of {pair}" for pair, n in counts.items())
+        warnings.warn(
+            f"the same sequence, on one strand or the other, is in several parts ({listed}): scores there look better "
+            f"than they are; rcviz.find_leaks(splits) lists them",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _check_present(part: str, names: list[str], present: list[str]) -> None:
@@ -146,9 +182,11 @@ def _check_present(part: str, names: list[str], present: list[str]) -> None:
     raise ValueError(f"{part} names {', '.join(map(repr, unknown))}, but the data have {', '.join(present)}: {mend}")
 
 
-def _divide(data: SequenceSet, parts: dict[str, np.ndarray], *, mend: str) -> Splits:
-    """Take the parts, once every one is known to be of use."""
+def _divide(data: SequenceSet, parts: dict[str, np.ndarray], *, mend: str, without: Collection[str] = ()) -> Splits:
+    """Take the parts, once every one is known to be of use; some may have been left empty on purpose."""
     for part, index in parts.items():
+        if part in without:
+            continue
         if index.size == 0:
             raise ValueError(f"{part} would have none of the {len(data):,} sequences: {mend}")
         if data.labels is None:

@@ -22,6 +22,7 @@ from rcviz.sequences.alphabet import CODE_OF_BYTE
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LINE_ENDS = b"\r\n"
+_REGION = 1 << 25  # bytes mapped at a time: the system may count all of them as memory in use
 _CODES = CODE_OF_BYTE.tobytes()
 _SOFT_MASKED = bytes(ord("a") <= byte <= ord("z") for byte in range(256))
 
@@ -107,18 +108,25 @@ class Genome:
         start = np.asarray(start, dtype=np.int64)
         files, first, n_bytes = self._spans(chrom, start, int(width))
         windows = np.empty((len(start), width), dtype=np.uint8)
-        for file in np.unique(files):
-            text = np.memmap(self._texts[file], dtype=np.uint8, mode="r").view(np.ndarray)
-            in_file = files == file
-            # Windows of one width differ in bytes only by the line ends they cross: a few lengths, each read at once.
-            for length in np.unique(n_bytes[in_file]):
-                rows = np.flatnonzero(in_file & (n_bytes == length))
-                spans = np.lib.stride_tricks.sliding_window_view(text, length)[first[rows]]
-                letters = spans.tobytes().translate(table, _LINE_ENDS)
-                if len(letters) != len(rows) * width:
-                    raise ValueError(f"{self.paths[file]} has changed since it was indexed: open it again")
-                windows[rows] = np.frombuffer(letters, dtype=np.uint8).reshape(len(rows), width)
+        # Windows of one width differ in bytes only by the line ends they cross: in each region a few lengths.
+        regions, group = np.unique(np.stack([files, first // _REGION, n_bytes]), axis=1, return_inverse=True)
+        for which, (file, region, length) in enumerate(regions.T.tolist()):
+            rows = np.flatnonzero(group == which)
+            text = self._mapped(file, region * _REGION, _REGION + length)
+            spans = np.lib.stride_tricks.sliding_window_view(text, length)[first[rows] - region * _REGION]
+            letters = spans.tobytes().translate(table, _LINE_ENDS)
+            if len(letters) != len(rows) * width:
+                raise ValueError(f"{self.paths[file]} has changed since it was indexed: open it again")
+            windows[rows] = np.frombuffer(letters, dtype=np.uint8).reshape(len(rows), width)
         return windows
+
+    def _mapped(self, file: int, offset: int, size: int) -> np.ndarray:
+        """Map a part of a file; a view, because slices of a memmap object are several times slower to make."""
+        path = self._texts[file]
+        size = min(size, path.stat().st_size - offset)
+        if size < 1:
+            raise ValueError(f"{self.paths[file]} has changed since it was indexed: open it again")
+        return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=(size,)).view(np.ndarray)
 
     def _spans(self, chrom: Any, start: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """File, first byte and number of bytes of each window."""
