@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all  # noqa: E402
+
+# Where nothing is WebGL, a browser without a GPU does not draw by way of one in software either.
+PLAIN = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 OUT = ROOT / "results" / "benchmarks" / "explorers.json"
@@ -31,6 +34,12 @@ config = rcviz.ModelConfig.simulated("revcomp", n_filters=64)
 model = rcviz.build_model(config)
 training = rcviz.TrainConfig.simulated(epochs=3)
 rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+import ipywidgets
+def count(button):
+    button.description = f"counted {int(button.description.split()[-1]) + 1}"
+counter = ipywidgets.Button(description="counted 0")
+counter.on_click(count)
+counter
 """
 FILTERS = "explorer = rcviz.FilterExplorer(model, data)\nexplorer"
 STRANDS = """
@@ -121,6 +130,13 @@ def filters(page):
     }
 
 
+def idle(page):
+    """A button that changes one number: what front end and kernel cost without rcviz."""
+    button = "[...document.querySelectorAll('button')].find((button) => button.innerText.startsWith('counted'))"
+    said = f"{button}.innerText"
+    return [measure(page, f"{button}.click()", f"{said} !== before", before=said) for _ in range(TIMES)]
+
+
 def strands(page):
     """Another sequence of the list: for the first time, then again."""
     listed = "document.querySelector('.rcviz-strand-explorer select[size]')"
@@ -160,6 +176,13 @@ def summary(times):
     }
 
 
+def new_page(playwright, browser_path, arguments):
+    browser = playwright.chromium.launch(executable_path=browser_path, args=list(arguments))
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(120_000)
+    return page
+
+
 def main():
     browser_path = next(found for found in map(shutil.which, BROWSERS) if found)
     times = {}
@@ -168,25 +191,28 @@ def main():
         jupyter_server(Path(folder)) as server,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=browser_path, args=list(CHROMIUM_ARGUMENTS))
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(120_000)
-        for name, cell, take in (
-            ("filters", FILTERS, filters),
-            ("strands", STRANDS, strands),
-            ("monitor", MONITOR, stopping),
+        for name, cell, take, arguments in (
+            ("filters", FILTERS, filters, PLAIN),
+            ("strands", STRANDS, strands, CHROMIUM_ARGUMENTS),
+            ("monitor", MONITOR, stopping, PLAIN),
         ):
+            page = new_page(playwright, browser_path, arguments)
             server.write(f"{name}.ipynb", [SETUP, cell])
             run_all(page, server.url(f"{name}.ipynb"), timeout=300_000)
+            page.get_by_role("button", name="counted 0").wait_for()
             if name == "filters":
                 page.locator(".rcviz-matches").wait_for()  # else Tomtom would be measured as well
+            times["an empty widget" + (", WebGL" if name == "strands" else f", beside {name}")] = idle(page)
             times |= take(page)
             print(json.dumps({what: summary(values) for what, values in times.items()}, indent=1), flush=True)
+            version = page.context.browser.version
+            page.context.browser.close()
+            server.stop_kernels()
+        page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
         server.write("growth.ipynb", [SETUP, FILTERS, STRANDS, MONITOR, GROWING])
         run_all(page, server.url("growth.ipynb"), timeout=1_200_000)
         growth = json.loads((Path(folder) / "growth.json").read_text())
-        version = browser.version
-        browser.close()
+        page.context.browser.close()
     result = {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "chromium": version},
         "model": "RC, 64 filters of 21 bp; 10,000 sequences of 200 bp, 3 tasks",

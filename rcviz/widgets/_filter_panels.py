@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from rcviz.plots._axes import figure_svg, new_figure
+from rcviz.plots._axes import figure_svg, new_figure, short_lived
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.contributions import plot_contribution_distribution
 from rcviz.plots.logo import logo_svg, plot_logo
@@ -89,18 +89,23 @@ def site_logos(results: FilterResults, layer: str, index: int, colors: Any) -> s
 
 def activity(results: FilterResults, question: Question, index: int) -> str:
     """Contributions in positives and negatives; activation along the sequence."""
-    found, labels = results.contributions(*question), results.contributions(*question).labels
+    with short_lived():
+        drawn = _activity_pictures(results, question, index)
+    return _section("Contributions; activation along the sequence", _pair("rcviz-figure", drawn))
+
+
+def _activity_pictures(results: FilterResults, question: Question, index: int) -> list[str]:
+    found = results.contributions(*question)
+    labels, profiles = found.labels, results.profiles(question.layer)
     assert labels is not None
-    profiles = results.profiles(question.layer)
     left, right = new_figure(4.0, 2.5), new_figure(4.0, 2.5)
     plot_contribution_distribution(found.positive(index), found.negative(index), left.add_subplot())
     curves = {name: profiles.mean(index, labels == value) for name, value in (("positives", 1), ("negatives", 0))}
     plot_profile(profiles.edges, curves, right.add_subplot())
-    drawn = [
+    return [
         f'<div role="img" aria-label="{what} of filter {index} in positives and negatives">{figure_svg(figure)}</div>'
         for what, figure in (("Contributions", left), ("Activation along the sequence", right))
     ]
-    return _section("Contributions; activation along the sequence", _pair("rcviz-figure", drawn))
 
 
 def palindrome(results: FilterResults, layer: str, index: int) -> str:
