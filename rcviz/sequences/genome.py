@@ -64,6 +64,7 @@ class Genome:
         if not self.paths:
             raise ValueError("expected at least one FASTA file, got none")
         self._texts = [_as_text(path) for path in self.paths]
+        self._stamps = [(text.stat().st_size, text.stat().st_mtime_ns) for text in self._texts]
         self._records: dict[str, _Record] = {}
         for file, (path, text) in enumerate(zip(self.paths, self._texts, strict=True)):
             for chrom, place in _index(path, text).items():
@@ -116,16 +117,16 @@ class Genome:
             spans = np.lib.stride_tricks.sliding_window_view(text, length)[first[rows] - region * _REGION]
             letters = spans.tobytes().translate(table, _LINE_ENDS)
             if len(letters) != len(rows) * width:
-                raise ValueError(f"{self.paths[file]} has changed since it was indexed: open it again")
+                raise ValueError(f"{self.paths[file]} does not fit its index: delete {self._texts[file]}.fai")
             windows[rows] = np.frombuffer(letters, dtype=np.uint8).reshape(len(rows), width)
         return windows
 
     def _mapped(self, file: int, offset: int, size: int) -> np.ndarray:
         """Map a part of a file; a view, because slices of a memmap object are several times slower to make."""
-        path = self._texts[file]
-        size = min(size, path.stat().st_size - offset)
-        if size < 1:
-            raise ValueError(f"{self.paths[file]} has changed since it was indexed: open it again")
+        path, status = self._texts[file], self._texts[file].stat()
+        if (status.st_size, status.st_mtime_ns) != self._stamps[file]:
+            raise ValueError(f"{self.paths[file]} has changed since it was opened: open it again")
+        size = min(size, status.st_size - offset)
         return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=(size,)).view(np.ndarray)
 
     def _spans(self, chrom: Any, start: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

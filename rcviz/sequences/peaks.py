@@ -3,6 +3,7 @@
 Lines are split here and not by a reader of tables, because a person who mends a file needs the number of the line.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from rcviz.sequences._reading import read_text
 if TYPE_CHECKING:
     import pandas as pd
 
-Peaks = "str | os.PathLike[str] | pd.DataFrame"
 COLUMNS = ("chrom", "start", "end", "summit", "signal")
 _NO_SUMMIT = -1
 _OTHER_NAMES = {
@@ -102,7 +102,7 @@ def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
 
     found = {key: next((frame[name] for name in names if name in frame), None) for key, names in _OTHER_NAMES.items()}
     table = {
-        "chrom": frame["chrom"].astype(str).to_numpy(dtype=object),
+        "chrom": [str(chrom) for chrom in frame["chrom"]],
         "start": _whole_numbers(frame["start"], "start", place),
         "end": _whole_numbers(frame["end"], "end", place),
         "summit": _NO_SUMMIT if found["summit"] is None else _whole_numbers(found["summit"], "summit", place),
@@ -114,25 +114,30 @@ def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
 def _from_file(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
-    text = read_text(path)
     kept = [
         (number, line)
-        for number, line in enumerate(map(str.rstrip, text.split("\n")), start=1)
+        for number, line in enumerate(map(str.rstrip, read_text(path).split("\n")), start=1)
         if line.strip() and not line.startswith(("#", "track", "browser"))
     ]
     if not kept:
         raise ValueError(f"{path} is empty: expected one peak a line, its chromosome, start and end")
-    numbers = [number for number, _ in kept]
-    rows = [line.split("\t") if "\t" in line else line.split() for _, line in kept]
 
     def place(row: int) -> str:
-        return f"{path}, line {numbers[row]}"
+        return f"{path}, line {kept[row][0]}"
 
-    _check_shape(path, rows, kept, place)
-    signal, summit = _find_columns(path, rows[0], place(0))
-    columns = list(zip(*rows, strict=True))
+    _check_kind(kept[0][1].strip(), place(0))
+    first = _fields(kept[0][1])
+    signal, summit = _find_columns(path, first, place(0))
+    wanted = [column for column in (0, 1, 2, summit, signal) if column is not None]
+    columns: dict[int, list[str]] = {column: [] for column in wanted}
+    for row, (_, line) in enumerate(kept):
+        fields = _fields(line)
+        if len(fields) != len(first) or len(fields) < 3 or " " in fields[0].strip():
+            _refuse_fields(line, fields, place(row), len(first), kept[0][0])
+        for column in wanted:
+            columns[column].append(fields[column])
     table = {
-        "chrom": np.array([chrom.strip() for chrom in columns[0]], dtype=object),
+        "chrom": [chrom.strip() for chrom in columns[0]],
         "start": _whole_numbers(columns[1], "start", place),
         "end": _whole_numbers(columns[2], "end", place),
         "summit": _NO_SUMMIT if summit is None else _whole_numbers(columns[summit], "summit", place),
@@ -141,23 +146,26 @@ def _from_file(path: Path) -> "pd.DataFrame":
     return _checked(pd.DataFrame(table), place)
 
 
-def _check_shape(path: Path, rows: list[list[str]], kept: list[tuple[int, str]], place: Callable[[int], str]) -> None:
-    first = kept[0][1].lstrip()
+def _fields(line: str) -> list[str]:
+    return line.split("\t") if "\t" in line else line.split()
+
+
+def _check_kind(first: str, where: str) -> None:
     if first.startswith("<"):
-        raise ValueError(f"{place(0)}: {first[:60]!r} opens an HTML page, not a table of peaks: download it again")
+        raise ValueError(f"{where}: {first[:60]!r} opens an HTML page, not a table of peaks: download it again")
     if first.startswith(">"):
-        raise ValueError(f"{place(0)}: {first[:60]!r} opens a FASTA file, not a table of peaks: swap the two files")
-    n_columns = len(rows[0])
-    for index, (row, (_, line)) in enumerate(zip(rows, kept, strict=True)):
-        if len(row) < 3 or len(row[0].split()) != 1:
-            mixed = "\t" in line and " " in line
-            mend = "it mixes tabs and spaces, separate its fields by tabs alone" if mixed else "separate them by tabs"
-            raise ValueError(f"{place(index)}: expected chromosome, start and end, got {line[:60]!r}: {mend}")
-        if len(row) != n_columns:
-            raise ValueError(
-                f"{place(index)} has {len(row)} columns but {place(0).rpartition(', ')[2]} has {n_columns}: "
-                f"the file may be cut off or put together of two kinds; copy it again"
-            )
+        raise ValueError(f"{where}: {first[:60]!r} opens a FASTA file, not a table of peaks: swap the two files")
+
+
+def _refuse_fields(line: str, fields: list[str], where: str, n_columns: int, first_number: int) -> None:
+    if len(fields) < 3 or " " in fields[0].strip():
+        mixed = "\t" in line and " " in line
+        mend = "it mixes tabs and spaces, separate its fields by tabs alone" if mixed else "separate them by tabs"
+        raise ValueError(f"{where}: expected chromosome, start and end, got {line[:60]!r}: {mend}")
+    raise ValueError(
+        f"{where} has {len(fields)} columns but line {first_number} has {n_columns}: "
+        f"the file may be cut off or put together of two kinds; copy it again"
+    )
 
 
 def _find_columns(path: Path, row: list[str], where: str) -> tuple[int | None, int | None]:
@@ -185,40 +193,32 @@ def _is_number(text: str) -> bool:
 
 
 def _whole_numbers(values: Any, name: str, place: Callable[[int], str]) -> np.ndarray:
-    array = np.asarray(values)
+    array = np.asarray(values) if hasattr(values, "dtype") else np.empty(0)
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
-    try:
-        if array.dtype.kind == "f":
-            raise ValueError  # positions that were made floats have usually lost some to NaN; say where
-        return array.astype(str).astype(np.int64)
-    except (ValueError, OverflowError):
-        row = next((row for row, value in enumerate(values) if not _is_whole(value)), None)
-    if row is None:
-        return array.astype(np.int64)
-    got = array[row]
-    mend = "put # before a line of column names" if row == 0 and isinstance(got, str) else "mend or remove it"
-    raise ValueError(f"{place(row)}: {name} must be a whole number, got {str(got)!r}: {mend}")
-
-
-def _is_whole(value: Any) -> bool:
-    try:
-        return -(2**62) < int(value) < 2**62 and (isinstance(value, str) or int(value) == value)
-    except (ValueError, OverflowError, TypeError):
-        return False
+    numbers = np.empty(len(values), dtype=np.int64)
+    for row, value in enumerate(values):
+        try:
+            numbers[row] = int(value)
+            whole = isinstance(value, str) or numbers[row] == value
+        except (ValueError, OverflowError, TypeError):
+            whole = False
+        if not whole:
+            mend = "put # before a line of column names" if row == 0 and isinstance(value, str) else "mend or remove it"
+            raise ValueError(f"{place(row)}: {name} must be a whole number, got {str(value)!r}: {mend}")
+    return numbers
 
 
 def _numbers(values: Any, place: Callable[[int], str]) -> np.ndarray:
-    try:
-        array = np.asarray(values).astype(np.float64)
-        wrong = ~np.isfinite(array)
-    except (ValueError, TypeError):
-        array, wrong = np.empty(0), np.array([not _is_number(str(value)) for value in values])
-    if not wrong.any():
-        return array
-    row = int(np.argmax(wrong))
-    got = str(np.asarray(values)[row])
-    raise ValueError(f"{place(row)}: signal must be a number, got {got!r}: give one or remove the line")
+    numbers = np.empty(len(values), dtype=np.float64)
+    for row, value in enumerate(values):
+        try:
+            numbers[row] = float(value)
+        except (ValueError, TypeError):
+            numbers[row] = np.nan
+        if not math.isfinite(numbers[row]):
+            raise ValueError(f"{place(row)}: signal must be a number, got {str(value)!r}: give one or remove the line")
+    return numbers
 
 
 def _checked(peaks: "pd.DataFrame", place: Callable[[int], str]) -> "pd.DataFrame":
@@ -242,11 +242,8 @@ def _checked(peaks: "pd.DataFrame", place: Callable[[int], str]) -> "pd.DataFram
         (summit < _NO_SUMMIT) | (summit > end - start),
         lambda row: (
             f"summit {summit[row]} lies beyond the peak of {end[row] - start[row]} bp: "
-            f"it counts from the peak's start{_absolute(start[row], end[row], summit[row])}, -1 where there is none"
+            f"it counts from the peak's start, -1 where there is none"
+            + (f"; subtract {start[row]} from this position" if start[row] <= summit[row] <= end[row] else "")
         ),
     )
     return peaks[list(COLUMNS)]
-
-
-def _absolute(start: int, end: int, summit: int) -> str:
-    return f" (subtract {start} from this position)" if start <= summit <= end else ""

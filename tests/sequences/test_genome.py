@@ -1,0 +1,189 @@
+"""Windows out of FASTA files are what Python's slices of the text are, whatever the file looks like."""
+
+import gzip
+import os
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rcviz.sequences import genome
+from rcviz.sequences.genome import Genome, cache_folder
+
+CODE = {letter: code for code, letter in enumerate("ACGT")}
+
+
+def fasta(records, *, line=60, end="\n", last_end=True):
+    lines = []
+    for name, sequence in records.items():
+        lines += [f">{name} some words", *textwrap.wrap(sequence, line)]
+    return (end.join(lines) + (end if last_end else "")).encode()
+
+
+def slow_codes(sequence, start, width):
+    return [CODE.get(letter.upper(), 4) for letter in sequence[start : start + width]]
+
+
+@st.composite
+def cases(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    letters = np.array(list("ACGTacgtNnRy"))
+    records = {f"chr{i}": "".join(rng.choice(letters, rng.integers(30, 400))) for i in range(draw(st.integers(1, 3)))}
+    written = fasta(
+        records,
+        line=draw(st.sampled_from([1, 7, 30, 50, 1000]) if draw(st.booleans()) else st.integers(2, 90)),
+        end=draw(st.sampled_from(["\n", "\r\n"])),
+        last_end=draw(st.booleans()),
+    )
+    width = draw(st.integers(1, 30))
+    chrom = rng.choice(list(records), 20)
+    start = np.array([rng.integers(0, len(records[name]) - width + 1) for name in chrom])
+    return records, written, chrom, start, width
+
+
+@given(case=cases(), region=st.sampled_from([16, 100, 1 << 25]), packed=st.sampled_from(["plain", "gzip", "bgzip"]))
+def test_windows_are_slices_of_the_text(tmp_path_factory, case, region, packed):
+    records, written, chrom, start, width = case
+    path = tmp_path_factory.mktemp("fasta") / "genome.fa"
+    half = len(written) // 2
+    # bgzip is gzip in several members.
+    members = {"plain": [], "gzip": [written], "bgzip": [written[:half], written[half:], b""]}[packed]
+    path.write_bytes(b"".join(map(gzip.compress, members)) if members else written)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(genome, "_REGION", region)
+        opened = Genome(path)
+        codes = opened.read(chrom, start, width)
+        masked = opened.soft_masked(chrom, start, width)
+    assert opened.lengths == {name: len(sequence) for name, sequence in records.items()}
+    for row, (name, first) in enumerate(zip(chrom, start, strict=True)):
+        assert codes[row].tolist() == slow_codes(records[name], first, width)
+        assert masked[row].tolist() == [letter.islower() for letter in records[name][first : first + width]]
+    assert [file.name for file in path.parent.iterdir()] == ["genome.fa"]
+
+
+@pytest.fixture
+def random_genome(tmp_path):
+    rng = np.random.default_rng(0)
+    records = {f"chr{i}": "".join(rng.choice(list("ACGT"), 50_000)) for i in (1, 2)}
+    path = tmp_path / "genome.fa"
+    path.write_bytes(fasta(records))
+    return path, records
+
+
+def test_it_agrees_with_pyfaidx(random_genome):
+    from pyfaidx import Fasta
+
+    path, _ = random_genome
+    start = np.arange(0, 49_000, 997)
+    ours = Genome(path).read(["chr2"] * len(start), start, 101)
+    with Fasta(path, indexname=path.with_suffix(".own.fai")) as theirs:
+        expected = [slow_codes(theirs["chr2"][s : s + 101].seq, 0, 101) for s in start.tolist()]
+    np.testing.assert_array_equal(ours, expected)
+
+
+def test_threads_may_share_one_genome(random_genome):
+    path, records = random_genome
+    opened = Genome(path)
+
+    def read(seed):
+        rng = np.random.default_rng(seed)
+        chrom, start = rng.choice(["chr1", "chr2"], 50), rng.integers(0, 49_900, 50)
+        expected = [slow_codes(records[name], s, 100) for name, s in zip(chrom, start, strict=True)]
+        return np.array_equal(opened.read(chrom, start, 100), expected)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(200)))
+
+
+def test_several_files_are_one_genome(tmp_path):
+    one, other = tmp_path / "1.fa", tmp_path / "2.fa"
+    one.write_bytes(fasta({"chr1": "ACGT"}))
+    other.write_bytes(fasta({"chr2": "TTTTT"}, line=2))
+    opened = Genome([one, other])
+    assert opened.lengths == {"chr1": 4, "chr2": 5}
+    assert opened.read(["chr2", "chr1"], [1, 0], 4).tolist() == [[3, 3, 3, 3], [0, 1, 2, 3]]
+    other.write_bytes(fasta({"chr1": "TTTTT"}))
+    with pytest.raises(ValueError, match=r"2\.fa holds chr1 again, which .*1\.fa holds already"):
+        Genome([one, other])
+
+
+def test_a_file_that_changes_is_read_anew(tmp_path):
+    path = tmp_path / "genome.fa"
+    for sequence in ("ACGTACGT", "TTTTTTTTTTTT"):
+        path.write_bytes(gzip.compress(fasta({"chr1": sequence})))
+        assert Genome(path).read(["chr1"], [0], 8).tolist() == [slow_codes(sequence, 0, 8)]
+
+
+def test_a_file_that_changes_while_it_is_open_is_noticed(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_bytes(fasta({"chr1": "ACGT" * 30}))
+    opened = Genome(path)
+    path.write_bytes(fasta({"chr1": "ACGT" * 30}, line=7))
+    with pytest.raises(ValueError, match="has changed since it was opened"):
+        opened.read(["chr1"], [0], 100)
+
+
+def test_an_index_beside_the_file_is_used_when_it_is_not_older(tmp_path):
+    path, index = tmp_path / "genome.fa", tmp_path / "genome.fa.fai"
+    path.write_bytes(fasta({"chr1": "ACGTACGT"}))
+    index.write_text("renamed\t8\t17\t60\t61\n")
+    assert list(Genome(path).lengths) == ["renamed"]
+    os.utime(index, ns=(0, 0))
+    assert list(Genome(path).lengths) == ["chr1"]
+    index.write_text("chr1\t8\t12\t60\t61\n")
+    with pytest.raises(ValueError, match=r"does not fit its index: delete .*genome\.fa\.fai"):
+        Genome(path).read(["chr1"], [3], 3)
+    index.write_text("chr1\t800\t17\t60\t61\n")
+    with pytest.raises(ValueError, match=r"genome\.fa\.fai does not belong to .*delete the index"):
+        Genome(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty: expected FASTA records"),
+        (b" \n\n", "is empty"),
+        (b"<!DOCTYPE html>\n<html>404</html>", r"line 1: '<!DOCTYPE html>' opens an HTML page, not FASTA"),
+        (b"\n\nchr1\t5\t9\n", r"line 3: 'chr1\\t5\\t9' is not FASTA"),
+        (b">chr1\nACGT\nAC\nACGT\n", "cannot be indexed.*line 3"),
+        (b">chr1\nACGT\n>chr1\nACGT\n", "cannot be indexed.*Duplicate key.*name it once"),
+        (b">chr1\nACGT\n>chr2\n", "record 'chr2' has no sequence"),
+        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"<html>"), "HTML page"),
+        (gzip.compress(fasta({"chr1": "ACGT" * 999}))[:-9], "truncated or damaged gzip file"),
+    ],
+)
+@pytest.mark.usefixtures("as_users_run")
+def test_what_is_no_fasta_is_refused_in_one_sentence(tmp_path, monkeypatch, content, message):
+    monkeypatch.setenv("RCVIZ_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "genome.fa"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        Genome(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not any(cache_folder().glob("*.fa"))
+    assert not any(cache_folder().glob(".*")), "a temporary file was left"
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        Genome(tmp_path / "nothing.fa")
+    with pytest.raises(ValueError, match="at least one FASTA"):
+        Genome([])
+
+
+def test_windows_that_are_not_there_are_refused(random_genome):
+    opened = Genome(random_genome[0])
+    with pytest.raises(ValueError, match="no chromosome 'chr3': the FASTA has chr1, chr2"):
+        opened.read(["chr1", "chr3"], [0, 0], 10)
+    for start in (-1, 49_991):
+        with pytest.raises(ValueError, match="leaves the chromosome of 50,000 bp"):
+            opened.read(["chr1", "chr2"], [0, start], 10)
+    assert opened.read(["chr1"], [49_990], 10).shape == (1, 10)
+    assert opened.read([], [], 10).shape == (0, 10)
+    with pytest.raises(ValueError, match="width must be at least 1"):
+        opened.read(["chr1"], [0], 0)
