@@ -35,10 +35,10 @@ def peak_windows(
     n_relaxed: int | np.integer | None = 150_000,
     chromosomes: Any = None,
     negatives: str | None = None,
-    negatives_per_positive: float = 1.0,
+    negatives_per_positive: float | int = 1.0,
     overlapping: str = "keep",
     contradicting: str = "refuse",
-    max_n_share: float = 0.0,
+    max_n_share: float | int = 0.0,
     task_name: str | None = None,
     seed: int | np.integer = 0,
     out: str | os.PathLike[str] | None = None,
@@ -145,7 +145,7 @@ def peak_windows(
         _target(out, capacity, width) as target,
         tqdm(desc="cutting", unit=" windows", delay=1, disable=not progress) as bar,
     ):
-        cutter = Cutter(genome, width, target, max_n_share=max_n_share, advance=bar.update)
+        cutter = Cutter(genome, width, target.append, max_n_share=max_n_share, advance=bar.update)
         cutter.cut(positive, label=1)
         counts["positive"] = _kept("positive", positive)
         if kind != "none":

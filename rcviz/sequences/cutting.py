@@ -1,7 +1,7 @@
 """Windows cut out of a genome block by block, into memory or straight into a file."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -37,17 +37,8 @@ def n_unknown(codes: UInt8[np.ndarray, "n width"]) -> Int64[np.ndarray, " n"]:
     return counts
 
 
-class Target(Protocol):
-    """Where windows go; :class:`.storage.GrowingSet` is the other one."""
-
-    fields: dict[str, Any]
-
-    def append(self, codes: UInt8[np.ndarray, "n length"]) -> None:
-        """Keep some more sequences."""
-
-
 class SetInMemory:
-    """An array of known capacity that is filled block by block.
+    """An array of known capacity that is filled block by block; :class:`.storage.GrowingSet` does it in a file.
 
     Attributes
     ----------
@@ -78,7 +69,8 @@ class Cutter:
     ----------
     genome : Genome
     width : int
-    target : Target
+    append : callable
+        Given each block of codes that is kept.
     max_n_share : float
         A window with a larger share of unknown bases is dropped.
     advance : callable
@@ -86,9 +78,15 @@ class Cutter:
     """
 
     def __init__(
-        self, genome: "Genome", width: int, target: Target, *, max_n_share: float, advance: Callable[[int], object]
+        self,
+        genome: "Genome",
+        width: int,
+        append: Callable[[np.ndarray], object],
+        *,
+        max_n_share: float | int,
+        advance: Callable[[int], object],
     ) -> None:
-        self._genome, self._width, self._target, self._advance = genome, width, target, advance
+        self._genome, self._width, self._append, self._advance = genome, width, append, advance
         self._max_unknown = max_n_share * width
         self._positives = KnownSequences()
         self._parts: list[tuple[pd.DataFrame, int, str]] = []
@@ -126,7 +124,7 @@ class Cutter:
                         f"the negative {names[rows][row]} has the sequence of the positive {positive}: "
                         f"drop such negatives with contradicting='drop'"
                     )
-            self._target.append(codes[~(unknown | same)[rows]])
+            self._append(codes[~(unknown | same)[rows]])
             self._advance(len(codes))
         sieve.drop("unknown_bases", unknown)
         if label == 0:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 GC_BIN = 0.02
 REPEAT_BIN = 0.1
 _CANDIDATES_PER_NEGATIVE = 50
+_SHARE_MISSED_IN_SILENCE = 0.01
 _CANDIDATES_AT_LEAST = 20_000  # on each chromosome, so that rare bins of a small set are filled as well
 
 
@@ -29,7 +30,7 @@ def matched_windows(
     width: int,
     avoid: "pd.DataFrame",
     match_repeats: bool,
-    max_n_share: float,
+    max_n_share: float | int,
     rng: np.random.Generator,
 ) -> Sieve:
     """Draw windows of the genome with the GC content of the positives on the same chromosomes.
@@ -62,7 +63,7 @@ def matched_windows(
     Warns
     -----
     UserWarning
-        When bins run out of candidates, with their number; too few are then returned.
+        When bins run out of candidates and more than 1% are missing, with their number.
     """
     import pandas as pd
 
@@ -93,7 +94,7 @@ def matched_windows(
     rank = of_tile.groupby(keys).cumcount().to_numpy()
     quota = pd.MultiIndex.from_frame(of_tile).map(wanted.to_dict())
     drawn.drop("not_needed", ~(rank < np.nan_to_num(quota.to_numpy(dtype=float))))
-    if len(drawn.places) < n:
+    if len(drawn.places) < (1 - _SHARE_MISSED_IN_SILENCE) * n:
         warnings.warn(
             f"only {len(drawn.places):,} of {n:,} negatives could be matched: some positives have a GC content that is "
             f"rare elsewhere; ask for fewer with negatives_per_positive",

@@ -60,9 +60,11 @@ def overlaps(places: "pd.DataFrame", others: "pd.DataFrame") -> Bool[np.ndarray,
         raise ImportError("comparing peaks needs bioframe: install it with pip install 'rcviz[genome]'") from error
 
     columns = ["chrom", "start", "end"]
-    places, others = places[columns].reset_index(drop=True), others[columns]
-    counted = bioframe.count_overlaps(places, others[others["chrom"].isin(places["chrom"].unique())])
-    mask: np.ndarray = counted["count"].to_numpy() > 0
+    places = places[columns].reset_index(drop=True)
+    others = others.loc[others["chrom"].isin(places["chrom"].unique()), columns]
+    if places.empty or others.empty:  # bioframe takes no empty table
+        return np.zeros(len(places), dtype=bool)
+    mask: np.ndarray = bioframe.count_overlaps(places, others)["count"].to_numpy() > 0
     return mask
 
 

@@ -301,3 +301,54 @@ def test_a_chromosome_without_one_class_or_no_chromosomes_at_all_are_refused():
         split_by_chromosome(one_sided, train="chr1", valid="chr2")
     with pytest.raises(ValueError, match="have no chromosomes"):
         split_by_chromosome(SequenceSet(CODES), train="chr1", valid="chr2")
+
+
+def chromosomes_of(part):
+    return set() if len(part) == 0 else set(part.table["chrom"])
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [
+        ("chr1/chr17/rest", [{"chr1"}, {"chr17"}, {"chr2", "chr21", "chr22"}]),
+        ("chr21/chr22/rest", [{"chr21"}, {"chr22"}, {"chr1", "chr2", "chr17"}]),
+        ("rest/chr1/chr2", [{"chr17", "chr21", "chr22"}, {"chr1"}, {"chr2"}]),
+    ],
+)
+def test_the_papers_splits_have_names(preset, expected):
+    data = SequenceSet(
+        np.random.default_rng(0).integers(0, 4, (20, 30)).astype(np.uint8),
+        np.tile([1, 0], 10),
+        chrom=np.repeat(["chr1", "chr2", "chr17", "chr21", "chr22"], 4),
+    )
+    parts = split_by_chromosome(data, preset=preset)
+    assert [chromosomes_of(part) for part in parts] == expected
+    assert chromosomes_of(split_by_chromosome(data, preset=preset, test=()).test) == set()
+    with pytest.raises(ValueError, match="either preset or train and valid"):
+        split_by_chromosome(data, preset=preset, train="chr2")
+    with pytest.raises(ValueError, match="preset must be one of chr1/chr17/rest"):
+        split_by_chromosome(data, preset="fig5")
+
+
+def test_a_set_of_two_chromosomes_can_do_without_a_test_set():
+    data = SequenceSet(
+        np.random.default_rng(0).integers(0, 4, (8, 30)).astype(np.uint8), chrom=np.repeat(["chr21", "chr22"], 4)
+    )
+    with pytest.raises(ValueError, match=r"test would have none .* test=\(\) to go without"):
+        split_by_chromosome(data, preset="chr21/chr22/rest")
+    parts = split_by_chromosome(data, preset="chr21/chr22/rest", test=())
+    assert [len(part) for part in parts] == [4, 4, 0]
+    with pytest.raises(ValueError, match="train would have none"):
+        split_by_chromosome(data, valid="chr21")
+
+
+def test_windows_in_two_parts_are_warned_of(recwarn):
+    codes = np.random.default_rng(0).integers(0, 4, (9, 30)).astype(np.uint8)
+    chrom = np.repeat(["chr1", "chr2", "chr3"], 3)
+    split_by_chromosome(SequenceSet(codes, chrom=chrom), train="chr1", valid="chr2")
+    assert not recwarn
+    codes[4], codes[7] = codes[0], reverse_complement(codes[0])
+    with pytest.warns(
+        UserWarning, match=r"several parts \(1 of valid in train, 1 of test in train, 1 of test in valid\)"
+    ):
+        split_by_chromosome(SequenceSet(codes, chrom=chrom), train="chr1", valid="chr2")

@@ -120,7 +120,7 @@ def test_a_dataframe_is_read_by_its_columns():
     assert more["summit"].tolist() == [3, -1]
     assert more["signal"].tolist() == [1, 2.5]
     pd.testing.assert_frame_equal(read_peaks(more), more)
-    with pytest.raises(ValueError, match="relaxed: .* needs the columns chrom, start and end, got start, end"):
+    with pytest.raises(ValueError, match=r"relaxed: .* needs the columns chrom, start and end, got start, end"):
         read_peaks(frame[["start", "end"]], what="relaxed")
     with pytest.raises(ValueError, match="no row"):
         read_peaks(frame[:0])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from rcviz.sequences import storage
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.sequences.simulated import SimulatedSet
 
@@ -123,3 +124,53 @@ def test_a_plain_set_is_no_simulated_one(tmp_path):
     SequenceSet(CODES).save(path)
     with pytest.raises(ValueError, match="holds a SequenceSet, expected a SimulatedSet"):
         SimulatedSet.load(path)
+
+
+@given(contents(), st.integers(1, 4))
+def test_a_set_that_grows_in_its_file_is_the_set_that_was_saved(tmp_path_factory, content, n_at_once):
+    data = SequenceSet(**content)
+    folder = tmp_path_factory.mktemp("sets")
+    data.save(folder / "saved")
+    fields = data._fields(slice(None))
+    with storage.written_while_growing(folder / "grown", "SequenceSet", data.length) as growing:
+        codes = fields.pop("codes")
+        for first in range(0, len(data), n_at_once):
+            growing.append(codes[first : first + n_at_once])
+        growing.fields = fields
+    for loaded in (SequenceSet.load(folder / "grown"), SequenceSet.load(folder / "grown", memory_map=True)):
+        np.testing.assert_array_equal(loaded.codes, data.codes)
+        np.testing.assert_array_equal(loaded.labels, data.labels)
+        pd.testing.assert_frame_equal(loaded.table, data.table)
+        assert (loaded.task_names, loaded.provenance) == (data.task_names, data.provenance)
+
+
+def test_a_mapped_set_stays_in_its_file(tmp_path):
+    rng = np.random.default_rng(0)
+    data = SequenceSet(rng.integers(0, 5, (50, 30)).astype(np.uint8), rng.integers(0, 2, 50))
+    data.save(tmp_path / "x")
+    mapped = SequenceSet.load(tmp_path / "x", memory_map=True)
+    assert isinstance(mapped.codes.base, np.memmap)
+    np.testing.assert_array_equal(mapped.subset([3, 1]).codes, data.codes[[3, 1]])
+    assert np.shares_memory(mapped.subset(slice(10, 20)).codes, mapped.codes)
+    mapped.save(tmp_path / "x")
+    np.testing.assert_array_equal(mapped.codes, data.codes)
+    np.testing.assert_array_equal(SequenceSet.load(tmp_path / "x").codes, data.codes)
+
+
+def test_a_set_that_stops_growing_leaves_nothing(tmp_path):
+    with (
+        pytest.raises(OSError, match="disk full"),
+        storage.written_while_growing(tmp_path / "x", "SequenceSet", 4) as growing,
+    ):
+        growing.append(CODES)
+        raise OSError("disk full")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mapped_file_must_hold_codes(tmp_path):
+    save_file({"labels": np.zeros((3, 1), np.float32)}, tmp_path / "x", FORMAT)
+    with pytest.raises(ValueError, match="is damaged: it has no codes"):
+        SequenceSet.load(tmp_path / "x", memory_map=True)
+    save_file({"codes": np.zeros((3, 4), np.float32)}, tmp_path / "x", FORMAT)
+    with pytest.raises(ValueError, match="is damaged: it has no codes of one byte each"):
+        SequenceSet.load(tmp_path / "x", memory_map=True)
