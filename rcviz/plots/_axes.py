@@ -22,6 +22,7 @@ FAINT = "#8a8a8a"
 
 _LEGEND_DROP = 38.0  # points below the Axes: room for tick labels and an axis label in small type
 _STYLE_SHEET = re.compile(r"<style[^>]*>\*\{stroke-linejoin: round; stroke-linecap: butt\}</style>")
+_DECIMALS = re.compile(r"(\d\.\d{3})\d+")  # of a point: three are more than a screen shows
 _SALT = "rcviz"
 _RASTER_DPI = 150
 _LAYOUT_PASSES = 3
@@ -106,7 +107,7 @@ def figure_svg(figure: Figure) -> str:
         text = text.replace("<svg", '<svg style="stroke-linejoin: round; stroke-linecap: butt"', 1)
     prefix = "f" + hashlib.sha256(text.encode()).hexdigest()[:10] + "-"
     # Only inside tags: a label that reads like a reference is text and stays as it is.
-    return re.sub(r"<[^>]+>", lambda tag: _prefix_ids(tag.group(), prefix), text)
+    return re.sub(r"<[^>]+>", lambda tag: _tidied(tag.group(), prefix), text)
 
 
 def _settle(figure: Figure) -> None:
@@ -118,8 +119,8 @@ def _settle(figure: Figure) -> None:
             engine.execute(figure)
 
 
-def _prefix_ids(tag: str, prefix: str) -> str:
-    return re.sub(r'(\bid="|\bhref="#|url\(#)', lambda start: start.group() + prefix, tag)
+def _tidied(tag: str, prefix: str) -> str:
+    return re.sub(r'(\bid="|\bhref="#|url\(#)', lambda start: start.group() + prefix, _DECIMALS.sub(r"\1", tag))
 
 
 def figure_png(figure: Figure) -> bytes:
