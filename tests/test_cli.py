@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import rcviz
 import rcviz.cli
+import rcviz.cli._lab
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_outside_a_checkout_tutorials_are_copied_once(calls, monkeypatch, tmp_pa
     (installed / "notebooks" / "paper").mkdir(parents=True)
     for name in ("01_quickstart.ipynb", "paper/fig2.ipynb"):
         (installed / "notebooks" / name).write_text("shipped")
-    monkeypatch.setattr(rcviz.cli, "__file__", str(installed / "cli.py"))
+    monkeypatch.setattr(rcviz.cli._lab, "__file__", str(installed / "cli" / "_lab.py"))
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)

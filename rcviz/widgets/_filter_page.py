@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from rcviz.plots.page import html_page
 from rcviz.widgets import _filter_panels as panels
 from rcviz.widgets._filter_results import POSITIVES, FilterResults
 from rcviz.widgets.state import FilterState
@@ -60,10 +59,10 @@ choose(buttons[0]);
 """
 
 
-def filter_page(
+def filter_parts(
     results: FilterResults, state: FilterState, matches: pd.DataFrame | None, n_targets: int, colors: Any
-) -> str:
-    """Write the page for the explorer's layer, task and positives."""
+) -> list[str]:
+    """Write the parts of a page, one set to a page, for the explorer's layer, task and positives."""
     question = state.question
     palindromicity = results.palindromicity(question.layer).table.set_index("filter")["palindromicity"]
     by_palindromicity = palindromicity.sort_values(ascending=False, kind="stable").index.tolist()
@@ -86,17 +85,14 @@ def filter_page(
         f"{len(state.ranking)} filters of layer {question.layer} on {len(results.data):,} sequences of "
         f"{results.data.length:,} bp; task {task}; positives are those {POSITIVES[question.positives]}."
     )
-    return html_page(
-        "Filters",
-        [
-            panels.style(colors),
-            f"<style>{_STYLE}</style>",
-            f"<p>{html.escape(about)} Choose with the pointer or with the arrow keys.</p>",
-            '<p><label>Sort by <select><option value="contribution">contribution</option>'
-            '<option value="number">number</option><option value="palindromicity">palindromicity</option>'
-            "</select></label></p>",
-            f'<div class="explorer"><div class="gallery" role="group" aria-label="Filters">{"".join(buttons)}</div>'
-            f'<div aria-live="polite">{"".join(sections)}</div></div>',
-            f"<script>{_SCRIPT}</script>",
-        ],
-    )
+    return [
+        panels.style(colors),
+        f"<style>{_STYLE}</style>",
+        f"<p>{html.escape(about)} Choose with the pointer or with the arrow keys.</p>",
+        '<p><label>Sort by <select><option value="contribution">contribution</option>'
+        '<option value="number">number</option><option value="palindromicity">palindromicity</option>'
+        "</select></label></p>",
+        f'<div class="explorer"><div class="gallery" role="group" aria-label="Filters">{"".join(buttons)}</div>'
+        f'<div aria-live="polite">{"".join(sections)}</div></div>',
+        f"<script>{_SCRIPT}</script>",
+    ]

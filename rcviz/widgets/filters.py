@@ -12,12 +12,13 @@ from rcviz._files import written_whole
 from rcviz.analysis.contributions import At
 from rcviz.modules import find_module
 from rcviz.plots._axes import figure_png, figure_svg
+from rcviz.plots.page import html_page
 from rcviz.sequences.dataset import SequenceSet
 from rcviz.sequences.motifs import write_meme
 from rcviz.sequences.similarity import as_motifs
 from rcviz.widgets import _filter_panels as panels
 from rcviz.widgets._export import ExportBox, check_ending
-from rcviz.widgets._filter_page import filter_page
+from rcviz.widgets._filter_page import filter_parts
 from rcviz.widgets._filter_results import POSITIVES, FilterResults
 from rcviz.widgets._gallery import Gallery
 from rcviz.widgets._keyboard import KeyboardGuard
@@ -164,11 +165,15 @@ class FilterExplorer(ipywidgets.VBox):
         Waits until the filters have their names.
         """
         check_ending(os.fspath(path), (".html",))
-        naming = self._naming[self.state.layer]
-        naming.wait()
-        page = filter_page(self._results, self.state, naming.table, len(self._targets), self._colors)
+        page = html_page("Filters", self.html_parts())
         with written_whole(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
+
+    def html_parts(self) -> list[str]:
+        """Write the same for a page of one's own, see :func:`rcviz.plots.page.html_page`; it goes there once."""
+        naming = self._naming[self.state.layer]
+        naming.wait()
+        return filter_parts(self._results, self.state, naming.table, len(self._targets), self._colors)
 
     def close(self) -> None:
         """End the search for names and take the explorer off the page."""

@@ -1,0 +1,60 @@
+"""The command line: from peaks to an inspected model, the tutorials, and what rcviz does on real data in two minutes.
+
+A command's file answers for what it reads, prints and writes; the library does the work.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rcviz.cli._answers import answering
+from rcviz.cli._inspect import inspect
+from rcviz.cli._lab import lab
+from rcviz.cli._train import train
+from rcviz.cli._windows import windows
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def main() -> None:
+    """Reverse-complement parameter sharing for DNA networks, to train, to see and to check.
+
+    Your own peaks: rcviz windows, then rcviz train, then rcviz inspect.
+
+    Exit codes: 0 done; 1 something outside failed, such as the network; 2 wrong input; 130 interrupted.
+    """
+    # Threads that wait in a busy loop starve whatever else runs, such as the browser beside the kernel: with one other
+    # busy process on two cores, training was 15 times slower. It must be set before torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for models, tables, figures and the page.")] = Path("runs/demo"),
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs to train each model.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of the split, the starting weights and the order of the samples.")] = 0,
+) -> None:
+    """Train an RC and a standard model on real CTCF peaks and write what they learned as one page.
+
+    Takes under two minutes on two cores; writes models, tables and figures, and index.html, which needs no network.
+
+    Example: rcviz demo --out runs/demo
+    """
+    with answering():
+        from rcviz.demo import run_demo
+
+        typer.echo(run_demo(out, epochs=epochs, seed=seed))
+
+
+app.command()(windows)
+app.command()(train)
+app.command()(inspect)
+app.command(context_settings={"ignore_unknown_options": True})(lab)
