@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,6 +126,8 @@ def _tomtom(queries: list[np.ndarray], targets: list[np.ndarray]) -> Float[np.nd
         from memelite import tomtom
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError('comparing motifs needs memelite: pip install "rcviz[lab]"') from error
-    with warnings.catch_warnings():
+    # In a thread of its own: numba sets the calling thread's number of OpenMP threads, which torch would go on with.
+    with warnings.catch_warnings(), ThreadPoolExecutor(1) as aside:
         warnings.simplefilter("ignore")  # numba's, about the machine's threading layer
-        return np.asarray(tomtom([np.ascontiguousarray(query) for query in queries], targets, n_jobs=1))
+        found = aside.submit(tomtom, [np.ascontiguousarray(query) for query in queries], targets, n_jobs=1)
+        return np.asarray(found.result())

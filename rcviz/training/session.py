@@ -136,7 +136,9 @@ class TrainingSession:
         except BaseException:
             _release(self)
             raise
-        self._thread = threading.Thread(target=self._run, args=(epochs,), name="rcviz training", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(epochs, torch.get_num_threads()), name="rcviz training", daemon=True
+        )
         self._become("running", after=("ready",))
         self._thread.start()
 
@@ -177,7 +179,8 @@ class TrainingSession:
         for listener in self._listeners:
             listener()
 
-    def _run(self, epochs: Iterator[EpochRecord]) -> None:
+    def _run(self, epochs: Iterator[EpochRecord], n_threads: int) -> None:
+        torch.set_num_threads(n_threads)  # each thread has its own number, and sums depend on it in the last bits
         ended: Status = "finished"
         try:
             self._watch.go()

@@ -1,5 +1,6 @@
 """Filters as matrices: mean-centring keeps outputs, and the bank knows its strands."""
 
+import subprocess
 import sys
 
 import logomaker
@@ -208,3 +209,14 @@ def test_a_dilated_filter_skips_positions(layer):
         outputs = model(torch.from_numpy(one_hot(codes, dtype="float64")))[:, :3]
     np.testing.assert_allclose(sites.best, outputs.amax(2).numpy(), atol=1e-12)
     np.testing.assert_array_equal(sites.start, outputs.argmax(2).numpy())
+
+
+def test_naming_leaves_the_number_of_torchs_threads():
+    """Set in an interpreter of its own, where nothing has been set before."""
+    script = """
+import torch, rcviz
+torch.set_num_threads(1)
+rcviz.FilterBank(rcviz.load_motif("CTCF_known1").log_odds()[None], [0.0], "", False).match(n_nearest=1)
+assert torch.get_num_threads() == 1
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

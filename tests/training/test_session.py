@@ -312,3 +312,18 @@ session.start()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "stopped in order\n", "")
+
+
+def test_a_session_computes_with_the_threads_of_who_started_it(toy, make_model):
+    """A new thread has a number of its own, and sums in another order differ in their last bits."""
+    seen, before = [], torch.get_num_threads()
+    model = make_model()
+    model.register_forward_pre_hook(lambda *_: seen.append((threading.current_thread(), torch.get_num_threads())))
+    try:
+        torch.set_num_threads(before + 1)
+        session = TrainingSession(model, toy, toy, TrainConfig(epochs=1, batch_size=40, samples_per_epoch=40))
+        session.start()
+        session.join(60)
+    finally:
+        torch.set_num_threads(before)
+    assert {number for thread, number in seen if thread is not threading.current_thread()} == {before + 1}
