@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
 from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch, to_numpy
+from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.dataset import as_sequence_set
 
 
@@ -45,6 +46,20 @@ def predict(
     with evaluating(model):  # all batches with the same weights, should another thread be training them
         logits = torch.cat(list(batches_of_logits(model, codes, batch_size)))
     return to_numpy(logits.sigmoid() if output == "probability" else logits)
+
+
+def count_outputs(model: nn.Module, length: int) -> int:
+    """Logits that a model gives a sequence of ``length`` bp; tried with one of unknown bases."""
+    try:
+        return predict(model, np.full((1, length), UNKNOWN, dtype=np.uint8)).shape[1]
+    except ValueError:
+        raise
+    except Exception as error:  # a network of one's own may refuse in any way
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"the model does not accept one-hot sequences (batch, 4, {length}): {reason}; give it sequences of the "
+            "length that it was built for"
+        ) from error
 
 
 def batches_of_logits(

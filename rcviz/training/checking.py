@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import nn
 
-from rcviz.models.prediction import predict
+from rcviz.models.prediction import count_outputs
 from rcviz.sequences.dataset import SequenceSet
 from rcviz.training.config import TrainConfig
 
@@ -36,22 +36,9 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
             f"train has tasks {train.task_names} on {train.length} bp, valid {valid.task_names} on {valid.length} bp; "
             f"make both from one SequenceSet, for example with split"
         )
-    n_outputs = _count_outputs(model, valid)
+    n_outputs = count_outputs(model, valid.length)
     if n_outputs != len(train.task_names):
         raise ValueError(
             f"the model gives {n_outputs} logits a sequence, but the data has {len(train.task_names)} tasks; "
             f"build it with n_tasks={len(train.task_names)}"
         )
-
-
-def _count_outputs(model: nn.Module, data: SequenceSet) -> int:
-    try:
-        return predict(model, data.codes[:1]).shape[1]
-    except ValueError:
-        raise
-    except Exception as error:  # a network of one's own may refuse in any way
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"the model does not accept one-hot sequences (batch, 4, {data.length}): {reason}; give it sequences "
-            f"of the length that it was built for"
-        ) from error

@@ -15,7 +15,7 @@ from rcviz.analysis.palindromes import Palindromes, palindromes, sites_to_judge
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.layers.conv import RevCompConv1d
-from rcviz.models.prediction import predict
+from rcviz.models.prediction import count_outputs, predict
 from rcviz.sequences.dataset import SequenceSet
 
 Kept = TypeVar("Kept")
@@ -43,6 +43,12 @@ class FilterResults:
     """
 
     def __init__(self, model: nn.Module, data: SequenceSet, at: At) -> None:
+        n_outputs = count_outputs(model, data.length)
+        if n_outputs != len(data.task_names):
+            raise ValueError(
+                f"the model gives {n_outputs} logits a sequence, but the data has {len(data.task_names)} tasks: "
+                f"{', '.join(data.task_names)}; bring labels for each logit, and for no more"
+            )
         self.model, self.data, self._at = model, data, at
         self._own: Bool[np.ndarray, " sequences"] | None = None
         self._kept: dict[tuple[Any, ...], Any] = {}

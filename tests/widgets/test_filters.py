@@ -335,9 +335,21 @@ def test_sequences_of_nothing_but_n_are_refused(toy, make_model):
         FilterExplorer(make_model(), data)
 
 
-def test_a_model_that_does_not_take_the_data_is_refused(toy, make_model):
-    with pytest.raises(ValueError, match="expected"):
-        FilterExplorer(make_model(sequence_length=69), toy)
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda make: make(sequence_length=69), r"expected \(batch, 4, 69\).*bring the sequences to a length of 69"),
+        (lambda make: make(n_tasks=3), "the model gives 3 logits a sequence, but the data has 2 tasks: GATA, starts"),
+        (
+            lambda make: nn.Sequential(nn.Conv1d(4, 2, 5), nn.ReLU(), nn.Flatten(), nn.Linear(99, 2)),
+            r"the model does not accept one-hot sequences \(batch, 4, 60\): mat1 and mat2",
+        ),
+    ],
+    ids=["length", "tasks", "own"],
+)
+def test_a_model_that_does_not_take_the_data_is_refused(toy, make_model, model, message):
+    with pytest.raises(ValueError, match=message):
+        FilterExplorer(model(make_model), toy)
 
 
 def test_the_verdict_is_that_of_the_labelled_data(explorer, toy):
