@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from rcviz.cli._answers import answering
+from rcviz.cli._fetch import fetch
 from rcviz.cli._inspect import inspect
 from rcviz.cli._lab import lab
 from rcviz.cli._train import train
@@ -54,6 +55,7 @@ def demo(
         typer.echo(run_demo(out, epochs=epochs, seed=seed))
 
 
+app.command()(fetch)
 app.command()(windows)
 app.command()(train)
 app.command()(inspect)
