@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rcviz.sequences.genome import Genome
 
-_WINDOWS_AT_ONCE = 4096
+_WINDOWS_AT_ONCE = 2048
 
 
 def blocks(
@@ -89,7 +89,7 @@ class Cutter:
         self._genome, self._width, self._append, self._advance = genome, width, append, advance
         self._max_unknown = max_n_share * width
         self._positives = KnownSequences()
-        self._parts: list[tuple[pd.DataFrame, int, str]] = []
+        self._parts: list[tuple[pd.DataFrame, np.ndarray, int]] = []
 
     def cut(
         self,
@@ -119,7 +119,7 @@ class Cutter:
                 same[rows] = (found >= 0) & ~unknown[rows]
                 if contradicting == "refuse" and same[rows].any():
                     row = int(np.argmax(same[rows]))
-                    positive = self._names(self._parts[0][0], "")[found[row]]
+                    positive = self._parts[0][1][found[row]]
                     raise ValueError(
                         f"the negative {names[rows][row]} has the sequence of the positive {positive}: "
                         f"drop such negatives with contradicting='drop'"
@@ -129,22 +129,20 @@ class Cutter:
         sieve.drop("unknown_bases", unknown)
         if label == 0:
             sieve.drop("contradicting", same[~unknown])
-        self._parts.append((sieve.places, label, suffix))
+        self._parts.append((sieve.places, names[~(unknown | same)], label))
 
     def fields(self) -> dict[str, Any]:
         """Labels, names and coordinates of all that was appended."""
-        start = np.concatenate([places["window"].to_numpy() for places, _, _ in self._parts])
+        tables, names, labels = zip(*self._parts, strict=True)
+        start = np.concatenate([places["window"].to_numpy() for places in tables])
         return {
-            "labels": np.repeat(
-                np.array([label for _, label, _ in self._parts], dtype=np.float32),
-                [len(places) for places, _, _ in self._parts],
-            )[:, None],
-            "names": np.concatenate([self._names(places, suffix) for places, _, suffix in self._parts]),
-            "chrom": np.concatenate([places["chrom"].to_numpy(dtype=object) for places, _, _ in self._parts]),
+            "labels": np.repeat(np.array(labels, dtype=np.float32), [len(places) for places in tables])[:, None],
+            "names": np.concatenate(names),
+            "chrom": np.concatenate([places["chrom"].to_numpy(dtype=object) for places in tables]),
             "start": start,
             "end": start + self._width,
         }
 
     def _names(self, places: "pd.DataFrame", suffix: str) -> np.ndarray:
-        pairs = zip(places["chrom"], places["window"].tolist(), strict=True)
+        pairs = zip(places["chrom"].to_numpy(dtype=object), places["window"].tolist(), strict=True)
         return np.array([f"{chrom}:{start}-{start + self._width}{suffix}" for chrom, start in pairs], dtype=object)

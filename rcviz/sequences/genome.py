@@ -1,8 +1,9 @@
 """Genomes: windows read out of FASTA files of any size, as codes, without loading a chromosome.
 
-pyfaidx makes the index; the bytes are read here. A handle of pyfaidx keeps its place in the file, so that workers who
-share one read each other's sequence; nothing here keeps a place. Each call of :meth:`Genome.read` maps the file anew,
-and what it touched is given back to the system when it returns.
+Letters and line ends are dealt with once: the first time a FASTA file is opened, its bases go into a cache, one byte
+each, and a window is then a plain piece of that file. pyfaidx makes the index. Its handles keep a place in the file, so
+that workers who share one read each other's sequence; nothing here keeps a place. Each call of :meth:`Genome.read` maps
+what it needs anew, and gives it back to the system when it returns.
 """
 
 import gzip
@@ -12,7 +13,7 @@ import shutil
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -22,21 +23,20 @@ from rcviz.sequences.alphabet import CODE_OF_BYTE
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LINE_ENDS = b"\r\n"
-_REGION = 1 << 25  # bytes mapped at a time: the system may count all of them as memory in use
-_CODES = CODE_OF_BYTE.tobytes()
-_SOFT_MASKED = bytes(ord("a") <= byte <= ord("z") for byte in range(256))
+_SOFT_MASKED = 8  # added to the code of a lower-case letter
+_CODES = bytes(code + _SOFT_MASKED * (ord("a") <= byte <= ord("z")) for byte, code in enumerate(CODE_OF_BYTE.tolist()))
+_CHUNK = 1 << 24
+_REGION = 1 << 24  # bytes mapped at a time: the system may count all of them as memory in use
 
 FastaPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class _Record(NamedTuple):
-    """Where one chromosome lies: in which file, from which byte, and how its lines are broken."""
+    """Where one chromosome lies: in which file of codes, from which byte."""
 
     file: int
     length: int
     offset: int
-    line_bases: int
-    line_bytes: int
 
 
 class Genome:
@@ -46,8 +46,9 @@ class Genome:
     ----------
     fasta : path, or several
         Plain, gzipped or bgzipped, told by content; UCSC's one file per chromosome may be given as a list.
-        A compressed file is unpacked once into :func:`cache_folder`. An index (``.fai``) beside the file is used when
-        it is not older; otherwise one is kept in the cache, and nothing is written beside the file.
+        Opened for the first time, a file is indexed (by the ``.fai`` beside it where that is not older) and its bases
+        are kept in :func:`cache_folder`, one byte each; a file that changes is taken anew. Nothing is written beside
+        it.
 
     Raises
     ------
@@ -63,17 +64,20 @@ class Genome:
         self.paths = [Path(fasta)] if isinstance(fasta, str | os.PathLike) else [Path(path) for path in fasta]
         if not self.paths:
             raise ValueError("expected at least one FASTA file, got none")
-        self._texts = [_as_text(path) for path in self.paths]
-        self._stamps = [(text.stat().st_size, text.stat().st_mtime_ns) for text in self._texts]
+        self._codes: list[Path] = []
         self._records: dict[str, _Record] = {}
-        for file, (path, text) in enumerate(zip(self.paths, self._texts, strict=True)):
-            for chrom, place in _index(path, text).items():
+        for file, path in enumerate(self.paths):
+            codes, lengths = _encoded(path)
+            self._codes.append(codes)
+            offset = 0
+            for chrom, length in lengths.items():
                 if chrom in self._records:
                     raise ValueError(
                         f"{path} holds {chrom} again, which {self.paths[self._records[chrom].file]} holds already: "
                         f"give each chromosome once"
                     )
-                self._records[chrom] = _Record(file, place.rlen, place.offset, place.lenc, place.lenb)
+                self._records[chrom] = _Record(file, length, offset)
+                offset += length
 
     def __repr__(self) -> str:
         return f"Genome({len(self._records):,} chromosomes, {sum(self.lengths.values()):,} bp)"
@@ -97,40 +101,33 @@ class Genome:
         Raises
         ------
         ValueError
-            When a chromosome is not there, a window leaves it, or a file has changed since it was indexed.
+            When a chromosome is not there, or a window leaves it.
         """
-        return self._read(chrom, start, width, _CODES)
+        windows = self._read(chrom, start, width)
+        windows &= _SOFT_MASKED - 1
+        return windows
 
     def soft_masked(self, chrom: Any, start: Any, width: int | np.integer) -> UInt8[np.ndarray, "n width"]:
         """Tell for the same windows which letters are lower case (1), as genomes mark repeats."""
-        return self._read(chrom, start, width, _SOFT_MASKED)
+        return self._read(chrom, start, width) // _SOFT_MASKED
 
-    def _read(self, chrom: Any, start: Any, width: int | np.integer, table: bytes) -> np.ndarray:
-        start = np.asarray(start, dtype=np.int64)
-        files, first, n_bytes = self._spans(chrom, start, int(width))
-        windows = np.empty((len(start), width), dtype=np.uint8)
-        # Windows of one width differ in bytes only by the line ends they cross: in each region a few lengths.
-        regions, group = np.unique(np.stack([files, first // _REGION, n_bytes]), axis=1, return_inverse=True)
-        for which, (file, region, length) in enumerate(regions.T.tolist()):
+    def _read(self, chrom: Any, start: Any, width: int | np.integer) -> np.ndarray:
+        files, first = self._places(chrom, np.asarray(start, dtype=np.int64), int(width))
+        windows = np.empty((len(first), width), dtype=np.uint8)
+        regions, group = np.unique((files << 32) + first // _REGION, return_inverse=True)
+        for which, (file, region) in enumerate(divmod(key, 1 << 32) for key in regions.tolist()):
             rows = np.flatnonzero(group == which)
-            text = self._mapped(file, region * _REGION, _REGION + length)
-            spans = np.lib.stride_tricks.sliding_window_view(text, length)[first[rows] - region * _REGION]
-            letters = spans.tobytes().translate(table, _LINE_ENDS)
-            if len(letters) != len(rows) * width:
-                raise ValueError(f"{self.paths[file]} does not fit its index: delete {self._texts[file]}.fai")
-            windows[rows] = np.frombuffer(letters, dtype=np.uint8).reshape(len(rows), width)
+            offset = region * _REGION
+            size = min(_REGION + int(width), self._codes[file].stat().st_size - offset)
+            # A view: slices of a memmap object are several times slower to make.
+            bases = np.memmap(self._codes[file], dtype=np.uint8, mode="r", offset=offset, shape=(size,)).view(
+                np.ndarray
+            )
+            windows[rows] = np.lib.stride_tricks.sliding_window_view(bases, width)[first[rows] - offset]
         return windows
 
-    def _mapped(self, file: int, offset: int, size: int) -> np.ndarray:
-        """Map a part of a file; a view, because slices of a memmap object are several times slower to make."""
-        path, status = self._texts[file], self._texts[file].stat()
-        if (status.st_size, status.st_mtime_ns) != self._stamps[file]:
-            raise ValueError(f"{self.paths[file]} has changed since it was opened: open it again")
-        size = min(size, status.st_size - offset)
-        return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=(size,)).view(np.ndarray)
-
-    def _spans(self, chrom: Any, start: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """File, first byte and number of bytes of each window."""
+    def _places(self, chrom: Any, start: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """File and first byte of each window."""
         import pandas as pd
 
         if width < 1:
@@ -140,7 +137,7 @@ class Genome:
         if unknown:
             raise ValueError(f"there is no chromosome {unknown[0]!r}: the FASTA has {', '.join(self._records)}")
         records = np.array([self._records[name] for name in names], dtype=np.int64).reshape(-1, len(_Record._fields))
-        files, lengths, offset, line_bases, line_bytes = records[which].T
+        files, lengths, offset = records[which].T
         outside = (start < 0) | (start + width > lengths)
         if outside.any():
             row = int(np.argmax(outside))
@@ -148,10 +145,7 @@ class Genome:
                 f"{names[which[row]]}:{start[row]}-{start[row] + width} leaves the chromosome of {lengths[row]:,} bp: "
                 f"drop windows that do"
             )
-        last = start + width - 1
-        first_byte = offset + start // line_bases * line_bytes + start % line_bases
-        last_byte = offset + last // line_bases * line_bytes + last % line_bases
-        return files, first_byte, last_byte - first_byte + 1
+        return files, offset + start
 
 
 def cache_folder() -> Path:
@@ -166,27 +160,52 @@ def cache_folder() -> Path:
     return folder
 
 
-def _kept(path: Path, suffix: str) -> Path:
-    """Name in the cache for what is made of a file; a file that changes gets another."""
+def _encoded(path: Path) -> tuple[Path, dict[str, int]]:
+    """Give the file of codes of a FASTA file and the length of each record in it, made now or before."""
     status = path.stat()
-    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
-    return cache_folder() / f"{path.name}.{hashlib.sha256(key.encode()).hexdigest()[:16]}{suffix}"
+    key = hashlib.sha256(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
+    codes, index = (cache_folder() / f"{path.name}.{key}{suffix}" for suffix in (".codes", ".fai"))
+    if not (codes.exists() and index.exists()):
+        with written_whole(codes) as temporary_codes, written_whole(index) as temporary_index:
+            _encode(path, temporary_codes, temporary_index)
+    lines = [line.split("\t") for line in index.read_text().splitlines()]
+    return codes, {name: int(length) for name, length, *_ in lines}
 
 
-def _as_text(path: Path) -> Path:
-    """Give a plain FASTA file: the file itself, or what a compressed one unpacks to."""
+def _encode(path: Path, codes: Path, index: Path) -> None:
     with path.open("rb") as file:
-        head = file.read(4096)
-    if not head.startswith(_GZIP_MAGIC):
-        _check_head(path, head)
-        return path
-    text = _kept(path, ".fa")
-    if not text.exists():
-        with written_whole(text) as temporary:
-            _unpack(path, temporary)
-            with temporary.open("rb") as file:
-                _check_head(path, file.read(4096))
-    return text
+        is_packed = file.read(2) == _GZIP_MAGIC
+    text = path
+    if is_packed:
+        text = codes.with_name(codes.name + ".text")
+    try:
+        if is_packed:
+            _unpack(path, text)
+        _check_head(path, text)
+        records = _index(path, text, index)
+        with text.open("rb") as source, codes.open("wb") as target:
+            for chrom, record in records.items():
+                _encode_record(path, chrom, record, source, target)
+    finally:
+        if is_packed:
+            text.unlink(missing_ok=True)
+
+
+def _encode_record(path: Path, chrom: str, record: Any, source: BinaryIO, target: BinaryIO) -> None:
+    if record.rlen == 0:
+        raise ValueError(f"{path}: record {chrom!r} has no sequence; remove it or fill it in")
+    last = record.rlen - 1
+    left = last // record.lenc * record.lenb + last % record.lenc + 1
+    source.seek(record.offset)
+    written = 0
+    while left > 0:
+        letters = source.read(min(_CHUNK, left))
+        if not letters:
+            break
+        left -= len(letters)
+        written += target.write(letters.translate(_CODES, _LINE_ENDS))
+    if written != record.rlen:
+        raise ValueError(f"{path} does not fit its index, {path}.fai: delete that")
 
 
 def _unpack(path: Path, target: Path) -> None:
@@ -199,46 +218,40 @@ def _unpack(path: Path, target: Path) -> None:
         target.open("wb") as file,
     ):
         try:
-            shutil.copyfileobj(packed, file, 1 << 20)
+            shutil.copyfileobj(packed, file, _CHUNK)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{path} is a truncated or damaged gzip file ({error}): copy it again") from error
 
 
-def _check_head(path: Path, head: bytes) -> None:
+def _check_head(path: Path, text: Path) -> None:
+    with text.open("rb") as file:
+        head = file.read(4096)
     if not head.strip():
         raise ValueError(f"{path} is empty: expected FASTA records, '>name' and its sequence below")
     if head.startswith((b">", b";")):
         return
-    line = next(line for line in head.split(b"\n") if line.strip())[:60].decode("ascii", "replace").strip()
-    number = head[: head.index(head.strip()[:1])].count(b"\n") + 1
-    if head.lstrip()[:1] == b"<":
-        raise ValueError(f"{path}, line {number}: {line!r} opens an HTML page, not FASTA: download the file again")
-    raise ValueError(f"{path}, line {number}: {line!r} is not FASTA, which starts with '>name': give a FASTA file")
+    number, line = next((n, line) for n, line in enumerate(head.split(b"\n"), start=1) if line.strip())
+    got = line[:60].decode("ascii", "replace").strip()
+    if got.startswith("<"):
+        raise ValueError(f"{path}, line {number}: {got!r} opens an HTML page, not FASTA: download the file again")
+    raise ValueError(f"{path}, line {number}: {got!r} is not FASTA, which starts with '>name': give a FASTA file")
 
 
-def _index(path: Path, text: Path) -> dict[str, Any]:
-    """Index a plain FASTA file, or read the index that is there."""
+def _index(path: Path, text: Path, index: Path) -> dict[str, Any]:
+    """Index a plain FASTA file, or take the index beside it."""
     try:
         from pyfaidx import Faidx, FastaIndexingError
     except ImportError as error:
         raise ImportError("reading genomes needs pyfaidx: install it with pip install 'rcviz[genome]'") from error
 
     beside = Path(f"{text}.fai")
-    if not (beside.exists() and beside.stat().st_mtime_ns >= text.stat().st_mtime_ns):
-        beside = _kept(text, ".fai")
+    if beside.exists() and beside.stat().st_mtime_ns >= text.stat().st_mtime_ns:
+        shutil.copyfile(beside, index)
+    else:
+        index.unlink()  # pyfaidx takes an empty index for a finished one
     try:
-        if not beside.exists():
-            with written_whole(beside) as temporary:
-                temporary.unlink()  # pyfaidx takes an empty index for a finished one
-                Faidx(text, indexname=temporary).close()
-        opened = Faidx(text, indexname=beside, rebuild=False)
+        opened = Faidx(text, indexname=index, rebuild=False)
     except (FastaIndexingError, ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be indexed ({error}): wrap every record evenly and name it once") from error
     opened.close()
-    size = text.stat().st_size
-    for chrom, record in opened.index.items():
-        if record.lenc == 0 or record.rlen == 0:
-            raise ValueError(f"{path}: record {chrom!r} has no sequence; remove it or fill it in")
-        if record.offset + (record.rlen - 1) // record.lenc * record.lenb + (record.rlen - 1) % record.lenc >= size:
-            raise ValueError(f"{beside} does not belong to {path}, which is shorter: delete the index")
     return dict(opened.index)

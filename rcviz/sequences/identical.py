@@ -54,12 +54,12 @@ class KnownSequences:
 
     def __init__(self) -> None:
         self._row_of_key: dict[int, int] = {}
-        self._ends = np.empty(0, dtype=np.uint64)
+        self._ends: set[int] = set()
         self._n = 0
 
     def add(self, codes: UInt8[np.ndarray, "n length"]) -> None:
         """Know some more."""
-        self._ends = np.union1d(self._ends, strand_free_ends(codes))
+        self._ends.update(strand_free_ends(codes).tolist())
         for row, key in enumerate(strand_free_keys(codes).tolist(), start=self._n):
             self._row_of_key.setdefault(key, row)
         self._n += len(codes)
@@ -67,7 +67,7 @@ class KnownSequences:
     def find(self, codes: UInt8[np.ndarray, "n length"]) -> Int64[np.ndarray, " n"]:
         """Row of the first known sequence that equals each of these or its reverse complement; -1 where none does."""
         rows = np.full(len(codes), -1)
-        candidates = np.flatnonzero(np.isin(strand_free_ends(codes), self._ends))
+        candidates = np.flatnonzero([ends in self._ends for ends in strand_free_ends(codes).tolist()])
         rows[candidates] = [self._row_of_key.get(key, -1) for key in strand_free_keys(codes[candidates]).tolist()]
         return rows
 

@@ -102,7 +102,7 @@ def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
 
     found = {key: next((frame[name] for name in names if name in frame), None) for key, names in _OTHER_NAMES.items()}
     table = {
-        "chrom": [str(chrom) for chrom in frame["chrom"]],
+        "chrom": [str(chrom) for chrom in frame["chrom"].to_numpy(dtype=object)],
         "start": _whole_numbers(frame["start"], "start", place),
         "end": _whole_numbers(frame["end"], "end", place),
         "summit": _NO_SUMMIT if found["summit"] is None else _whole_numbers(found["summit"], "summit", place),

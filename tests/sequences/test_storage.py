@@ -83,8 +83,9 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path, n_bytes):
     path = tmp_path / "data.safetensors"
     SequenceSet(CODES, [1, 0, 1]).save(path)
     path.write_bytes(path.read_bytes()[:n_bytes])
-    with pytest.raises(ValueError, match="cut off or is not a safetensors file"):
-        SequenceSet.load(path)
+    for memory_map in (False, True):
+        with pytest.raises(ValueError, match="cut off or is not a safetensors file"):
+            SequenceSet.load(path, memory_map=memory_map)
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 a zip, not a set", b"\xff" * 64, b">chr1\nACGT\n"])
