@@ -59,15 +59,25 @@ def resolve_axes(ax: Any, width: float | int, height: float | int) -> Axes:
     return ax
 
 
-def new_figure(width: float | int, height: float | int) -> Figure:
+def new_figure(
+    width: float | int, height: float | int, *, margins: tuple[float, float, float, float] | None = None
+) -> Figure:
     """Return a figure that pyplot does not know, so that nothing has to be closed (for widgets).
 
     Parameters
     ----------
     width, height
         Size in inches, at 100 dots an inch.
+    margins
+        Inches left of, below, right of and above the Axes. None fits them to the text, which takes as long again as
+        drawing the figure.
     """
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+    if margins is None:
+        return Figure(figsize=(width, height), dpi=100, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=100)
+    left, bottom, right, top = margins
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+    return figure
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def _activity_pictures(results: FilterResults, question: Question, index: int) -
     found = results.contributions(*question)
     labels, profiles = found.labels, results.profiles(question.layer)
     assert labels is not None
-    left, right = new_figure(4.0, 2.5), new_figure(4.0, 2.5)
+    left, right = (new_figure(4.0, 2.5, margins=(0.62, 0.92, 0.08, 0.08)) for _ in range(2))
     plot_contribution_distribution(found.positive(index), found.negative(index), left.add_subplot())
     curves = {name: profiles.mean(index, labels == value) for name, value in (("positives", 1), ("negatives", 0))}
     plot_profile(profiles.edges, curves, right.add_subplot())
