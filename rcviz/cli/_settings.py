@@ -135,7 +135,7 @@ def divide(data: SequenceSet, chosen: Mapping[str, Any]) -> Splits:
     Where the test part would be the rest of the chromosomes and train and valid leave none, it is empty.
     """
     parts = {name: chosen[name] for name in _PARTS if name in chosen}
-    if _is_random(parts):
+    if _is_random(chosen):
         return split(data, **parts, seed=chosen.get("seed", 0))
     if "seed" in chosen:
         raise ValueError("[split] has a seed, which goes with shares such as train = 0.7, and names no shares")
@@ -153,22 +153,29 @@ def divide(data: SequenceSet, chosen: Mapping[str, Any]) -> Splits:
     return split_by_chromosome(data, preset=preset, **parts)
 
 
-def _is_random(parts: Mapping[str, Any]) -> bool:
-    return any(isinstance(share, int | float) for share in parts.values())
+def _is_random(chosen: Mapping[str, Any]) -> bool:
+    """Whether parts are shares and not chromosomes."""
+    are_shares = {isinstance(chosen[name], int | float) for name in _PARTS if name in chosen}
+    if len(are_shares) == 2:
+        raise ValueError("[split] has both shares and chromosomes: give train, valid and test as the one or the other")
+    return are_shares == {True}
 
 
 def _split_section(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the shares of a random split; chromosomes are named or not."""
+    """Fill in the shares and the seed of a random split."""
     section = dict(chosen)
-    if not section or section.get("preset") == "random":
-        section.pop("preset", None)
-        return {**RANDOM, **section}
-    return {**RANDOM, **section} if _is_random(section) and "preset" not in section else section
+    is_random = section.get("preset") == "random" or not section or set(section) == {"seed"} or _is_random(section)
+    if not is_random:
+        return section
+    section.pop("preset", None)
+    return {**RANDOM, **section}
 
 
 def _model_config(model: dict[str, Any]) -> ModelConfig:
     preset, architecture = model.pop("preset", "chipseq"), model.pop("architecture", "revcomp")
     check_choice("the model's preset", preset, PRESETS)
+    if isinstance(model.get("kernel_sizes"), list):
+        model["kernel_sizes"] = tuple(model["kernel_sizes"])
     model.setdefault("n_filters", 20 if preset == "simulated" else 16)
     make: dict[str, Callable[..., ModelConfig]] = {
         "chipseq": ModelConfig.chipseq,

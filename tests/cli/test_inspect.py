@@ -1,0 +1,166 @@
+"""rcviz inspect: one page, or a notebook with the explorers."""
+
+import json
+import re
+import subprocess
+
+import nbformat
+import numpy as np
+import pytest
+
+import rcviz
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """An RC network for the dataset; untrained ones have filters and strands as well."""
+    path = tmp_path_factory.mktemp("model") / "rc.safetensors"
+    config = rcviz.ModelConfig.one_layer("revcomp", n_filters=3, kernel_sizes=(7,), pool_size=9, sequence_length=60)
+    rcviz.save_model(rcviz.build_model(config), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_names(monkeypatch):
+    """tests/widgets/test_naming.py has the search for names, which takes a while."""
+
+    class Waiting:
+        table, error = None, ""
+
+        def __init__(self, *arguments):
+            pass
+
+        def wait(self):
+            pass
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr("rcviz.widgets.filters.Naming", Waiting)
+
+
+def test_the_page_says_what_the_library_finds(run, model, dataset, work):
+    result = run("inspect", model, dataset, "--html", "report.html", "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    network, data = rcviz.load_model(model), rcviz.SequenceSet.load(dataset)
+    agreement = rcviz.strand_agreement(network, data)
+    assert said["max_gap"] == pytest.approx(agreement.max_gap)
+    assert said["mean_gap"] == pytest.approx(agreement.mean_gap)
+    ranking = rcviz.filter_contributions(network, data).ranking.tolist()
+    assert [row["filter"] for row in said["filters"]] == ranking
+    assert said["scores"][0]["auroc"] == pytest.approx(rcviz.evaluate(network, data)["auroc"].item())
+    table = rcviz.palindromes(rcviz.filter_bank(network), data).table.set_index("filter")
+    scores = [row["palindromicity"] for row in said["palindromes"]]
+    assert scores == sorted(scores, reverse=True)
+    assert {row["filter"]: row["verdict"] for row in said["palindromes"]} == table["verdict"].to_dict()
+
+    page = (work / "report.html").read_text()
+    assert f"differ by up to {agreement.max_gap:.2g}, by {agreement.mean_gap:.2g}" in page
+    assert re.findall(r"<h2>(.*?)</h2>", page) == ["Scores", "Strands", "Filters", "Palindromes"]
+    assert len(re.findall(r'id="filter-\d+"', page)) == 3
+
+
+def test_the_page_needs_nothing_else(run, model, dataset, work):
+    run("inspect", model, dataset, "--html", "report.html")
+    page = (work / "report.html").read_text()
+    assert not re.search(r"<link|<iframe|<img|@import|<script[^>]*src|fetch\(", page)
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", re.sub(r"xmlns[:a-z]*=\S+", "", page))
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_only_some_chromosomes_and_another_task(run, toy, make_model, work):
+    chrom = np.repeat(["chr1", "chr2"], 60)
+    rcviz.SequenceSet(toy.codes, toy.labels, task_names=toy.task_names, chrom=chrom).save("two.safetensors")
+    rcviz.save_model(make_model(), "two_tasks.safetensors")
+    basis = ("inspect", "two_tasks.safetensors", "two.safetensors", "--html", "report.html", "--json")
+    said = json.loads(run(*basis, "--chromosomes", "chr2", "--task", "starts with A").stdout)
+    assert (said["n_sequences"], said["task"]) == (60, "starts with A")
+    network, data = (
+        rcviz.load_model("two_tasks.safetensors"),
+        rcviz.SequenceSet.load("two.safetensors").subset(slice(60, 120)),
+    )
+    agreement = rcviz.strand_agreement(network, data)
+    assert said["max_gap"] == pytest.approx(agreement.gap[:, 1].max())
+    ranking = rcviz.filter_contributions(network, data, task=1).ranking.tolist()
+    assert [row["filter"] for row in said["filters"]] == ranking
+    assert "task starts with A" in (work / "report.html").read_text()
+
+
+def test_names_from_strangers_are_text(run, toy, make_model, work):
+    name = "<img src=x onerror=alert(1)>"
+    rcviz.SequenceSet(toy.codes, toy.labels[:, 0], task_names=[name], names=[name] * 120).save("odd.safetensors")
+    rcviz.save_model(make_model(n_tasks=1), "<img>.safetensors")
+    assert run("inspect", "<img>.safetensors", "odd.safetensors", "--html", "report.html").exit_code == 0
+    assert "<img" not in (work / "report.html").read_text()
+
+
+def test_what_does_not_fit_is_one_sentence(refused, model, dataset, toy, make_model, work):
+    rcviz.SequenceSet(toy.codes[:, :50], toy.labels[:, 0]).save("short.safetensors")
+    said = refused("inspect", model, "short.safetensors", "--html", "report.html")
+    assert "reads sequences of 60 bp and those in short.safetensors have 50" in said
+    rcviz.SequenceSet(toy.codes).save("plain.safetensors")
+    assert "labels for 0 tasks" in refused("inspect", model, "plain.safetensors", "--html", "report.html")
+    assert "folder that exists" in refused("inspect", model, dataset, "--html", "nowhere/report.html")
+    assert "no windows of chr9" in refused("inspect", model, dataset, "--chromosomes", "chr1,chr9", "--html", "r.html")
+    assert "there is no task NFKB" in refused("inspect", model, dataset, "--task", "NFKB", "--html", "r.html")
+    assert "no model" in refused("inspect", dataset, dataset, "--html", "r.html")
+    assert "another kind" in refused("inspect", model, model, "--html", "r.html")
+    assert not list(work.glob("*.html"))
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Commands that would have been started."""
+    made = []
+
+    class Server:
+        def __init__(self, command):
+            made.append(command)
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Server)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    return made
+
+
+def test_without_html_jupyterlab_opens_a_notebook_that_runs(run, model, dataset, work, opened):
+    result = run("inspect", model, dataset, "--chromosomes", "chr1", "--", "--no-browser")
+    assert result.exit_code == 0, result.output
+    (command,) = opened
+    assert command[2:] == ["jupyter", "lab", "rc.inspect.ipynb", "--no-browser"]
+    notebook = nbformat.read(work / "rc.inspect.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    names = {}
+    for cell in notebook.cells[1:]:
+        exec(compile(cell.source, "cell", "exec"), names)
+    assert len(names["data"]) == 40
+    shown = [eval(cell.source, names) for cell in notebook.cells[-2:]]
+    assert [type(one).__name__ for one in shown] == ["FilterExplorer", "StrandExplorer"]
+
+
+def test_a_notebook_is_never_written_over(run, model, dataset, work, opened):
+    run("inspect", model, dataset)
+    path = work / "rc.inspect.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs.append(nbformat.v4.new_output("stream", text="ran"))
+    nbformat.write(notebook, path)
+    before = path.read_text()
+    run("inspect", model, dataset)  # the same question: the notebook with its outputs
+    notebook.cells[1].source += "\n# my own"
+    path.write_text(nbformat.writes(notebook))
+    said = run("inspect", model, dataset, "--json")
+    assert json.loads(said.stdout) == {"notebook": "rc.inspect-2.ipynb"}
+    assert before != path.read_text()
+    assert "my own" in path.read_text()
+    assert [command[4] for command in opened] == ["rc.inspect.ipynb", "rc.inspect.ipynb", "rc.inspect-2.ipynb"]
+
+
+def test_a_model_that_does_not_fit_opens_nothing(refused, model, toy, work, opened):
+    rcviz.SequenceSet(toy.codes[:, :50], toy.labels[:, 0]).save("short.safetensors")
+    assert "60 bp" in refused("inspect", model, "short.safetensors")
+    assert not opened
+    assert not list(work.glob("*.ipynb"))

@@ -1,0 +1,244 @@
+"""rcviz train: settings from a file and flags, the same run again, and a run that was killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+
+import rcviz
+from rcviz.cli._settings import divide, read_config, resolve
+
+
+def trained(path):
+    return rcviz.load_model(path).state_dict()
+
+
+def test_a_model_and_what_is_needed_to_make_it_again(run, dataset, small, work, same_weights):
+    result = run("train", dataset, "--out", "a.safetensors", "--config", small, "--json")
+    assert result.exit_code == 0, result.stderr
+    said = json.loads(result.stdout)
+    assert (said["epochs"], said["n_sequences"]) == (3, {"train": 40, "valid": 40, "test": 40})
+    names = {"small.toml", "a.safetensors", "a.config.json", "a.history.json", "a.evaluation.csv"}
+    assert {path.name for path in work.iterdir()} == names  # no checkpoint is left
+
+    again = run("train", dataset, "--out", "b.safetensors", "--config", "a.config.json", "--json")
+    assert json.loads(again.stdout)["settings"] == said["settings"]
+    assert same_weights(trained("a.safetensors"), trained("b.safetensors"))
+    assert json.loads((work / "a.config.json").read_text()) == json.loads((work / "b.config.json").read_text())
+    losses = [rcviz.History.load(f"{name}.history.json").table["loss"].tolist() for name in "ab"]
+    assert losses[0] == losses[1]
+
+
+def test_it_is_the_run_that_the_library_makes(run, dataset, small, same_weights):
+    """An independent way to the same weights: no settings, no command."""
+    run("train", dataset, "--out", "a.safetensors", "--config", small, "--seed", 5)
+    data = rcviz.SequenceSet.load(dataset)
+    parts = rcviz.split_by_chromosome(data, train="chr1", valid="chr2")
+    config = rcviz.ModelConfig.one_layer("revcomp", n_filters=3, kernel_sizes=(7,), pool_size=9, sequence_length=60)
+    model = rcviz.build_model(config, seed=5)
+    training = rcviz.TrainConfig.chipseq(epochs=3, batch_size=20, samples_per_epoch=80, seed=5)
+    rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+    assert same_weights(trained("a.safetensors"), model.cpu().state_dict())
+    table = pd.read_csv("a.evaluation.csv")
+    assert table["part"].tolist() == ["train", "valid", "test"]
+    expected = rcviz.evaluate(model, parts.test)["auroc"].item()
+    assert table["auroc"].iloc[2] == pytest.approx(expected, rel=1e-12)
+
+
+def settings_of(run, *arguments):
+    result = run("train", *arguments, "--out", "x.safetensors", "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)["settings"]
+
+
+def test_flags_win_over_the_file(run, dataset, small):
+    found = settings_of(
+        *(run, dataset, "--config", small, "--architecture", "standard", "--n-filters", 4, "--epochs", 1),
+        *("--learning-rate", 0.01, "--batch-size", 10, "--positive-weight", 2, "--augmentation", "revcomp"),
+        *("--patience", 7, "--device", "cpu", "--train", "chr2,chr3", "--valid", "chr1", "--seed", 3),
+    )
+    assert found["model"]["architecture"] == "standard"
+    assert (found["model"]["n_filters"], found["model"]["kernel_sizes"], found["model"]["seed"]) == (4, [7], 3)
+    assert found["train"] == {
+        **{"epochs": 1, "batch_size": 10, "samples_per_epoch": 80, "learning_rate": 0.01, "positive_weight": 2.0},
+        **{"patience": 7, "monitor": "auroc", "augmentation": "revcomp", "seed": 3, "device": "cpu"},
+        "precision": "float32",
+    }
+    assert found["split"] == {"train": ["chr2", "chr3"], "valid": ["chr1"]}
+
+
+def test_what_follows_from_the_architecture_follows_the_flag(run, dataset, small):
+    settings_of(run, dataset, "--config", small)
+    found = settings_of(run, dataset, "--config", "x.config.json", "--architecture", "standard", "--epochs", 1)
+    assert (found["model"]["head"], found["model"]["freeze_output"]) == ("flatten", False)
+
+
+def test_without_a_file_the_paper_is_followed(run, dataset):
+    data = rcviz.SequenceSet.load(dataset)
+    settings = resolve({}, {"model": {"preset": "simulated"}, "train": {"preset": "simulated"}}, data)
+    assert settings.model == rcviz.ModelConfig.simulated("revcomp", sequence_length=60, n_tasks=1)
+    assert settings.train == rcviz.TrainConfig.simulated()
+    assert settings.split == {"train": 0.7, "valid": 0.15, "test": 0.15, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "same"),
+    [
+        ({"train": 0.5, "valid": 0.25, "test": 0.25, "seed": 4}, "split"),
+        ({"train": ["chr1"], "valid": ["chr2"]}, "chromosomes"),
+        ({"train": "chr1", "valid": "chr2", "test": "rest"}, "chromosomes"),
+        ({"train": ["rest"], "valid": ["chr2"], "test": ["chr3"]}, "chromosomes"),
+    ],
+)
+def test_the_split_is_the_librarys(dataset, chosen, same):
+    data = rcviz.SequenceSet.load(dataset)
+    if same == "split":
+        wanted = rcviz.split(data, train=0.5, valid=0.25, test=0.25, seed=4)
+    else:
+        wanted = rcviz.split_by_chromosome(data, train="chr1", valid="chr2", test="chr3")
+    for found, part in zip(divide(data, chosen), wanted, strict=True):
+        assert found.table["start"].tolist() == part.table["start"].tolist()
+
+
+@pytest.mark.parametrize("test", [{}, {"test": "rest"}, {"test": ["none"]}])
+def test_nothing_left_to_test_on_is_no_mistake(dataset, test):
+    data = rcviz.SequenceSet.load(dataset).subset(slice(0, 80))
+    parts = divide(data, {"train": ["chr1"], "valid": ["chr2"], **test})
+    assert [len(part) for part in parts] == [40, 40, 0]
+
+
+def test_a_preset_of_the_paper_may_leave_nothing_to_test_on(toy):
+    chrom = ["chr21"] * 60 + ["chr22"] * 60
+    data = rcviz.SequenceSet(toy.codes, toy.labels[:, 0], chrom=chrom)
+    assert [len(part) for part in divide(data, {"preset": "chr21/chr22/rest"})] == [60, 60, 0]
+
+
+WRONG_FILES = {
+    "[model]\nfilters = 3": "bad.toml: [model] has no setting 'filters'; the settings are: architecture",
+    "[modle]\nn_filters = 3": "bad.toml has no setting 'modle'; the settings are: model, split, train",
+    "model = 3": "bad.toml: model must be a section",
+    "[model": "bad.toml is not TOML",
+    '[train]\nepochs = "ten"': "epochs must be a whole number, got 'ten'",
+    "[model]\nsequence_length = 1000": "its sequence_length is 1000, that of the data 60",
+    '[model]\nkernel_sizes = [90]\n[split]\ntrain="chr1"': "sequences of 60 bp leave",
+    '[split]\ntrain = ["chr9"]\nvalid = ["chr2"]': "chr9",
+    '[split]\ntrain = 0.7\nvalid = "chr2"': "both shares and chromosomes",
+    "[split]\ntrain = 0.7\nvalid = 0.5": "at most 1 together",
+    '[split]\npreset = "chr1"': "preset must be one of chr1/chr17/rest",
+    '[split]\ntrain = "chr1"\nvalid = "chr2"\nseed = 3': "has a seed, which goes with shares",
+}
+
+
+@pytest.mark.usefixtures("as_users_run")
+@pytest.mark.parametrize("text", WRONG_FILES)
+def test_wrong_configurations_are_one_sentence(refused, dataset, work, text):
+    (work / "bad.toml").write_text(text)
+    flags = () if "kernel" in text or "split" not in text else ("--preset", "simulated")
+    said = refused("train", dataset, "--out", "x.safetensors", "--config", "bad.toml", *flags)
+    assert WRONG_FILES[text] in said
+    assert [path.name for path in work.iterdir()] == ["bad.toml"]
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_a_value_of_the_wrong_kind_is_one_sentence(refused, dataset, work):
+    (work / "bad.toml").write_text('[train]\nlearning_rate = "quick"')
+    assert "[train] has a value of the wrong kind" in refused(
+        "train", dataset, "--out", "x.safetensors", "--config", "bad.toml"
+    )
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_wrong_flags_are_one_sentence(refused, dataset, small, work, toy):
+    basis = ("train", dataset, "--config", small)
+    assert "contradicts the configuration's kernel_sizes" in refused(*basis, "--out", "x", "--preset", "chipseq")
+    assert "architecture must be one of revcomp, standard" in refused(*basis, "--out", "x", "--architecture", "RC")
+    assert "preset must be one of chipseq" in refused("train", dataset, "--out", "x", "--preset", "big")
+    assert "folder that exists" in refused(*basis, "--out", "nowhere/x.safetensors")
+    assert "nothing.safetensors" in refused("train", "nothing.safetensors", "--out", "x")
+    (work / "cut.safetensors").write_bytes(dataset.read_bytes()[:-100])
+    assert "is cut off" in refused("train", "cut.safetensors", "--out", "x")
+    rcviz.SequenceSet(toy.codes).save(work / "plain.safetensors")
+    assert "has no labels" in refused("train", "plain.safetensors", "--out", "x")
+
+
+def test_a_checkpoint_of_another_run_is_refused(run, refused, dataset, small, work):
+    basis = ("train", dataset, "--config", small, "--checkpoint", "c.safetensors")
+    assert run(*basis, "--out", "a.safetensors").exit_code == 0
+    assert (work / "c.safetensors").exists()  # asked for, so kept
+    result = run(*basis, "--out", "b.safetensors", "--seed", 9)
+    assert result.exit_code == 2
+    assert "seed was 0 and is 9" in result.stderr
+
+
+def test_an_interrupt_is_no_traceback(run, dataset, small, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rcviz.training.loop.fit", interrupted)
+    result = run("train", dataset, "--config", small, "--out", "a.safetensors")
+    assert (result.exit_code, result.stderr) == (130, "rcviz: interrupted\n")
+
+
+def stopped(arguments, checkpoint, signal_number):
+    """Run it in a process of its own until the first checkpoint is there; give exit code and what it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rcviz", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not checkpoint.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    process.send_signal(signal_number)
+    out, said = process.communicate(timeout=60)
+    return process.returncode, out, said
+
+
+@pytest.fixture
+def long(small):
+    """A configuration whose training can be interrupted."""
+    text = small.read_text().replace("epochs = 3", "epochs = 8").replace("epoch = 80", "epoch = 400")
+    small.write_text(text)
+    return small
+
+
+def test_a_run_that_was_killed_goes_on_with_the_same_numbers(run, dataset, long, work, same_weights):
+    arguments = ["train", str(dataset), "--config", str(long), "--out"]
+    assert run(*arguments, "whole.safetensors").exit_code == 0
+    checkpoint = work / "killed.checkpoint.safetensors"
+    assert stopped([*arguments, "killed.safetensors"], checkpoint, signal.SIGKILL)[:2] == (-signal.SIGKILL, "")
+    assert not (work / "killed.safetensors").exists()
+
+    result = run(*arguments, "killed.safetensors")
+    assert "going on from the checkpoint killed.checkpoint.safetensors" in result.stderr
+    assert same_weights(trained("whole.safetensors"), trained("killed.safetensors"))
+    assert not checkpoint.exists()
+    tables = [rcviz.History.load(f"{name}.history.json").table for name in ("whole", "killed")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_ctrl_c_ends_with_130_and_keeps_the_checkpoint(dataset, long, work):
+    checkpoint = work / "a.checkpoint.safetensors"
+    arguments = ["train", str(dataset), "--config", str(long), "--out", "a.safetensors", "--json"]
+    code, out, said = stopped(arguments, checkpoint, signal.SIGINT)
+    assert (code, out) == (130, "")
+    assert said.splitlines()[-1] == "rcviz: interrupted"
+    assert "Traceback" not in said
+    assert checkpoint.exists()
+
+
+def test_json_configurations_are_told_by_their_ending(work):
+    (work / "a.json").write_text("[1]")
+    with pytest.raises(ValueError, match="must hold the sections"):
+        read_config(work / "a.json")
+    (work / "b.json").write_text("[model]")
+    with pytest.raises(ValueError, match="is not JSON"):
+        read_config(work / "b.json")
