@@ -123,7 +123,7 @@ class Genome:
             bases = np.memmap(self._codes[file], dtype=np.uint8, mode="r", offset=offset, shape=(size,)).view(
                 np.ndarray
             )
-            windows[rows] = np.lib.stride_tricks.sliding_window_view(bases, width)[first[rows] - offset]
+            windows[rows] = np.lib.stride_tricks.sliding_window_view(bases, int(width))[first[rows] - offset]
         return windows
 
     def _places(self, chrom: Any, start: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -150,6 +150,8 @@ def test_the_strongest_are_those_of_highest_signal():
     frame = pd.DataFrame({"chrom": "a", "start": range(6), "end": 10, "signal": [1, 5, 3, 5, 3, 0]})
     peaks = read_peaks(frame)
     assert strongest(peaks, 3)["start"].tolist() == [1, 2, 3]
+    ties = pd.DataFrame({"chrom": "a", "start": range(100), "end": 200, "signal": np.arange(100) % 2})
+    assert strongest(read_peaks(ties), 20)["start"].tolist() == list(range(1, 41, 2))
     assert strongest(peaks, None) is peaks
     assert strongest(peaks, 6) is peaks
     without = read_peaks(frame.drop(columns="signal"))
