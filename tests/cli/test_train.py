@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -242,3 +244,21 @@ def test_json_configurations_are_told_by_their_ending(work):
     (work / "b.json").write_text("[model]")
     with pytest.raises(ValueError, match="is not JSON"):
         read_config(work / "b.json")
+
+
+def test_the_page_about_the_command_line_says_what_works(run, work):
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (work / "page.toml").write_text(text)
+    assert set(read_config(work / "page.toml")) == {"model", "train", "split"}
+    commands = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", page.replace("\\\n", ""), re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert len(commands) == 7
+    for line in commands:
+        name = re.match(r"rcviz (\w+)", line)
+        known = run(name[1] if name else "train", "--help").stdout
+        for option in re.findall(r"--[\w-]+", line.partition("#")[0]):
+            assert f"{option} " in known, line
