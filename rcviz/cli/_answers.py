@@ -1,6 +1,7 @@
 """How every command answers: a sentence and an exit code when something is wrong, text or JSON when it is not."""
 
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,8 +39,8 @@ def answering() -> Iterator[None]:
 
 
 def answer(told: str, values: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print what was done: for a person, or as one JSON object in which NaN is null."""
-    typer.echo(json.dumps(_plain(values), indent=1, allow_nan=False) if as_json else told)
+    """Print what was done: for a person, or as one JSON object."""
+    typer.echo(json.dumps(values, indent=1, allow_nan=False, default=os.fspath) if as_json else told)
 
 
 def remark(text: str) -> None:
@@ -48,23 +49,13 @@ def remark(text: str) -> None:
 
 
 def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Rows of a table as JSON can hold them."""
+    """Rows of a table as JSON can hold them: NaN is null."""
     return [dict(row) for row in json.loads(frame.to_json(orient="records", double_precision=15))]
 
 
 def several(text: str | None) -> list[str] | None:
     """Split an option's value at commas."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float):
-        return value if abs(value) < float("inf") else None
-    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _said(error: BaseException) -> str:

@@ -223,8 +223,6 @@ def _receive(url: str, partial: Path, *, name: str, progress: bool) -> None:
                     bar.update(file.write(chunk))
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise ConnectionError(_reason(error)) from error
-    if total is not None and _size(partial) < total:
-        raise ConnectionError(f"the connection broke off after {_size(partial):,} of {total:,} bytes")
 
 
 def _size(path: Path) -> int:

@@ -89,6 +89,13 @@ def test_without_a_file_the_paper_is_followed(run, dataset):
     assert settings.split == {"train": 0.7, "valid": 0.15, "test": 0.15, "seed": 0}
 
 
+def test_starting_weights_have_the_trainings_seed_or_their_own(dataset):
+    data = rcviz.SequenceSet.load(dataset)
+    model = {"preset": "simulated"}
+    assert resolve({"model": model, "train": {"seed": 5}}, {}, data).model_seed == 5
+    assert resolve({"model": {**model, "seed": 6}, "train": {"seed": 5}}, {}, data).model_seed == 6
+
+
 @pytest.mark.parametrize(
     ("chosen", "same"),
     [
