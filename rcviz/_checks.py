@@ -19,6 +19,15 @@ def check_positive(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be at least 1, got {value}")
 
 
+def check_table(table: Any, columns: Sequence[str], rows: str) -> None:
+    """Refuse a DataFrame that lacks one of ``columns`` or is empty; ``rows`` names what its rows are."""
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ValueError(f"expected columns {', '.join(columns)}, got a table without {', '.join(missing)}")
+    if len(table) == 0:
+        raise ValueError(f"expected at least one {rows}, got an empty table")
+
+
 def check_features(shape: tuple[int, ...], n_channels: int, length: int | None = None) -> None:
     """Refuse a feature map that is not (batch, n_channels, length); say so when its channels are last."""
     if len(shape) == 3 and shape[1] == n_channels and length in (None, shape[2]):

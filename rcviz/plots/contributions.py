@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rcviz._checks import check_choice, check_positive
+from rcviz._checks import check_choice, check_positive, check_table
 from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
@@ -42,11 +42,7 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     ValueError
         When a column is missing, the table is empty, or `top` is below 1.
     """
-    missing = [column for column in _COLUMNS if column not in table.columns]
-    if missing:
-        raise ValueError(f"expected columns {', '.join(_COLUMNS)}, got a table without {', '.join(missing)}")
-    if len(table) == 0:
-        raise ValueError("expected at least one filter, got an empty table")
+    check_table(table, _COLUMNS, "filter")
     if top is not None:
         check_positive("top", top)
     ranked = table.sort_values("score", ascending=False, na_position="last", kind="stable").head(top)

@@ -10,12 +10,13 @@ import numpy as np
 
 from rcviz._checks import check_choice, check_positive
 from rcviz.sequences import storage
+from rcviz.sequences.columns import in_other_style
 from rcviz.sequences.cutting import Cutter, SetInMemory
 from rcviz.sequences.genome import FastaPaths, Genome
 from rcviz.sequences.negatives import dinucleotide_shuffle, matched_windows
 from rcviz.sequences.peaks import read_peaks, strongest
+from rcviz.sequences.places import Sieve, check_chromosome_names, overlaps, windows_of
 from rcviz.sequences.sequence_set import SequenceSet
-from rcviz.sequences.sites import Sieve, check_chromosome_names, overlaps, windows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,6 +134,10 @@ def peak_windows(
     for what, table in tables.items():
         check_chromosome_names(table, genome.lengths, what)
     on = None if chromosomes is None else [chromosomes] if isinstance(chromosomes, str) else list(chromosomes)
+    for name in on or ():
+        other = in_other_style(name)
+        if name not in genome.lengths and other in genome.lengths:
+            raise ValueError(f"chromosomes names {name!r} but the FASTA has {other!r}: write {other!r}")
     width, rng = int(width), np.random.default_rng(seed)
 
     positive = Sieve(tables["peaks"], width)

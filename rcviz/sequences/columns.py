@@ -9,6 +9,11 @@ import numpy as np
 from jaxtyping import Float32
 
 
+def in_other_style(chrom: str) -> str:
+    """Name a chromosome as the others do: with "chr" in front, or without."""
+    return chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
+
+
 def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
     """Bring labels to float32 (n, n_tasks), refusing anything but 0, 1 and NaN."""
     if hasattr(labels, "detach"):

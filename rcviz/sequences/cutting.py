@@ -8,7 +8,7 @@ from jaxtyping import Int64, UInt8
 
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.identical import KnownSequences
-from rcviz.sequences.sites import Sieve
+from rcviz.sequences.places import Sieve
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcviz._checks import check_choice
+from rcviz.sequences.columns import in_other_style
 from rcviz.sequences.identical import find_leaks
 from rcviz.sequences.sequence_set import SequenceSet
 
@@ -175,7 +176,7 @@ def _check_present(part: str, names: list[str], present: list[str]) -> None:
     unknown = [name for name in names if name not in present]
     if not unknown:
         return
-    other_style = [name.removeprefix("chr") if name.startswith("chr") else f"chr{name}" for name in unknown]
+    other_style = [in_other_style(name) for name in unknown]
     mend = "name some of these"
     if all(name in present for name in other_style):
         mend = f"write {', '.join(map(repr, other_style))} as the data do"

@@ -93,6 +93,8 @@ def find_leaks(splits: Any) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    if not isinstance(splits, Mapping) and not hasattr(splits, "_asdict"):
+        raise ValueError(f"expected Splits or a dict of sets, got {type(splits).__name__}; make them with rcviz.split")
     parts: Mapping[str, Any] = splits if isinstance(splits, Mapping) else splits._asdict()
     rows = []
     for other, part in combinations(parts, 2):

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from rcviz.sequences.alphabet import UNKNOWN, as_codes, gc_content
 from rcviz.sequences.cutting import blocks, n_unknown
-from rcviz.sequences.sites import Sieve, overlaps
+from rcviz.sequences.places import Sieve, overlaps
 
 if TYPE_CHECKING:
     import pandas as pd

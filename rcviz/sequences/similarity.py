@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,8 @@ def as_motifs(motifs: Any = None) -> list[Motif]:
     if motifs is None:
         return list(read_collection("JASPAR2024"))
     if isinstance(motifs, str | os.PathLike):
+        if not Path(motifs).is_file():
+            raise ValueError(f"there is no MEME file {str(motifs)!r}; give its path, Motifs, or None for JASPAR 2024")
         return read_meme(motifs)
     motifs = list(motifs) if isinstance(motifs, Iterable) else [motifs]
     if not motifs:

@@ -273,3 +273,10 @@ def test_the_shipped_negatives_come_out_exactly(real, shared_data):
     row = pd.Series(np.arange(len(shipped)), index=shipped.table["name"])
     negatives = cut["keep"].negatives()
     np.testing.assert_array_equal(negatives.codes, shipped.codes[row[negatives.table["name"]].to_numpy()])
+
+
+def test_chromosomes_asked_for_in_the_other_style_are_named(tmp_path):
+    (tmp_path / "genome.fa").write_text(">chr1\n" + "ACGT" * 300 + "\n")
+    (tmp_path / "peaks.bed").write_text("chr1\t500\t600\n")
+    with pytest.raises(ValueError, match="chromosomes names '1' but the FASTA has 'chr1': write 'chr1'"):
+        peak_windows(tmp_path / "genome.fa", tmp_path / "peaks.bed", width=100, chromosomes="1")

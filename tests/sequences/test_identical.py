@@ -1,6 +1,7 @@
 """Sequences are found again on either strand, and only then."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +72,8 @@ def test_leaks_are_listed_with_their_strand():
     empty = find_leaks({"train": parts["train"], "test": SequenceSet(codes[4:5])})
     assert list(empty) == list(leaks)
     assert empty.empty
+
+
+def test_what_is_no_division_is_refused():
+    with pytest.raises(ValueError, match="expected Splits or a dict of sets, got int; make them with rcviz.split"):
+        find_leaks(3)

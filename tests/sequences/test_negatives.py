@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 import rcviz
 from rcviz.sequences.genome import Genome
 from rcviz.sequences.negatives import GC_BIN, dinucleotide_shuffle, matched_windows
-from rcviz.sequences.sites import overlaps, windows_of
+from rcviz.sequences.places import overlaps, windows_of
 
 
 def dinucleotides(codes):

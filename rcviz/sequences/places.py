@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool
 
+from rcviz.sequences.columns import in_other_style
 from rcviz.sequences.peaks import centers
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def overlaps(places: "pd.DataFrame", others: "pd.DataFrame") -> Bool[np.ndarray,
 def check_chromosome_names(peaks: "pd.DataFrame", lengths: dict[str, int], what: str) -> None:
     """Refuse names that would be found if only they had a "chr" more or less."""
     for name in peaks["chrom"].unique():
-        other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
+        other = in_other_style(name)
         if name not in lengths and other in lengths:
             mend = f"'chr' + {what}.chrom" if other.startswith("chr") else f"{what}.chrom.str.removeprefix('chr')"
             raise ValueError(
