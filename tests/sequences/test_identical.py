@@ -75,5 +75,5 @@ def test_leaks_are_listed_with_their_strand():
 
 
 def test_what_is_no_division_is_refused():
-    with pytest.raises(ValueError, match="expected Splits or a dict of sets, got int; make them with rcviz.split"):
+    with pytest.raises(ValueError, match=r"expected Splits or a dict of sets, got int; make them with rcviz\.split"):
         find_leaks(3)
