@@ -58,7 +58,8 @@ class StrandAttributions:
         if not 0 <= sequence < len(self.codes):
             raise ValueError(f"there is no sequence {sequence}; there are {len(self.codes)}, counted from 0")
         strands = [self.forward[sequence], self.reverse[sequence]]
-        return plot_filters(strands, ax, names=["forward", "reverse complement, turned back"], columns=1)
+        names = ["forward", "reverse complement, turned back"]
+        return plot_filters(strands, ax, names=names, columns=1, unit="of the logit")
 
 
 def strand_attributions(

@@ -36,6 +36,7 @@ def plot_filters(
     columns: int | None = None,
     share_scale: str = "all",
     kind: str | None = None,
+    unit: str | None = None,
     stack: str = "big_on_top",
     below: str = "flipped",
     colors: str | Mapping[str, Any] = "colorblind",
@@ -55,6 +56,8 @@ def plot_filters(
     share_scale
         "all": one scale for every logo, so that weak filters look weak; "row": one for each row of the gallery;
         "none": each logo fills its cell.
+    unit
+        What the heights are, below the gallery; None says what `kind` does: "weight", "bits" or "probability".
     kind, stack, below, colors
         As in `rcviz.plots.logo.plot_logo`, the same for all.
 
@@ -121,7 +124,7 @@ def plot_filters(
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
-    ax.set_xlabel(_scale_note(limits, kind, share_scale), fontsize="small", color=FAINT, loc="left")
+    ax.set_xlabel(_scale_note(limits, unit or UNITS[kind], share_scale), fontsize="small", color=FAINT, loc="left")
     return ax
 
 
@@ -184,9 +187,9 @@ def _characters(ax: Axes, columns: int) -> int:
     return max(int(inches * 72 / columns / 5.0), 4)
 
 
-def _scale_note(limits: list[tuple[float, float]], kind: str, share_scale: str) -> str:
+def _scale_note(limits: list[tuple[float, float]], unit: str, share_scale: str) -> str:
     if len(set(limits)) == 1:
         low, high = limits[0]
         logos = "every logo" if len(limits) > 1 else "the logo"
-        return f"{logos} spans {signed_number(f'{low:.2g}')} to {signed_number(f'{high:.2g}')} {UNITS[kind]}"
-    return f"{UNITS[kind]}; scale differs from {'row to row' if share_scale == 'row' else 'logo to logo'}"
+        return f"{logos} spans {signed_number(f'{low:.2g}')} to {signed_number(f'{high:.2g}')} {unit}"
+    return f"{unit}; scale differs from {'row to row' if share_scale == 'row' else 'logo to logo'}"

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
-from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots.colors import NEGATIVE, POSITIVE
 
 _COLORS = {"positives": POSITIVE, "negatives": NEGATIVE}
 
@@ -45,7 +45,7 @@ def plot_profile(edges: Any, curves: Mapping[str, Any], ax: Axes | None = None) 
     ax = resolve_axes(ax, 5.2, 2.8)
     handles = []
     for name, values in heights.items():
-        handles.append(ax.stairs(values, bounds, baseline=None, color=_COLORS.get(name, UNKNOWN), linewidth=1.6))
+        handles.append(ax.stairs(values, bounds, baseline=None, color=_COLORS.get(name, INK), linewidth=1.6))
         handles[-1].set_label(name)
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, 0.0), max(high, 0.0) or 1.0)

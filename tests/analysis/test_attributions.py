@@ -94,6 +94,7 @@ def test_plot_draws_two_strands_of_one_sequence(make_model, toy):
     found = strand_attributions(make_model(), toy.subset([0, 1]))
     axes = matplotlib.figure.Figure().add_subplot()
     assert found.plot(axes, sequence=1) is axes
+    assert axes.get_xlabel().endswith("of the logit")
     assert [text.get_text() for text in axes.texts] == ["forward", "reverse complement, turned back"]
     with pytest.raises(ValueError, match="there is no sequence 2; there are 2"):
         found.plot(axes, sequence=2)

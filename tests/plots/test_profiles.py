@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from rcviz.plots._axes import figure_svg
-from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots._axes import INK, figure_svg
+from rcviz.plots.colors import NEGATIVE, POSITIVE
 from rcviz.plots.profiles import plot_profile
 
 EDGES = [3.5, 10, 20, 31]
@@ -20,7 +20,7 @@ def test_every_curve_is_steps_in_its_colour(axes):
         np.testing.assert_array_equal(drawn[name].get_data().edges, EDGES)
         assert not drawn[name].get_fill()
     colors = {name: to_hex(steps.get_edgecolor()) for name, steps in drawn.items()}
-    assert colors == {"positives": POSITIVE, "negatives": NEGATIVE, "all": UNKNOWN}
+    assert colors == {"positives": POSITIVE, "negatives": NEGATIVE, "all": INK}
 
 
 def test_the_legend_names_the_curves_as_they_are(axes):
@@ -29,7 +29,7 @@ def test_the_legend_names_the_curves_as_they_are(axes):
     assert [text.get_text() for text in texts] == ["positives", "$x$ <b>"]
     assert not any(text.get_parse_math() for text in texts)
     handles = axes.get_legend().legend_handles
-    assert [to_hex(handle.get_color()) for handle in handles] == [POSITIVE, UNKNOWN]
+    assert [to_hex(handle.get_color()) for handle in handles] == [POSITIVE, INK]
 
 
 def test_axes_reach_from_bound_to_bound_and_hold_zero_and_the_data(axes):

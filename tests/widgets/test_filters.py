@@ -104,8 +104,8 @@ def test_what_counts_as_positive_can_be_chosen(explorer, toy):
         ("agreed", predicted & (labels == 1), ~predicted & (labels == 0)),
         ("labelled", labels == 1, labels == 0),
     ):
-        if not (positive.any() and negative.any()):
-            continue
+        assert positive.any()
+        assert negative.any()
         explorer._positives.value = name
         assert explorer.state.positives == name
         scores = per_sequence[positive].mean(axis=0) - per_sequence[negative].mean(axis=0)
