@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rcviz.sequences._reading import read_text
+from rcviz.sequences.letters import MOSTLY_CODES, foreign, unusual
 
 # chr21:100-300, as bedtools writes it also as peak7::chr21:100-300(+)
 _COORDINATES = re.compile(r"(?:.*::)?([^\s:]+):(\d+)-(\d+)(?:\([+-]\))?")
@@ -33,30 +34,38 @@ def read_windows(path: str | os.PathLike[str]) -> Windows:
     Raises
     ------
     ValueError
-        When the file is no FASTA, is empty or cut off, or a record is empty or of another length than the
-        first, naming it.
+        When the file is no FASTA, is empty or cut off, or a record is empty, of another length than the first or
+        no DNA (see :class:`rcviz.sequences.genome.Genome`), naming its line.
     """
-    text = read_text(path).strip()
-    if not text:
+    text = read_text(path)
+    body = text.strip()
+    if not body:
         raise ValueError(f"{path} is empty: expected FASTA records, '>name' and its sequence below")
-    if not text.startswith(">"):
-        raise ValueError(f"{path} is not FASTA: expected '>' at its start, got {text[:20]!r}")
+    if not body.startswith(">"):
+        raise ValueError(f"{path} is not FASTA: expected '>' at its start, got {body[:20]!r}")
+    records = body[1:].split("\n>")
     names, sequences = [], []
-    for record in text[1:].split("\n>"):
-        header, _, body = record.partition("\n")
+    for record in records:
+        header, _, lines = record.partition("\n")
         names.append(next(iter(header.split()), ""))
-        sequences.append("".join(body.split()))
+        sequences.append("".join(lines.split()))
 
     length = len(sequences[0])
-    for name, sequence in zip(names, sequences, strict=True):
-        if not sequence:
-            raise ValueError(f"{path}: record {name!r} has no sequence; remove it or fill it in")
-        if len(sequence) != length:
-            raise ValueError(
-                f"{path}: record {name!r} has {len(sequence)} bp but the first, {names[0]!r}, has {length}; "
-                f"cut all records to one length"
-            )
+    for row, (name, sequence) in enumerate(zip(names, sequences, strict=True)):
+        if fault := _fault(sequence, names[0], length):
+            line = text[: text.index(">")].count("\n") + sum(record.count("\n") + 1 for record in records[:row]) + 1
+            raise ValueError(f"{path}, line {line}: record {name!r} {fault}")
     return Windows(names, sequences)
+
+
+def _fault(sequence: str, first: str, length: int) -> str | None:
+    """Tell what keeps a record from being a window of DNA, and how to mend it."""
+    if not sequence:
+        return "has no sequence: remove it or fill it in"
+    if len(sequence) != length:
+        return f"has {len(sequence)} bp but the first, {first!r}, has {length}: cut all records to one length"
+    n_others, odd = unusual(sequence.encode("ascii", "replace"))
+    return foreign(odd) or (MOSTLY_CODES if len(odd) > length - n_others else None)
 
 
 def parse_coordinates(names: list[str], length: int) -> Coordinates | None:

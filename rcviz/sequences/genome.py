@@ -6,26 +6,16 @@ that workers who share one read each other's sequence; nothing here keeps a plac
 what it needs anew, and gives it back to the system when it returns.
 """
 
-import gzip
-import hashlib
 import os
-import shutil
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
-from rcviz._files import written_whole
-from rcviz.sequences.alphabet import CODE_OF_BYTE
+from rcviz.sequences.encoding import SOFT_MASKED, encoded
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_LINE_ENDS = b"\r\n"
-_SOFT_MASKED = 8  # added to the code of a lower-case letter
-_CODES = bytes(code + _SOFT_MASKED * (ord("a") <= byte <= ord("z")) for byte, code in enumerate(CODE_OF_BYTE.tolist()))
-_CHUNK = 1 << 24
 _REGION = 1 << 24  # bytes mapped at a time: the system may count all of them as memory in use
 
 FastaPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -46,9 +36,9 @@ class Genome:
     ----------
     fasta : path, or several
         Plain, gzipped or bgzipped, told by content; UCSC's one file per chromosome may be given as a list.
-        Opened for the first time, a file is indexed (by the ``.fai`` beside it where that is not older) and its bases
-        are kept in :func:`cache_folder`, one byte each; a file that changes is taken anew. Nothing is written beside
-        it.
+        Opened for the first time, a file is indexed and its bases are kept in
+        :func:`rcviz.sequences.encoding.cache_folder`, one byte each; a file that changes is taken anew. Nothing is
+        written beside it, and a ``.fai`` that lies there is not read.
 
     Raises
     ------
@@ -57,17 +47,22 @@ class Genome:
     ImportError
         When pyfaidx is missing, saying what to install.
     ValueError
-        When a file is empty, no FASTA, cut off or unevenly wrapped, or two records have one name.
+        When a file is empty, no FASTA, cut off or unevenly wrapped, two records have one name, or it is no DNA: it
+        holds a letter that is no IUPAC code of DNA (X counts as N), U among them, or one of its records has more codes
+        for several bases than bases. Of single codes (R, Y, ...) each counts as unknown.
     """
 
     def __init__(self, fasta: FastaPaths) -> None:
-        self.paths = [Path(fasta)] if isinstance(fasta, str | os.PathLike) else [Path(path) for path in fasta]
+        given = [fasta] if isinstance(fasta, str | os.PathLike) else fasta
+        if not isinstance(given, Sequence) or not all(isinstance(path, str | os.PathLike) for path in given):
+            raise ValueError(f"expected the path of a FASTA file or a list of paths, got {fasta!r:.100}")
+        self.paths = [Path(path) for path in given]
         if not self.paths:
             raise ValueError("expected at least one FASTA file, got none")
         self._codes: list[Path] = []
         self._records: dict[str, _Record] = {}
         for file, path in enumerate(self.paths):
-            codes, lengths = _encoded(path)
+            codes, lengths = encoded(path)
             self._codes.append(codes)
             offset = 0
             for chrom, length in lengths.items():
@@ -104,12 +99,12 @@ class Genome:
             When a chromosome is not there, or a window leaves it.
         """
         windows = self._read(chrom, start, width)
-        windows &= _SOFT_MASKED - 1
+        windows &= SOFT_MASKED - 1
         return windows
 
     def soft_masked(self, chrom: Any, start: Any, width: int | np.integer) -> UInt8[np.ndarray, "n width"]:
         """Tell for the same windows which letters are lower case (1), as genomes mark repeats."""
-        return self._read(chrom, start, width) // _SOFT_MASKED
+        return self._read(chrom, start, width) // SOFT_MASKED
 
     def _read(self, chrom: Any, start: Any, width: int | np.integer) -> np.ndarray:
         files, first = self._places(chrom, np.asarray(start, dtype=np.int64), int(width))
@@ -146,112 +141,3 @@ class Genome:
                 f"drop windows that do"
             )
         return files, offset + start
-
-
-def cache_folder() -> Path:
-    """Folder for what can be made again: unpacked genomes, their indices, downloads.
-
-    ``$RCVIZ_CACHE`` where it is set, else the system's place for caches (on Linux ``~/.cache/rcviz``).
-    """
-    import platformdirs
-
-    folder = Path(os.environ.get("RCVIZ_CACHE") or platformdirs.user_cache_dir("rcviz"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _encoded(path: Path) -> tuple[Path, dict[str, int]]:
-    """Give the file of codes of a FASTA file and the length of each record in it, made now or before."""
-    status = path.stat()
-    key = hashlib.sha256(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
-    codes, index = (cache_folder() / f"{path.name}.{key}{suffix}" for suffix in (".codes", ".fai"))
-    if not (codes.exists() and index.exists()):
-        with written_whole(codes) as temporary_codes, written_whole(index) as temporary_index:
-            _encode(path, temporary_codes, temporary_index)
-    lines = [line.split("\t") for line in index.read_text().splitlines()]
-    return codes, {name: int(length) for name, length, *_ in lines}
-
-
-def _encode(path: Path, codes: Path, index: Path) -> None:
-    with path.open("rb") as file:
-        is_packed = file.read(2) == _GZIP_MAGIC
-    text = path
-    if is_packed:
-        text = codes.with_name(codes.name + ".text")
-    try:
-        if is_packed:
-            _unpack(path, text)
-        _check_head(path, text)
-        records = _index(path, text, index)
-        with text.open("rb") as source, codes.open("wb") as target:
-            for chrom, record in records.items():
-                _encode_record(path, chrom, record, source, target)
-    finally:
-        if is_packed:
-            text.unlink(missing_ok=True)
-
-
-def _encode_record(path: Path, chrom: str, record: Any, source: BinaryIO, target: BinaryIO) -> None:
-    if record.rlen == 0:
-        raise ValueError(f"{path}: record {chrom!r} has no sequence; remove it or fill it in")
-    last = record.rlen - 1
-    left = last // record.lenc * record.lenb + last % record.lenc + 1
-    source.seek(record.offset)
-    written = 0
-    while left > 0:
-        letters = source.read(min(_CHUNK, left))
-        if not letters:
-            break
-        left -= len(letters)
-        written += target.write(letters.translate(_CODES, _LINE_ENDS))
-    if written != record.rlen:
-        raise ValueError(f"{path} does not fit its index, {path}.fai: delete that")
-
-
-def _unpack(path: Path, target: Path) -> None:
-    from tqdm.auto import tqdm
-
-    with (
-        path.open("rb") as raw,
-        tqdm.wrapattr(raw, "read", total=path.stat().st_size, desc=f"unpacking {path.name}", delay=1) as watched,
-        gzip.GzipFile(fileobj=watched) as packed,
-        target.open("wb") as file,
-    ):
-        try:
-            shutil.copyfileobj(packed, file, _CHUNK)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{path} is a truncated or damaged gzip file ({error}): copy it again") from error
-
-
-def _check_head(path: Path, text: Path) -> None:
-    with text.open("rb") as file:
-        head = file.read(4096)
-    if not head.strip():
-        raise ValueError(f"{path} is empty: expected FASTA records, '>name' and its sequence below")
-    if head.startswith((b">", b";")):
-        return
-    number, line = next((n, line) for n, line in enumerate(head.split(b"\n"), start=1) if line.strip())
-    got = line[:60].decode("ascii", "replace").strip()
-    if got.startswith("<"):
-        raise ValueError(f"{path}, line {number}: {got!r} opens an HTML page, not FASTA: download the file again")
-    raise ValueError(f"{path}, line {number}: {got!r} is not FASTA, which starts with '>name': give a FASTA file")
-
-
-def _index(path: Path, text: Path, index: Path) -> dict[str, Any]:
-    """Index a plain FASTA file, or take the index beside it."""
-    try:
-        from pyfaidx import Faidx, FastaIndexingError
-    except ImportError as error:
-        raise ImportError("reading genomes needs pyfaidx: install it with pip install 'rcviz[genome]'") from error
-
-    beside = Path(f"{text}.fai")
-    if beside.exists() and beside.stat().st_mtime_ns >= text.stat().st_mtime_ns:
-        shutil.copyfile(beside, index)
-    else:
-        index.unlink()  # pyfaidx takes an empty index for a finished one
-    try:
-        opened = Faidx(text, indexname=index, rebuild=False)
-    except (FastaIndexingError, ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be indexed ({error}): wrap every record evenly and name it once") from error
-    opened.close()
-    return dict(opened.index)

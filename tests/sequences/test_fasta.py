@@ -79,9 +79,13 @@ def test_coordinates_are_read_from_names_that_tell_them(fasta, names, start):
         (b"\xff\xfe\x00\x01", "is not a text file"),
         (gzip.compress(TEXT.encode() * 50)[:-12], "truncated or damaged gzip"),
         (gzip.compress(TEXT.encode())[:6], "truncated or damaged gzip"),
-        (">a\nACGT\n>b\nACG\n", "record 'b' has 3 bp but the first, 'a', has 4"),
-        (">a\nACGT\n>b\n>c\nACGT\n", "record 'b' has no sequence"),
-        (">a", "record 'a' has no sequence"),
+        ("\n>a\nAC\nGT\n>b\nACG\n", "line 5: record 'b' has 3 bp but the first, 'a', has 4"),
+        (">a\nACGT\n>b\n>c\nACGT\n", "line 3: record 'b' has no sequence"),
+        (">a", "line 1: record 'a' has no sequence"),
+        (">a\nACGT\n>b\nACGU\n", "line 3: record 'b' holds 'U', as RNA does: convert U to T"),
+        (">a\nMKVLE\n", "line 1: record 'a' holds 'E', 'L', which looks like protein"),
+        (">a\nMKVAR\n", "line 1: record 'a' has more codes for several bases"),
+        (">a\nAC-T\n", "line 1: record 'a' holds '-', which is no letter of DNA"),
     ],
 )
 def test_what_is_no_fasta_of_windows_is_refused(fasta, content, message):

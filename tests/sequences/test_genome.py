@@ -1,8 +1,9 @@
 """Windows out of FASTA files are what Python's slices of the text are, whatever the file looks like."""
 
 import gzip
-import os
+import struct
 import textwrap
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcviz.sequences import genome
-from rcviz.sequences.genome import Genome, cache_folder
+from rcviz.sequences.encoding import cache_folder
+from rcviz.sequences.genome import Genome
 
 CODE = {letter: code for code, letter in enumerate("ACGT")}
 
@@ -125,25 +127,72 @@ def test_a_file_that_changes_while_it_is_open_is_read_as_it_was(tmp_path):
     assert opened.read(["chr1"], [40], 4).tolist() == [[0, 1, 2, 3]]
 
 
-def test_an_index_beside_the_file_is_used_when_it_is_not_older(tmp_path):
-    content = fasta({"chr1": "ACGTACGT"})
-    for age, expected in ((0, "renamed"), (10**9, "chr1")):
-        path = tmp_path / f"{expected}.fa"
-        path.write_bytes(content)
-        index = tmp_path / f"{expected}.fa.fai"
-        index.write_text("renamed\t8\t17\t60\t61\n")
-        written = path.stat().st_mtime_ns - age
-        os.utime(index, ns=(written, written))
-        assert list(Genome(path).lengths) == [expected]
-
-
-@pytest.mark.parametrize("entry", ["chr1\t8\t12\t60\t61\n", "chr1\t800\t17\t60\t61\n", "chr1\t8\t99\t60\t61\n"])
-def test_an_index_of_another_file_is_noticed(tmp_path, entry):
+@pytest.mark.parametrize(
+    "left_over", ["", "chr1\t8\t17\t60\t61\n", "chr1\t8\t12\t60\t61\nchr2\t4\t99\t60\t61\n", "chr1\t8", "\0"]
+)
+def test_an_index_beside_the_file_plays_no_role(tmp_path, left_over):
     path = tmp_path / "genome.fa"
-    path.write_bytes(fasta({"chr1": "ACGTACGT"}))
-    (tmp_path / "genome.fa.fai").write_text(entry)
-    with pytest.raises(ValueError, match=r"does not fit its index, .*genome\.fa\.fai: delete that"):
+    path.write_bytes(fasta({"chr1": "ACGTACGT", "chr2": "TTTT"}))
+    index = tmp_path / "genome.fa.fai"
+    index.write_text(left_over)
+    for _ in range(2):
+        opened = Genome(path)
+        assert opened.lengths == {"chr1": 8, "chr2": 4}
+        assert opened.read(["chr1"], [0], 8).tolist() == [[0, 1, 2, 3, 0, 1, 2, 3]]
+        assert index.read_text() == left_over
+        index.touch()
+
+
+BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+def bgzip(*pieces):
+    """Blocks as bgzip writes them, without the empty one that ends a file (SAM specification, 4.1)."""
+    blocks = []
+    for piece in pieces:
+        deflated = zlib.compress(piece, wbits=-15)
+        head = b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff\x06\x00BC\x02\x00" + struct.pack("<H", len(deflated) + 25)
+        blocks.append(head + deflated + struct.pack("<II", zlib.crc32(piece), len(piece)))
+    return b"".join(blocks)
+
+
+def test_a_bgzip_file_cut_between_two_blocks_is_noticed(tmp_path):
+    path = tmp_path / "genome.fa.gz"
+    text = fasta({"chr1": "ACGT" * 50})
+    path.write_bytes(bgzip(text[:100], text[100:]) + BGZIP_END)
+    assert Genome(path).lengths == {"chr1": 200}
+    path.write_bytes(bgzip(text[:100]))
+    with pytest.raises(ValueError, match=r"genome\.fa\.gz is a truncated bgzip file .*: copy or download it again"):
         Genome(path)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("name", ["genome.fa", "genome.fa.gz"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text + b"\n",
+        lambda text: text + b"\n\n \n" + b"\n" * 5000,
+        lambda text: b"\n\n" + text,
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.replace(b"\n", b"\r"),
+        lambda text: text.replace(b"\n", b"\r\n") + b"\r\n\r\n",
+    ],
+)
+def test_what_editors_leave_in_a_file_does_no_harm(tmp_path, monkeypatch, change, name, pack):
+    monkeypatch.setenv("RCVIZ_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / name
+    path.write_bytes(pack(change(fasta({"chr1": "ACGT" * 30, "chr2": "TTTTA"}))))
+    opened = Genome(path)
+    assert opened.lengths == {"chr1": 120, "chr2": 5}
+    assert opened.read(["chr2", "chr1"], [0, 58], 5).tolist() == [[3, 3, 3, 3, 0], [2, 3, 0, 1, 2]]
+    assert {file.suffix for file in cache_folder().iterdir()} == {".codes", ".fai"}
+
+
+def test_single_codes_and_masks_are_unknown_bases(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_bytes(fasta({"chr1": "ACGTRYKMSWBDHVacgtacgt", "chr2": "NNNNNNNNNRAXXX"}))
+    assert Genome(path).read(["chr1", "chr2"], [3, 9], 4).tolist() == [[3, 4, 4, 4], [4, 0, 4, 4]]
 
 
 @pytest.mark.parametrize(
@@ -153,9 +202,23 @@ def test_an_index_of_another_file_is_noticed(tmp_path, entry):
         (b" \n\n", "is empty"),
         (b"<!DOCTYPE html>\n<html>404</html>", r"line 1: '<!DOCTYPE html>' opens an HTML page, not FASTA"),
         (b"\n\nchr1\t5\t9\n", r"line 3: 'chr1\\t5\\t9' is not FASTA"),
-        (b">chr1\nACGT\nAC\nACGT\n", "cannot be indexed.*line 3"),
-        (b">chr1\nACGT\n>chr1\nACGT\n", "cannot be indexed.*Duplicate key.*name it once"),
-        (b">chr1\nACGT\n>chr2\n", "record 'chr2' has no sequence"),
+        (b">chr1\nACGT\nAC\nACGT\n", "line 3: its length differs from the lines above it: wrap every record evenly"),
+        (b">chr1\nACGT\n\nACGT\n", "line 3: its length differs .* without blank lines"),
+        (b">chr1\nACGT\nACGTACGTACGTACGT\n>chr2\nA\n", "line 3: its length differs"),
+        (b">chr1\nACGT\n\n\n>chr2\nA\n", "line 4: blank lines stand between two records: remove them"),
+        (b">chr1\nACGT\n\n\n\n>chr2\nA\n", "line 4: blank lines stand between two records"),
+        (b">chr1\nACGT\nACGT\r\nACGT\n", "cannot be indexed .*line 3.*: wrap every record evenly, with one kind"),
+        (b">chr1\nACGT\n>chr1 x\nACGT\n", "line 3: 'chr1' names a record at line 1 already: name each once"),
+        (b">chr1\nACGT\n>\nACGT\n", "line 3: a record has no name: write one after '>'"),
+        (b"\n>chr1\nACGT\n>chr2\n>chr3\nA\n", "line 4: record 'chr2' has no sequence"),
+        (b">chr1\nACGT\n>chr2\n", "line 3: record 'chr2' has no sequence"),
+        (b"\xef\xbb\xbf\n\n@read\nACGT\n", "line 3: '@read' is not FASTA"),
+        (b">r\nACGT\nACGU\nCCU\n", "line 3: record 'r' holds 'U', as RNA does: convert U to T"),
+        (b">p\nACGT\nMKTI\n", "line 3: record 'p' holds 'I', which looks like protein"),
+        (b">p\nMKTAYIAKQRUE\n", "line 2: record 'p' holds 'E', 'I', 'Q', 'U', which looks like protein"),
+        (b">c\nA\n>p\nNNNNNNNKMKMRRVA\n", "line 4: record 'p' has more codes for several bases"),
+        (b">c\r\nACGT\r\nAC-T\r\n", "line 3: record 'c' holds '-', which is no letter of DNA"),
+        (gzip.compress(b">c\nACGT\nACG \nAC\n"), "line 3: record 'c' holds ' ', which is no letter of DNA"),
         (gzip.compress(b""), "is empty"),
         (gzip.compress(b"<html>"), "HTML page"),
         (gzip.compress(fasta({"chr1": "ACGT" * 999}))[:-9], "truncated or damaged gzip file"),
@@ -178,6 +241,15 @@ def test_a_missing_file_is_named(tmp_path):
         Genome(tmp_path / "nothing.fa")
     with pytest.raises(ValueError, match="at least one FASTA"):
         Genome([])
+    with pytest.raises(IsADirectoryError, match="is a folder: give a file in it"):
+        Genome(tmp_path)
+
+
+@pytest.mark.usefixtures("as_users_run")
+@pytest.mark.parametrize("given", [None, 3, [None], {"a.fa"}, np.zeros(2), b"genome.fa"])
+def test_what_is_no_path_is_refused(given):
+    with pytest.raises(ValueError, match="expected the path of a FASTA file or a list of paths, got "):
+        Genome(given)
 
 
 def test_windows_that_are_not_there_are_refused(random_genome):
