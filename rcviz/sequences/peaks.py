@@ -4,6 +4,7 @@ Lines are split here and not by a reader of tables, because a person who mends a
 """
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,9 @@ def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
 
     if isinstance(source, pd.DataFrame):
         return _from_frame(source, what)
-    return _from_file(Path(source))
+    if isinstance(source, str | os.PathLike):
+        return _from_file(Path(source))
+    raise ValueError(f"{what}: expected the path of a file of peaks or a DataFrame, got {type(source).__name__}")
 
 
 def centers(peaks: "pd.DataFrame") -> np.ndarray:
@@ -125,14 +128,16 @@ def _from_file(path: Path) -> "pd.DataFrame":
     def place(row: int) -> str:
         return f"{path}, line {kept[row][0]}"
 
-    _check_kind(kept[0][1].strip(), place(0))
+    _check_kind(path, kept[0][1].strip(), place(0))
     first = _fields(kept[0][1])
-    signal, summit = _find_columns(path, first, place(0))
+    _check_blanks(kept[0][1], first, place(0))
+    signal, summit = _find_columns(path, kept[0][1], first, place(0))
     wanted = [column for column in (0, 1, 2, summit, signal) if column is not None]
     columns: dict[int, list[str]] = {column: [] for column in wanted}
     for row, (_, line) in enumerate(kept):
         fields = _fields(line)
-        if len(fields) != len(first) or len(fields) < 3 or " " in fields[0].strip():
+        _check_blanks(line, fields, place(row))
+        if len(fields) != len(first) or len(fields) < 3:
             _refuse_fields(line, fields, place(row), len(first), kept[0][0])
         for column in wanted:
             columns[column].append(fields[column])
@@ -150,25 +155,45 @@ def _fields(line: str) -> list[str]:
     return line.split("\t") if "\t" in line else line.split()
 
 
-def _check_kind(first: str, where: str) -> None:
+def _check_kind(path: Path, first: str, where: str) -> None:
     if first.startswith("<"):
         raise ValueError(f"{where}: {first[:60]!r} opens an HTML page, not a table of peaks: download it again")
     if first.startswith(">"):
         raise ValueError(f"{where}: {first[:60]!r} opens a FASTA file, not a table of peaks: swap the two files")
+    if path.suffix.lower() == ".xls" or "abs_summit" in first:
+        raise ValueError(
+            f"{where}: this is the .xls table of MACS, which counts from one: "
+            f"give the .narrowPeak file that MACS writes beside it"
+        )
+    fields = _fields(first)
+    if len(fields) >= 8 and not _is_number(fields[1]) and _is_number(fields[3]) and _is_number(fields[4]):
+        raise ValueError(
+            f"{where}: {first[:60]!r} looks like GFF: write its columns 1, 4 (less one, BED counts from zero) and 5 "
+            f"into a BED file"
+        )
+
+
+def _check_blanks(line: str, fields: list[str], where: str, *, name: int | None = 3) -> None:
+    """Refuse a line whose fields are separated by tabs here and by spaces there; only in a ``name`` may blanks be."""
+    if "\t" not in line or " " not in line:
+        return
+    for at, parts in enumerate(map(str.split, fields)):
+        is_position = at < 3 or (at != name and all(part in {".", "+", "-"} or _is_number(part) for part in parts))
+        if (is_position and len(parts) > 1) or len(fields) < 3:
+            raise ValueError(f"{where} mixes tabs and spaces between columns: use one of them")
 
 
 def _refuse_fields(line: str, fields: list[str], where: str, n_columns: int, first_number: int) -> None:
-    if len(fields) < 3 or " " in fields[0].strip():
-        mixed = "\t" in line and " " in line
-        mend = "it mixes tabs and spaces, separate its fields by tabs alone" if mixed else "separate them by tabs"
-        raise ValueError(f"{where}: expected chromosome, start and end, got {line[:60]!r}: {mend}")
+    if len(fields) < 3:
+        raise ValueError(f"{where}: expected chromosome, start and end, got {line[:60]!r}: separate them by tabs")
+    _check_blanks(line, fields, where, name=None)
     raise ValueError(
         f"{where} has {len(fields)} columns but line {first_number} has {n_columns}: "
         f"the file may be cut off or put together of two kinds; copy it again"
     )
 
 
-def _find_columns(path: Path, row: list[str], where: str) -> tuple[int | None, int | None]:
+def _find_columns(path: Path, line: str, row: list[str], where: str) -> tuple[int | None, int | None]:
     """Find the columns of signal and summit by the number of columns, and by the name where that does not tell."""
     narrow, broad = ("narrowpeak" in path.name.lower()), ("broadpeak" in path.name.lower())
     if len(row) == 10:
@@ -177,9 +202,11 @@ def _find_columns(path: Path, row: list[str], where: str) -> tuple[int | None, i
         return 6, None
     # BED9 has a thick part, two positions, where a narrowPeak has its signal and p-value.
     if narrow or (len(row) == 9 and not (row[6].strip().isdigit() and row[7].strip().isdigit())):
+        _check_blanks(line, row, where, name=None)
         raise ValueError(
             f"{where} has {len(row)} columns but a narrowPeak has 10, the last of them the summit: "
-            f"write -1 there where there is none, or cut the file to its first three columns"
+            f"name a broadPeak file .broadPeak, write a summit of -1 there where there is none, "
+            f"or cut the file to its first three columns"
         )
     return (4 if len(row) > 4 and _is_number(row[4]) else None), None
 
@@ -200,11 +227,15 @@ def _whole_numbers(values: Any, name: str, place: Callable[[int], str]) -> np.nd
     for row, value in enumerate(values):
         try:
             numbers[row] = int(value)
-            whole = isinstance(value, str) or numbers[row] == value
+            whole = "_" not in value if isinstance(value, str) else numbers[row] == value
         except (ValueError, OverflowError, TypeError):
             whole = False
         if not whole:
-            mend = "put # before a line of column names" if row == 0 and isinstance(value, str) else "mend or remove it"
+            mend = "mend or remove it"
+            if row == 0 and isinstance(value, str) and not any(map(str.isdigit, value)):
+                mend = "put # before a line of column names"
+            elif row == 0 and name == "summit":
+                mend = "cut a table that is no narrowPeak to its first three columns"
             raise ValueError(f"{place(row)}: {name} must be a whole number, got {str(value)!r}: {mend}")
     return numbers
 
@@ -216,7 +247,7 @@ def _numbers(values: Any, place: Callable[[int], str]) -> np.ndarray:
             numbers[row] = float(value)
         except (ValueError, TypeError):
             numbers[row] = np.nan
-        if not math.isfinite(numbers[row]):
+        if not math.isfinite(numbers[row]) or (isinstance(value, str) and "_" in value):
             raise ValueError(f"{place(row)}: signal must be a number, got {str(value)!r}: give one or remove the line")
     return numbers
 

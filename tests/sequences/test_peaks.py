@@ -9,6 +9,7 @@ import pytest
 from rcviz.sequences.peaks import centers, read_peaks, strongest
 
 NARROW = "chr1\t100\t200\t.\t500\t.\t7.5\t-1\t2.5\t30"
+MIXED = "mixes tabs and spaces between columns: use one of them"
 
 
 def written(tmp_path, text, name="peaks.bed"):
@@ -29,6 +30,9 @@ def written(tmp_path, text, name="peaks.bed"):
         ("a.bed", " chr1\t100\t200\t\t", -1, None),
         ("a.bed", "chr1\t100\t200\tpeak one\t12.5", -1, 12.5),
         ("a.bed", "chr1\t100\t200\tpeak\t.\t+", -1, None),
+        ("a.bed", "chr1\t100\t200\t1 2", -1, None),
+        ("a.bed", "chr1\t100\t200\tpeak\t5\t+\tnear two genes", -1, 5),
+        ("a.narrowPeak", NARROW.replace(".\t500", "peak 1\t500"), 30, 7.5),
         ("a.bed", "chr1\t100\t200\tpeak\t900\t+\t100\t200\t0", -1, 900),
         ("a.bed", "chr1\t100\t200\tpeak\t900\t+\t100\t200\t0\t1\t100,\t0,", -1, 900),
     ],
@@ -56,17 +60,28 @@ def test_a_center_is_the_summit_or_the_midpoint(tmp_path):
         ("#x\nchr1\t-5\t200\n", 2, "start counts from zero, got -5"),
         ("chrom\tstart\tend\nchr1\t1\t2\n", 1, "start must be a whole number, got 'start': put # before"),
         ("chr1\t1\t2\nchr1\t1.5\t2\n", 2, "start must be a whole number, got '1.5'"),
-        ("chr1\t1\t99999999999999999999\n", 1, "end must be a whole number"),
-        ("chr1\t1\t2\nchr1 1\t2\n", 2, "it mixes tabs and spaces"),
-        ("chr1\t1\t2\nchr1 1\t2\t3\n", 2, "it mixes tabs and spaces"),
+        ("chr1\t1\t99999999999999999999\n", 1, "end must be a whole number.*: mend or remove it"),
+        ("chr1\ta\tb\t1\t9\t.\t+\t.\tx\n", 1, "looks like GFF: write its columns 1, 4"),
+        ("chr1\t1\t9\tlength\tabs_summit\n", 1, "the .xls table of MACS, .*: give the .narrowPeak file"),
+        ("chr1\t1\t2\nchr1 1\t2\n", 2, MIXED),
+        ("chr1\t1\t2\nchr1 1\t2\t3\n", 2, MIXED),
+        ("chr1\t1 2\n", 1, MIXED),
+        ("chr1\t1 2\tpeak one\t500\n", 1, MIXED),
+        (NARROW + "\n" + NARROW.replace("100\t200", "100 200"), 2, MIXED),
+        (NARROW.replace("100\t200", "100 200"), 1, MIXED),
+        (NARROW.replace("7.5\t-1", "7.5 -1"), 1, MIXED),
+        (NARROW.replace(".\t500", ". 500"), 1, MIXED),
+        (NARROW + "\n" + NARROW.replace(".\t500", ". 500"), 2, MIXED),
+        ("chr1\t1\t2\nchr1\t1_0\t2_0\n", 2, "start must be a whole number, got '1_0': mend or remove it"),
+        (NARROW.replace("7.5", "7_5"), 1, "signal must be a number, got '7_5'"),
         ("chr1\t1\n", 1, "expected chromosome, start and end"),
         ("chr1,1,2\n", 1, "separate them by tabs"),
         ("chr1\t1\t2\tx\nchr1\t1\t2\n", 2, "has 3 columns but line 1 has 4: the file may be cut off"),
-        (NARROW.rpartition("\t")[0], 1, "has 9 columns but a narrowPeak has 10, the last of them the summit"),
+        (NARROW.rpartition("\t")[0], 1, "has 9 columns but a narrowPeak has 10, .* name a broadPeak file .broadPeak"),
         (NARROW + "\n" + NARROW.replace("\t30", "\t101"), 2, "summit 101 lies beyond the peak of 100 bp"),
         (NARROW.replace("\t30", "\t130"), 1, "subtract 100 from this position"),
         (NARROW.replace("\t30", "\t-2"), 1, "summit -2 lies beyond"),
-        (NARROW.replace("\t30", "\tx"), 1, "summit must be a whole number, got 'x'"),
+        (NARROW.replace("\t30", "\tpeak_1"), 1, "summit must be a whole number, got 'peak_1': cut a table"),
         (NARROW + "\n" + NARROW.replace("7.5", "nan"), 2, "signal must be a number, got 'nan'"),
         (NARROW + "\n" + NARROW.replace("7.5", "NA"), 2, "signal must be a number, got 'NA'"),
         ("chr1\t1\t2\tx\t5\nchr1\t1\t2\tx\t.\n", 2, "signal must be a number, got '.'"),
@@ -99,10 +114,27 @@ def test_an_empty_file_is_refused(tmp_path, content):
 def test_a_damaged_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"peaks\.bed is a truncated or damaged gzip"):
         read_peaks(written(tmp_path, gzip.compress(NARROW.encode() * 99)[:-9]))
+    empty_block = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+    assert len(read_peaks(written(tmp_path, empty_block + gzip.compress(NARROW.encode()) + empty_block))) == 1
+    with pytest.raises(ValueError, match=r"peaks\.bed is a truncated bgzip file .*: copy or download it again"):
+        read_peaks(written(tmp_path, empty_block + gzip.compress(NARROW.encode())))
     with pytest.raises(ValueError, match=r"peaks\.bed is not a text file"):
         read_peaks(written(tmp_path, b"\xff\xfe\x00"))
     with pytest.raises(FileNotFoundError, match="missing"):
         read_peaks(tmp_path / "missing.bed")
+
+
+def test_what_is_neither_a_file_nor_a_table_is_refused(tmp_path):
+    for given in (None, ["peaks.bed"], np.zeros(3), b"peaks.bed"):
+        with pytest.raises(ValueError, match="relaxed: expected the path of a file of peaks or a DataFrame, got "):
+            read_peaks(given, what="relaxed")
+    with pytest.raises(IsADirectoryError, match="is a folder: give a file in it"):
+        read_peaks(tmp_path)
+
+
+def test_a_table_of_macs_is_told_by_its_name(tmp_path):
+    with pytest.raises(ValueError, match=r"line 1: this is the \.xls table of MACS"):
+        read_peaks(written(tmp_path, NARROW, "x_peaks.xls"))
 
 
 def test_a_summit_at_the_very_end_is_taken(tmp_path):
