@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from rcviz._files import written_whole
+from rcviz.sequences._reading import check_file
 
 FORMAT = "rcviz.sequences"
 VERSION = 1
@@ -38,6 +39,11 @@ def write_fields(path: str | os.PathLike[str], kind: str, fields: Mapping[str, A
     tensors = _tensors(fields)
     with written_whole(path) as temporary:
         save_file(tensors, temporary, _metadata(kind))
+        with temporary.open("r+b") as file:
+            n_header = int.from_bytes(file.read(8), "little")
+            header = _in_order(json.loads(file.read(n_header)))
+            file.seek(8)
+            file.write(header.ljust(n_header))
 
 
 class GrowingSet:
@@ -82,7 +88,12 @@ def written_while_growing(path: str | os.PathLike[str], kind: str, length: int) 
         header["codes"] = {"dtype": "U8", "shape": [growing.n, length], "data_offsets": [0, n_bytes]}
         file.write(rest[8 + n_header :])
         file.seek(0)
-        file.write(_HEADER_ROOM.to_bytes(8, "little") + json.dumps(header).encode().ljust(_HEADER_ROOM))
+        file.write(_HEADER_ROOM.to_bytes(8, "little") + _in_order(header).ljust(_HEADER_ROOM))
+
+
+def _in_order(header: dict[str, Any]) -> bytes:
+    """Spell a header in one way: safetensors shuffles the metadata, and the same set should give the same file."""
+    return json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _metadata(kind: str) -> dict[str, str]:
@@ -132,6 +143,7 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     import pandas as pd
     from safetensors import SafetensorError, safe_open
 
+    check_file(path)
     try:
         with safe_open(path, framework="numpy") as file:
             kind = _checked_kind(path, file.metadata() or {})
@@ -139,7 +151,8 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is cut off or is not a safetensors file ({error}): save it again with SequenceSet.save"
+            f"{path} is cut off or is not a safetensors file ({error}): "
+            f"make it again with SequenceSet.save or rcviz windows"
         ) from error
     fields: dict[str, Any] = {name: _mapped(path, name) for name in mapped}
     tables: dict[str, dict[str, Any]] = {}
@@ -150,7 +163,7 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     try:
         fields |= {name: pd.DataFrame(columns) for name, columns in tables.items()}
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: columns differ in length ({error}); save it again") from error
+        raise ValueError(f"{path} is damaged: columns differ in length ({error}); make it again") from error
     return kind, fields
 
 
@@ -160,7 +173,7 @@ def _mapped(path: str | os.PathLike[str], name: str) -> np.ndarray:
         n_header = int.from_bytes(file.read(8), "little")
         entry = json.loads(file.read(n_header)).get(name)
     if entry is None or entry["dtype"] != "U8":
-        raise ValueError(f"{path} is damaged: it has no {name} of one byte each; save it again")
+        raise ValueError(f"{path} is damaged: it has no {name} of one byte each; make it again")
     shape = tuple(entry["shape"])
     if 0 in shape:
         return np.empty(shape, dtype=np.uint8)
@@ -173,7 +186,7 @@ def _read_json(path: str | os.PathLike[str], name: str, tensor: np.ndarray) -> A
     try:
         return json.loads(tensor.tobytes())
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: {name} is not JSON ({error}); save it again") from error
+        raise ValueError(f"{path} is damaged: {name} is not JSON ({error}); make it again") from error
 
 
 def _checked_kind(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> str:

@@ -76,6 +76,25 @@ def test_a_missing_file_or_folder_is_named(tmp_path):
         SequenceSet.load(tmp_path / "nothing")
     with pytest.raises(FileNotFoundError, match="create it first"):
         SequenceSet(CODES).save(tmp_path / "no" / "folder")
+    for memory_map in (False, True):
+        with pytest.raises(IsADirectoryError, match=f"{tmp_path.name} is a folder"):
+            SequenceSet.load(tmp_path, memory_map=memory_map)
+
+
+def test_the_same_set_gives_the_same_file(tmp_path):
+    """Three entries of metadata have six orders: twelve files that agree by chance would be rare."""
+    data = SequenceSet(CODES, [1, 0, 1], names=["a", "b", "\u03b3"], provenance={"b": 1, "a": [2]})
+    fields = data._fields(slice(None))
+    codes = fields.pop("codes")
+    saved, grown = set(), set()
+    for _ in range(12):
+        data.save(tmp_path / "x")
+        saved.add((tmp_path / "x").read_bytes())
+        with storage.written_while_growing(tmp_path / "y", "SequenceSet", data.length) as growing:
+            growing.append(codes)
+            growing.fields = fields
+        grown.add((tmp_path / "y").read_bytes())
+    assert (len(saved), len(grown)) == (1, 1)
 
 
 @pytest.mark.parametrize("n_bytes", [0, 4, 60, -1])
@@ -84,7 +103,9 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path, n_bytes):
     SequenceSet(CODES, [1, 0, 1]).save(path)
     path.write_bytes(path.read_bytes()[:n_bytes])
     for memory_map in (False, True):
-        with pytest.raises(ValueError, match="cut off or is not a safetensors file"):
+        with pytest.raises(
+            ValueError, match=r"cut off or is not a safetensors file .*: make it again with SequenceSet.save or rcviz"
+        ):
             SequenceSet.load(path, memory_map=memory_map)
 
 
