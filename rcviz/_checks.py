@@ -13,10 +13,15 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def check_positive(name: str, value: Any) -> None:
     """Refuse what is not a whole number of at least one."""
+    check_whole(name, value, 1)
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Refuse what is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ValueError(f"{name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
 def check_table(table: Any, columns: Sequence[str], rows: str) -> None:

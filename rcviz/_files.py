@@ -2,9 +2,46 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def check_target(
+    path: str | os.PathLike[str], what: str, *, inputs: Iterable[str | os.PathLike[str]] = (), ending: str = ""
+) -> None:
+    """Refuse, before work starts, a name where nothing can be written or where something else would be lost.
+
+    Parameters
+    ----------
+    path
+        What will be written.
+    what
+        What it is, as in "the model".
+    inputs
+        Files that are read; none of them may be written over.
+    ending
+        A file that exists is replaced only where its name ends so: any other is likely to be something else.
+
+    Raises
+    ------
+    ValueError
+    """
+    target = Path(path)
+    if target.is_dir() or not target.parent.is_dir():
+        raise ValueError(f"cannot write {what} {target}: give a file name in a folder that exists")
+    if not os.access(target.parent, os.W_OK):
+        raise ValueError(f"cannot write {what} {target}: the folder is read-only; choose another")
+    if not target.exists():
+        return
+    for source in map(Path, inputs):
+        if source.exists() and target.samefile(source):
+            raise ValueError(f"{what} {target} would be written over the input of that name; give it another name")
+    if not target.name.endswith(ending):
+        raise ValueError(
+            f"{target} exists and is not replaced by {what}, as its name does not end in {ending}; give another name, "
+            f"or remove the file first"
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rcviz._files import written_whole
+from rcviz._files import check_target, written_whole
 from rcviz.cli._answers import AsJson, answer, answering, records, several
 from rcviz.cli._lab import check_jupyterlab, open_lab
 
@@ -32,6 +32,10 @@ def inspect(
     Example: rcviz inspect model.safetensors ctcf.safetensors --html report.html
     """
     with answering():
+        if html is not None:
+            check_target(html, "the page", inputs=[model, data], ending=html.suffix)
+        elif task is not None:
+            raise ValueError("--task chooses the task of the page: give --html as well, or choose it in the explorers")
         network, sequences = _load(model, data, several(chromosomes))
         if html is not None:
             _write_page(network, sequences, model, data, html, task, as_json=as_json)
@@ -86,8 +90,6 @@ def _write_page(
 ) -> None:
     from rcviz.cli._inspection import inspection
 
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(f"cannot write the page {path}: give a file name in a folder that exists")
     index = 0 if task is None else sequences.task_index(task)
     chosen = "" if "chrom" not in sequences.table else f" on {', '.join(dict.fromkeys(sequences.table['chrom']))}"
     about = f"{model} and {len(sequences):,} sequences of {sequences.length:,} bp{chosen} from {data}."

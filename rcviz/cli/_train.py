@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rcviz._files import written_whole
+from rcviz._files import check_target, written_whole
 from rcviz.cli._answers import AsJson, answer, answering, records, remark, several
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def train(
     positive_weight: Annotated[float | None, typer.Option(help="Factor on the loss of positives.")] = None,
     augmentation: Annotated[str | None, typer.Option(help="none or revcomp.")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs that are no better.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the starting weights and the order of the samples.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the starting weights and of the order.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda, cuda:N or mps.")] = None,
     by: Annotated[
         str | None,
@@ -93,8 +93,10 @@ def _train(
     from rcviz.sequences.dataset import SequenceSet
     from rcviz.training.loop import fit
 
-    if out.is_dir() or not out.parent.is_dir():
-        raise ValueError(f"cannot write the model {out}: give a file name in a folder that exists")
+    state = checkpoint or _beside(out, "checkpoint.safetensors")
+    inputs = [source] if config is None else [source, config]
+    check_target(out, "the model", inputs=inputs, ending=".safetensors")
+    check_target(state, "the checkpoint", inputs=[*inputs, out])
     given = {} if config is None else read_config(config)
     data = SequenceSet.load(source, memory_map=True)
     if data.labels is None:
@@ -102,7 +104,6 @@ def _train(
     settings = resolve(given, flags, data)
     parts = divide(data, settings.split)
     model = build_model(settings.model, seed=settings.model_seed)
-    state = checkpoint or _beside(out, "checkpoint.safetensors")
     if state.exists():
         remark(f"going on from the checkpoint {state}")
     history = fit(model, parts.train, parts.valid, settings.train, checkpoint=state)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rcviz._files import check_target
 from rcviz.cli._answers import AsJson, answer, answering, records, several
 
 
@@ -17,7 +18,7 @@ def windows(
     accessible: Annotated[Path | None, typer.Option(help="Accessible regions (DNase, ATAC), for negatives.")] = None,
     relaxed: Annotated[Path | None, typer.Option(help="Lenient peaks: what they overlap is no negative.")] = None,
     width: Annotated[int, typer.Option(help="Of a window, in bp.")] = 1000,
-    n_relaxed: Annotated[int, typer.Option(help="How many of the relaxed peaks count, by signal.")] = 150_000,
+    n_relaxed: Annotated[int, typer.Option(min=1, help="How many of the relaxed peaks count, by signal.")] = 150_000,
     chromosomes: Annotated[str | None, typer.Option(help="The only ones to take, such as chr21,chr22.")] = None,
     negatives: Annotated[
         str | None,
@@ -35,7 +36,7 @@ def windows(
     ] = "refuse",
     max_n_share: Annotated[float, typer.Option(help="Windows with a larger share of N are dropped.")] = 0.0,
     task_name: Annotated[str | None, typer.Option(help="By default the name of the file of peaks.")] = None,
-    seed: Annotated[int, typer.Option(help="Of negatives that are drawn or shuffled.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of negatives that are drawn or shuffled.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Cut labelled windows around peaks and write them as one dataset; count every window that was not taken.
@@ -45,6 +46,8 @@ def windows(
     with answering():
         from rcviz.sequences.chipseq import peak_windows
 
+        inputs = [*fasta, *(path for path in (peaks, accessible, relaxed) if path is not None)]
+        check_target(out, "the dataset", inputs=inputs, ending=".safetensors")
         data = peak_windows(
             fasta,
             peaks,
@@ -67,7 +70,7 @@ def windows(
             f"{summary.to_string(index=False, float_format='{:.3f}'.format)}\n\n"
             + "\n".join(f"{kind}: {_listed(numbers)}" for kind, numbers in counts.items())
             + f"\n\nWritten: {out}, {len(data):,} windows of {data.length:,} bp.\n"
-            f"Next: rcviz train {out} --out model.safetensors"
+            f"Next: rcviz train {out} --out model.safetensors{_parts(list(dict.fromkeys(data.table['chrom'])))}"
         )
         values = {
             "dataset": out,
@@ -77,6 +80,16 @@ def windows(
             "provenance": data.provenance,
         }
         answer(told, values, as_json=as_json)
+
+
+def _parts(chromosomes: list[str]) -> str:
+    """Flags that divide by chromosome, where there are enough: neighbouring windows share sequence."""
+    match chromosomes:
+        case [train, valid]:
+            return f" --train {train} --valid {valid}"
+        case [*train, valid, test] if train:
+            return f" --train {','.join(train)} --valid {valid} --test {test}"
+    return ""
 
 
 def _listed(counts: dict[str, Any]) -> str:

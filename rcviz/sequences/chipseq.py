@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rcviz._checks import check_choice, check_positive
+from rcviz._checks import check_choice, check_positive, check_whole
+from rcviz._files import check_target
 from rcviz.sequences import storage
 from rcviz.sequences.columns import in_other_style
 from rcviz.sequences.cutting import Cutter, SetInMemory
 from rcviz.sequences.genome import FastaPaths, Genome
 from rcviz.sequences.negatives import dinucleotide_shuffle, matched_windows
 from rcviz.sequences.peaks import read_peaks, strongest
-from rcviz.sequences.places import Sieve, check_chromosome_names, overlaps, windows_of
+from rcviz.sequences.places import Sieve, check_chromosome_names, overlaps, some_of, windows_of
 from rcviz.sequences.sequence_set import SequenceSet
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _OVERLAPPING = ("keep", "drop_on_peak", "drop_on_window")
+_MOST_NEGATIVES = 1000
 _NEGATIVES = ("accessible", "gc_matched", "gc_and_repeats_matched", "shuffled", "none")
 
 
@@ -116,11 +118,20 @@ def peak_windows(
     check_choice("negatives", kind, _NEGATIVES)
     if kind == "accessible" and accessible is None:
         raise ValueError("negatives='accessible' needs accessible regions: give accessible=..., or choose 'gc_matched'")
-    if not 0 <= max_n_share < 1 or not negatives_per_positive > 0:
+    if not 0 <= max_n_share < 1 or not 0 < negatives_per_positive <= _MOST_NEGATIVES:
         raise ValueError(
-            f"max_n_share must be at least 0 and below 1 and negatives_per_positive above 0, "
-            f"got {max_n_share} and {negatives_per_positive}"
+            f"max_n_share must be at least 0 and below 1 and negatives_per_positive above 0 and at most "
+            f"{_MOST_NEGATIVES}, got {max_n_share} and {negatives_per_positive}"
         )
+    if n_relaxed is not None:
+        check_positive("n_relaxed", n_relaxed)
+    check_whole("seed", seed, 0)
+    if kind != "accessible" and accessible is not None:
+        raise ValueError(f"accessible regions are of no use with negatives={kind!r}: leave one of the two away")
+    if out is not None:
+        paths = [fasta] if isinstance(fasta, str | os.PathLike) else list(fasta)
+        given = [source for source in (peaks, accessible, relaxed) if isinstance(source, str | os.PathLike)]
+        check_target(out, "the dataset", inputs=[*paths, *given])
 
     # Every file is read and found sound before anything is cut.
     sources = {"peaks": peaks, "accessible": accessible, "relaxed": relaxed}
@@ -132,12 +143,16 @@ def peak_windows(
         counts["relaxed"] = {"read": n_read, "kept": len(tables["relaxed"])}
     genome = Genome(fasta)
     for what, table in tables.items():
-        check_chromosome_names(table, genome.lengths, what)
+        check_chromosome_names(table, genome.lengths, what, sources[what])
     on = None if chromosomes is None else [chromosomes] if isinstance(chromosomes, str) else list(chromosomes)
     for name in on or ():
         other = in_other_style(name)
         if name not in genome.lengths and other in genome.lengths:
             raise ValueError(f"chromosomes names {name!r} but the FASTA has {other!r}: write {other!r}")
+        if name not in genome.lengths:
+            raise ValueError(f"chromosomes names {name!r}, which the FASTA lacks; it has {some_of(genome.lengths)}")
+    if on is not None and not on:
+        raise ValueError("chromosomes names none: leave it away to take all")
     width, rng = int(width), np.random.default_rng(seed)
 
     positive = Sieve(tables["peaks"], width)
@@ -152,7 +167,7 @@ def peak_windows(
     ):
         cutter = Cutter(genome, width, target.append, max_n_share=max_n_share, advance=bar.update)
         cutter.cut(positive, label=1)
-        counts["positive"] = _kept("positive", positive)
+        counts["positive"] = _kept("positive", positive, genome)
         if kind != "none":
             n = max(1, round(negatives_per_positive * len(positive.places)))
             if kind == "accessible":
@@ -182,7 +197,7 @@ def peak_windows(
                 suffix=" shuffled" if shuffled else "",
                 contradicting=contradicting,
             )
-            counts["negative"] = _kept("negative", negative)
+            counts["negative"] = _kept("negative", negative, genome)
         target.fields = cutter.fields() | {
             "task_names": [task_name or _name_of(peaks)],
             "provenance": {
@@ -234,11 +249,14 @@ def _avoided(tables: "dict[str, pd.DataFrame]", positive: Sieve, width: int) -> 
     return pd.concat([*peaks, windows_of(positive.places, width)], ignore_index=True)
 
 
-def _kept(kind: str, sieve: Sieve) -> dict[str, int]:
+def _kept(kind: str, sieve: Sieve, genome: Genome) -> dict[str, int]:
     counts = sieve.counts | {"kept": len(sieve.places)}
     if not counts["kept"]:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts.items() if n)
-        raise ValueError(f"no {kind} window is left ({reasons}): check the files, the chromosomes and the width")
+        raise ValueError(
+            f"no {kind} window is left ({reasons}): check the files, the width, and the chromosomes; the FASTA's "
+            f"are called {some_of(genome.lengths)}"
+        )
     return counts
 
 

@@ -1,10 +1,11 @@
 """Sets to learn from: any form of sequences made into a SequenceSet, and a set divided into three."""
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from rcviz._checks import check_choice
 from rcviz.sequences.columns import in_other_style
@@ -14,6 +15,8 @@ from rcviz.sequences.sequence_set import SequenceSet
 __all__ = ["SequenceSet", "Splits", "as_sequence_set", "find_leaks", "split", "split_by_chromosome"]
 
 _REST = "rest"
+_FEW = 0.05
+"""Share of windows that may overlap across parts: of places drawn from a whole genome some always do."""
 _PRESETS = ("chr1/chr17/rest", "chr21/chr22/rest", "rest/chr1/chr2")
 
 
@@ -68,6 +71,11 @@ def split(
     Splits
         Each part in shuffled order and of the class of ``data``.
 
+    Warns
+    -----
+    UserWarning
+        When more than a twentieth of the windows overlap a window of another part.
+
     Raises
     ------
     ValueError
@@ -83,7 +91,29 @@ def split(
     bounds = np.rint(np.cumsum(list(shares.values())) * len(data)).astype(int)
     order = np.random.default_rng(seed).permutation(len(data))
     parts = dict(zip(shares, np.split(order, bounds)[:3], strict=True))
-    return _divide(data, parts, mend="use another seed, a larger share or more sequences")
+    splits = _divide(data, parts, mend="use another seed, a larger share or more sequences")
+    n_shared = _n_overlapping_across(data, parts.values())
+    if n_shared > _FEW * len(data):
+        warnings.warn(
+            f"{n_shared:,} of {len(data):,} windows overlap the next one, which is in another part, so that scores "
+            f"look too good: divide by chromosome, with split_by_chromosome or rcviz train --train, --valid, --test",
+            stacklevel=2,
+        )
+    return splits
+
+
+def _n_overlapping_across(data: SequenceSet, parts: Iterable[Int[np.ndarray, " items"]]) -> int:
+    """Count windows whose next one along the genome overlaps them and is in another part; none without places."""
+    if not {"chrom", "start", "end"} <= set(data.table):
+        return 0
+    part_of = np.full(len(data), -1)
+    for number, items in enumerate(parts):
+        part_of[items] = number
+    along = data.table.assign(part=part_of)[part_of >= 0].sort_values(["chrom", "start"], kind="stable")
+    here, after = along.iloc[:-1], along.iloc[1:]
+    same = here["chrom"].to_numpy() == after["chrom"].to_numpy()
+    shared = after["start"].to_numpy() < here["end"].to_numpy()
+    return int(np.count_nonzero(same & shared & (here["part"].to_numpy() != after["part"].to_numpy())))
 
 
 def split_by_chromosome(

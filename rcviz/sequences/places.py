@@ -1,7 +1,8 @@
 """Places on a genome: windows around summits, what overlaps what, and a count of every place that is dropped."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -69,13 +70,23 @@ def overlaps(places: "pd.DataFrame", others: "pd.DataFrame") -> Bool[np.ndarray,
     return mask
 
 
-def check_chromosome_names(peaks: "pd.DataFrame", lengths: dict[str, int], what: str) -> None:
-    """Refuse names that would be found if only they had a "chr" more or less."""
+def some_of(names: Iterable[str], n: int = 5) -> str:
+    """The first few names, for a sentence."""
+    listed = list(names)
+    return ", ".join(listed[:n]) + (f" and {len(listed) - n:,} more" if len(listed) > n else "")
+
+
+def check_chromosome_names(peaks: "pd.DataFrame", lengths: dict[str, int], what: str, source: Any = None) -> None:
+    """Refuse names that would be found if only they had a "chr" more or less; ``source`` is where they are from."""
+    is_file = isinstance(source, str | os.PathLike)
     for name in peaks["chrom"].unique():
         other = in_other_style(name)
         if name not in lengths and other in lengths:
-            mend = f"'chr' + {what}.chrom" if other.startswith("chr") else f"{what}.chrom.str.removeprefix('chr')"
+            longer = other.startswith("chr")
+            in_table = f"'chr' + {what}.chrom" if longer else f"{what}.chrom.str.removeprefix('chr')"
+            in_file = "sed 's/^/chr/'" if longer else "sed 's/^chr//'"
             raise ValueError(
-                f"{what} names chromosome {name!r} but the FASTA has {other!r}: rename them, for example with "
-                f"{what} = rcviz.read_peaks(path); {what}['chrom'] = {mend}"
+                f"{f'{source} ({what})' if is_file else what} names chromosome {name!r} but the FASTA has {other!r}: "
+                f"rename them, in the unpacked file with {in_file}, or in a table with "
+                f"{what} = rcviz.read_peaks(path); {what}['chrom'] = {in_table}"
             )

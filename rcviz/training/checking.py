@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import nn
 
@@ -19,10 +20,26 @@ def labels_of(data: Any, what: str) -> Float[np.ndarray, "n tasks"]:
     return labels
 
 
+def device_of(name: str) -> torch.device:
+    """Device that :class:`rcviz.TrainConfig` names; "auto" is a GPU where there is one."""
+    has_gpu = torch.cuda.is_available()
+    device = torch.device(("cuda" if has_gpu else "cpu") if name == "auto" else name)
+    present = {
+        "cpu": True,
+        "cuda": has_gpu and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+        "xpu": torch.xpu.is_available(),
+    }
+    if not present[device.type]:
+        raise ValueError(f"torch finds no device {name!r} on this machine: choose 'auto' or 'cpu'")
+    return device
+
+
 def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
     """Refuse what cannot be trained; the model is left as found."""
     if not isinstance(config, TrainConfig):
         raise ValueError(f"config must be a TrainConfig, got {type(config).__name__}; ModelConfig is for build_model")
+    device_of(config.device)
     for what, data in (("train", train), ("valid", valid)):
         labels = labels_of(data, what)
         for task, name in enumerate(data.task_names):

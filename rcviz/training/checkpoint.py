@@ -4,8 +4,10 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from rcviz._files import written_whole
+from rcviz.models.network import SequenceModel
 from rcviz.sequences.dataset import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import EpochRecord
@@ -22,8 +25,9 @@ FORMAT = "rcviz.checkpoint"
 
 @dataclass
 class Progress:
-    """Where a run stands: what it recorded and its best weights."""
+    """Where a run stands: the digest of the weights it started with, what it recorded and its best weights."""
 
+    start: str
     records: list[EpochRecord] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
@@ -48,6 +52,15 @@ def fingerprint(*sets: SequenceSet) -> str:
     return digest.hexdigest()
 
 
+def digest_of_weights(weights: Mapping[str, Tensor]) -> str:
+    """Digest of a ``state_dict``, wherever its tensors lie."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(repr((name, tuple(tensor.shape), str(tensor.dtype))).encode())
+        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def save_checkpoint(
     path: str | os.PathLike[str],
     model: nn.Module,
@@ -64,6 +77,8 @@ def save_checkpoint(
     metadata = {
         "format": FORMAT,
         "config": json.dumps(dataclasses.asdict(config)),
+        "model": json.dumps(_settings_of(model)),
+        "start": progress.start,
         "data": data,
         "records": json.dumps([dataclasses.asdict(record) for record in progress.records]),
     }
@@ -86,9 +101,12 @@ def load_checkpoint(
     ------
     ValueError
         When the file belongs to another model, configuration or data, or is no checkpoint. Nothing is changed then.
+        Another model is also one of other settings, or one whose weights are neither those that the run started with
+        nor any that it left: what would come out is what neither run alone gives.
     """
+    start = digest_of_weights(model.state_dict())
     if not Path(path).exists():
-        return Progress()
+        return Progress(start)
     mend = "choose another checkpoint path, or delete the file to start afresh"
     try:
         with safe_open(path, framework="pt") as file:
@@ -98,10 +116,12 @@ def load_checkpoint(
         raise ValueError(f"{path} is not a whole safetensors file ({error}); {mend}") from error
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} is no checkpoint of rcviz; {mend}")
-    was, now = json.loads(metadata["config"]), dataclasses.asdict(config)
-    changed = [f"{name} was {was.get(name)!r} and is {now[name]!r}" for name in now if was.get(name) != now[name]]
-    if changed:
-        raise ValueError(f"{path} is the checkpoint of another training configuration ({'; '.join(changed)}); {mend}")
+    for kind, settings in {"config": dataclasses.asdict(config), "model": _settings_of(model)}.items():
+        was, now = json.loads(metadata.get(kind, "{}")), json.loads(json.dumps(settings))  # tuples are lists in both
+        changed = [f"{name} was {was.get(name)!r} and is {now[name]!r}" for name in now if was.get(name) != now[name]]
+        if changed:
+            what = "training configuration" if kind == "config" else "model"
+            raise ValueError(f"{path} is the checkpoint of another {what} ({'; '.join(changed)}); {mend}")
     if metadata["data"] != data:
         raise ValueError(f"{path} is the checkpoint of a run on other sequences or labels; {mend}")
     weights = _part(tensors, "model.")
@@ -109,6 +129,12 @@ def load_checkpoint(
         name: tensor.shape for name, tensor in model.state_dict().items()
     }:
         raise ValueError(f"{path} is the checkpoint of another model; {mend}")
+    best = _part(tensors, "best.")
+    if start not in (metadata.get("start"), digest_of_weights(weights), digest_of_weights(best)):
+        raise ValueError(
+            f"{path} is the checkpoint of a run that started with other weights; build the model with the seed that "
+            f"it had, or {mend}"
+        )
     model.load_state_dict(weights)
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _part(tensors, "optimizer.").items():
@@ -116,7 +142,12 @@ def load_checkpoint(
         state.setdefault(int(index), {})[entry] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     records = [EpochRecord.from_dict(record) for record in json.loads(metadata["records"])]
-    return Progress(records, _part(tensors, "best."))
+    return Progress(metadata["start"], records, best)
+
+
+def _settings_of(model: nn.Module) -> dict[str, Any]:
+    """Settings that shape nothing in the weights change a run all the same, such as the batch norm's momentum."""
+    return dataclasses.asdict(model.config) if isinstance(model, SequenceModel) else {}
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from rcviz.metrics import score_tasks
 from rcviz.models.prediction import predict
 from rcviz.modules import alone_with
 from rcviz.sequences.dataset import SequenceSet
-from rcviz.training.checking import check_training, labels_of
+from rcviz.training.checking import check_training, device_of, labels_of
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord, sample_order, train_one_epoch, validate
@@ -151,12 +151,12 @@ def _train_epochs(
     interrupt: Callable[[], None] | None,
 ) -> Iterator[EpochRecord]:
     with alone_with(model):
-        model.to(_device(config.device)).eval()
+        model.to(device_of(config.device)).eval()
     at_start = _weights(model)
     optimizer = torch.optim.Adam(
         [parameter for parameter in model.parameters() if parameter.requires_grad], lr=config.learning_rate
     )
-    progress, data = Progress(), ""
+    progress, data = Progress(""), ""  # the digest is for checkpoints alone
     if checkpoint is not None:
         data = fingerprint(train, valid)
         progress = load_checkpoint(checkpoint, model, optimizer, config, data)
@@ -196,12 +196,6 @@ def _train_epochs(
 def _better(new: Scores, old: Scores, monitor: str) -> bool:
     sign = -1 if monitor == "loss" else 1
     return sign * float(getattr(new, monitor)) > sign * float(getattr(old, monitor))
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

@@ -269,3 +269,17 @@ def test_the_page_about_the_command_line_says_what_works(run, work):
         known = run(name[1] if name else "train", "--help").stdout
         for option in re.findall(r"--[\w-]+", line.partition("#")[0]):
             assert f"{option} " in known, line
+
+
+def test_the_dataset_is_not_written_over(refused, dataset, small, work):
+    before = dataset.read_bytes()
+    said = refused("train", dataset, "--out", dataset, "--config", small)
+    assert "would be written over the input" in said
+    assert dataset.read_bytes() == before
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_first_epoch(refused, dataset, small, work):
+    asked = ("train", dataset, "--out", "a.safetensors", "--config", small)
+    for path in ("no/x", "."):
+        assert "cannot write the checkpoint" in refused(*asked, "--checkpoint", path)
+    assert not (work / "a.safetensors").exists()

@@ -19,7 +19,7 @@ def test_windows_are_those_around_the_summits(run, genome, peaks, work):
     assert rcviz.decode(data.positives().codes) == wanted
     assert data.task_names == ("GATA1",)
     assert "positive: read 41, missing chromosome 1, kept 40" in result.stdout
-    assert "Next: rcviz train out.safetensors" in result.stdout
+    assert "Next: rcviz train out.safetensors --out model.safetensors --train chrA --valid chrB" in result.stdout
 
 
 def test_json_is_all_that_is_printed(run, genome, peaks):
@@ -53,6 +53,40 @@ def test_a_genome_may_be_several_files_and_options_reach_the_library(run, genome
     assert provenance == direct.provenance
     assert provenance["counts"]["negative"]["overlapping_positive"] == 1
     np.testing.assert_array_equal(rcviz.SequenceSet.load("out.safetensors").codes, direct.codes)
+
+
+@pytest.mark.parametrize("out", ["more.fa", "genome.fa", "GATA1.narrowPeak", "folder", "no/where.safetensors"])
+def test_nothing_is_written_over_that_is_not_a_dataset(refused, genome, peaks, work, out):
+    """As --fasta chr*.fa asks for, where the name of the dataset is forgotten."""
+    (work / "more.fa").write_text(">chrD\nACGT\n")
+    (work / "folder").mkdir()
+    before = {path: path.read_bytes() for path in work.iterdir() if path.is_file()}
+    said = refused("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "--width", 100, out)
+    assert out in said
+    assert "another name" in said or "folder that exists" in said
+    assert {path: path.read_bytes() for path in work.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--negatives-per-positive", "inf"), "at most 1000, got 0.0 and inf"),
+        (("--negatives-per-positive", "1e9"), "at most 1000"),
+        (("--chromosomes", "chrA,chr5"), "'chr5', which the FASTA lacks; it has chrA, chrB"),
+        (("--chromosomes", ","), "leave it away to take all"),
+        (("--accessible", "GATA1.narrowPeak", "--negatives", "gc_matched"), "leave one of the two away"),
+    ],
+)
+def test_options_that_make_no_sense(refused, genome, peaks, options, said):
+    asked = ("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "--width", 100)
+    assert said in refused(*asked, *options, "out.safetensors")
+
+
+@pytest.mark.parametrize("option", [("--n-relaxed", "-1"), ("--seed", "-1")])
+def test_numbers_below_the_least_are_named(run, genome, peaks, option):
+    result = run("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", *option, "out.safetensors")
+    assert result.exit_code == 2
+    assert option[0] in result.stderr
 
 
 BAD_PEAKS = {

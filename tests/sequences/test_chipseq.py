@@ -167,7 +167,9 @@ def test_shuffled_negatives_are_the_positives_in_another_order(fasta):
 @pytest.mark.parametrize("kind", ["accessible", "gc_matched", "shuffled", "none"])
 def test_a_set_written_while_it_is_cut_is_the_one_in_memory(fasta, tmp_path, kind, monkeypatch):
     monkeypatch.setattr("rcviz.sequences.cutting._WINDOWS_AT_ONCE", 2)
-    settings = {"accessible": OPEN, "relaxed": RELAXED, "width": 101, "negatives": kind}
+    settings = {"relaxed": RELAXED, "width": 101, "negatives": kind}
+    if kind == "accessible":
+        settings["accessible"] = OPEN
     in_memory = peak_windows(fasta, PEAKS, **settings)
     path = tmp_path / "set.safetensors"
     mapped = peak_windows(fasta, PEAKS, **settings, out=path)
@@ -189,6 +191,13 @@ def test_a_set_that_fails_leaves_the_old_file(repeated, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["repeated.fa", "set.safetensors"]
 
 
+def test_an_input_is_not_written_over(fasta):
+    before = fasta.read_bytes()
+    with pytest.raises(ValueError, match="would be written over the input"):
+        peak_windows(fasta, PEAKS, negatives="none", out=fasta)
+    assert fasta.read_bytes() == before
+
+
 def test_the_task_is_named_after_the_file(fasta, tmp_path):
     path = tmp_path / "gm12878.ctcf.narrowPeak"
     path.write_text("chr1\t1000\t1200\n".replace("\t1200", "\t1200\t.\t0\t.\t1\t-1\t-1\t50"))
@@ -202,7 +211,11 @@ def test_the_task_is_named_after_the_file(fasta, tmp_path):
         ({"accessible": table(("2", 100, 200))}, "accessible names chromosome '2' but the FASTA has 'chr2'"),
         ({"peaks": table(("chr7", 100, 200))}, "no positive window is left .*missing_chromosome 1"),
         ({"accessible": table(("chr1", 1_000, 1_100))}, "no negative window is left .*overlapping_positive 1"),
-        ({"chromosomes": "chr3"}, "no positive window is left .*other_chromosome"),
+        ({"chromosomes": "chr3"}, "chromosomes names 'chr3', which the FASTA lacks"),
+        ({"chromosomes": ()}, "chromosomes names none: leave it away"),
+        ({"n_relaxed": -1}, "n_relaxed must be at least 1"),
+        ({"seed": np.random.default_rng(0)}, "seed must be a whole number"),
+        ({"accessible": OPEN, "negatives": "shuffled"}, "leave one of the two away"),
         ({"width": 6_000}, "no positive window is left .*off_end"),
         ({"width": 0}, "width must be at least 1"),
         ({"negatives": "random"}, "negatives must be one of accessible, gc_matched"),

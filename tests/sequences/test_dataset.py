@@ -1,5 +1,7 @@
 """SequenceSet keeps what it is given, hands out the right parts, and refuses what does not fit together."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -221,6 +223,22 @@ def test_a_split_shares_out_every_sequence_once(n, seed):
     parts = split(numbered(n, labels=False), seed=seed)
     assert [len(part) for part in parts] == pytest.approx([0.4 * n, 0.3 * n, 0.3 * n], abs=1)
     np.testing.assert_array_equal(np.sort(np.concatenate([numbers_of(part) for part in parts])), np.arange(n))
+
+
+@pytest.mark.parametrize(("step", "overlap"), [(50, False), (49, True)])
+def test_windows_that_overlap_across_parts_are_told(step, overlap):
+    """Forty windows of 50 bp in a row: each overlaps the next one or just does not."""
+    start = np.arange(40) * step
+    codes = np.random.default_rng(0).integers(0, 4, (40, 50), np.uint8)
+    data = SequenceSet(codes, np.arange(40) // 2 % 2, chrom=["c"] * 40, start=start, end=start + 50)
+    order = np.random.default_rng(3).permutation(40)
+    part = np.repeat(["train", "valid", "test"], [20, 10, 10])[np.argsort(order)]
+    expected = np.count_nonzero(part[1:] != part[:-1]) if overlap else 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        split(data, train=0.5, valid=0.25, test=0.25, seed=3)
+    told = [str(warning.message).partition(" the next one")[0] for warning in caught]
+    assert told == ([f"{expected} of 40 windows overlap"] if overlap else [])
 
 
 def test_splits_repeat_by_seed_and_keep_rows_together():

@@ -1,5 +1,6 @@
 """A run that is killed and started again has the numbers of one that was not."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from rcviz import SequenceSet, TrainConfig, fit, train_epochs
+from rcviz import SequenceSet, TrainConfig, build_model, fit, train_epochs
 
 CONFIG = TrainConfig(epochs=5, batch_size=20, samples_per_epoch=50, learning_rate=0.01)
 
@@ -31,7 +32,7 @@ def test_resumed_run_is_the_uninterrupted_one(toy, make_model, same_weights, tmp
         next(epochs)
     del epochs  # as good as a kill: nothing is written any more
 
-    second = with_dropout(make_model(seed=9))  # other starting weights: the checkpoint's count
+    second = with_dropout(make_model())
     resumed = fit(second, toy, toy, CONFIG, progress=False, checkpoint=tmp_path / "run")
     assert numbers(resumed) == numbers(expected)
     assert same_weights(second.state_dict(), whole.state_dict())
@@ -66,13 +67,23 @@ print([(r.epoch, r.train, r.valid) for r in records], model.conv1.weight.double(
 
 
 def test_a_finished_run_is_not_repeated(toy, make_model, same_weights, tmp_path):
-    model, again = make_model(), make_model(seed=9)
+    model, again = make_model(), make_model()
     first = fit(model, toy, toy, CONFIG, progress=False, checkpoint=tmp_path / "run")
     steps = []
     records = list(train_epochs(again, toy, toy, CONFIG, checkpoint=tmp_path / "run", on_batch=steps.append))
     assert tuple(records) == first.records
     assert not steps
     assert same_weights(model.state_dict(), again.state_dict())
+
+
+def test_the_trained_model_itself_may_go_on(toy, make_model, tmp_path):
+    """In a notebook the cell is run again with the model that the interrupt left."""
+    model = make_model()
+    epochs = train_epochs(model, toy, toy, CONFIG, checkpoint=tmp_path / "run")
+    next(epochs)
+    epochs.close()
+    resumed = fit(model, toy, toy, CONFIG, progress=False, checkpoint=tmp_path / "run")
+    assert numbers(resumed) == numbers(fit(make_model(), toy, toy, CONFIG, progress=False))
 
 
 class TestRefusals:
@@ -99,6 +110,17 @@ class TestRefusals:
 
     def test_other_model(self, toy, make_model, path):
         self.refused(make_model(n_filters=4), toy, CONFIG, path, "another model")
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("smoothness", 0.5), ("batchnorm_momentum", 0.5), ("batchnorm_eps", 0.1)]
+    )
+    def test_settings_that_shape_no_weight(self, toy, make_model, path, name, value):
+        model = make_model()
+        config = dataclasses.replace(model.config, **{name: value})
+        self.refused(build_model(config), toy, CONFIG, path, f"another model .{name} was {getattr(model.config, name)}")
+
+    def test_other_starting_weights(self, toy, make_model, path):
+        self.refused(make_model(seed=9), toy, CONFIG, path, "started with other weights")
 
     def test_cut_off(self, toy, make_model, path):
         path.write_bytes(path.read_bytes()[:-100])

@@ -213,6 +213,11 @@ class TestRefusals:
         with pytest.raises(ValueError, match="must be a TrainConfig, got ModelConfig"):
             train_epochs(model, toy, toy, model.config)
 
+    def test_a_device_that_is_not_there(self, toy, make_model, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        with pytest.raises(ValueError, match="finds no device 'cuda' on this machine: choose 'auto' or 'cpu'"):
+            train_epochs(make_model(), toy, toy, TrainConfig(**QUICK, device="cuda"))
+
     def test_length(self, toy, make_model):
         self.refused(toy, make_model, r"expected \(batch, 4, 51\), got", model=make_model(sequence_length=51))
 
