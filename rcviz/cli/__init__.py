@@ -4,6 +4,9 @@ A command's file answers for what it reads, prints and writes; the library does 
 """
 
 import os
+import signal
+import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -30,8 +33,11 @@ def main() -> None:
 
     Your own peaks: rcviz windows, then rcviz train, then rcviz inspect.
 
-    Exit codes: 0 done; 1 something outside failed, such as the network; 2 wrong input; 130 interrupted.
+    Exit codes: 0 done; 1 something outside failed, such as the network; 2 wrong input; 130 interrupted; 143 terminated.
     """
+    # A scheduler that ends a job says so first: half-written files are then removed as after Ctrl-C.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Threads that wait in a busy loop starve whatever else runs, such as the browser beside the kernel: with one other
     # busy process on two cores, training was 15 times slower. It must be set before torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

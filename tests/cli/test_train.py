@@ -244,6 +244,14 @@ def test_ctrl_c_ends_with_130_and_keeps_the_checkpoint(dataset, long, work):
     assert checkpoint.exists()
 
 
+def test_a_scheduler_that_ends_the_job_finds_the_checkpoint_and_nothing_half_written(dataset, long, work):
+    checkpoint = work / "a.checkpoint.safetensors"
+    arguments = ["train", str(dataset), "--config", str(long), "--out", "a.safetensors"]
+    code, out, _ = stopped(arguments, checkpoint, signal.SIGTERM)
+    assert (code, out) == (143, "")
+    assert {path.name for path in work.iterdir()} == {checkpoint.name, long.name}
+
+
 def test_json_configurations_are_told_by_their_ending(work):
     (work / "a.json").write_text("[1]")
     with pytest.raises(ValueError, match="must hold the sections"):
