@@ -23,6 +23,11 @@ def tie_channels(stored: Float[Tensor, " filters"]) -> Float[Tensor, " channels"
     return torch.cat([stored, stored.flip(0)])
 
 
+def mean_of_partners(values: Float[Tensor, " channels"]) -> Float[Tensor, " channels"]:
+    """Give every channel the mean of its own value and its RC partner's."""
+    return (values + values.flip(0)) / 2
+
+
 def tie_positions(stored: Float[Tensor, "half length"]) -> Float[Tensor, "channels length"]:
     """Mirror positional weights onto the RC channels (section 3.1.3; counted from zero: ``l - 1 - i``)."""
     return torch.cat([stored, stored.flip((0, 1))])

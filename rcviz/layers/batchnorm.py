@@ -4,14 +4,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._checks import check_features
-from rcviz.layers import _tying
+from rcviz.layers import _cpu, _tying
 
 
 class RevCompBatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation whose statistics are pooled over a channel and its RC partner (section 3.1.2).
 
     Plain :class:`torch.nn.BatchNorm1d` after a tied layer breaks the strand symmetry, and only once training starts.
-    Equivariant: the RC of the input gives the RC of the output.
+    Equivariant: the RC of the input gives the RC of the output. In training in float32 on a CPU it can be
+    differentiated once only.
 
     Parameters
     ----------
@@ -61,7 +62,22 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
         """Normalise ``x``; in training mode also update the running statistics."""
         check_features(x.shape, self.n_channels)
-        return _tying.length_to_strands(super().forward(_tying.strands_to_length(x)))
+        weight, bias = self.expanded_weight(), self.expanded_bias()
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        if not self.training:
+            mean, variance = _tying.tie_channels(self.running_mean), _tying.tie_channels(self.running_var)
+            return _cpu.normalize(x, weight, bias, mean, variance, self.eps)
+        if weight is None or bias is None or not _cpu.suits(x):
+            return _tying.length_to_strands(super().forward(_tying.strands_to_length(x)))
+        mean, variance = _cpu.pooled_moments(x, self.eps)
+        half, n = self.num_features, 2 * x.shape[0] * x.shape[2]
+        assert self.momentum is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked += 1  # and the running statistics move as those of torch do
+        self.running_mean.lerp_(mean[:half], self.momentum)
+        self.running_var.lerp_(variance[:half] * (n / (n - 1)), self.momentum)
+        return _cpu.PooledBatchNorm.apply(x, weight, bias, mean, variance, self.eps)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

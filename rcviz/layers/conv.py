@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_features, check_positive
-from rcviz.layers import _tying
+from rcviz.layers import _cpu, _tying
 from rcviz.layers.initializers import Initializer, check_initializer, conv_limit, uniform_
 
 
@@ -138,7 +138,8 @@ class RevCompConv1d(nn.Module):
                 f"the other strand would see at its start; trim the input to {x.shape[-1] - spare % self.stride} "
                 f"positions or use stride 1"
             )
-        return F.conv1d(x, self.expanded_weight(), self.expanded_bias(), self.stride, self._pad, self.dilation)
+        convolve = _cpu.convolve if _cpu.suits(x) else F.conv1d
+        return convolve(x, self.expanded_weight(), self.expanded_bias(), self.stride, self._pad, self.dilation)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

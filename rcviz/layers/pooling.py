@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
+from rcviz.layers import _cpu
 
 Edge = Literal["strict", "trim"]
 
@@ -67,7 +68,8 @@ class RevCompMaxPool1d(nn.Module):
     def forward(self, x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length_out"]:
         """Take the largest value of every window."""
         trim = self.trim(x.shape[-1])
-        return F.max_pool1d(x[..., trim : x.shape[-1] - trim], self.kernel_size, self.stride)
+        pool = _cpu.max_pool if x.ndim == 3 and _cpu.suits(x) else F.max_pool1d
+        return pool(x[..., trim : x.shape[-1] - trim], self.kernel_size, self.stride)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

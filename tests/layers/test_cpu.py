@@ -1,0 +1,125 @@
+"""The fast ways on a CPU give what the plain definitions give."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import rcviz
+from rcviz.layers import _cpu
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """Switch the fast ways on, for float64 as well, or off."""
+
+    def switch(on):
+        monkeypatch.setattr(_cpu, "suits", lambda x: on)
+
+    return switch
+
+
+def close(found, expected):
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def is_channels_last(x):
+    return x.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 0, 1), (1, 3, 1), (1, 0, 3), (3, 2, 2)])
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_convolution(stride, padding, dilation, has_bias):
+    torch.manual_seed(0)
+    x, weight = torch.randn(3, 4, 41).double(), torch.randn(6, 4, 5).double()
+    bias = torch.randn(6).double() if has_bias else None
+    inputs = [tensor.requires_grad_() for tensor in (x, weight, bias) if tensor is not None]
+    results = []
+    for convolve in (_cpu.convolve, F.conv1d):
+        y = convolve(x, weight, bias, stride, padding, dilation)
+        results.append((y, *torch.autograd.grad((y**2).sum(), inputs)))
+    for found, expected in zip(*results, strict=True):
+        close(found, expected)
+    assert is_channels_last(results[0][0])
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_pooling(channels_last):
+    torch.manual_seed(0)
+    x = torch.randn(3, 41, 6).double().transpose(1, 2)
+    x = (x if channels_last else x.contiguous()).requires_grad_()
+    results = []
+    for pool in (_cpu.max_pool, F.max_pool1d):
+        y = pool(x, 5, 4)
+        results.append((y, *torch.autograd.grad((y**2).sum(), [x])))
+    for found, expected in zip(*results, strict=True):
+        close(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 13), (1, 2, 1), (1, 4, 7)])
+def test_batch_norm_and_its_gradient(fast, shape):
+    """Values, gradients and running statistics, over three steps."""
+    results = []
+    for on in (True, False):
+        fast(on)
+        torch.manual_seed(0)
+        layer = rcviz.RevCompBatchNorm1d(shape[1], momentum=0.3).double()
+        with torch.no_grad():
+            layer.weight.uniform_(-2, 2)
+            layer.bias.uniform_(-2, 2)
+        told = []
+        for step in range(3):
+            x = (torch.randn(shape).double() * (1 + torch.arange(shape[1])[:, None]) + step).requires_grad_()
+            y = layer(x)
+            told += [y, *torch.autograd.grad((y**3).sum(), [x, layer.weight, layer.bias])]
+        told += [buffer.clone() for buffer in layer.buffers()]
+        results.append([*told, layer.eval()(x)])
+    for found, expected in zip(*results, strict=True):
+        close(found, expected)
+
+
+def test_moments_of_a_large_mean_are_as_good_as_torchs():
+    torch.manual_seed(0)
+    x = torch.randn(4, 6, 500) + 1000
+    pairs = x.double()
+    pairs = torch.cat([pairs, pairs.flip(1)], dim=2).transpose(0, 1).flatten(1)
+    mean, variance = _cpu.pooled_moments(x.transpose(1, 2).contiguous().transpose(1, 2), 1e-3)
+    torch.testing.assert_close(mean.double(), pairs.mean(1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(variance.double(), pairs.var(1, correction=0), rtol=1e-3, atol=0)
+
+
+def test_a_second_derivative_is_refused_and_not_wrong():
+    layer = rcviz.RevCompBatchNorm1d(4)
+    x = torch.randn(3, 4, 9, requires_grad=True)
+    (gradient,) = torch.autograd.grad((layer(x) ** 3).sum(), [x], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_network_keeps_the_layout(dtype):
+    model = rcviz.build_model(rcviz.ModelConfig.chipseq("revcomp", n_filters=4, sequence_length=100, pool_size=20))
+    layouts = {}
+    for name, module in model.named_children():
+        module.register_forward_hook(lambda module, x, y, name=name: layouts.update({name: y}))
+    with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
+        model.train()(torch.rand(3, 4, 100))
+    for name in ("conv1", "norm1", "relu1", "conv2", "norm2", "relu2", "conv3", "norm3", "relu3"):
+        assert is_channels_last(layouts[name]), name
+        assert layouts[name].dtype == dtype
+
+
+def test_a_step_of_a_whole_network(fast):
+    results = []
+    for on in (True, False):
+        fast(on)
+        config = rcviz.ModelConfig.chipseq("revcomp", n_filters=4, sequence_length=100, pool_size=20, pool_stride=10)
+        model = rcviz.build_model(config, seed=1).double().train()
+        optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
+        x = F.one_hot(torch.arange(5 * 100).reshape(5, 100) ** 2 % 7 % 4, 4).double().transpose(1, 2)
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.softplus(model(x)).mean().backward()
+            optimizer.step()
+        results.append(model.state_dict())
+    for name, found in results[0].items():
+        close(found, results[1][name])
