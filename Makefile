@@ -53,6 +53,7 @@ pictures: $(VENV)/.test ## make the README's pictures anew
 bench: $(VENV)/.test ## measure, write results/benchmarks/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/run.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/explorers.py
+	$(BIN)/python benchmarks/speed.py
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,7 +19,7 @@ def check_target(
     what
         What it is, as in "the model".
     inputs
-        Files that are read; none of them may be written over.
+        Files that are read, or written as well; none of them may be written over.
     ending
         A file that exists is replaced only where its name ends so: any other is likely to be something else.
 
@@ -32,12 +32,10 @@ def check_target(
         raise ValueError(f"cannot write {what} {target}: give a file name in a folder that exists")
     if not os.access(target.parent, os.W_OK):
         raise ValueError(f"cannot write {what} {target}: the folder is read-only; choose another")
-    if not target.exists():
-        return
     for source in map(Path, inputs):
-        if source.exists() and target.samefile(source):
-            raise ValueError(f"{what} {target} would be written over the input of that name; give it another name")
-    if not target.name.endswith(ending):
+        if target.resolve() == source.resolve() or (target.exists() and source.exists() and target.samefile(source)):
+            raise ValueError(f"{what} {target} would be written over {source}; give it another name")
+    if target.exists() and not target.name.endswith(ending):
         raise ValueError(
             f"{target} exists and is not replaced by {what}, as its name does not end in {ending}; give another name, "
             f"or remove the file first"

@@ -33,7 +33,7 @@ def inspect(
     """
     with answering():
         if html is not None:
-            check_target(html, "the page", inputs=[model, data], ending=html.suffix)
+            check_target(html, "the page", inputs=[model, data])
         elif task is not None:
             raise ValueError("--task chooses the task of the page: give --html as well, or choose it in the explorers")
         network, sequences = _load(model, data, several(chromosomes))

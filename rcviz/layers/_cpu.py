@@ -22,6 +22,10 @@ def suits(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in _FAST
 
 
+def _channels_last(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
+    return x.transpose(1, 2).contiguous().transpose(1, 2)
+
+
 def convolve(
     x: Float[Tensor, "batch channels length"],
     weight: Float[Tensor, "out channels width"],
@@ -31,8 +35,7 @@ def convolve(
     dilation: int,
 ) -> Float[Tensor, "batch out length_out"]:
     """``F.conv1d`` with its result in channels-last layout."""
-    flat = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-    y = F.conv2d(flat, weight.unsqueeze(2), None, (1, stride), (0, padding), (1, dilation))
+    y = F.conv2d(_channels_last(x).unsqueeze(2), weight.unsqueeze(2), None, (1, stride), (0, padding), (1, dilation))
     if bias is not None:  # oneDNN's own gradient of it takes longer than the rest of the first layer; a sum does not
         y = y.add_(bias[:, None, None])
     return y.squeeze(2)
@@ -42,10 +45,10 @@ def max_pool(
     x: Float[Tensor, "batch channels length"], kernel_size: int, stride: int
 ) -> Float[Tensor, "batch channels pooled"]:
     """``F.max_pool1d``, which would copy a channels-last tensor first."""
-    y = F.max_pool2d(x.unsqueeze(2), (1, kernel_size), (1, stride))
+    y = F.max_pool2d(x.unsqueeze(2), (1, kernel_size), (1, stride)).squeeze(2)
     if y.requires_grad:  # a gradient in the other layout would have the far larger one of x copied twice
-        y.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
-    return y.squeeze(2)
+        y.register_hook(_channels_last)
+    return y
 
 
 def pooled_moments(x: Float[Tensor, "batch channels length"], eps: float) -> tuple[Tensor, Tensor]:

@@ -123,3 +123,12 @@ def test_a_step_of_a_whole_network(fast):
         results.append(model.state_dict())
     for name, found in results[0].items():
         close(found, results[1][name])
+
+
+def test_one_network_may_be_mapped_over_sequences():
+    """torch.func knows no memory formats."""
+    model = rcviz.build_model(rcviz.ModelConfig.one_layer("revcomp", n_filters=2, sequence_length=60, pool_size=23))
+    x = torch.rand(5, 4, 60)
+    weights = dict(model.eval().state_dict())
+    mapped = torch.func.vmap(lambda one: torch.func.functional_call(model, weights, (one[None],))[0])(x)
+    torch.testing.assert_close(mapped, model(x))
