@@ -22,6 +22,7 @@ from .layers.batchnorm import RevCompBatchNorm1d as RevCompBatchNorm1d
 from .layers.conv import RevCompConv1d as RevCompConv1d
 from .layers.dense import RevCompLinear as RevCompLinear
 from .layers.pooling import RevCompMaxPool1d as RevCompMaxPool1d
+from .layers.strategies import RevCompConjoined as RevCompConjoined
 from .layers.weighted_sum import WeightedSum1d as WeightedSum1d
 from .metrics import rank_sum_test as rank_sum_test
 from .models.config import ModelConfig as ModelConfig

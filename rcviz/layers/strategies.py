@@ -1,0 +1,150 @@
+"""The rival of shared parameters: any network, shown both strands, its two answers averaged."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_choice, check_features
+from rcviz.layers._tying import reverse_complement_features
+
+Average = Literal["logit", "probability"]
+Output = Literal["invariant", "stranded", "profile"]
+
+_SHAPES = {
+    "invariant": ("(batch,) or (batch, tasks)", (1, 2)),
+    "stranded": ("(batch, tasks)", (2,)),
+    "profile": ("(batch, length) or (batch, channels, length)", (2, 3)),
+}
+
+
+class RevCompConjoined(nn.Module):
+    """Show ``model`` a sequence and its RC, and average what it says of the two.
+
+    Wrapped around a trained model this is the post-hoc strategy; train the wrapper and it is the siamese one. There are
+    no parameters beside the model's own. Whatever the model is, by ``output``:
+
+    - ``"invariant"``: both strands get the same output;
+    - ``"stranded"``: the RC of the input gives the outputs permuted;
+    - ``"profile"``: the RC of the input gives the output with its positions reversed and its channels permuted.
+
+    Both strands go through the model in one batch of twice the size, strands of one sequence in the same step: each
+    module is then used once a forward pass, as hooks and attribution tools need, and a batch norm in training
+    normalises both strands with the statistics of both and moves its running ones once, which is what evaluation
+    then uses. In two passes each strand would have had statistics of its own, and the running ones would have moved
+    twice. Dropout in the model draws for each strand by itself: the symmetry is exact in evaluation.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps one-hot ``(batch, 4, length)`` to logits, one tensor whose shape fits ``output``.
+    average : "logit" or "probability"
+        What is averaged. With ``"probability"`` every output is taken as the logit of a probability of its own, and
+        what comes out is the logit of the mean probability: losses and :func:`rcviz.predict` take logits as ever.
+    output : "invariant", "stranded" or "profile"
+        ``"invariant"``: (batch,) or (batch, tasks), no task knows a strand. ``"stranded"``: (batch, tasks), tasks such
+        as plus and minus change places. ``"profile"``: (batch, length) or (batch, channels, length).
+    permutation : "reversed" or sequence of int, optional
+        The partner of every task or channel: what is ``i`` on one strand is ``permutation[i]`` on the other.
+        ``"stranded"`` reverses by default; ``"profile"`` leaves every channel in its place by default.
+
+    Raises
+    ------
+    ValueError
+        For a permutation that is not its own inverse and, when called, for outputs that do not fit ``output``.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> model = rcviz.build_model(rcviz.ModelConfig.simulated("standard"))
+    >>> both = rcviz.RevCompConjoined(model).eval()
+    >>> both(torch.zeros(2, 4, 200)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        average: Average = "logit",
+        output: Output = "invariant",
+        permutation: Sequence[int] | Literal["reversed"] | None = None,
+    ) -> None:
+        super().__init__()
+        check_choice("average", average, get_args(Average))
+        check_choice("output", output, get_args(Output))
+        if permutation is not None and output == "invariant":
+            raise ValueError("invariant outputs have no partners; use output='stranded', or leave permutation out")
+        if permutation is None and output == "stranded":
+            permutation = "reversed"
+        if isinstance(permutation, str):
+            check_choice("permutation", permutation, ("reversed",))
+        elif permutation is not None:
+            permutation = _own_inverse(permutation)
+        self.model, self.average, self.output, self.permutation = model, average, output, permutation
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Average the model's outputs for ``x`` and for its RC, these read back from the other strand."""
+        check_features(x.shape, 4)
+        both = self.model(torch.cat([x, reverse_complement_features(x)]))
+        self._check_outputs(both, len(x))
+        forward, reverse = both.chunk(2)
+        reverse = self._read_back(reverse)
+        return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
+
+    def _read_back(self, y: Tensor) -> Tensor:
+        if self.permutation == "reversed":
+            y = y.flip(1)
+        elif self.permutation is not None:
+            y = y[:, list(self.permutation)]
+        return y.flip(-1) if self.output == "profile" else y
+
+    def _check_outputs(self, y: Any, n: int) -> None:
+        if not isinstance(y, Tensor):
+            raise ValueError(
+                f"RevCompConjoined averages one tensor of logits, and the model returned a {type(y).__name__}; "
+                f"wrap a module that returns one of its entries"
+            )
+        wanted, axes = _SHAPES[self.output]
+        if y.ndim not in axes or len(y) != 2 * n:
+            raise ValueError(
+                f"output={self.output!r} means {wanted}, and the model returned {tuple(y.shape)} for a batch of "
+                f"{2 * n}; declare another of {', '.join(_SHAPES)} or reshape what the model returns"
+            )
+        if self.permutation is None:
+            return
+        if self.output == "profile" and y.ndim == 2:
+            raise ValueError(
+                f"a permutation needs profiles (batch, channels, length), and the model returned {tuple(y.shape)}; "
+                f"leave permutation out or add the axis of channels"
+            )
+        if self.permutation != "reversed" and len(self.permutation) != y.shape[1]:
+            raise ValueError(
+                f"permutation names {len(self.permutation)} partners, and the model returned {y.shape[1]} outputs; "
+                f"name one for each"
+            )
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"average={self.average!r}, output={self.output!r}, permutation={self.permutation!r}"
+
+
+def _own_inverse(permutation: Sequence[int]) -> tuple[int, ...]:
+    partners = tuple(int(partner) for partner in permutation)
+    known = sorted(partners) == list(range(len(partners)))
+    if not known or any(partners[partners[i]] != i for i in range(len(partners))):
+        raise ValueError(
+            f"permutation must name every output once and lead back when applied twice, as strands do, got {partners}; "
+            f"two outputs that change places are (1, 0)"
+        )
+    return partners
+
+
+def _logit_of_mean_probability(one: Tensor, other: Tensor) -> Tensor:
+    """``logit((sigmoid(one) + sigmoid(other)) / 2)``, finite where a sigmoid would round to 0 or 1."""
+    probability = torch.logaddexp(F.logsigmoid(one), F.logsigmoid(other))
+    complement = torch.logaddexp(F.logsigmoid(-one), F.logsigmoid(-other))
+    return probability - complement
