@@ -21,6 +21,7 @@ from .equivariance import equivariance_error as equivariance_error
 from .layers.batchnorm import RevCompBatchNorm1d as RevCompBatchNorm1d
 from .layers.conv import RevCompConv1d as RevCompConv1d
 from .layers.dense import RevCompLinear as RevCompLinear
+from .layers.dropout import RevCompDropout1d as RevCompDropout1d
 from .layers.pooling import RevCompMaxPool1d as RevCompMaxPool1d
 from .layers.strategies import RevCompConjoined as RevCompConjoined
 from .layers.weighted_sum import WeightedSum1d as WeightedSum1d

@@ -3,8 +3,10 @@
 import re
 
 import numpy as np
+import oracles
 import torch
 from matplotlib.path import Path
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
 
@@ -22,6 +24,33 @@ def filled(layer, seed=0, dtype=torch.float64):
 def numbers(*shape, seed=1):
     """Standard normal numbers in float64."""
     return np.random.default_rng(seed).normal(size=shape)
+
+
+def one_hot(n, length, seed=0):
+    """Random sequences in float64."""
+    codes = np.random.default_rng(seed).integers(0, 4, size=(n, length))
+    return torch.tensor((codes[:, None, :] == np.arange(4)[None, :, None]).astype(float))
+
+
+def other_strand(x):
+    """RC of sequences or of a feature map, by index arithmetic."""
+    return torch.tensor(oracles.opposite_strand(x.detach().numpy()))
+
+
+def learned(module, batch_of, steps=6):
+    """A handful of Adam steps towards random targets; ``batch_of(seed)`` is what it learns from."""
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    optimiser = torch.optim.Adam(module.parameters(), lr=0.02)
+    module.train()
+    for step in range(steps):
+        y = module(batch_of(step))
+        target = torch.tensor(np.random.default_rng(step).integers(0, 2, y.shape), dtype=y.dtype)
+        optimiser.zero_grad()
+        binary_cross_entropy_with_logits(y, target).backward()
+        optimiser.step()
+    pairs = zip(before, module.parameters(), strict=True)
+    assert all(not torch.equal(old, new) for old, new in pairs), "a parameter took no step"
+    return module.eval()
 
 
 def svg_contours(data):

@@ -18,9 +18,9 @@ def tie_filters(stored: Float[Tensor, "filters channels width"]) -> Float[Tensor
     return torch.cat([stored, stored.flip((0, 1, 2))])
 
 
-def tie_channels(stored: Float[Tensor, " filters"]) -> Float[Tensor, " channels"]:
+def tie_channels(stored: Float[Tensor, "*batch filters"]) -> Float[Tensor, "*batch channels"]:
     """Give every channel's RC partner the same value, in opposite order."""
-    return torch.cat([stored, stored.flip(0)])
+    return torch.cat([stored, stored.flip(-1)], dim=-1)
 
 
 def mean_of_partners(values: Float[Tensor, " channels"]) -> Float[Tensor, " channels"]:
@@ -31,11 +31,6 @@ def mean_of_partners(values: Float[Tensor, " channels"]) -> Float[Tensor, " chan
 def tie_positions(stored: Float[Tensor, "half length"]) -> Float[Tensor, "channels length"]:
     """Mirror positional weights onto the RC channels (section 3.1.3; counted from zero: ``l - 1 - i``)."""
     return torch.cat([stored, stored.flip((0, 1))])
-
-
-def tie_inputs(stored: Float[Tensor, "out half"]) -> Float[Tensor, "out channels"]:
-    """Give the input channels ``i`` and ``n - 1 - i`` of a dense layer one weight (section 3.1.4)."""
-    return torch.cat([stored, stored.flip(1)], dim=1)
 
 
 def strands_to_length(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch half length2"]:

@@ -54,7 +54,7 @@ class RevCompLinear(nn.Module):
 
     def expanded_weight(self) -> Float[Tensor, "out inputs"]:
         """Weights of all inputs, (out_features, in_features)."""
-        return _tying.tie_inputs(self.weight)
+        return _tying.tie_channels(self.weight)
 
     def expanded_bias(self) -> Float[Tensor, " out"] | None:
         """The bias as stored: outputs have no strand."""

@@ -1,6 +1,5 @@
 """RevCompConjoined against its definition: one strand at a time through the model, averaged by hand."""
 
-import copy
 import itertools
 from math import exp, log
 
@@ -8,20 +7,10 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from drawn import filled, numbers
+from drawn import filled, learned, numbers, one_hot, other_strand
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 import rcviz
-
-
-def one_hot(n, length, seed=0):
-    codes = np.random.default_rng(seed).integers(0, 4, size=(n, length))
-    return torch.tensor((codes[:, None, :] == np.arange(4)[None, :, None]).astype(float))
-
-
-def other_strand(x):
-    return torch.tensor(oracles.opposite_strand(x.numpy()))
 
 
 class Squeeze(nn.Module):
@@ -116,22 +105,6 @@ def test_matches_the_definition(case, average):
     np.testing.assert_allclose(y, want, atol=1e-12)
 
 
-def trained(model, target_shape):
-    """A few steps of a siamese; returns in evaluation mode."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
-    before = copy.deepcopy(list(model.parameters()))
-    model.train()
-    for step in range(6):
-        y = model(one_hot(12, 16, seed=step))
-        target = torch.tensor(np.random.default_rng(step).integers(0, 2, y.shape), dtype=y.dtype)
-        optimiser.zero_grad()
-        binary_cross_entropy_with_logits(y, target).backward()
-        optimiser.step()
-    assert y.shape[1:] == target_shape
-    assert all(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
-    return model.eval()
-
-
 @pytest.mark.parametrize("average", ["logit", "probability"])
 @pytest.mark.parametrize("case", CASES)
 def test_strands_agree_before_and_after_training(case, average):
@@ -150,11 +123,10 @@ def test_strands_agree_before_and_after_training(case, average):
             for index in itertools.product(*(range(size) for size in shape))
         )
 
-    shape = tuple(both(x).shape[1:])
     for mode in (True, False):
         both.train(mode)
         assert gap() <= 1e-12
-    trained(both, shape)
+    learned(both, lambda seed: one_hot(12, 16, seed))
     for mode in (False, True):
         both.train(mode)
         assert gap() <= 1e-11

@@ -1,0 +1,49 @@
+"""Dropout that treats a channel and its RC partner as one."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz.layers import _tying
+
+
+class RevCompDropout1d(nn.Dropout1d):
+    """Drop whole channels in training, each together with its RC partner; the rest is scaled by ``1 / (1 - p)``.
+
+    Plain dropout drops a filter on one strand and keeps it on the other. Equivariant: whatever is drawn, the RC of the
+    input gives the RC of the output for the same draw; in evaluation nothing is dropped.
+
+    Parameters
+    ----------
+    p : float
+        Probability that a channel pair is dropped from a sequence.
+
+    Raises
+    ------
+    ValueError
+        For a probability outside [0, 1] and, when called, for an odd number of channels.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> y = rcviz.RevCompDropout1d(0.5)(torch.ones(2, 16, 86))
+    >>> torch.equal(y, y.flip(1))
+    True
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(p)
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Drop channels of a feature map (batch, channels, length) or of features (batch, channels)."""
+        if x.ndim not in (2, 3):
+            raise ValueError(f"expected (batch, channels, length) or (batch, channels), got {tuple(x.shape)}")
+        n_pairs = _tying.require_even(x.shape[1], "RevCompDropout1d")
+        if not self.training:
+            return x
+        kept = _tying.tie_channels(F.dropout(x.new_ones(x.shape[0], n_pairs), self.p))
+        return x * (kept if x.ndim == 2 else kept[:, :, None])
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"p={self.p}"
