@@ -22,7 +22,10 @@ from .layers.batchnorm import RevCompBatchNorm1d as RevCompBatchNorm1d
 from .layers.conv import RevCompConv1d as RevCompConv1d
 from .layers.dense import RevCompLinear as RevCompLinear
 from .layers.dropout import RevCompDropout1d as RevCompDropout1d
+from .layers.pooling import RevCompAvgPool1d as RevCompAvgPool1d
+from .layers.pooling import RevCompGlobalPool1d as RevCompGlobalPool1d
 from .layers.pooling import RevCompMaxPool1d as RevCompMaxPool1d
+from .layers.residual import RevCompResidual1d as RevCompResidual1d
 from .layers.strategies import RevCompConjoined as RevCompConjoined
 from .layers.weighted_sum import WeightedSum1d as WeightedSum1d
 from .metrics import rank_sum_test as rank_sum_test

@@ -1,4 +1,4 @@
-"""Pooling whose windows sit at the same places on both strands."""
+"""Pooling whose windows sit at the same places on both strands, and over both strands at once."""
 
 from typing import Literal, get_args
 
@@ -7,12 +7,52 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
-from rcviz.layers import _cpu
+from rcviz.layers import _cpu, _tying
 
 Edge = Literal["strict", "trim"]
+Reduction = Literal["max", "mean"]
 
 
-class RevCompMaxPool1d(nn.Module):
+class _RevCompPool1d(nn.Module):
+    """Where the windows sit; what is taken of each is the subclass's."""
+
+    _what: str
+
+    def __init__(self, kernel_size: int, stride: int | None = None, *, edge: Edge = "strict") -> None:
+        super().__init__()
+        stride = kernel_size if stride is None else stride
+        check_positive("kernel_size", kernel_size)
+        check_positive("stride", stride)
+        check_choice("edge", edge, get_args(Edge))
+        self.kernel_size, self.stride, self.edge = kernel_size, stride, edge
+
+    def trim(self, length: int) -> int:
+        """Positions to leave out at each end of an input of ``length``; raise where that cannot be even."""
+        spare = length - self.kernel_size
+        if spare < 0:
+            raise ValueError(f"a pooling window of {self.kernel_size} does not fit into a length of {length}")
+        ragged = spare % self.stride
+        if ragged and (self.edge == "strict" or ragged % 2):
+            fits = [length - ragged, length - ragged + self.stride]
+            how = "a length of {} or {} fits".format(*fits)
+            if self.edge == "strict" and ragged % 2 == 0:
+                how += f", or edge='trim' leaves out {ragged // 2} positions at each end"
+            raise ValueError(
+                f"{self._what}-pooling {self.kernel_size} wide every {self.stride} leaves {ragged} of {length} "
+                f"positions over at one end, and the two strands would be pooled differently; {how}"
+            )
+        return ragged // 2
+
+    def _trimmed(self, x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length_in"]:
+        trim = self.trim(x.shape[-1])
+        return x[..., trim : x.shape[-1] - trim]
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"{self.kernel_size}, stride={self.stride}, edge={self.edge!r}"
+
+
+class RevCompMaxPool1d(_RevCompPool1d):
     """Max-pooling that refuses, or trims evenly, a ragged edge.
 
     Plain pooling drops what is left over at the right end, which is the other strand's left end: the windows then sit
@@ -40,37 +80,77 @@ class RevCompMaxPool1d(nn.Module):
     torch.Size([2, 32, 47])
     """
 
-    def __init__(self, kernel_size: int, stride: int | None = None, *, edge: Edge = "strict") -> None:
-        super().__init__()
-        stride = kernel_size if stride is None else stride
-        check_positive("kernel_size", kernel_size)
-        check_positive("stride", stride)
-        check_choice("edge", edge, get_args(Edge))
-        self.kernel_size, self.stride, self.edge = kernel_size, stride, edge
-
-    def trim(self, length: int) -> int:
-        """Positions to leave out at each end of an input of ``length``; raise where that cannot be even."""
-        spare = length - self.kernel_size
-        if spare < 0:
-            raise ValueError(f"a pooling window of {self.kernel_size} does not fit into a length of {length}")
-        ragged = spare % self.stride
-        if ragged and (self.edge == "strict" or ragged % 2):
-            fits = [length - ragged, length - ragged + self.stride]
-            how = "a length of {} or {} fits".format(*fits)
-            if self.edge == "strict" and ragged % 2 == 0:
-                how += f", or edge='trim' leaves out {ragged // 2} positions at each end"
-            raise ValueError(
-                f"max-pooling {self.kernel_size} wide every {self.stride} leaves {ragged} of {length} positions over "
-                f"at one end, and the two strands would be pooled differently; {how}"
-            )
-        return ragged // 2
+    _what = "max"
 
     def forward(self, x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length_out"]:
         """Take the largest value of every window."""
-        trim = self.trim(x.shape[-1])
         pool = _cpu.max_pool if x.ndim == 3 and _cpu.suits(x) else F.max_pool1d
-        return pool(x[..., trim : x.shape[-1] - trim], self.kernel_size, self.stride)
+        return pool(self._trimmed(x), self.kernel_size, self.stride)
+
+
+class RevCompAvgPool1d(_RevCompPool1d):
+    """Average pooling that refuses, or trims evenly, a ragged edge, as :class:`RevCompMaxPool1d` does.
+
+    Equivariant: the RC of the input gives the RC of the output.
+
+    Parameters
+    ----------
+    kernel_size, stride, edge
+        As in :class:`RevCompMaxPool1d`; there is no padding, whose zeros would count.
+
+    Raises
+    ------
+    ValueError
+        When called on a length that does not fit; the message names lengths that do.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.RevCompAvgPool1d(40, 20)(torch.zeros(2, 32, 960)).shape
+    torch.Size([2, 32, 47])
+    """
+
+    _what = "average"
+
+    def forward(self, x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length_out"]:
+        """Take the mean of every window."""
+        return F.avg_pool1d(self._trimmed(x), self.kernel_size, self.stride)
+
+
+class RevCompGlobalPool1d(nn.Module):
+    """One number a filter: the largest value, or the mean, over all positions of both strands.
+
+    Invariant: both strands of a sequence give the same features, and whatever follows needs no tying, so that a plain
+    :class:`torch.nn.Linear` may be next.
+
+    Parameters
+    ----------
+    reduction : "max" or "mean"
+        What is taken over a channel's positions and its RC partner's.
+
+    Raises
+    ------
+    ValueError
+        When called on an odd number of channels.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.RevCompGlobalPool1d("max")(torch.zeros(2, 32, 47)).shape
+    torch.Size([2, 16])
+    """
+
+    def __init__(self, reduction: Reduction = "max") -> None:
+        super().__init__()
+        check_choice("reduction", reduction, get_args(Reduction))
+        self.reduction = reduction
+
+    def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch filters"]:
+        """Pool a channel pair; feature ``f`` is that of the channels ``f`` and ``n - 1 - f``."""
+        _tying.require_even(x.shape[1], "RevCompGlobalPool1d")
+        both = _tying.strands_to_length(x)
+        return both.amax(dim=2) if self.reduction == "max" else both.mean(dim=2)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""
-        return f"{self.kernel_size}, stride={self.stride}, edge={self.edge!r}"
+        return f"reduction={self.reduction!r}"

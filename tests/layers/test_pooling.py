@@ -1,16 +1,34 @@
-"""RevCompMaxPool1d: both strands must see the same windows, or the layer refuses."""
+"""Max- and average pooling: both strands must see the same windows, or the layers refuse. Pooling over both strands."""
 
 import numpy as np
 import oracles
 import pytest
 import torch
+from drawn import learned, numbers, one_hot, other_strand
+from torch import nn
 from torch.nn.functional import max_pool1d
 
 import rcviz
 
+POOLS = {"max": rcviz.RevCompMaxPool1d, "average": rcviz.RevCompAvgPool1d}
 
-def numbers(*shape, seed=1):
-    return np.random.default_rng(seed).normal(size=shape)
+
+def avg_pool(x, k, s):
+    """The windows of max-pooling; the mean of each."""
+    y = np.zeros((*x.shape[:2], oracles.pooled_length(x.shape[2], k, s)))
+    for n, c, p in np.ndindex(*y.shape):
+        y[n, c, p] = sum(float(x[n, c, p * s + i]) for i in range(k)) / k
+    return y
+
+
+def global_pool(x, reduction):
+    """Feature f: over every position of channel f and of its partner."""
+    batch, channels, length = x.shape
+    y = np.zeros((batch, channels // 2))
+    for n, f in np.ndindex(*y.shape):
+        values = [float(x[n, c, p]) for c in (f, oracles.partner(f, channels)) for p in range(length)]
+        y[n, f] = max(values) if reduction == "max" else sum(values) / len(values)
+    return y
 
 
 def test_oracle_agrees_with_torch():
@@ -47,26 +65,73 @@ def test_trim_leaves_as_much_at_either_end(length, k, s, rest):
     np.testing.assert_array_equal(y, oracles.max_pool_centred(x, k, s))
 
 
+@pytest.mark.parametrize(
+    ("length", "k", "s"), [(12, 4, None), (13, 5, 2), (7, 7, 3), (9, 1, 2), (14, 4, 4), (29, 8, 3)]
+)
+def test_averages_match_oracle(length, k, s):
+    s_ = k if s is None else s
+    rest = (length - k) % s_
+    x = numbers(2, 4, length)
+    want = avg_pool(x[:, :, rest // 2 : length - rest // 2], k, s_)
+    pool = rcviz.RevCompAvgPool1d(k, s, edge="trim")
+    np.testing.assert_allclose(pool(torch.tensor(x)).numpy(), want, atol=1e-12)
+    single = pool(torch.tensor(x, dtype=torch.float32))
+    assert single.dtype == torch.float32
+    np.testing.assert_allclose(single.numpy(), want, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", POOLS)
 @pytest.mark.parametrize(("length", "k", "s"), [(12, 4, 4), (14, 4, 4), (986, 40, 20)])
-def test_is_equivariant(length, k, s):
-    pool = rcviz.RevCompMaxPool1d(k, s, edge="trim")
+def test_is_equivariant(length, k, s, kind):
+    pool = POOLS[kind](k, s, edge="trim")
     x = numbers(2, 4, length)
     there = pool(torch.tensor(oracles.opposite_strand(x))).numpy()
-    np.testing.assert_array_equal(there, oracles.opposite_strand(pool(torch.tensor(x)).numpy()))
+    np.testing.assert_allclose(there, oracles.opposite_strand(pool(torch.tensor(x)).numpy()), atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", POOLS)
 @pytest.mark.parametrize("length", [13, 14, 15])
-def test_strict_refuses_any_remainder(length):
-    pool = rcviz.RevCompMaxPool1d(4)
-    with pytest.raises(ValueError, match=str(length)):
+def test_strict_refuses_any_remainder(length, kind):
+    pool = POOLS[kind](4)
+    with pytest.raises(ValueError, match=rf"{kind}-pooling.*{length}"):
         pool(torch.zeros(1, 2, length))
 
 
+@pytest.mark.parametrize("kind", POOLS)
 @pytest.mark.parametrize("length", [13, 15])
-def test_trim_refuses_an_odd_remainder(length):
-    pool = rcviz.RevCompMaxPool1d(4, edge="trim")
-    with pytest.raises(ValueError, match=str(length)):
+def test_trim_refuses_an_odd_remainder(length, kind):
+    pool = POOLS[kind](4, edge="trim")
+    with pytest.raises(ValueError, match=rf"{kind}-pooling.*{length}"):
         pool(torch.zeros(1, 2, length))
+
+
+@pytest.mark.parametrize("reduction", ["max", "mean"])
+@pytest.mark.parametrize("shape", [(3, 6, 5), (1, 2, 1), (2, 10, 8)])
+def test_global_pooling_matches_oracle(shape, reduction):
+    x = numbers(*shape) - 10.0  # all negative: a zero would win
+    pool = rcviz.RevCompGlobalPool1d(reduction)
+    y = pool(torch.tensor(x)).numpy()
+    np.testing.assert_allclose(y, global_pool(x, reduction), atol=1e-12)
+    np.testing.assert_allclose(pool(other_strand(torch.tensor(x))).numpy(), y, atol=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["max", "mean"])
+def test_global_pooling_before_a_plain_layer_is_invariant_before_and_after_training(reduction):
+    torch.manual_seed(4)
+    network = nn.Sequential(
+        rcviz.RevCompConv1d(4, 5, 4),
+        rcviz.RevCompBatchNorm1d(10),
+        nn.ReLU(),
+        rcviz.RevCompAvgPool1d(3, edge="trim"),
+        rcviz.RevCompGlobalPool1d(reduction),
+        nn.Linear(5, 2),
+    ).double()
+    x = one_hot(4, 20)
+    rcviz.assert_invariant(network, x)
+    learned(network, lambda seed: one_hot(10, 20, seed))
+    rcviz.assert_invariant(network, x)
+    assert network(x).std(dim=0).min() > 0.01
+    assert torch.autograd.gradcheck(network, (torch.tensor(numbers(2, 4, 20), requires_grad=True),))
 
 
 @pytest.mark.usefixtures("as_users_run")
@@ -79,3 +144,7 @@ def test_refusals():
     with pytest.raises(ValueError, match=r"(?s)(?=.*5)(?=.*4)"):
         rcviz.RevCompMaxPool1d(5)(torch.zeros(1, 2, 4))
     assert not list(rcviz.RevCompMaxPool1d(4).parameters())
+    with pytest.raises(ValueError, match=r"(?s)(?=.*max)(?=.*mean)(?=.*sum)"):
+        rcviz.RevCompGlobalPool1d("sum")
+    with pytest.raises(ValueError, match=r"(?s)(?=.*even)(?=.*5)"):
+        rcviz.RevCompGlobalPool1d()(torch.zeros(1, 5, 4))
