@@ -1,0 +1,96 @@
+"""Self-attention in which every head has a partner that reads the other strand."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_features, check_positive, check_whole
+from rcviz.layers import _tying
+from rcviz.layers.conv import RevCompConv1d
+
+
+class RevCompSelfAttention1d(nn.Module):
+    """Multi-head self-attention over positions, tied between the strands.
+
+    The channels are split, in order, among ``2 * n_heads`` heads; heads ``h`` and ``2 * n_heads - 1 - h`` then hold RC
+    partners, and what the one sees at an offset of ``d`` positions the other sees at ``-d`` on the other strand. Query,
+    key, value and output are tied convolutions of width 1. Equivariant: the RC of the input gives the RC of the output.
+
+    Of positions it knows distances only, by a learned number for every head and offset that is added before the
+    softmax. It has neither a norm nor a shortcut; a block with both is in the examples.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the input and of the output, an even number; ``i`` and ``n_channels - 1 - i`` are RC partners.
+    n_heads : int
+        Heads that are stored and learned; a divisor of ``n_channels / 2``.
+    max_distance : int
+        Offsets from ``-max_distance`` to ``max_distance`` have a number of their own, further ones share the last.
+
+    Attributes
+    ----------
+    query, key, value, out : RevCompConv1d
+    position : Parameter (n_heads, 2 * max_distance + 1)
+        Added for offset ``-max_distance`` first; starts at zero.
+
+    Raises
+    ------
+    ValueError
+        For an odd number of channels, and for heads that do not divide half of it.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> attention = torch.nn.Sequential(rcviz.RevCompBatchNorm1d(16), rcviz.RevCompSelfAttention1d(16, n_heads=2))
+    >>> block = rcviz.RevCompResidual1d(attention)
+    >>> block(torch.zeros(2, 16, 47)).shape
+    torch.Size([2, 16, 47])
+    """
+
+    def __init__(self, n_channels: int, n_heads: int, *, max_distance: int = 64) -> None:
+        super().__init__()
+        n_filters = _tying.require_even(n_channels, "RevCompSelfAttention1d")
+        check_positive("n_heads", n_heads)
+        check_whole("max_distance", max_distance, 0)
+        if n_filters % n_heads:
+            fits = [heads for heads in range(1, n_filters + 1) if n_filters % heads == 0]
+            raise ValueError(
+                f"n_heads must divide half of the {n_channels} channels, got {n_heads}; "
+                f"use {' or '.join(map(str, fits))}"
+            )
+        self.n_channels, self.n_heads, self.max_distance = n_channels, n_heads, max_distance
+        self.query = RevCompConv1d(n_channels, n_filters, 1)
+        # A key's bias would add the same to the scores of all positions, which the softmax takes out again.
+        self.key = RevCompConv1d(n_channels, n_filters, 1, bias=False)
+        self.value = RevCompConv1d(n_channels, n_filters, 1)
+        self.out = RevCompConv1d(n_channels, n_filters, 1)
+        self.position = nn.Parameter(torch.zeros(n_heads, 2 * max_distance + 1))
+
+    def reset_parameters(self) -> None:
+        """Draw new starting weights from torch's global random state; position numbers become zero."""
+        for projection in (self.query, self.key, self.value, self.out):
+            projection.reset_parameters()
+        nn.init.zeros_(self.position)
+
+    def expanded_position(self) -> Float[Tensor, "heads offsets"]:
+        """Numbers of all heads, (2 * n_heads, 2 * max_distance + 1): a partner has them for the opposite offset."""
+        return _tying.tie_positions(self.position)
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
+        """Let every position gather from all others."""
+        check_features(x.shape, self.n_channels)
+        query, key, value = (self._heads(part(x)) for part in (self.query, self.key, self.value))
+        places = torch.arange(x.shape[2], device=x.device)
+        offsets = (places - places[:, None]).clamp(-self.max_distance, self.max_distance) + self.max_distance
+        bias = self.expanded_position()[:, offsets].to(query.dtype)
+        y = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return self.out(y.transpose(2, 3).flatten(1, 2))
+
+    def _heads(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch heads length size"]:
+        return x.unflatten(1, (2 * self.n_heads, -1)).transpose(2, 3)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"{self.n_channels}, n_heads={self.n_heads}, max_distance={self.max_distance}"
