@@ -1,0 +1,301 @@
+"""Kinds of network beside each other, over seeds (Figures 2, 3, 6 and 7)."""
+
+import itertools
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from rcviz._checks import check_choice, check_table
+from rcviz.metrics import rank_sum_test
+from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
+from rcviz.plots.colors import model_colors
+
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1)))
+"""With its marker, what tells an arm apart where colours do not, as in print."""
+
+_SPREAD = 0.22
+"""Half the width over which an arm's seeds stand side by side, where arms are 1 apart."""
+
+_LEVEL = 0.13
+"""Height of one bracket with its p-value, in units of the range of the data."""
+
+_DODGE = 1.03
+"""Factor between the places of two arms at one size of the training set."""
+
+_METRICS = ("loss", "auroc", "auprc")
+
+_WORDS = {"auroc": "auROC", "auprc": "auPRC", "valid": "validation", "test": "test", "train": "training"}
+
+
+def plot_architectures(
+    table: Any,
+    ax: Axes | None = None,
+    *,
+    metric: str = "valid_auroc",
+    group: str | None = None,
+    compare: Sequence[tuple[str, str]] | None = None,
+) -> Axes:
+    """Draw what each arm reaches: mean, least and greatest, and every seed (Figures 3 and 7).
+
+    Parameters
+    ----------
+    table
+        DataFrame, one row for each trained network: ``arm``, ``seed`` and the metric; arms stand in the order in
+        which they first come.
+    ax
+        Axes to draw into; None makes a figure.
+    metric
+        Column to draw, such as "valid_auroc" or "valid_auprc".
+    group
+        Column that sets arms in groups side by side, such as "dataset"; None draws one group.
+    compare
+        Pairs of arms, the one expected above first; None compares the first arm with every other one. In each group
+        the exact one-sided rank-sum test of a pair (section 3.8) is a bracket with its p-value; a pair that a group
+        does not have is left out.
+
+    Returns
+    -------
+    Axes
+        A line at the mean, a whisker from the least to the greatest seed, a marker for each seed.
+
+    Raises
+    ------
+    ValueError
+        When a column is missing, the table is empty, a value is not finite, an arm has a seed twice in one group, or
+        `compare` names an arm that is not there.
+    """
+    columns = ["arm", "seed", metric, *([] if group is None else [group])]
+    check_table(table, columns, "trained network")
+    _check_runs(table, metric, ["arm", "seed", *([] if group is None else [group])])
+    arms = [str(arm) for arm in table["arm"].unique()]
+    pairs = [(arms[0], other) for other in arms[1:]] if compare is None else list(compare)
+    for name in itertools.chain.from_iterable(pairs):
+        if name not in arms:
+            raise ValueError(f"compare names the arm {name!r}, which is not among {', '.join(arms)}")
+    groups = [("", table)] if group is None else [(str(key), part) for key, part in table.groupby(group, sort=False)]
+    palette = model_colors(arms)
+
+    ax = resolve_axes(ax, max(4.2, 1.2 + 0.62 * len(groups) * (len(arms) + 1)), 4.2)
+    values = np.asarray(table[metric], dtype=float)
+    low, high = float(values.min()), float(values.max())
+    scale = (high - low) or 0.01
+    top = high
+    for index, (_, part) in enumerate(groups):
+        left = index * (len(arms) + 1)
+        seeds = {arm: np.asarray(part.loc[part["arm"] == arm, metric], dtype=float) for arm in arms}
+        places = {arm: float(left + place) for place, arm in enumerate(arms)}
+        for place, arm in enumerate(arms):
+            if len(seeds[arm]):
+                _draw_arm(ax, places[arm], seeds[arm], palette[arm], _MARKERS[place % len(_MARKERS)])
+        drawn = [pair for pair in pairs if all(len(seeds[arm]) for arm in pair)]
+        base = max(float(found.max()) for found in seeds.values() if len(found))
+        for level, (better, other) in enumerate(drawn):
+            height = base + (0.07 + level * _LEVEL) * scale
+            p_value = rank_sum_test(seeds[better], seeds[other])
+            _draw_bracket(ax, places[better], places[other], height, 0.02 * scale, p_value)
+            top = max(top, height + _LEVEL * scale)
+    calm(ax)
+    ax.grid(axis="y", color="#eeeeee")
+    ax.set_axisbelow(True)
+    ax.set_xlim(-0.75, len(groups) * (len(arms) + 1) - 1.25)
+    ax.set_ylim(low - 0.06 * scale, top + 0.03 * scale)
+    ax.tick_params(axis="x", length=0)
+    ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
+    if group is None:
+        ax.set_xticks(range(len(arms)), [textwrap.fill(arm, 14) for arm in arms], parse_math=False)
+    else:
+        middle = (len(arms) - 1) / 2
+        places_of_groups = [index * (len(arms) + 1) + middle for index in range(len(groups))]
+        ax.set_xticks(places_of_groups, [name for name, _ in groups], parse_math=False)
+    note = f"mean, and least to greatest of {_counted(table, [*([] if group is None else [group]), 'arm'])}"
+    if pairs:
+        note += "\np: exact one-sided rank-sum test"
+    keys = [
+        Line2D([], [], color=palette[arm], marker=_MARKERS[place % len(_MARKERS)], linewidth=2, label=arm)
+        for place, arm in enumerate(arms)
+    ]
+    if group is not None:
+        ax.set_xlabel(group.replace("_", " "), fontsize="small", color=INK)
+    legend_below(ax, keys if group is not None else [], min(len(arms), 3), note=note)
+    return ax
+
+
+def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "valid_auroc") -> Axes:
+    """Draw what each arm reaches with less training data: median line, a marker for each seed (Figure 6).
+
+    Parameters
+    ----------
+    table
+        DataFrame, one row for each trained network: ``arm``, ``fraction`` of the training set in (0, 1], ``seed``
+        and the metric.
+    ax
+        Axes to draw into; None makes a figure.
+    metric
+        Column to draw, such as "valid_auroc" or "valid_auprc".
+
+    Returns
+    -------
+    Axes
+        Fractions on a logarithmic axis; arms stand a little apart so that none hides another.
+
+    Raises
+    ------
+    ValueError
+        When a column is missing, the table is empty, a value is not finite, a fraction is not in (0, 1], or an arm
+        has a seed twice at one fraction.
+    """
+    check_table(table, ["arm", "fraction", "seed", metric], "trained network")
+    fractions = np.asarray(table["fraction"], dtype=float)
+    wrong = ~((fractions > 0) & (fractions <= 1))
+    if wrong.any():
+        raise ValueError(f"fraction must be in (0, 1], got {fractions[wrong][0]:g}: 1 is the whole training set")
+    _check_runs(table, metric, ["arm", "fraction", "seed"])
+    arms = [str(arm) for arm in table["arm"].unique()]
+    palette = model_colors(arms)
+
+    ax = resolve_axes(ax, 6.0, 4.2)
+    keys = []
+    for place, arm in enumerate(arms):
+        part = table[table["arm"] == arm].sort_values("fraction")
+        aside = _DODGE ** (place - (len(arms) - 1) / 2)
+        marker, color = _MARKERS[place % len(_MARKERS)], palette[arm]
+        medians = part.groupby("fraction")[metric].median()
+        ax.plot(medians.index * aside, medians, color=color, linestyle=_DASHES[place % len(_DASHES)], linewidth=1.8)
+        ax.plot(
+            part["fraction"] * aside, part[metric], linestyle="none", marker=marker, zorder=2.5, **_seed_style(color)
+        )
+        keys.append(Line2D([], [], color=color, linestyle=_DASHES[place % len(_DASHES)], marker=marker, label=arm))
+    ax.set_xscale("log")
+    sizes = sorted(set(fractions.tolist()))
+    ax.xaxis.set_major_locator(FixedLocator(sizes))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticks(sizes, [f"{100 * size:g}%" for size in sizes])
+    calm(ax)
+    ax.grid(axis="y", color="#eeeeee")
+    ax.set_axisbelow(True)
+    ax.set_xlabel("share of the training set", fontsize="small", color=INK)
+    ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
+    legend_below(ax, keys, min(len(arms), 3), note=f"median of {_counted(table, ['arm', 'fraction'])}")
+    return ax
+
+
+def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -> Axes:
+    """Draw each arm's learning curves over its seeds: medians, validation solid and training dotted (Figure 2).
+
+    Parameters
+    ----------
+    table
+        DataFrame, one row for each epoch and split of each training: ``arm``, ``seed``, ``epoch``, ``split`` ("train"
+        or "valid") and the metric. `rcviz.plot_history` draws every run by itself.
+    ax
+        Axes to draw into; None makes a figure.
+    metric
+        "loss", "auroc" or "auprc".
+
+    Returns
+    -------
+    Axes
+        A band from the least to the greatest seed in validation. An arm's curves end at the last epoch that all of
+        its seeds reached: beyond it, the median would be of other runs.
+
+    Raises
+    ------
+    ValueError
+        When a column is missing, the table is empty, `metric` or a split is unknown, or a seed has two rows for an
+        epoch and split.
+    """
+    check_choice("metric", metric, _METRICS)
+    check_table(table, ["arm", "seed", "epoch", "split", metric], "epoch")
+    for split in table["split"].unique():
+        check_choice("split", split, ("train", "valid"))
+    if table.duplicated(["arm", "seed", "epoch", "split"]).any():
+        raise ValueError("an arm has a seed twice in one epoch and split: one row for each epoch and split of a run")
+    arms = [str(arm) for arm in table["arm"].unique()]
+    palette = model_colors(arms)
+
+    ax = resolve_axes(ax, 7.0, 4.4)
+    keys = []
+    for place, arm in enumerate(arms):
+        part = table[table["arm"] == arm]
+        whole = part[part["epoch"] <= common_epochs(part)]
+        color, marker = palette[arm], _MARKERS[place % len(_MARKERS)]
+        spread = whole.groupby(["split", "epoch"])[metric].agg(["min", "median", "max"])
+        if "valid" in spread.index:
+            valid = spread.loc["valid"]
+            ax.fill_between(valid.index, valid["min"], valid["max"], color=color, alpha=0.18, linewidth=0)
+            # Markers tell the arms apart without colour, each arm's at other epochs.
+            ax.plot(valid.index, valid["median"], color=color, marker=marker, markevery=(3 * place, 10), markersize=5)
+        if "train" in spread.index:
+            ax.plot(spread.loc["train"].index, spread.loc["train"]["median"], color=color, linestyle="dotted")
+        keys.append(Line2D([], [], color=color, marker=marker, label=arm))
+    calm(ax)
+    ax.grid(axis="y", color="#eeeeee")
+    ax.set_axisbelow(True)
+    integer_ticks(ax, 10)
+    ax.set_xlabel("epoch", fontsize="small", color=INK)
+    ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
+    seeds = _counted(table.drop_duplicates(["arm", "seed"]), ["arm"])
+    note = f"median of {seeds}; solid: validation, with least to greatest; dotted: training"
+    legend_below(ax, keys, min(len(arms), 3), note=note)
+    return ax
+
+
+def common_epochs(table: pd.DataFrame) -> int:
+    """Last epoch that every run of a table of epochs reached; runs are told apart by ``arm`` and ``seed``."""
+    return int(table.groupby(["arm", "seed"])["epoch"].max().min())
+
+
+def metric_words(metric: str) -> str:
+    """Say a column such as "valid_auroc" in words: "validation auROC"."""
+    return " ".join(_WORDS.get(part, part) for part in metric.split("_"))
+
+
+def _draw_arm(ax: Axes, place: float, values: Float[np.ndarray, " seeds"], color: str, marker: str) -> None:
+    ax.vlines(place, values.min(), values.max(), color=color, linewidth=1.2, zorder=2)
+    ends = [place - 0.09, place + 0.09]
+    for end in (values.min(), values.max()):
+        ax.plot(ends, [end, end], color=color, linewidth=1.2, zorder=2)
+    ax.plot([place - 0.32, place + 0.32], [values.mean()] * 2, color=color, linewidth=3, zorder=2.2)
+    aside = np.linspace(-_SPREAD, _SPREAD, len(values)) if len(values) > 1 else np.zeros(1)
+    ax.plot(place + aside, values, linestyle="none", marker=marker, zorder=2.5, **_seed_style(color))
+
+
+def _seed_style(color: str) -> dict[str, Any]:
+    return {"color": color, "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6, "alpha": 0.85}
+
+
+def _draw_bracket(ax: Axes, one: float, other: float, height: float, drop: float, p_value: float) -> None:
+    left, right = sorted([one, other])
+    ax.plot([left, left, right, right], [height - drop, height, height, height - drop], color=INK, linewidth=0.8)
+    said = f"p = {p_value:.2g}"
+    ax.text((left + right) / 2, height + drop / 2, said, fontsize="small", color=INK, ha="center", va="bottom")
+
+
+def _counted(table: pd.DataFrame, keys: list[str]) -> str:
+    counts = table.groupby(keys)["seed"].count()
+    least, most = int(counts.min()), int(counts.max())
+    return f"{most} seeds" if least == most else f"{least} to {most} seeds"
+
+
+def _check_runs(table: pd.DataFrame, metric: str, keys: list[str]) -> None:
+    unknown = table[~np.isfinite(np.asarray(table[metric], dtype=float))]
+    if len(unknown):
+        first = unknown.iloc[0]
+        raise ValueError(
+            f"{metric} is {first[metric]} for arm {first['arm']!r}, seed {first['seed']}: drop the networks that failed"
+        )
+    twice = table[table.duplicated(keys)]
+    if len(twice):
+        first = twice.iloc[0]
+        raise ValueError(
+            f"arm {first['arm']!r} has seed {first['seed']} twice: one row for each trained network, and a group or "
+            f"fraction that tells networks apart"
+        )

@@ -1,0 +1,245 @@
+from math import comb
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from rcviz.plots.colors import MODEL_COLORS
+from rcviz.plots.comparisons import (
+    common_epochs,
+    metric_words,
+    plot_architectures,
+    plot_learning_curves,
+    plot_training_size,
+)
+
+NAMES = ["RC $20$", "standard 20", "standard 40"]
+
+
+def runs(values, **columns):
+    """A row for each arm and seed, from the values of each arm's seeds."""
+    rows = [
+        {"arm": arm, "seed": seed, "valid_auroc": value}
+        for arm, seeds in values.items()
+        for seed, value in enumerate(seeds)
+    ]
+    return pd.DataFrame(rows).assign(**columns)
+
+
+THREE = runs(dict(zip(NAMES, [[0.90, 0.92, 0.91], [0.80, 0.82, 0.84], [0.81, 0.85, 0.83]], strict=True)))
+
+
+def seeds_of(ax):
+    """Values of every set of markers, in the order in which they were drawn."""
+    return [line.get_ydata().tolist() for line in ax.lines if line.get_linestyle() == "None"]
+
+
+def means_of(ax):
+    return [line.get_ydata()[0] for line in ax.lines if line.get_linewidth() == 3]
+
+
+def brackets(ax):
+    """From where to where each bracket goes, and what is written over it."""
+    lines = [line for line in ax.lines if len(line.get_xdata()) == 4]
+    ends = [(line.get_xdata()[0], line.get_xdata()[-1]) for line in lines]
+    return list(zip(ends, [text.get_text() for text in ax.texts], strict=True))
+
+
+def note(ax):
+    return ax.get_legend().get_title().get_text()
+
+
+def keys(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_every_seed_the_mean_and_the_extremes_are_drawn(axes):
+    ax = plot_architectures(THREE, axes)
+    assert seeds_of(ax) == [[0.90, 0.92, 0.91], [0.80, 0.82, 0.84], [0.81, 0.85, 0.83]]
+    np.testing.assert_allclose(means_of(ax), [0.91, 0.82, 0.83])
+    whiskers = [collection.get_segments()[0][:, 1].tolist() for collection in ax.collections]
+    assert whiskers == [[0.90, 0.92], [0.80, 0.84], [0.81, 0.85]]
+    assert ax.get_ylabel() == "validation auROC"
+    assert note(ax) == "mean, and least to greatest of 3 seeds\np: exact one-sided rank-sum test"
+    ax.figure.canvas.draw()
+    assert [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()] == NAMES
+
+
+def test_p_values_are_of_the_first_arm_above_the_others(axes):
+    # Three of three above all others: one deal of comb(6, 3) = 20.
+    assert brackets(plot_architectures(THREE, axes)) == [((0, 1), "p = 0.05"), ((0, 2), "p = 0.05")]
+    assert comb(6, 3) == 20
+
+
+def test_pairs_may_be_chosen_and_have_a_direction():
+    # Ranks of 0.81, 0.85, 0.83 among all six are 2, 6, 4: a sum of at least 12 comes in 7 of 20 deals, at most in 16.
+    ax = plot_architectures(THREE, compare=[("standard 40", "standard 20"), ("standard 20", "standard 40")])
+    assert brackets(ax) == [((1, 2), "p = 0.35"), ((1, 2), "p = 0.8")]
+
+
+def test_brackets_do_not_cross_markers_or_each_other_and_lie_within_the_axes(axes):
+    ax = plot_architectures(THREE, axes)
+    heights = [max(line.get_ydata()) for line in ax.lines if len(line.get_xdata()) == 4]
+    assert THREE["valid_auroc"].max() < heights[0] < heights[1] < ax.get_ylim()[1]
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not boxes[0].overlaps(boxes[1])
+    assert all(box.y1 <= ax.bbox.y1 for box in boxes)
+
+
+def test_groups_stand_side_by_side_and_may_lack_an_arm(axes):
+    table = pd.concat([THREE.assign(dataset="CTCF"), THREE[THREE["arm"] != "standard 40"].assign(dataset="MAX")])
+    ax = plot_architectures(table, axes, group="dataset")
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["CTCF", "MAX"]
+    assert [ends for ends, _ in brackets(ax)] == [(0, 1), (0, 2), (4, 5)]
+    assert keys(ax) == NAMES
+    assert len(seeds_of(ax)) == 5
+
+
+def test_arms_differ_in_marker_as_well_as_in_colour(axes):
+    ax = plot_architectures(THREE, axes)
+    dots = [line for line in ax.lines if line.get_linestyle() == "None"]
+    assert [to_hex(line.get_color()) for line in dots] == list(MODEL_COLORS[:3])
+    assert len({line.get_marker() for line in dots}) == 3
+
+
+def test_seeds_stand_apart_even_where_they_are_equal(axes):
+    ax = plot_architectures(runs({"a": [0.5] * 4, "b": [0.5]}), axes)
+    (four, one) = [line for line in ax.lines if line.get_linestyle() == "None"]
+    assert len(set(four.get_xdata())) == 4
+    assert one.get_xdata().tolist() == [1]
+    assert note(ax).startswith("mean, and least to greatest of 1 to 4 seeds")
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        (THREE.drop(columns="seed"), {}, "without seed"),
+        (THREE[:0], {}, "at least one trained network"),
+        (THREE, {"metric": "test_auroc"}, "without test_auroc"),
+        (THREE, {"group": "dataset"}, "without dataset"),
+        (THREE.replace(0.92, np.nan), {}, r"valid_auroc is nan for arm 'RC \$20\$', seed 1: drop"),
+        (pd.concat([THREE, THREE[:1]]), {}, r"arm 'RC \$20\$' has seed 0 twice"),
+        (THREE, {"compare": [("RC", "standard 20")]}, r"compare names the arm 'RC', which is not among RC \$20\$, st"),
+    ],
+)
+def test_bad_tables_of_runs_are_explained(table, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot_architectures(table, **options)
+    assert plt.get_fignums() == []
+
+
+SIZES = pd.concat(
+    [
+        runs(
+            {"RC": [0.7 + fraction, 0.71 + fraction, 0.75 + fraction], "standard": [0.6 + fraction]}, fraction=fraction
+        )
+        for fraction in (0.2, 0.05, 0.1)
+    ]
+)
+
+
+def test_a_line_at_the_medians_and_a_marker_for_each_seed(axes):
+    ax = plot_training_size(SIZES, axes)
+    medians = [line for line in ax.lines if line.get_linestyle() != "None"]
+    np.testing.assert_allclose(medians[0].get_ydata(), [0.76, 0.81, 0.91])
+    np.testing.assert_allclose(medians[1].get_ydata(), [0.65, 0.7, 0.8])
+    assert sorted(seeds_of(ax)[0]) == sorted(SIZES.loc[SIZES["arm"] == "RC", "valid_auroc"])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["5%", "10%", "20%"]
+    assert ax.get_xscale() == "log"
+    assert note(ax) == "median of 1 to 3 seeds"
+    assert keys(ax) == ["RC", "standard"]
+
+
+def test_arms_differ_in_dashes_and_markers_and_stand_a_little_apart(axes):
+    ax = plot_training_size(SIZES, axes)
+    ratios = ax.lines[2].get_xdata() / ax.lines[0].get_xdata()
+    np.testing.assert_allclose(ratios, ratios[0])
+    assert 1 < ratios[0] < 1.1
+    assert ax.lines[0].get_linestyle() != ax.lines[2].get_linestyle()
+    assert ax.lines[1].get_marker() != ax.lines[3].get_marker()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (SIZES.drop(columns="fraction"), "without fraction"),
+        (SIZES.assign(fraction=5.0), r"fraction must be in \(0, 1\], got 5: 1 is the whole"),
+        (SIZES.assign(fraction=0.1), "arm 'RC' has seed 0 twice"),
+        (SIZES.replace(0.7 + 0.2, np.inf), "valid_auroc is inf for arm 'RC', seed 0"),
+    ],
+)
+def test_bad_tables_of_sizes_are_explained(table, message):
+    with pytest.raises(ValueError, match=message):
+        plot_training_size(table)
+
+
+def history(arm, seed, values):
+    rows = [
+        {"arm": arm, "seed": seed, "epoch": epoch, "split": split, "auroc": value + lift}
+        for epoch, value in enumerate(values, 1)
+        for split, lift in (("train", 0.1), ("valid", 0.0))
+    ]
+    return pd.DataFrame(rows)
+
+
+CURVES = pd.concat(
+    [
+        history("RC", 0, [0.5, 0.7, 0.9]),
+        history("RC", 1, [0.6, 0.8]),
+        history("RC", 2, [0.55, 0.6, 0.7]),
+        history("standard", 0, [0.5, 0.6, 0.7, 0.8]),
+    ]
+)
+
+
+def test_curves_are_medians_up_to_the_last_epoch_of_all_seeds(axes):
+    ax = plot_learning_curves(CURVES, axes)
+    valid = [line for line in ax.lines if line.get_linestyle() == "-"]
+    train = [line for line in ax.lines if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(valid[0].get_xydata(), [[1, 0.55], [2, 0.7]])
+    np.testing.assert_allclose(train[0].get_xydata(), [[1, 0.65], [2, 0.8]])
+    np.testing.assert_allclose(valid[1].get_ydata(), [0.5, 0.6, 0.7, 0.8])
+    band = ax.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (0.5, 0.8)
+    assert note(ax).startswith("median of 1 to 3 seeds")
+    assert common_epochs(CURVES) == 2
+
+
+def test_curves_differ_in_marker_as_well_as_in_colour(axes):
+    lines = [line for line in plot_learning_curves(CURVES, axes).lines if line.get_linestyle() == "-"]
+    assert len({line.get_marker() for line in lines}) == len({to_hex(line.get_color()) for line in lines}) == 2
+
+
+def test_one_split_alone(axes):
+    valid = CURVES[CURVES["split"] == "valid"]
+    assert {line.get_linestyle() for line in plot_learning_curves(valid, axes).lines} == {"-"}
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        (CURVES, {"metric": "accuracy"}, "metric must be one of loss, auroc, auprc"),
+        (CURVES, {"metric": "loss"}, "without loss"),
+        (CURVES.replace("valid", "test"), {}, "split must be one of train, valid, got 'test'"),
+        (pd.concat([CURVES, CURVES]), {}, "a seed twice in one epoch"),
+    ],
+)
+def test_bad_tables_of_epochs_are_explained(table, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot_learning_curves(table, **options)
+
+
+def test_metrics_in_words():
+    assert metric_words("valid_auprc") == "validation auPRC"
+    assert metric_words("loss") == "loss"
+
+
+@pytest.mark.parametrize(("draw", "table"), [(plot_architectures, THREE), (plot_training_size, SIZES)])
+def test_a_figure_is_made_only_when_none_is_given(draw, table):
+    assert draw(table).figure.number in plt.get_fignums()
+    assert isinstance(draw(table, Figure().add_subplot()).figure, Figure)
+    assert len(plt.get_fignums()) == 1
