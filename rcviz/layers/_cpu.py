@@ -4,17 +4,23 @@ oneDNN convolves several times faster where the channels of a position lie besid
 and what follows keeps that layout. A three-dimensional tensor has it when its strides are those of ``(N, L, C)``.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from rcviz.layers._tying import mean_of_partners
 
+Pooled: TypeAlias = Callable[[Tensor], Tensor]
+"""Gives every channel the mean of its own value and its RC partner's; where there are none, its own."""
+
 _FAST = (torch.float32, torch.bfloat16)
+_FEWEST_CHANNELS = 16
+"""Of an input for which the gradient by windows is faster; with the four bases it is not."""
 
 
 def suits(x: Tensor) -> bool:
@@ -35,10 +41,73 @@ def convolve(
     dilation: int,
 ) -> Float[Tensor, "batch out length_out"]:
     """``F.conv1d`` with its result in channels-last layout."""
-    y = F.conv2d(_channels_last(x).unsqueeze(2), weight.unsqueeze(2), None, (1, stride), (0, padding), (1, dilation))
+    images = _channels_last(x).unsqueeze(2), weight.unsqueeze(2)
+    if windows_suit(weight) and (stride, padding, dilation) == (1, 0, 1):
+        y = WindowConvolution.apply(*images)
+    else:
+        y = F.conv2d(*images, None, (1, stride), (0, padding), (1, dilation))
     if bias is not None:  # oneDNN's own gradient of it takes longer than the rest of the first layer; a sum does not
         y = y.add_(bias[:, None, None])
     return y.squeeze(2)
+
+
+def windows_suit(weight: Tensor) -> bool:
+    """Whether :class:`WindowConvolution` is faster: oneDNN has a kernel for this gradient from AVX-512 on."""
+    return weight.shape[1] >= _FEWEST_CHANNELS and not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
+class WindowConvolution(torch.autograd.Function):
+    """Convolution whose weight gradient is one batched matrix product.
+
+    In channels-last layout the positions under a filter lie beside each other, ``width * channels`` numbers in a row,
+    and those of the window ``width`` positions further on lie behind them: the windows that begin at every ``width``-th
+    position are the rows of a matrix, without a copy.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor) -> Tensor:
+        """Convolve images of height one; ``x`` is in channels-last layout."""
+        return F.conv2d(x, weight)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep what the gradient needs."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Into the input by oneDNN, into the weights by windows."""
+        x, weight = ctx.saved_tensors
+        into_x = into_weight = None
+        if ctx.needs_input_grad[0]:
+            into_x = torch.ops.aten.convolution_backward(
+                gradient, x, weight, None, (1, 1), (0, 0), (1, 1), False, (0, 0), 1, [True, False, False]
+            )[0]
+        if ctx.needs_input_grad[1]:
+            into_weight = _into_weight(x.squeeze(2), gradient.squeeze(2), weight.shape[3]).unsqueeze(2)
+        return into_x, into_weight
+
+
+def _into_weight(
+    x: Float[Tensor, "batch channels length"], gradient: Float[Tensor, "batch out length_out"], width: int
+) -> Float[Tensor, "out channels width"]:
+    n, channels, length = x.shape
+    out = gradient.shape[1]
+    flat = x.transpose(1, 2).reshape(-1)
+    # Zeros where a window would reach into the next sequence: all sequences are one row of positions.
+    rows = F.pad(gradient.transpose(1, 2), (0, 0, 0, width - 1)).reshape(-1)
+    n_windows = n * length - width + 1
+    of_each = n_windows // width
+    sums = torch.bmm(
+        rows.as_strided((width, out, of_each), (out, 1, width * out)),
+        flat.as_strided((width, of_each, width * channels), (channels, width * channels, 1)),
+    ).sum(0)
+    done, left = of_each * width, n_windows % width
+    sums += rows[done * out :].as_strided((out, left), (1, out)) @ flat[done * channels :].as_strided(
+        (left, width * channels), (channels, 1)
+    )
+    return sums.view(out, width, channels).transpose(1, 2)
 
 
 def max_pool(
@@ -51,7 +120,9 @@ def max_pool(
     return y
 
 
-def pooled_moments(x: Float[Tensor, "batch channels length"], eps: float) -> tuple[Tensor, Tensor]:
+def pooled_moments(
+    x: Float[Tensor, "batch channels length"], eps: float, pooled: Pooled = mean_of_partners
+) -> tuple[Tensor, Tensor]:
     """Mean and variance (divided by n) of every channel together with its RC partner, one value a channel."""
     flat = x.detach().unsqueeze(2)  # torch knows the layout of images only
     if x.dtype != torch.bfloat16:
@@ -60,8 +131,20 @@ def pooled_moments(x: Float[Tensor, "batch channels length"], eps: float) -> tup
         ones = torch.ones(x.shape[1])
         _, mean, spread = torch.native_batch_norm(flat, ones, torch.zeros_like(ones), None, None, True, 0.0, eps)
         variance = spread**-2 - eps
-    pooled = mean_of_partners(mean)
-    return pooled, mean_of_partners(variance) + (mean - pooled) ** 2
+    of_both = pooled(mean)
+    return of_both, pooled(variance) + (mean - of_both) ** 2
+
+
+@torch.no_grad()
+def follow(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, n: int) -> None:
+    """Move the running statistics, of a batch of ``n`` values a stored channel, as torch's own batch norm does."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.num_batches_tracked += 1
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)
 
 
 def normalize(
@@ -77,42 +160,57 @@ def normalize(
 
 
 class PooledBatchNorm(torch.autograd.Function):
-    """:func:`normalize` with the :func:`pooled_moments` of ``x``, differentiated through these as well."""
+    """:func:`normalize` with the :func:`pooled_moments` of an image ``x``, differentiated through these as well.
+
+    With ``windows`` (width, stride, left out at each end) the largest value of each follows, which is that of ``x``
+    itself as long as no weight is negative: so only these are normalised.
+    """
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        eps: float,
+        pooled: Pooled = mean_of_partners,
+        windows: tuple[int, int, int] | None = None,
+    ) -> Tensor:
         """Normalise."""
-        return normalize(x, weight, bias, mean, variance, eps)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep what the gradient needs."""
-        x, weight, _, mean, variance, ctx.eps = inputs
-        ctx.save_for_backward(x, weight, mean, variance)
+        values, places = (x, None) if windows is None else _maxima(x, *windows)
+        ctx.save_for_backward(x, values, places, weight, mean, variance)
+        ctx.eps, ctx.pooled = eps, pooled
+        return F.batch_norm(values, mean, variance, weight, bias, training=False, eps=eps)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Subtract what the moments owe to ``x``; memory is what it takes its time for, so in few passes."""
-        x, weight, mean, variance = ctx.saved_tensors
+        x, values, places, weight, mean, variance = ctx.saved_tensors
         _, into_weight, into_bias = torch.ops.aten.native_batch_norm_backward(
-            gradient.unsqueeze(2),
-            x.unsqueeze(2),
-            weight,
-            mean,
-            variance,
-            None,
-            None,
-            False,
-            ctx.eps,
-            [False, True, True],
+            gradient, values, weight, mean, variance, None, None, False, ctx.eps, [False, True, True]
         )
-        n = x.shape[0] * x.shape[2]
-        of_mean, of_scale = (mean_of_partners(total) / n for total in (into_bias, into_weight))
+        n = x.shape[0] * x.shape[3]
+        of_mean, of_scale = (ctx.pooled(total) / n for total in (into_bias, into_weight))
         spread = (variance + ctx.eps).rsqrt()
         scale = weight * spread
         slope = -scale * spread * of_scale
         shift = -scale * of_mean - slope * mean
-        scale, slope, shift = (values[:, None].to(x.dtype) for values in (scale, slope, shift))
-        into_x = torch.addcmul(shift, x, slope).addcmul_(gradient, scale)
-        return into_x, into_weight, into_bias, None, None, None
+        scale, slope, shift = (of_channel[:, None, None].to(x.dtype) for of_channel in (scale, slope, shift))
+        into_x = torch.addcmul(shift, x, slope)
+        if places is None:
+            into_x.addcmul_(gradient, scale)
+        else:
+            into_x.permute(0, 2, 3, 1).view(-1).scatter_add_(0, places.reshape(-1), (gradient * scale).reshape(-1))
+        return into_x, into_weight, into_bias, None, None, None, None, None
+
+
+def _maxima(x: Tensor, width: int, stride: int, trim: int) -> tuple[Tensor, Tensor]:
+    """Largest values of all windows, and their places in the memory of a channels-last image ``x``."""
+    n, channels, _, length = x.shape
+    inner = x[..., trim : length - trim]
+    values, positions = F.max_pool2d_with_indices(inner, (1, width), (1, stride))
+    rows = torch.arange(n)[:, None, None, None] * length + trim + positions
+    return values, rows * channels + torch.arange(channels)[:, None, None]

@@ -71,13 +71,9 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
         if weight is None or bias is None or not _cpu.suits(x):
             return _tying.length_to_strands(super().forward(_tying.strands_to_length(x)))
         mean, variance = _cpu.pooled_moments(x, self.eps)
-        half, n = self.num_features, 2 * x.shape[0] * x.shape[2]
-        assert self.momentum is not None
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked += 1  # and the running statistics move as those of torch do
-        self.running_mean.lerp_(mean[:half], self.momentum)
-        self.running_var.lerp_(variance[:half] * (n / (n - 1)), self.momentum)
-        return _cpu.PooledBatchNorm.apply(x, weight, bias, mean, variance, self.eps)
+        half = self.num_features
+        _cpu.follow(self, mean[:half], variance[:half], 2 * x.shape[0] * x.shape[2])
+        return _cpu.PooledBatchNorm.apply(x.unsqueeze(2), weight, bias, mean, variance, self.eps).squeeze(2)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

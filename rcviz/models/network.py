@@ -15,6 +15,7 @@ from rcviz.layers.dense import RevCompLinear
 from rcviz.layers.initializers import conv_limit, glorot_limit, uniform_
 from rcviz.layers.pooling import RevCompMaxPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
+from rcviz.models import _cpu
 from rcviz.models.config import ModelConfig
 from rcviz.modules import RandomStream
 
@@ -42,7 +43,10 @@ class SequenceModel(nn.Sequential):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
         """Compute the logits."""
         check_features(x.shape, 4, self.config.sequence_length)
-        return super().forward(x)
+        if not _cpu.suits(self, x):
+            return super().forward(x)
+        *_, merge, dense = self
+        return dense(merge(_cpu.pooled_features(self, x)))
 
 
 def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:

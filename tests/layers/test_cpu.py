@@ -42,6 +42,23 @@ def test_convolution(stride, padding, dilation, has_bias):
     assert is_channels_last(results[0][0])
 
 
+@pytest.mark.parametrize(
+    ("n", "channels", "length", "width"), [(3, 4, 41, 5), (1, 16, 14, 14), (2, 3, 9, 1), (5, 2, 29, 7), (4, 6, 8, 7)]
+)
+def test_gradients_of_a_convolution_by_windows(monkeypatch, n, channels, length, width):
+    """Whatever number of windows is left over, and with a stored gradient that does not begin at the memory's start."""
+    monkeypatch.setattr(_cpu, "windows_suit", lambda weight: True)
+    torch.manual_seed(0)
+    x = torch.randn(n + 1, length, channels).double()[1:].transpose(1, 2).requires_grad_()
+    weight = torch.randn(6, channels, width).double().requires_grad_()
+    results = []
+    for convolve in (_cpu.convolve, F.conv1d):
+        y = convolve(x, weight, None, 1, 0, 1)
+        results.append((y, *torch.autograd.grad((y**3).sum(), [x, weight])))
+    for found, expected in zip(*results, strict=True):
+        close(found, expected)
+
+
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_pooling(channels_last):
     torch.manual_seed(0)
