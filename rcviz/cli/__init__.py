@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from rcviz.cli._answers import answering
+from rcviz.cli._experiment import experiment
 from rcviz.cli._fetch import fetch
 from rcviz.cli._inspect import inspect
 from rcviz.cli._lab import lab
@@ -65,4 +66,5 @@ app.command()(fetch)
 app.command()(windows)
 app.command()(train)
 app.command()(inspect)
+app.command()(experiment)
 app.command(context_settings={"ignore_unknown_options": True})(lab)

@@ -1,0 +1,69 @@
+"""One record per finished run: a JSON file that is whole or not there, named after the run."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from rcviz._files import written_whole
+
+FORMAT = "rcviz.run.v1"
+
+Record = dict[str, Any]
+
+
+class Store:
+    """A folder of records; several sweeps may use it at once.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+
+    def read(self, run_id: str) -> Record | None:
+        """Read the record of a run; None where there is none, or where the file is something else."""
+        try:
+            record = json.loads(self._record(run_id).read_text(encoding="utf-8"))
+        except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError):
+            return None
+        whole = isinstance(record, dict) and record.get("format") == FORMAT and record.get("id") == run_id
+        return record if whole else None
+
+    def read_all(self) -> list[Record]:
+        """Every record, in the order of their names."""
+        names = sorted(path.stem for path in self.folder.glob("*.json") if re.fullmatch(r"[0-9a-f]{16}", path.stem))
+        return [record for name in names if (record := self.read(name)) is not None]
+
+    def write(self, record: Record) -> Record:
+        """Keep a finished run, unless another sweep did so meanwhile; its checkpoint and old failure go."""
+        run_id = record["id"]
+        kept = self.read(run_id)
+        if kept is None:
+            _write(self._record(run_id), {"format": FORMAT, **record})
+        self.checkpoint(run_id).unlink(missing_ok=True)
+        self._failure(run_id).unlink(missing_ok=True)
+        return kept or record
+
+    def write_failure(self, run_id: str, failure: Record) -> None:
+        """Keep what went wrong, for people to read; the run is tried again by the next sweep."""
+        _write(self._failure(run_id), {"id": run_id, **failure})
+
+    def checkpoint(self, run_id: str) -> Path:
+        """Where a run that is not finished keeps its state."""
+        return self.folder / f"{run_id}.checkpoint.safetensors"
+
+    def _record(self, run_id: str) -> Path:
+        return self.folder / f"{run_id}.json"
+
+    def _failure(self, run_id: str) -> Path:
+        return self.folder / f"{run_id}.failed.json"
+
+
+def _write(path: Path, content: Record) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
