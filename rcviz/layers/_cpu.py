@@ -42,9 +42,10 @@ def convolve(
 ) -> Float[Tensor, "batch out length_out"]:
     """``F.conv1d`` with its result in channels-last layout."""
     images = _channels_last(x).unsqueeze(2), weight.unsqueeze(2)
-    # With a gradient the bias is added beside it: oneDNN's takes longer than the rest of the first layer, a sum does not.
-    inside = None if torch.is_grad_enabled() else bias
-    if windows_suit(weight) and (stride, padding, dilation) == (1, 0, 1) and torch.is_grad_enabled():
+    differentiated = torch.is_grad_enabled()
+    # oneDNN's gradient of a bias takes longer than the rest of the first layer; that of a sum does not.
+    inside = None if differentiated else bias
+    if differentiated and windows_suit(weight) and (stride, padding, dilation) == (1, 0, 1):
         y = WindowConvolution.apply(*images)
     else:
         y = F.conv2d(*images, inside, (1, stride), (0, padding), (1, dilation))
