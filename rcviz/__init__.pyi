@@ -24,6 +24,11 @@ from .layers.batchnorm import RevCompBatchNorm1d as RevCompBatchNorm1d
 from .layers.conv import RevCompConv1d as RevCompConv1d
 from .layers.dense import RevCompLinear as RevCompLinear
 from .layers.dropout import RevCompDropout1d as RevCompDropout1d
+from .layers.irrep_batchnorm import IrrepBatchNorm1d as IrrepBatchNorm1d
+from .layers.irrep_conv import IrrepConv1d as IrrepConv1d
+from .layers.irreps import IrrepActivation1d as IrrepActivation1d
+from .layers.irreps import IrrepsToPairs1d as IrrepsToPairs1d
+from .layers.irreps import PairsToIrreps1d as PairsToIrreps1d
 from .layers.pooling import RevCompAvgPool1d as RevCompAvgPool1d
 from .layers.pooling import RevCompGlobalPool1d as RevCompGlobalPool1d
 from .layers.pooling import RevCompMaxPool1d as RevCompMaxPool1d

@@ -3,6 +3,8 @@
 Every tied layer stores the forward half of its parameters and asks this module for the whole.
 """
 
+from math import sqrt
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -43,6 +45,26 @@ def length_to_strands(x: Float[Tensor, "batch half length2"]) -> Float[Tensor, "
     """Undo :func:`strands_to_length`."""
     forward, reverse = x.chunk(2, dim=2)
     return torch.cat([forward, reverse.flip(1)], dim=1)
+
+
+def pairs_to_irreps(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
+    """Turn RC partners into sums, of type +1, then differences, of type -1; orthonormal."""
+    forward, reverse = x.chunk(2, dim=1)
+    reverse = reverse.flip(1)
+    return torch.cat([forward + reverse, forward - reverse], dim=1) / sqrt(2)
+
+
+def irreps_to_pairs(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
+    """Undo :func:`pairs_to_irreps`."""
+    plus, minus = x.chunk(2, dim=1)
+    return torch.cat([plus + minus, (plus - minus).flip(1)], dim=1) / sqrt(2)
+
+
+def mirror_kernels(
+    left: Float[Tensor, "out inputs half"], middle: Float[Tensor, "out inputs odd"], signs: Float[Tensor, "out inputs"]
+) -> Float[Tensor, "out inputs width"]:
+    """Complete kernels that are their own mirror image up to a sign."""
+    return torch.cat([left, middle, signs[:, :, None] * left.flip(2)], dim=2)
 
 
 def require_even(n_channels: int, what: str) -> int:

@@ -12,6 +12,8 @@ from rcviz._checks import check_choice, check_features, check_positive
 from rcviz.layers import _cpu, _tying
 from rcviz.layers.initializers import Initializer, check_initializer, conv_limit, uniform_
 
+Padding = Literal["valid", "same"] | SupportsIndex
+
 
 class RevCompConv1d(nn.Module):
     """Convolution whose filters read both strands with one set of weights (section 3.1.1).
@@ -62,7 +64,7 @@ class RevCompConv1d(nn.Module):
         kernel_size: int,
         *,
         stride: int = 1,
-        padding: Literal["valid", "same"] | SupportsIndex = "valid",
+        padding: Padding = "valid",
         dilation: int = 1,
         bias: bool = True,
         initializer: Initializer = "glorot",
@@ -80,28 +82,10 @@ class RevCompConv1d(nn.Module):
         self.in_channels, self.n_filters, self.kernel_size = in_channels, n_filters, kernel_size
         self.stride, self.padding, self.dilation, self.initializer = stride, padding, dilation, initializer
         self.effective_width = dilation * (kernel_size - 1) + 1
-        self._pad = self._pad_each_end()
+        self._pad = pad_each_end(padding, stride, self.effective_width)
         self.weight = nn.Parameter(torch.empty(n_filters, in_channels, kernel_size))
         self.bias = nn.Parameter(torch.empty(n_filters)) if bias else None
         self.reset_parameters()
-
-    def _pad_each_end(self) -> int:
-        if isinstance(self.padding, str):
-            check_choice("padding", self.padding, ("valid", "same"))
-        elif operator.index(self.padding) < 0:
-            raise ValueError(f"padding must be 'valid', 'same' or a number of zeros, got {self.padding}")
-        else:
-            return operator.index(self.padding)
-        if self.padding == "valid":
-            return 0
-        if self.stride != 1:
-            raise ValueError(f"padding='same' needs stride 1, got {self.stride}; give the number of zeros instead")
-        if self.effective_width % 2 == 0:
-            raise ValueError(
-                f"padding='same' with the even effective width {self.effective_width} pads the two ends unequally and "
-                f"breaks the strand symmetry; use an odd kernel_size, an even dilation or padding='valid'"
-            )
-        return self.effective_width // 2
 
     @property
     def out_channels(self) -> int:
@@ -127,17 +111,7 @@ class RevCompConv1d(nn.Module):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels_out length_out"]:
         """Scan ``x`` with every filter and its reverse complement."""
         check_features(x.shape, self.in_channels)
-        spare = x.shape[-1] + 2 * self._pad - self.effective_width
-        if spare < 0:
-            raise ValueError(
-                f"a filter spanning {self.effective_width} positions does not fit into a length of {x.shape[-1]}"
-            )
-        if spare % self.stride:
-            raise ValueError(
-                f"stride {self.stride} leaves a ragged edge of {spare % self.stride} on length {x.shape[-1]}, which "
-                f"the other strand would see at its start; trim the input to {x.shape[-1] - spare % self.stride} "
-                f"positions or use stride 1"
-            )
+        check_windows(x.shape[-1], self._pad, self.effective_width, self.stride)
         convolve = _cpu.convolve if _cpu.suits(x) else F.conv1d
         return convolve(x, self.expanded_weight(), self.expanded_bias(), self.stride, self._pad, self.dilation)
 
@@ -146,4 +120,36 @@ class RevCompConv1d(nn.Module):
         return (
             f"{self.in_channels}, n_filters={self.n_filters}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding!r}, dilation={self.dilation}, bias={self.bias is not None}"
+        )
+
+
+def pad_each_end(padding: Padding, stride: int, effective_width: int) -> int:
+    """Zeros to put at either end; raise where the two ends would differ."""
+    if isinstance(padding, str):
+        check_choice("padding", padding, ("valid", "same"))
+    elif operator.index(padding) < 0:
+        raise ValueError(f"padding must be 'valid', 'same' or a number of zeros, got {padding}")
+    else:
+        return operator.index(padding)
+    if padding == "valid":
+        return 0
+    if stride != 1:
+        raise ValueError(f"padding='same' needs stride 1, got {stride}; give the number of zeros instead")
+    if effective_width % 2 == 0:
+        raise ValueError(
+            f"padding='same' with the even effective width {effective_width} pads the two ends unequally and "
+            f"breaks the strand symmetry; use an odd kernel_size, an even dilation or padding='valid'"
+        )
+    return effective_width // 2
+
+
+def check_windows(length: int, pad: int, effective_width: int, stride: int) -> None:
+    """Refuse a length on which the windows would sit elsewhere on the other strand."""
+    spare = length + 2 * pad - effective_width
+    if spare < 0:
+        raise ValueError(f"a filter spanning {effective_width} positions does not fit into a length of {length}")
+    if spare % stride:
+        raise ValueError(
+            f"stride {stride} leaves a ragged edge of {spare % stride} on length {length}, which the other strand "
+            f"would see at its start; trim the input to {length - spare % stride} positions or use stride 1"
         )

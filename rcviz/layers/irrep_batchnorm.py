@@ -1,0 +1,84 @@
+"""Batch normalisation of channels of the types +1 and -1 (Mallet & Vert, NeurIPS 2021)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_features
+from rcviz.layers.irreps import check_types
+
+
+class IrrepBatchNorm1d(nn.Module):
+    """Batch normalisation whose statistics are those of both strands.
+
+    Over a batch and its RC a channel of type -1 has the mean zero: it is scaled alone, by its mean square, and has no
+    shift. Equivariant: reversed positions and negated channels of type -1 give the same of the output.
+
+    Parameters
+    ----------
+    n_plus, n_minus : int
+        Channels of type +1, then of type -1; one of the two may be zero.
+    eps, momentum : float
+        As in :class:`rcviz.RevCompBatchNorm1d`.
+
+    Attributes
+    ----------
+    weight : Parameter (n_plus + n_minus,)
+        Scale (gamma), starting at one.
+    bias : Parameter (n_plus,)
+        Shift (beta) of the channels of type +1, starting at zero.
+    running_mean, running_var : Tensor (n_plus,), (n_plus + n_minus,)
+        Used in evaluation mode. For type +1 the variance is the Bessel-corrected (n - 1) estimate, as torch has it; for
+        type -1, whose mean is known, it is the mean square, which needs no correction.
+
+    Raises
+    ------
+    ValueError
+        For numbers of channels that are negative or both zero and, when called in training, for one value a channel.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.IrrepBatchNorm1d(8, 3)(torch.randn(2, 11, 86)).shape
+    torch.Size([2, 11, 86])
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, n_plus: int, n_minus: int, *, eps: float = 1e-3, momentum: float = 0.01) -> None:
+        super().__init__()
+        self.n_plus, self.n_minus = check_types(n_plus, n_minus)
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(n_plus + n_minus))
+        self.bias = nn.Parameter(torch.zeros(n_plus))
+        self.register_buffer("running_mean", torch.zeros(n_plus))
+        self.register_buffer("running_var", torch.ones(n_plus + n_minus))
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
+        """Normalise ``x``; in training mode also update the running statistics."""
+        check_features(x.shape, self.n_plus + self.n_minus)
+        if self.training:
+            mean = self._whole(x[:, : self.n_plus].mean((0, 2)))
+            variance = (x - mean[:, None]).square().mean((0, 2))
+            self._remember(mean.detach(), variance.detach(), x.shape[0] * x.shape[2])
+        else:
+            mean, variance = self._whole(self.running_mean), self.running_var
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (x - mean[:, None]) * scale[:, None] + self._whole(self.bias)[:, None]
+
+    def _whole(self, values: Float[Tensor, " plus"]) -> Float[Tensor, " channels"]:
+        return F.pad(values, (0, self.n_minus))
+
+    def _remember(self, mean: Tensor, variance: Tensor, n: int) -> None:
+        if n == 1:
+            raise ValueError("one value a channel has no variance; train on more than one sequence or position")
+        bessel = torch.ones_like(variance)
+        bessel[: self.n_plus] = n / (n - 1)
+        self.running_mean.lerp_(mean[: self.n_plus].to(self.running_mean), self.momentum)
+        self.running_var.lerp_((variance * bessel).to(self.running_var), self.momentum)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"n_plus={self.n_plus}, n_minus={self.n_minus}, eps={self.eps}, momentum={self.momentum}"

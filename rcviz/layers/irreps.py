@@ -1,0 +1,97 @@
+"""Channels of the irreducible types +1 and -1, and the way to and from RC pairs (Mallet & Vert, NeurIPS 2021).
+
+A pair of RC partners is the *regular* type: on the other strand the two change places. Their sum and their difference
+do not mix: on the other strand the sum stays as it is, type +1, and the difference changes its sign, type -1; positions
+run the other way in either case. All equivariant feature maps consist of these two types; here type +1 comes first.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rcviz._checks import check_features, check_whole
+from rcviz.layers import _tying
+
+
+class PairsToIrreps1d(nn.Module):
+    """Turn ``n`` RC pairs into ``n`` channels of type +1 and ``n`` of type -1.
+
+    Channel ``f`` becomes ``(x_f + x_g) / sqrt(2)`` and channel ``n + f`` becomes ``(x_f - x_g) / sqrt(2)``, ``g`` being
+    the RC partner of ``f``: an orthonormal change of basis, which loses nothing. Equivariant: the RC of the input gives
+    the output with its positions reversed and its last ``n`` channels negated.
+
+    Raises
+    ------
+    ValueError
+        When called on an odd number of channels.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> x = torch.randn(2, 16, 86)
+    >>> torch.allclose(rcviz.IrrepsToPairs1d()(rcviz.PairsToIrreps1d()(x)), x, atol=1e-6)
+    True
+    """
+
+    def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
+        """Change the basis."""
+        _tying.require_even(x.shape[1], "PairsToIrreps1d")
+        return _tying.pairs_to_irreps(x)
+
+
+class IrrepsToPairs1d(nn.Module):
+    """Undo :class:`PairsToIrreps1d`: as many channels of type +1 as of type -1 become RC pairs again.
+
+    Equivariant: the input with its positions reversed and its last half negated gives the RC of the output. From here
+    on the layers for RC pairs may follow, and :func:`rcviz.assert_equivariant` judges.
+
+    Raises
+    ------
+    ValueError
+        When called on an odd number of channels.
+    """
+
+    def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
+        """Change the basis back."""
+        _tying.require_even(x.shape[1], "IrrepsToPairs1d")
+        return _tying.irreps_to_pairs(x)
+
+
+class IrrepActivation1d(nn.Module):
+    """Rectify channels of type +1, and squash those of type -1 by tanh.
+
+    A channel of type -1 needs an odd function, one that gives ``-y`` for ``-x``: rectified, it would be of no type at
+    all. Equivariant: reversed positions and negated channels of type -1 give the same of the output.
+
+    Parameters
+    ----------
+    n_plus, n_minus : int
+        Channels of type +1, then of type -1; one of the two may be zero.
+    """
+
+    def __init__(self, n_plus: int, n_minus: int) -> None:
+        super().__init__()
+        self.n_plus, self.n_minus = check_types(n_plus, n_minus)
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
+        """Apply either function to its channels."""
+        check_features(x.shape, self.n_plus + self.n_minus)
+        return torch.cat([x[:, : self.n_plus].relu(), x[:, self.n_plus :].tanh()], dim=1)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"n_plus={self.n_plus}, n_minus={self.n_minus}"
+
+
+def check_types(n_plus: int, n_minus: int) -> tuple[int, int]:
+    """Refuse numbers of channels that are negative or both zero."""
+    check_whole("n_plus", n_plus, 0)
+    check_whole("n_minus", n_minus, 0)
+    if not n_plus + n_minus:
+        raise ValueError("n_plus and n_minus are both zero; give the number of channels of at least one type")
+    return n_plus, n_minus
+
+
+def signs_of(n_plus: int, n_minus: int, like: Tensor) -> Float[Tensor, " channels"]:
+    """Type of every channel, +1 or -1."""
+    return torch.cat([like.new_ones(n_plus), -like.new_ones(n_minus)])
