@@ -43,8 +43,8 @@ def chipseq_net():
     return conv_net(32, (15, 14, 14), 40, 20, 1000, 1, last=())
 
 
-def simulated_net():
-    return conv_net(40, (21,), 20, 20, 200, 3, last=())
+def simulated_net(n_filters=40):
+    return conv_net(n_filters, (21,), 20, 20, 200, 3, last=())
 
 
 def random_sequences(n, length):
