@@ -29,6 +29,7 @@ from .layers.irrep_conv import IrrepConv1d as IrrepConv1d
 from .layers.irreps import IrrepActivation1d as IrrepActivation1d
 from .layers.irreps import IrrepsToPairs1d as IrrepsToPairs1d
 from .layers.irreps import PairsToIrreps1d as PairsToIrreps1d
+from .layers.kmers import RevCompKmers1d as RevCompKmers1d
 from .layers.pooling import RevCompAvgPool1d as RevCompAvgPool1d
 from .layers.pooling import RevCompGlobalPool1d as RevCompGlobalPool1d
 from .layers.pooling import RevCompMaxPool1d as RevCompMaxPool1d

@@ -1,0 +1,94 @@
+"""Sequences as k-mers, in an order in which RC partners are partners."""
+
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from rcviz._checks import check_features, check_positive
+from rcviz.sequences.alphabet import BASES
+
+
+class RevCompKmers1d(nn.Module):
+    """Turn one-hot bases into one-hot k-mers, for convolutions that read words of ``k`` bases.
+
+    The first half of the channels are k-mers in alphabetic order, of each and its RC the earlier one; the second half
+    are their RCs in opposite order, so that channels ``i`` and ``n_channels - 1 - i`` are RC partners and tied layers
+    may follow. A k-mer that is its own RC, such as ACGT (there are some for even ``k`` only), has no partner to be
+    paired with: it has a channel in either half, each of which gets one half, so that every position still sums to
+    one, and a filter reads it with the mean of two weights. Equivariant: the RC of the input gives the RC of the
+    output.
+
+    What comes out is the product of the ``k`` inputs that a word picks. An unknown base, an all-zero column, leaves
+    every word over it at zero, probabilities of bases become probabilities of words, and gradients reach the bases.
+
+    Parameters
+    ----------
+    k : int
+        Bases in a word; memory grows as ``4 ** k``.
+
+    Attributes
+    ----------
+    n_channels : int
+        ``4 ** k``, and for even ``k`` further ``2 ** k``.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> words = rcviz.RevCompKmers1d(2)
+    >>> words.kmers[:5], words.kmers[-5:]
+    (('AA', 'AC', 'AG', 'AT', 'CA'), ('TG', 'AT', 'CT', 'GT', 'TT'))
+    >>> words(torch.zeros(2, 4, 200)).shape
+    torch.Size([2, 20, 199])
+    """
+
+    order: Tensor
+    share: Tensor
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        check_positive("k", k)
+        self.k = k
+        forward = torch.arange(4**k)
+        partner = _partners(k)
+        first = forward[forward <= partner]
+        order = torch.cat([first, partner[first].flip(0)])
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("share", torch.where(order == partner[order], 0.5, 1.0), persistent=False)
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the output."""
+        return len(self.order)
+
+    @cached_property
+    def kmers(self) -> tuple[str, ...]:
+        """The word of every channel."""
+        places = [4**place for place in reversed(range(self.k))]
+        return tuple("".join(BASES[index // place % 4] for place in places) for index in self.order.tolist())
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length_out"]:
+        """Read the word that begins at every position."""
+        check_features(x.shape, 4)
+        n_words = x.shape[2] - self.k + 1
+        if n_words < 1:
+            raise ValueError(f"a word of {self.k} bases does not fit into a length of {x.shape[2]}; use a smaller k")
+        words = x[:, :, :n_words]
+        for start in range(1, self.k):
+            words = (words[:, :, None] * x[:, None, :, start : start + n_words]).flatten(1, 2)
+        return words[:, self.order] * self.share[:, None].to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"k={self.k}"
+
+
+def _partners(k: int) -> Int[Tensor, " words"]:
+    """Alphabetic index of every word's RC: the last base, complemented, is its first."""
+    rest = torch.arange(4**k)
+    partner = torch.zeros_like(rest)
+    for _ in range(k):
+        partner = 4 * partner + (3 - rest % 4)
+        rest = rest // 4
+    return partner
