@@ -24,8 +24,8 @@ _FEWEST_CHANNELS = 16
 
 
 def suits(x: Tensor) -> bool:
-    """Whether the ways of this file are faster for such a tensor than the plain ones."""
-    return x.device.type == "cpu" and x.dtype in _FAST
+    """Whether the ways of this file are faster for such a tensor than the plain ones, and possible: vmap maps none."""
+    return x.device.type == "cpu" and x.dtype in _FAST and torch._C._functorch.peek_interpreter_stack() is None
 
 
 def _channels_last(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:

@@ -149,3 +149,24 @@ def test_one_network_may_be_mapped_over_sequences():
     weights = dict(model.eval().state_dict())
     mapped = torch.func.vmap(lambda one: torch.func.functional_call(model, weights, (one[None],))[0])(x)
     torch.testing.assert_close(mapped, model(x))
+
+
+@pytest.mark.parametrize("channels", [4, 16])
+def test_layers_may_be_mapped_over_models_in_training(monkeypatch, channels):
+    """In float32, where the fast ways have gradients of their own that vmap cannot map, on any processor."""
+    monkeypatch.setattr(_cpu, "windows_suit", lambda weight: True)
+    models = [
+        torch.nn.Sequential(rcviz.RevCompConv1d(channels, 3, 5), rcviz.RevCompBatchNorm1d(6), rcviz.RevCompMaxPool1d(4))
+        for _ in range(3)
+    ]
+    x = torch.rand(3, 7, channels, 24)
+    parameters, buffers = torch.func.stack_module_state(models)
+    mapped = torch.func.vmap(lambda *state: torch.func.functional_call(models[0], state[:2], state[2]))
+    y = mapped(parameters, buffers, x)
+    (gradient,) = torch.autograd.grad((y**2).sum(), [parameters["0.weight"]])
+    for place, model in enumerate(models):
+        alone = model.double()(x[place].double())
+        (expected,) = torch.autograd.grad((alone**2).sum(), [model[0].weight])
+        torch.testing.assert_close(y[place].double(), alone, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(gradient[place].double(), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(buffers["1.running_var"][place].double(), model[1].running_var, rtol=1e-4, atol=1e-5)
