@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 import rcviz
+from rcviz.experiments.counts import TABLE_1
 from rcviz.sequences.chipseq import peak_windows
 from rcviz.sequences.dataset import find_leaks
 from rcviz.sequences.peaks import read_peaks
@@ -31,7 +32,6 @@ FACTORS = {
         "relaxed.GM12878.MAX.chr17_19_20_22_X.narrowPeak.gz",
     ),
 }
-TABLE_1 = {"CTCF": (44_982, 225_533), "SPI1": (42_938, 203_960), "MAX": (12_542, 206_628)}
 COMMAND = "python benchmarks/real_windows.py"
 
 

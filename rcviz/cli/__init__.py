@@ -17,6 +17,7 @@ from rcviz.cli._experiment import experiment
 from rcviz.cli._fetch import fetch
 from rcviz.cli._inspect import inspect
 from rcviz.cli._lab import lab
+from rcviz.cli._report import report
 from rcviz.cli._train import train
 from rcviz.cli._windows import windows
 
@@ -67,4 +68,5 @@ app.command()(windows)
 app.command()(train)
 app.command()(inspect)
 app.command()(experiment)
+app.command()(report)
 app.command(context_settings={"ignore_unknown_options": True})(lab)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rcviz.cli._answers import FAILED, AsJson, answer, answering, records, several
+from rcviz.cli._answers import FAILED, AsJson, answer, answering, records, remark, several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,29 +42,32 @@ def experiment(
     Example: rcviz experiment fig3 --scale quick --seeds 2 --out quick_results
     """
     with answering():
-        from rcviz.experiments.runner import run_experiment
+        from rcviz.experiments.runner import FailedRunsWarning, run_experiment
         from rcviz.experiments.tables import write_tables
 
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", UserWarning)
-            table = run_experiment(
-                figure,
-                scale=scale,  # type: ignore[arg-type]
-                seeds=_seeds(seeds),
-                store=store,
-                data=data,
-                arms=_arms(arms),
-                epochs=epochs,
-                n_jobs=jobs,
-                device=device,
-            )
-        for warning in said:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        failed = [str(warning.message) for warning in said if " runs of " in str(warning.message)]
-        written = write_tables(figure, store, out, scale=scale) if len(table) else []  # type: ignore[arg-type]
+        failed = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FailedRunsWarning)
+            try:
+                run_experiment(
+                    figure,
+                    scale=scale,  # type: ignore[arg-type]
+                    seeds=_seeds(seeds),
+                    store=store,
+                    data=data,
+                    arms=_arms(arms),
+                    epochs=epochs,
+                    n_jobs=jobs,
+                    device=device,
+                )
+            except FailedRunsWarning as warning:
+                failed = warning
+                remark(f"rcviz: {failed}")
+        written = write_tables(figure, store, out, scale=scale)  # type: ignore[arg-type]
+        table = _runs(written)
         told = f"{_summary(table)}\n\nWritten: {', '.join(map(str, written))}."
         answer(told, {"tables": written, "runs": records(table)}, as_json=as_json)
-    if failed:
+    if failed is not None:
         raise typer.Exit(FAILED)
 
 
@@ -78,6 +81,13 @@ def _seeds(text: str) -> int | list[int]:
 def _arms(names: list[str] | None) -> Any:
     """One of the two words, or names."""
     return names[0] if names is not None and len(names) == 1 else names or "all"
+
+
+def _runs(written: list[Path]) -> "pd.DataFrame":
+    """The tables of runs as they were written."""
+    import pandas as pd
+
+    return pd.concat([pd.read_csv(path) for path in written if path.stem.endswith("_runs")], ignore_index=True)
 
 
 def _summary(table: "pd.DataFrame") -> str:

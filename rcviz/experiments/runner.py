@@ -4,6 +4,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_STORE = Path("runs/experiments")
+
+
+class FailedRunsWarning(UserWarning):
+    """Some runs of a sweep failed; the others are done."""
 
 
 def run_experiment(
@@ -84,10 +89,11 @@ def run_experiment(
 
     Warns
     -----
-    UserWarning
+    FailedRunsWarning
         When runs failed, with the first error.
     """
-    check_choice("backend", backend, (None, "loky", "dask"))  # type: ignore[arg-type]
+    if backend is not None:
+        check_choice("backend", backend, ("loky", "dask"))
     if n_jobs is not None:
         check_positive("n_jobs", n_jobs)
     chosen = chosen_arms(arms_of(figure, scale=scale, epochs=epochs, device=device), arms)
@@ -99,6 +105,7 @@ def run_experiment(
         warnings.warn(
             f"{len(failures)} of {len(wanted)} runs of {figure} failed, the first with: {failures[0]['error']}; what "
             f"happened stands in {kept.folder}/*.failed.json, and the same call tries them again",
+            FailedRunsWarning,
             stacklevel=2,
         )
     records = {name: kept.read(name) for name in wanted}
@@ -114,21 +121,36 @@ def _sweep(
 
     failures: list[Record] = []
     left = [run for run in runs if store.read(run.id) is None]
-    n_done = len(runs) - len(left)
     with (
         joblib.parallel_config(backend=backend or "loky", n_jobs=n_jobs or -1),
-        tqdm(total=len(runs), initial=n_done, desc=figure, unit="run", disable=not progress) as bar,
+        tqdm(total=len(runs), initial=len(runs) - len(left), desc=figure, unit="run", disable=not progress) as bar,
     ):
         n_at_once = joblib.effective_n_jobs()
 
-        def tell() -> None:
+        def tell(outcome: Record) -> None:
+            if outcome:
+                bar.update()
+                failures.extend([outcome] if "error" in outcome else [])
             bar.set_postfix_str(f"{min(bar.total - bar.n, n_at_once)} running, {len(failures)} failed")
 
-        tell()
-        for outcome in _outcomes(left, store.folder):
-            failures += [outcome] if "error" in outcome else []
-            bar.update()
-            tell()
+        tell({})
+        alone = False
+        while left:
+            finished = set()
+            try:
+                for outcome in _outcomes(left[:1] if alone else left, store.folder):
+                    finished.add(outcome["id"])
+                    tell(outcome)
+            except _worker_died(backend) as error:
+                # It may have been ended for its memory, and the others with it. All begin again from their
+                # checkpoints; if not one of them was finished, the first by itself, to see whether it is the one.
+                if alone:
+                    finished.add(left[0].id)
+                    tell(_failed(left[0], store, error))
+                alone = not finished
+            else:
+                alone = False
+            left = [run for run in left if run.id not in finished]
     return failures
 
 
@@ -136,9 +158,17 @@ def _outcomes(runs: list[Run], folder: Path) -> Iterator[Record]:
     """Yield what came of every run as it ends, in any order."""
     import joblib
 
-    if runs:
-        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
-        yield from parallel(joblib.delayed(_perform)(run, folder) for run in runs)
+    parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
+    yield from parallel(joblib.delayed(_perform)(run, folder) for run in runs)
+
+
+def _worker_died(backend: str | None) -> tuple[type[Exception], ...]:
+    """What is raised when the process of a run was killed."""
+    if backend != "dask":
+        return (BrokenExecutor,)
+    from distributed.scheduler import KilledWorker
+
+    return (KilledWorker,)
 
 
 def _perform(run: Run, folder: Path) -> Record:
@@ -150,15 +180,20 @@ def _perform(run: Run, folder: Path) -> Record:
                 store.write(measure(run, store.checkpoint(run.id)))
         return {"id": run.id}
     except Exception as error:
-        failure = {
-            "figure": run.arm.figure,
-            "arm": run.arm.name,
-            "seed": run.seed,
-            "error": f"{type(error).__name__}: {error}",
-            "traceback": traceback.format_exc(),
-        }
-        store.write_failure(run.id, failure)
-        return {"id": run.id, **failure}
+        return _failed(run, store, error)
+
+
+def _failed(run: Run, store: Store, error: Exception) -> Record:
+    failure = {
+        "id": run.id,
+        "figure": run.arm.figure,
+        "arm": run.arm.name,
+        "seed": run.seed,
+        "error": f"{type(error).__name__}: {' '.join(str(error).split())}",
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    store.write_failure(failure)
+    return failure
 
 
 @contextmanager

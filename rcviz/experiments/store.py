@@ -49,9 +49,9 @@ class Store:
         self._failure(run_id).unlink(missing_ok=True)
         return kept or record
 
-    def write_failure(self, run_id: str, failure: Record) -> None:
+    def write_failure(self, failure: Record) -> None:
         """Keep what went wrong, for people to read; the run is tried again by the next sweep."""
-        _write(self._failure(run_id), {"id": run_id, **failure})
+        _write(self._failure(failure["id"]), failure)
 
     def checkpoint(self, run_id: str) -> Path:
         """Where a run that is not finished keeps its state."""
