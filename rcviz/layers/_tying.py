@@ -6,13 +6,28 @@ Every tied layer stores the forward half of its parameters and asks this module 
 from math import sqrt
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 
 def reverse_complement_features(x: Float[Tensor, "*batch channels length"]) -> Float[Tensor, "*batch channels length"]:
     """Show a feature map as it looks from the other strand: channels and positions both reversed."""
     return x.flip((-2, -1))
+
+
+def reverse_channels(x: Float[Tensor, "batch channels *length"]) -> Float[Tensor, "batch channels *length"]:
+    """Let RC partners change places, positions staying as they are."""
+    return x.flip(1)
+
+
+def reverse_positions(x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length"]:
+    """Read positions from the other end, channels staying as they are."""
+    return x.flip(-1)
+
+
+def pair_up(first: Shaped[Tensor, " half"], partners: Shaped[Tensor, " half"]) -> Shaped[Tensor, " channels"]:
+    """Put what belongs to the channels' RC partners behind it, in opposite order."""
+    return torch.cat([first, partners.flip(0)])
 
 
 def tie_filters(stored: Float[Tensor, "filters channels width"]) -> Float[Tensor, "channels_out channels width"]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_features
-from rcviz.layers._tying import reverse_complement_features
+from rcviz.layers import _tying
 
 Average = Literal["logit", "probability"]
 Output = Literal["invariant", "stranded", "profile"]
@@ -89,7 +89,7 @@ class RevCompConjoined(nn.Module):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Average the model's outputs for ``x`` and for its RC, these read back from the other strand."""
         check_features(x.shape, 4)
-        both = self.model(torch.cat([x, reverse_complement_features(x)]))
+        both = self.model(torch.cat([x, _tying.reverse_complement_features(x)]))
         self._check_outputs(both, len(x))
         forward, reverse = both.chunk(2)
         reverse = self._read_back(reverse)
@@ -97,10 +97,10 @@ class RevCompConjoined(nn.Module):
 
     def _read_back(self, y: Tensor) -> Tensor:
         if self.permutation == "reversed":
-            y = y.flip(1)
+            y = _tying.reverse_channels(y)
         elif self.permutation is not None:
             y = y[:, list(self.permutation)]
-        return y.flip(-1) if self.output == "profile" else y
+        return _tying.reverse_positions(y) if self.output == "profile" else y
 
     def _check_outputs(self, y: Any, n: int) -> None:
         if not isinstance(y, Tensor):
