@@ -1,5 +1,7 @@
 """What is asked of model, data and configuration before training changes anything."""
 
+import platform
+import warnings
 from typing import Any
 
 import numpy as np
@@ -39,7 +41,12 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
     """Refuse what cannot be trained; the model is left as found."""
     if not isinstance(config, TrainConfig):
         raise ValueError(f"config must be a TrainConfig, got {type(config).__name__}; ModelConfig is for build_model")
-    device_of(config.device)
+    if device_of(config.device).type == "cpu" and config.precision == "bfloat16" and not _computes_bfloat16():
+        warnings.warn(
+            "this CPU has no bfloat16 units (AVX512-BF16 or AMX), so that precision='bfloat16' is several times slower "
+            "than 'float32' here",
+            stacklevel=3,
+        )
     for what, data in (("train", train), ("valid", valid)):
         labels = labels_of(data, what)
         for task, name in enumerate(data.task_names):
@@ -59,3 +66,8 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
             f"the model gives {n_outputs} logits a sequence, but the data has {len(train.task_names)} tasks; "
             f"build it with n_tasks={len(train.task_names)}"
         )
+
+
+def _computes_bfloat16() -> bool:
+    """Whether this CPU is known not to lack the units; of other kinds than x86 nothing is said."""
+    return platform.machine() not in ("x86_64", "AMD64") or torch.cpu._is_avx512_bf16_supported()

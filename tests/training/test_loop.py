@@ -1,6 +1,7 @@
 """The protocol of section 3.4, and what training leaves behind."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -161,6 +162,7 @@ def test_rc_augmentation_narrows_the_gap_of_a_standard_model(parts):
     assert gaps["revcomp"] < gaps["none"]
 
 
+@pytest.mark.filterwarnings("ignore:this CPU has no bfloat16")
 @pytest.mark.parametrize("architecture", ["revcomp", "standard"])
 def test_bfloat16_trains_and_keeps_float32_weights(toy, make_model, architecture):
     model = make_model(architecture)
@@ -248,3 +250,13 @@ def test_presets_are_the_papers():
     assert (simulated.positive_weight, chipseq.positive_weight) == (1, 5)
     with pytest.raises(ValueError, match="no setting 'epoch'; the settings are: augmentation"):
         TrainConfig.chipseq(epoch=3)
+
+
+@pytest.mark.parametrize("has_units", [True, False])
+def test_bfloat16_without_units_is_warned_of(toy, make_model, monkeypatch, has_units):
+    monkeypatch.setattr("rcviz.training.checking._computes_bfloat16", lambda: has_units)
+    config = TrainConfig(**QUICK, precision="bfloat16", device="cpu")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        train_epochs(make_model(), toy, toy, config)
+    assert [str(warning.message)[:8] for warning in told] == ([] if has_units else ["this CPU"])
