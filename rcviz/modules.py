@@ -137,9 +137,14 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 def one_hot_batch(codes: UInt8[np.ndarray, "batch length"], model: nn.Module) -> Float[Tensor, "batch 4 length"]:
     """One-hot floats of one batch on the model's device and in its type; an N is an all-zero column."""
     device, dtype = place(model)
-    bases = torch.arange(4, dtype=torch.uint8, device=device)
     letters = torch.from_numpy(np.array(codes))  # a copy: views may run backwards, and read-only arrays warn
-    return (letters.to(device)[:, None, :] == bases[:, None]).to(dtype)
+    return one_hot_tensor(letters.to(device), dtype)
+
+
+def one_hot_tensor(codes: UInt8[Tensor, "*batch length"], dtype: torch.dtype) -> Float[Tensor, "*batch 4 length"]:
+    """One-hot floats where the codes are; an N is an all-zero column."""
+    bases = torch.arange(4, dtype=torch.uint8, device=codes.device)
+    return (codes[..., None, :] == bases[:, None]).to(dtype)
 
 
 def find_module(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Module]:

@@ -65,7 +65,6 @@ def train_one_epoch(
 ) -> Scores:
     """Learn from ``items`` in turn; items beyond the last sequence are the same sequences' reverse complements."""
     labels = labels_of(train, "train")
-    smooth = [module for module in model.modules() if isinstance(module, WeightedSum1d) and module.smoothness > 0]
     drawing = _random_numbers(model, config.seed, epoch)
     seen = []
     for start in range(0, len(items), config.batch_size):
@@ -73,19 +72,10 @@ def train_one_epoch(
         x = one_hot_batch(_codes(train.codes, batch), model)
         targets = labels[batch % len(train)]
         with learning(model), exact_arithmetic(), drawing():
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                logits = model(x)
-            logits = logits.float() if config.precision == "bfloat16" else logits
-            logits = logits.reshape(len(batch), -1)
-            loss = _loss(logits, torch.from_numpy(targets).to(logits), config.positive_weight)
-            for module in smooth:
-                loss = loss + module.smoothness_penalty()
+            logits, loss = logits_and_loss(model, x, torch.from_numpy(targets), config)
             value = float(loss.detach())
             if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"the loss became {value} in epoch {epoch} after {start} samples; lower learning_rate (it is "
-                    f"{config.learning_rate}); the model has its best weights so far, or those it started with"
-                )
+                raise diverged(value, epoch, start, config)
             if interrupt is not None:
                 interrupt()
             optimizer.zero_grad(set_to_none=True)
@@ -96,6 +86,29 @@ def train_one_epoch(
             on_batch(BatchRecord(epoch, start + len(batch), value))
     targets, predicted = (np.concatenate(part) for part in zip(*seen, strict=True))
     return _scores(targets, predicted, train.task_names, config.positive_weight)
+
+
+def logits_and_loss(
+    model: nn.Module, x: Float[Tensor, "batch 4 length"], targets: Float[Tensor, "batch tasks"], config: TrainConfig
+) -> tuple[Float[Tensor, "batch tasks"], Float[Tensor, ""]]:
+    """Compute what a step learns from: the loss of a batch with the penalties of the model's weighted sums."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        logits = model(x)
+    logits = logits.float() if config.precision == "bfloat16" else logits
+    logits = logits.reshape(len(x), -1)
+    loss = mean_loss(logits, targets.to(logits), config.positive_weight)
+    for module in model.modules():
+        if isinstance(module, WeightedSum1d) and module.smoothness > 0:
+            loss = loss + module.smoothness_penalty()
+    return logits, loss
+
+
+def diverged(loss: float, epoch: int, n_samples: int, config: TrainConfig) -> FloatingPointError:
+    """What ends a run whose loss is no longer finite."""
+    return FloatingPointError(
+        f"the loss became {loss} in epoch {epoch} after {n_samples} samples; lower learning_rate (it is "
+        f"{config.learning_rate}); the model has its best weights so far, or those it started with"
+    )
 
 
 def validate(
@@ -126,15 +139,23 @@ def sample_order(n_sequences: int, config: TrainConfig) -> Int[np.ndarray, " ite
     return np.random.default_rng(config.seed).permutation(n_items)
 
 
-def _loss(
+def items_of_epoch(
+    order: Int[np.ndarray, "*models items"], epoch: int, config: TrainConfig
+) -> Int[np.ndarray, "*models samples"]:
+    """Take an epoch's items from the order of all; epochs count from one."""
+    positions = np.arange((epoch - 1) * config.samples_per_epoch, epoch * config.samples_per_epoch)
+    return order[..., positions % order.shape[-1]]
+
+
+def mean_loss(
     logits: Float[Tensor, "batch tasks"], targets: Float[Tensor, "batch tasks"], positive_weight: float
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy, averaged over the known labels."""
     known = ~targets.isnan()
     losses = F.binary_cross_entropy_with_logits(
-        logits[known], targets[known], pos_weight=logits.new_tensor(positive_weight), reduction="sum"
+        logits, targets.nan_to_num(), pos_weight=logits.new_tensor(positive_weight), reduction="none"
     )
-    return losses / known.sum().clamp(min=1)
+    return losses.where(known, 0.0).sum() / known.sum().clamp(min=1)
 
 
 def _scores(
@@ -143,7 +164,7 @@ def _scores(
     task_names: tuple[str, ...],
     positive_weight: float,
 ) -> Scores:
-    loss = _loss(torch.from_numpy(logits), torch.from_numpy(labels).to(torch.from_numpy(logits)), positive_weight)
+    loss = mean_loss(torch.from_numpy(logits), torch.from_numpy(labels).to(torch.from_numpy(logits)), positive_weight)
     tasks = score_tasks(labels, logits, task_names)
     return Scores(float(loss), float(tasks["auroc"].mean()), float(tasks["auprc"].mean()))
 

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from rcviz.sequences.dataset import SequenceSet
 from rcviz.training.checking import check_training, device_of, labels_of
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
 from rcviz.training.config import TrainConfig
-from rcviz.training.epoch import BatchRecord, sample_order, train_one_epoch, validate
+from rcviz.training.epoch import BatchRecord, items_of_epoch, sample_order, train_one_epoch, validate
 from rcviz.training.history import EpochRecord, History, Scores
 
 
@@ -166,18 +165,14 @@ def _train_epochs(
         while not progress.finished(config):
             started = time.perf_counter()
             epoch = len(progress.records) + 1
-            positions = np.arange((epoch - 1) * config.samples_per_epoch, epoch * config.samples_per_epoch)
-            trained = train_one_epoch(
-                model, optimizer, train, order[positions % len(order)], config, epoch, on_batch, interrupt
-            )
+            items = items_of_epoch(order, epoch, config)
+            trained = train_one_epoch(model, optimizer, train, items, config, epoch, on_batch, interrupt)
             validated = validate(model, valid, config, on_validation_batch)
-            best = progress.records[-1].best_epoch if progress.records else epoch
-            before = progress.records[best - 1].valid if progress.records else None
-            if before is None or _better(validated, before, config.monitor):
-                best = epoch
+            best = best_epoch(progress.records, validated, config.monitor)
+            if best == epoch:
                 progress.best_weights = _weights(model)
             seconds = time.perf_counter() - started
-            progress.records.append(EpochRecord(epoch, trained, validated, best, len(positions), seconds))
+            progress.records.append(EpochRecord(epoch, trained, validated, best, len(items), seconds))
             if checkpoint is not None:
                 save_checkpoint(checkpoint, model, optimizer, progress, config, data)
             yield progress.records[-1]
@@ -193,9 +188,14 @@ def _train_epochs(
             model.eval()
 
 
-def _better(new: Scores, old: Scores, monitor: str) -> bool:
+def best_epoch(records: list[EpochRecord], newest: Scores, monitor: str) -> int:
+    """Return the best epoch, counted from one, once ``newest`` is the score of the one after ``records``."""
+    if not records:
+        return 1
+    best = records[-1].best_epoch
     sign = -1 if monitor == "loss" else 1
-    return sign * float(getattr(new, monitor)) > sign * float(getattr(old, monitor))
+    new, old = (sign * float(getattr(scores, monitor)) for scores in (newest, records[best - 1].valid))
+    return len(records) + 1 if new > old else best
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

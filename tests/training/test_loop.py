@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 from rcviz import SequenceSet, TrainConfig, build_model, evaluate, fit, predict, train_epochs
-from rcviz.training.epoch import _codes, _loss, sample_order
+from rcviz.training.epoch import _codes, mean_loss, sample_order
 from rcviz.training.loop import StopTraining
 
 QUICK = {"epochs": 3, "batch_size": 20, "samples_per_epoch": 50}
@@ -88,7 +88,7 @@ def test_unknown_labels_do_not_count():
         F.binary_cross_entropy_with_logits(logits[i, j], targets[i, j]) * (3.0 if targets[i, j] else 1.0)
         for i, j in known
     ) / len(known)
-    torch.testing.assert_close(_loss(logits, targets, 3.0), expected)
+    torch.testing.assert_close(mean_loss(logits, targets, 3.0), expected)
 
 
 def test_best_weights_are_left_in_the_model(toy, make_model):
