@@ -18,6 +18,7 @@ from .equivariance import assert_equivariant as assert_equivariant
 from .equivariance import assert_invariant as assert_invariant
 from .equivariance import diagnose_equivariance as diagnose_equivariance
 from .equivariance import equivariance_error as equivariance_error
+from .experiments.results import load_results as load_results
 from .experiments.runner import run_experiment as run_experiment
 from .layers.attention import RevCompSelfAttention1d as RevCompSelfAttention1d
 from .layers.batchnorm import RevCompBatchNorm1d as RevCompBatchNorm1d
@@ -45,6 +46,9 @@ from .models.network import parameter_table as parameter_table
 from .models.prediction import predict as predict
 from .models.storage import load_model as load_model
 from .models.storage import save_model as save_model
+from .plots.comparisons import plot_architectures as plot_architectures
+from .plots.comparisons import plot_learning_curves as plot_learning_curves
+from .plots.comparisons import plot_training_size as plot_training_size
 from .plots.contributions import plot_contributions as plot_contributions
 from .plots.filters import plot_filters as plot_filters
 from .plots.logo import logo_svg as logo_svg

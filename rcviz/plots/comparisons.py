@@ -30,6 +30,8 @@ _LEVEL = 0.13
 _DODGE = 1.03
 """Factor between the places of two arms at one size of the training set."""
 
+_NOTE_WIDTH = 48  # characters: a legend wider than its Axes would squeeze them
+
 _METRICS = ("loss", "auroc", "auprc")
 
 _WORDS = {"auroc": "auROC", "auprc": "auPRC", "valid": "validation", "test": "test", "train": "training"}
@@ -117,7 +119,7 @@ def plot_architectures(
         ax.set_xticks(places_of_groups, [name for name, _ in groups], parse_math=False)
     note = f"mean, and least to greatest of {_counted(table, [*([] if group is None else [group]), 'arm'])}"
     if pairs:
-        note += "\np: exact one-sided rank-sum test"
+        note += "\n" + textwrap.fill(f"p: exact one-sided rank-sum test, {_directions(pairs)}", _NOTE_WIDTH)
     keys = [
         Line2D([], [], color=palette[arm], marker=_MARKERS[place % len(_MARKERS)], linewidth=2, label=arm)
         for place, arm in enumerate(arms)
@@ -269,7 +271,7 @@ def _draw_arm(ax: Axes, place: float, values: Float[np.ndarray, " seeds"], color
 
 
 def _seed_style(color: str) -> dict[str, Any]:
-    return {"color": color, "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6, "alpha": 0.85}
+    return {"color": color, "markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.4, "alpha": 0.85}
 
 
 def _draw_bracket(ax: Axes, one: float, other: float, height: float, drop: float, p_value: float) -> None:
@@ -277,6 +279,14 @@ def _draw_bracket(ax: Axes, one: float, other: float, height: float, drop: float
     ax.plot([left, left, right, right], [height - drop, height, height, height - drop], color=INK, linewidth=0.8)
     said = f"p = {p_value:.2g}"
     ax.text((left + right) / 2, height + drop / 2, said, fontsize="small", color=INK, ha="center", va="bottom")
+
+
+def _directions(pairs: Sequence[tuple[str, str]]) -> str:
+    """Say which arm each p-value takes to be above."""
+    higher = list(dict.fromkeys(better for better, _ in pairs))
+    if len(higher) == 1:
+        return f"{higher[0]} above the other"
+    return "; ".join(f"{better} above {other}" for better, other in pairs)
 
 
 def _counted(table: pd.DataFrame, keys: list[str]) -> str:

@@ -63,7 +63,9 @@ def test_every_seed_the_mean_and_the_extremes_are_drawn(axes):
     whiskers = [collection.get_segments()[0][:, 1].tolist() for collection in ax.collections]
     assert whiskers == [[0.90, 0.92], [0.80, 0.84], [0.81, 0.85]]
     assert ax.get_ylabel() == "validation auROC"
-    assert note(ax) == "mean, and least to greatest of 3 seeds\np: exact one-sided rank-sum test"
+    assert note(ax) == (
+        "mean, and least to greatest of 3 seeds\np: exact one-sided rank-sum test, RC $20$ above\nthe other"
+    )
     ax.figure.canvas.draw()
     assert [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()] == NAMES
 
@@ -78,6 +80,7 @@ def test_pairs_may_be_chosen_and_have_a_direction():
     # Ranks of 0.81, 0.85, 0.83 among all six are 2, 6, 4: a sum of at least 12 comes in 7 of 20 deals, at most in 16.
     ax = plot_architectures(THREE, compare=[("standard 40", "standard 20"), ("standard 20", "standard 40")])
     assert brackets(ax) == [((1, 2), "p = 0.35"), ((1, 2), "p = 0.8")]
+    assert note(ax).replace("\n", " ").endswith("standard 40 above standard 20; standard 20 above standard 40")
 
 
 def test_brackets_do_not_cross_markers_or_each_other_and_lie_within_the_axes(axes):

@@ -1,0 +1,131 @@
+"""Every claim of the paper, and what the tables say of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from rcviz.experiments.results import Results
+from rcviz.experiments.verdicts import PAPER_SEEDS, Comparison, Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the tables say of a claim.
+
+    Attributes
+    ----------
+    ours, test, why : str
+        What was measured; how it was tested; why the verdict is what it is.
+    verdict : Verdict
+    comparisons : tuple of Comparison
+        Those that the verdict rests on, to be listed.
+    """
+
+    ours: str
+    test: str
+    verdict: Verdict
+    why: str
+    comparisons: tuple[Comparison, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A sentence of the paper that can be measured.
+
+    Attributes
+    ----------
+    figure, section : str
+        Where the paper makes it.
+    said : str
+        The claim, in our words.
+    paper : str
+        The paper's own figure for it.
+    needs : tuple of str
+        Tables, handed to `rule` in this order; the last one says how many seeds there were.
+    arms : tuple of str
+        Arms without which it cannot be measured.
+    rule : function of the tables
+    """
+
+    figure: str
+    section: str
+    said: str
+    paper: str
+    needs: tuple[str, ...]
+    rule: Callable[..., Finding]
+    arms: tuple[str, ...] = ()
+
+
+def judge_claims(claims: Sequence[Claim], results: Results) -> list[Finding]:
+    """Measure every claim on the tables that are there; what is missing is said, and no error."""
+    return [_judged(claim, results) for claim in claims]
+
+
+def _judged(claim: Claim, results: Results) -> Finding:
+    absent = [name for name in claim.needs if name not in results]
+    if absent:
+        return _unmeasured(f"There is no table {' and no table '.join(absent)} yet.")
+    tables = [results[name] for name in claim.needs]
+    lacking = [arm for arm in claim.arms for table in tables if arm not in set(table["arm"])]
+    if lacking:
+        return _unmeasured(f"No network of the arm {lacking[0]} is in the tables yet.")
+    finding = claim.rule(*tables)
+    return replace(finding, why=" ".join([finding.why, *_circumstances(tables[-1])]).strip())
+
+
+def _unmeasured(why: str) -> Finding:
+    return Finding("", "", Verdict.UNKNOWN, why)
+
+
+def _circumstances(table: pd.DataFrame) -> list[str]:
+    """What makes the measurement another than the paper's: fewer seeds, other chromosomes, a smaller scale."""
+    said = []
+    if "seed" in table:
+        shown = table[table["paper"]] if "paper" in table else table
+        counts = shown.drop_duplicates(["arm", "dataset", "fraction", "seed"])
+        fewest = int(counts.groupby(["arm", "dataset", "fraction"]).size().min())
+        if fewest < PAPER_SEEDS:
+            said.append(f"{fewest} of the paper's {PAPER_SEEDS} seeds.")
+    if stands_in(table):
+        said.append("On stand-in chromosomes.")
+    if "scale" in table and (table["scale"] != "paper").any():
+        said.append("At the quick scale, which is not the paper's.")
+    return said
+
+
+def stands_in(table: pd.DataFrame) -> bool:
+    """Whether a table of trained networks is of other chromosomes than the paper's."""
+    return "chromosomes" in table and bool(table["chromosomes"].str.contains("(stand-in)", regex=False).any())
+
+
+def spread(values: object) -> str:
+    """Write mean, least and greatest: ``0.9512 (0.9480 to 0.9530)``."""
+    numbers = np.asarray(values, dtype=float)
+    return f"{numbers.mean():.4f} ({numbers.min():.4f} to {numbers.max():.4f})"
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value to four figures, as the paper does."""
+    return f"p = {p_value:.4g}"
+
+
+def differences(comparisons: Sequence[Comparison]) -> str:
+    """Sum up several comparisons: how many are shown, how large the differences are, and the largest p-value."""
+    gains = [comparison.difference for comparison in comparisons]
+    n_shown = sum(comparison.shown for comparison in comparisons)
+    largest = max(comparison.p_value for comparison in comparisons)
+    return (
+        f"{n_shown} of {len(comparisons)} comparisons shown; mean differences {min(gains):+.4f} to {max(gains):+.4f}; "
+        f"largest {p_text(largest)}"
+    )
+
+
+def agreement_elsewhere(where: str, comparisons: Sequence[Comparison | None]) -> str:
+    """Say in how many of the same comparisons another set of sequences agrees; nothing where there is none."""
+    known = [comparison for comparison in comparisons if comparison is not None]
+    if not known:
+        return ""
+    n_shown = sum(comparison.shown for comparison in known)
+    return f"{where}: shown in {n_shown} of {len(known)} of the same comparisons."

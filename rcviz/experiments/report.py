@@ -1,0 +1,174 @@
+"""docs/paper.md and its pictures, from the tables alone: every claim of the paper beside what was measured."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from rcviz._files import written_whole
+from rcviz.experiments import claims_chipseq, claims_simulated
+from rcviz.experiments.claims import Claim, Finding, judge_claims
+from rcviz.experiments.pictures import DRAWINGS, draw_sharing, drawn
+from rcviz.experiments.report_words import INTRODUCTION, PICTURES, SHARING, limits, markdown, picture, rules
+from rcviz.experiments.report_worth import worth_section
+from rcviz.experiments.results import FIGURES, Results, read_results
+from rcviz.experiments.verdicts import Verdict
+
+CLAIMS = (*claims_simulated.CLAIMS, *claims_chipseq.CLAIMS)
+PAGE = Path("paper.md")
+
+
+def write_report(results: str | os.PathLike[str], docs: str | os.PathLike[str]) -> list[Path]:
+    """Make the page and its pictures anew: the same tables give the same bytes.
+
+    Parameters
+    ----------
+    results : path-like
+        Folder of tables, as rcviz experiment writes them; those that are not there are named on the page.
+    docs : path-like
+        Folder for ``paper.md`` and ``pictures/paper/``; made if it is not there. Pictures of an earlier report that no
+        table gives any more are removed.
+
+    Returns
+    -------
+    list of Path
+        The page, then its pictures.
+    """
+    tables = read_results(results)
+    folder = Path(docs) / PICTURES
+    folder.mkdir(parents=True, exist_ok=True)
+    captions: dict[str, list[tuple[str, str]]] = {}
+    images: dict[str, bytes] = {}
+    for drawing, caption, image in drawn(tables):
+        captions.setdefault(drawing.figure, []).append((drawing.name, caption))
+        images[drawing.name] = image
+    sharing = draw_sharing(tables)
+    if sharing is not None:
+        images[SHARING] = sharing
+    for name in {SHARING, *(drawing.name for drawing in DRAWINGS)} - set(images):
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    page = Path(docs) / PAGE
+    _write(page, page_text(tables, captions, sharing=sharing is not None).encode())
+    written = [page]
+    for name, image in images.items():
+        written.append(folder / f"{name}.png")
+        _write(written[-1], image)
+    return written
+
+
+def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: bool) -> str:
+    """The page as Markdown; `captions` has names and captions of the pictures of each of the paper's figures."""
+    findings = judge_claims(CLAIMS, results)
+    parts = [
+        INTRODUCTION,
+        _summary(findings),
+        "## Claim by claim\n",
+        _claims_table(findings),
+        rules(),
+        "## Figures\n",
+        *_figures(findings, captions),
+        *worth_section(results, sharing=sharing),
+        "## What was run\n",
+        _provenance(results),
+        limits(results),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    counts = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
+    told = ", ".join(f"{verdict}: {count}" for verdict, count in counts.items() if count)
+    return f"Of {len(findings)} claims, {told}.\n"
+
+
+def _claims_table(findings: Sequence[Finding]) -> str:
+    rows = [
+        [
+            str(place),
+            f"{claim.said} ({', '.join(filter(None, [claim.figure, f'section {claim.section}']))})",
+            claim.paper,
+            finding.ours,
+            finding.test,
+            f"**{finding.verdict}**",
+            finding.why,
+        ]
+        for place, (claim, finding) in enumerate(zip(CLAIMS, findings, strict=True), start=1)
+    ]
+    return markdown(["", "claim", "the paper", "here", "test", "verdict", "why"], rows)
+
+
+def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, str]]]) -> Iterable[str]:
+    names = list(dict.fromkeys(claim.figure for claim in CLAIMS if claim.figure.startswith("Figure")))
+    for name in sorted(names):
+        yield f"### {name}\n"
+        pictures = captions.get(name, [])
+        if not pictures:
+            yield "Not measured here yet.\n"
+        for file, caption in pictures:
+            yield picture(file, caption)
+        pairs = zip(CLAIMS, findings, strict=True)
+        yield from (_comparisons(claim, finding) for claim, finding in pairs if claim.figure == name)
+
+
+def _comparisons(claim: Claim, finding: Finding) -> str:
+    """The comparisons behind a verdict, folded."""
+    if not finding.comparisons:
+        return ""
+    rows = [
+        [
+            pair.where,
+            pair.what,
+            pair.higher,
+            pair.lower,
+            f"{pair.difference:+.4f}",
+            f"{len(pair.a)} and {len(pair.b)}",
+            f"{pair.p_value:.4g}",
+        ]
+        for pair in finding.comparisons
+    ]
+    table = markdown(["", "what", "above", "below", "difference of means", "seeds", "p"], rows)
+    return f"<details><summary>{claim.said}</summary>\n\n{table}\n</details>\n"
+
+
+def _provenance(results: Results) -> str:
+    rows = []
+    for figure in FIGURES:
+        runs = results.get(f"{figure}_runs")
+        if runs is None:
+            rows.append([figure, "not measured here yet", *[""] * 6])
+            continue
+        trained = runs[~runs["strategy"].str.startswith("posthoc")]
+        seeds = trained.groupby(["arm", "dataset", "fraction"])["seed"].nunique()
+        seconds = trained["wall_seconds"].sum()
+        rows.append(
+            [
+                figure,
+                f"{len(trained)} trainings, {trained['arm'].nunique()} arms",
+                _range_text(int(seeds.min()), int(seeds.max())),
+                _joined(trained["scale"]),
+                _joined(trained["chromosomes"]),
+                f"{_joined(trained['cpu'])}; {_joined(trained['threads'])} thread",
+                f"{seconds / 3600:.2f}",
+                _joined(trained["code"]),
+            ]
+        )
+    heads = ["figure", "what", "seeds", "scale", "sequences", "where", "hours in all", "code"]
+    return markdown(heads, rows) + (
+        "\nHours are wall time of all epochs, added up over trainings that ran beside each other. Figures 2 and 3 show "
+        "the same trainings, and so do Figures 4, 6 and 7a in part. Code is the version and a digest of the files that "
+        "determine numbers.\n"
+    )
+
+
+def _range_text(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _joined(values: pd.Series) -> str:
+    return "; ".join(dict.fromkeys(values.astype(str)))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)

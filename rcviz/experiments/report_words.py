@@ -1,0 +1,83 @@
+"""What the page about the paper says in words, and how it writes tables and pictures."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rcviz.experiments import claims_chipseq as chipseq
+from rcviz.experiments import claims_simulated as simulated
+from rcviz.experiments.claims import stands_in
+from rcviz.experiments.results import Results
+from rcviz.experiments.verdicts import ALPHA, PAPER_SEEDS, Verdict
+
+PICTURES = Path("pictures/paper")
+SHARING = "sharing"
+"""The picture of sharing and its rivals, which is no figure of the paper."""
+
+INTRODUCTION = """\
+# The paper, measured again
+
+Every claim of *Reverse-complement parameter sharing improves deep learning models for genomics* (Shrikumar, Greenside
+and Kundaje, 2017) beside what rcviz measured. `rcviz report` makes this page and its pictures from the tables under
+`results/` alone; no number here was typed, except those that the paper prints.
+"""
+
+
+def rules() -> str:
+    """How a verdict is reached, with the thresholds that the code has."""
+    return f"""\
+## How a verdict is reached
+
+The rules are code (`rcviz/experiments/verdicts.py`, `claims_*.py`); their thresholds were fixed before the sweeps ran.
+Of Figure 5, networks of three seeds had been looked at before (`results/figure_5/`).
+
+- One arm is *shown* to be above another when the exact one-sided rank-sum test over seeds (section 3.8) gives
+  p <= {ALPHA:g}.
+- A claim of several comparisons **{Verdict.HOLDS}** when every one of them is shown. That needs no correction: to be
+  wrong, each would have to err at once. It **{Verdict.IN_PART}** when at least one is shown after Holm's correction for
+  their number, or when all seeds are in order but too few for p <= {ALPHA:g}. Otherwise it **{Verdict.NOT}**, which
+  says that these seeds do not show it, not that the opposite is true.
+- "On all ten seeds" holds only when every seed of one arm is above every seed of the other, and there are
+  {PAPER_SEEDS} or more of each.
+- Training scores are *similar* when they differ by less than {simulated.SIMILAR:g} of the difference in validation.
+  *No better* is a test that does not show better: the size of the difference stands beside it. The *first* epochs are 1
+  to {simulated.FIRST_EPOCHS}. A curve lies above another *throughout* when its median does at every epoch that all
+  seeds reached, in part when at more than half of them.
+- Predictions for the two strands are *identical* up to {chipseq.IDENTICAL:g} in probability, *wildly different* from
+  {chipseq.WILD:g} on, and different from {chipseq.CLEAR:g} on.
+- A filter *resembles* a motif when Tomtom's p <= {chipseq.RESEMBLES:g}. The *top* filters are the {chipseq.TOP} with
+  the largest contributions. *Hybrid* is the verdict of `rcviz.palindromes` on a filter's sites; top filters are hybrids
+  *as a rule* when half of them are, in the mean over seeds.
+- What an arm loses *with less data* is each seed's score on the whole training set minus its mean over training sets of
+  up to {chipseq.SMALL:.0%} of it; a seed's smaller sets are parts of its larger ones. Differences of auROC are compared
+  as they are: an arm near 0.5 has little left to lose, which counts in its favour.
+"""
+
+
+def limits(results: Results) -> str:
+    """What a reader should keep in mind."""
+    lines = [
+        "The paper compares validation scores of the epoch that validation chose. So does this page; where there is a "
+        "test set, what it says stands beside.",
+        "Training scores come from the training passes themselves ([decision 4](decisions/0004-training-scores.md)), "
+        "as Keras reports them: the training score of a network that still learns lags behind.",
+        "Seeds draw the starting weights, the order of the samples and shares of the training set. The data and their "
+        "division are the same for all: p-values speak of other seeds, not of other data.",
+    ]
+    if any(stands_in(table) for table in results.values()):
+        lines.insert(
+            0,
+            "Most of the genome is not here. Where a table says *stand-in*, other chromosomes took the place of the "
+            "paper's, and the training sets differ in size from the paper's.",
+        )
+    return "## What to keep in mind\n\n" + "\n".join(f"- {line}" for line in lines) + "\n"
+
+
+def picture(file: str, caption: str) -> str:
+    """A picture of the page with its caption below."""
+    return f"![{caption}]({PICTURES.as_posix()}/{file}.png)\n\n*{caption}*\n"
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)

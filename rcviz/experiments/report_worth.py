@@ -1,0 +1,118 @@
+"""The page's section on sharing and its rivals, in words and tables."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from rcviz.experiments import worth
+from rcviz.experiments.claims import spread, stands_in
+from rcviz.experiments.report_words import SHARING, markdown, picture
+from rcviz.experiments.results import Results
+from rcviz.experiments.verdicts import ALPHA, by_seed
+
+
+def worth_section(results: Results, *, sharing: bool) -> Iterator[str]:
+    """The section as paragraphs; `sharing` says whether there is a picture of that name."""
+    yield "## When is RC weight sharing worth it?\n"
+    contests = worth.equal_memory(results)
+    if not contests:
+        yield "Not measured here yet: no setting has sharing and a rival.\n"
+        return
+    yield from _short_answer(results, contests)
+    yield (
+        "*Equal memory* is as many channels in training: the RC network with n filters has 2n, and so have a standard "
+        "network with 2n filters and a siamese network with n, which is shown both strands. Averaging afterwards needs "
+        "two passes at prediction. Scores are of the epoch that validation chose. p-values are two-sided, exact, and "
+        f"not corrected for their number: *ahead* and *behind* are p <= {ALPHA:g}, *even* is anything else. *Worth it* "
+        "is ahead on more than half of the data sets and behind on none, *not worth it* the reverse.\n"
+    )
+    if sharing:
+        caption = "Sharing and its rivals at equal memory."
+        if any(stands_in(results[f"{contest.setting.figure}_runs"]) for contest in contests):
+            caption += " ChIP-seq on stand-in chromosomes."
+        yield picture(SHARING, caption)
+    yield _memory_table(results, contests)
+    yield from _time_part(results)
+
+
+def _short_answer(results: Results, contests: list[worth.Contest]) -> Iterator[str]:
+    """What the tables come to, in sentences whose every number is computed."""
+    in_time = [contest for budget in worth.equal_time(results) for contest in worth.contests_in_time(budget)]
+    for said, fought in (("equal memory", contests), ("equal training time", in_time)):
+        if fought:
+            yield f"**The short answer, at {said}.** {_in_short(fought)}\n"
+            sentences = worth.answer(fought).items()
+            yield "".join(f"- Against {words}: {sentence}\n" for words, sentence in sentences)
+    gaps = worth.strand_gaps(results)
+    told = ", ".join(f"{words} {gap:.2g}" for words, gap in gaps.items())
+    yield f"Largest gap between the probabilities of the two strands of a sequence, at equal memory: {told}.\n"
+    lacking = [setting.name for setting in worth.SETTINGS if setting not in {contest.setting for contest in contests}]
+    if lacking:
+        yield f"Not measured here yet: {'; '.join(lacking)}.\n"
+
+
+def _in_short(contests: list[worth.Contest]) -> str:
+    verdicts: dict[str, list[str]] = {}
+    for words, mine in worth.by_rival(contests).items():
+        verdicts.setdefault(worth.worth_it(mine), []).append(words)
+    told = "; ".join(f"{verdict} against {', '.join(rivals)}" for verdict, rivals in verdicts.items())
+    n_settings = len({contest.setting for contest in contests})
+    return f"RC weight sharing, over {n_settings} data set{'s' if n_settings > 1 else ''}: {told}."
+
+
+def _memory_table(results: Results, contests: list[worth.Contest]) -> str:
+    rows = []
+    test = {(contest.setting, contest.rival): contest for contest in worth.equal_memory(results, "test_auroc")}
+    for setting in dict.fromkeys(contest.setting for contest in contests):
+        runs = worth.runs_of_setting(setting, results)
+        assert runs is not None
+        rows.append([setting.name, f"sharing ({setting.shared})", *_reached(runs, setting.shared), "", "", "", ""])
+        for contest in (contest for contest in contests if contest.setting == setting):
+            arm = contest.pair.lower
+            rows.append([setting.name, f"{contest.rival} ({arm})", *_reached(runs, arm), *_against(contest)])
+            rows[-1] += _against(test.get((setting, contest.rival)))
+    heads = ["data", "network", "seeds", "parameters", "validation auROC", "test auROC"]
+    return markdown([*heads, "sharing, validation", "p", "sharing, test", "p"], rows)
+
+
+def _reached(runs: pd.DataFrame, arm: str) -> list[str]:
+    valid, test = by_seed(runs, arm, "valid_auroc"), by_seed(runs, arm, "test_auroc").dropna()
+    n_parameters = int(by_seed(runs, arm, "n_parameters").iloc[0])
+    return [str(len(valid)), f"{n_parameters:,}", spread(valid), spread(test) if len(test) else ""]
+
+
+def _against(contest: worth.Contest | None) -> list[str]:
+    if contest is None:
+        return ["", ""]
+    return [f"{contest.outcome}, {contest.pair.difference:+.4f}", f"{contest.p_value:.2g}"]
+
+
+def _time_part(results: Results) -> Iterator[str]:
+    budgets = list(worth.equal_time(results))
+    yield "### At equal training time\n"
+    if not budgets:
+        yield "Not measured here yet.\n"
+        return
+    yield (
+        "Each arm gets the CPU time in which the quickest one had finished all its epochs, median over seeds, with one "
+        "thread; what counts is the best validation auROC reached by then. The wall time of an epoch is scaled by its "
+        "run's share of CPU time, since the machines did other work as well. Averaging afterwards is left out: it "
+        "costs no training, and is not known at every epoch.\n"
+    )
+    rows = []
+    for budget in budgets:
+        contests = {contest.pair.lower: contest for contest in worth.contests_in_time(budget)}
+        words = {arm: words for words, arm in worth.trained_rivals(budget.setting).items()}
+        for arm, total in budget.totals.items():
+            reached = budget.scores[str(arm)].dropna()
+            rows.append(
+                [
+                    budget.setting.name,
+                    f"{words.get(str(arm), 'sharing')} ({arm})",
+                    f"{total / 60:.3g}",
+                    f"{budget.seconds / 60:.3g}",
+                    spread(reached) if len(reached) else "no epoch finished",
+                    *_against(contests.get(str(arm))),
+                ]
+            )
+    yield markdown(["data", "network", "minutes in all", "minutes given", "validation auROC", "sharing", "p"], rows)

@@ -1,0 +1,79 @@
+"""The committed tables of finished experiments: where they are, and how they are read."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+Results = Mapping[str, pd.DataFrame]
+"""Tables by name, such as "fig3_runs"; those that are not there yet are left out."""
+
+FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7a", "fig7b")
+_TABLES = {
+    **{name: f"{name}.csv" for figure in FIGURES for name in (figure, f"{figure}_runs")},
+    "fig4_strands": "fig4_strands.csv",
+    "fig5_filters": "fig5_filters.csv",
+    "table_1": "windows/table_1.csv",
+}
+
+
+def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
+    """Read every table that is in a folder of results.
+
+    Returns
+    -------
+    dict of DataFrame
+        ``fig2`` ... ``fig7b`` (every epoch), ``fig2_runs`` ... ``fig7b_runs`` (every training), ``fig4_strands``,
+        ``fig5_filters`` and ``table_1``, as far as they are there.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {root}: give the one that rcviz experiment writes tables to, --out"
+        )
+    return {name: pd.read_csv(root / file) for name, file in _TABLES.items() if (root / file).is_file()}
+
+
+def load_results(name: str) -> pd.DataFrame:
+    """Load one of the tables that rcviz was published with: what its authors measured of the paper.
+
+    Parameters
+    ----------
+    name : str
+        "fig2" ... "fig7b" has a row for each epoch and split, "fig2_runs" ... "fig7b_runs" one for each training,
+        "fig4_strands" the predictions for both strands, "fig5_filters" every filter, "table_1" the windows counted.
+
+    Returns
+    -------
+    DataFrame
+        Columns as in :mod:`rcviz.experiments.tables`.
+
+    Raises
+    ------
+    ValueError
+        When there is no such table, or its figure has not been measured yet.
+
+    Examples
+    --------
+    >>> rcviz.plot_architectures(rcviz.load_results("fig3_runs").query("paper"))  # doctest: +SKIP
+    """
+    if name not in _TABLES:
+        raise ValueError(f"there is no table {name!r}; the tables are: {', '.join(_TABLES)}")
+    path = published_folder() / _TABLES[name]
+    if not path.is_file():
+        figure = name.partition("_")[0]
+        raise ValueError(f"{name} has not been measured yet; rcviz experiment {figure} makes it")
+    return pd.read_csv(path)
+
+
+def published_folder() -> Path:
+    """Where the tables are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    checkout = package.parent / "results"
+    return checkout if (package.parent / "pyproject.toml").is_file() else package / "results"

@@ -1,0 +1,204 @@
+"""The page and its pictures: from tables alone, the same bytes every time, and what is committed is what they give."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from paper_tables import ABOVE, BELOW, filters, history, runs, table_1
+from PIL import Image
+
+from rcviz.experiments.claims_chipseq import WIDTHS
+from rcviz.experiments.report import CLAIMS, page_text, write_report
+from rcviz.experiments.results import load_results, read_results
+from rcviz.experiments.verdicts import ALPHA, Verdict
+
+ROOT = Path(__file__).parents[2]
+STAND_IN = "train chr19+chr20, valid chr22, test chr21+chrX+chr17 (stand-in)"
+SHOWN_AS_TEXT = ["fig2", "fig3", "fig4", "fig5", "fig5_seeds", "fig6", "fig7a", "fig7b", "sharing"]
+
+
+def every_table():
+    """Each table of the paper, in which each of its claims is true."""
+    simulated = {"RC-20": ABOVE, "standard-20": BELOW, "standard-40": BELOW}
+    rivals = {"standard-40, augmented": BELOW, "standard-40, both strands averaged": ABOVE}
+    curves = {
+        arm: [([0.5, 0.92, 0.93], [0.5 + value / 10, value, value - 0.01]) for value in values]
+        for arm, values in simulated.items()
+    }
+    chipseq = {"RC-16": ABOVE, "standard-16": BELOW, "standard-32": BELOW}
+    strands = [
+        {"figure": "fig4", "arm": arm, "paper": True, "seed": 0, "sequence": i, "label": i % 2}
+        | {"forward": i / 40, "reverse": i / 40 if arm == "RC-16" else 1 - i / 40}
+        for arm in ("standard-16", "standard-16, augmented", "RC-16")
+        for i in range(40)
+    ]
+    of_fig4 = runs(
+        {"standard-16": BELOW, "standard-16, augmented": BELOW, "RC-16": ABOVE}, figure="fig4", chromosomes=STAND_IN
+    )
+    of_fig4["gap_max"] = of_fig4["arm"].map({"RC-16": 1e-7}).fillna(0.8)
+    clean, hybrid = [("none", 2.0), ("none", 0.1)], [("hybrid", 2.0), ("hybrid", 1.0), ("none", 0.1)]
+    networks = {"RC-8": [clean] * 10, "standard-16, augmented": [hybrid] * 10, "standard-8, augmented": [hybrid] * 10}
+    widths = {f"RC-{n}": ABOVE for n in WIDTHS} | {f"standard-{n}": BELOW for n in (8, 16, 32, 64)}
+    return {
+        "fig2": history(curves),
+        "fig2_runs": runs(simulated),
+        "fig3": history(curves, figure="fig3"),
+        "fig3_runs": runs({**simulated, **rivals}, rivals=rivals),
+        "fig4_runs": of_fig4,
+        "fig4_strands": pd.DataFrame(strands),
+        "fig5_filters": filters(networks),
+        "fig5_runs": runs(dict.fromkeys(networks, ABOVE), figure="fig5"),
+        "fig6_runs": pd.concat(
+            [runs(chipseq, figure="fig6", fraction=size, chromosomes=STAND_IN) for size in (0.05, 0.2, 1.0)]
+        ),
+        "fig7a_runs": runs(widths, figure="fig7a", dataset="CTCF", chromosomes=STAND_IN),
+        "fig7b_runs": pd.concat(
+            [runs(chipseq, figure="fig7b", dataset=factor, chromosomes=STAND_IN) for factor in ("CTCF", "SPI1", "MAX")]
+        ),
+        "table_1": table_1(),
+    }
+
+
+def write_tables(folder, tables):
+    (folder / "windows").mkdir(parents=True)
+    for name, table in tables.items():
+        table.to_csv(folder / ("windows/table_1.csv" if name == "table_1" else f"{name}.csv"), index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """The folder of tables, that of the page, and the page."""
+    tables = write_tables(tmp_path_factory.mktemp("results") / "results", every_table())
+    docs = tmp_path_factory.mktemp("docs")
+    write_report(tables, docs)
+    return tables, docs, (docs / "paper.md").read_text()
+
+
+def claims_table(page):
+    """Cells of the table of claims, without its heads."""
+    lines = [line for line in page.split("## How a verdict")[0].splitlines() if re.match(r"\| \d", line)]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def test_every_claim_has_a_row_with_a_verdict(reported):
+    rows = claims_table(reported[2])
+    assert len(rows) == len(CLAIMS)
+    assert [len(row) for row in rows] == [7] * len(CLAIMS)
+    for claim, row in zip(CLAIMS, rows, strict=True):
+        assert row[1].startswith(claim.said)
+        assert row[2] == claim.paper
+        assert row[5].strip("*") in set(Verdict)
+
+
+def test_the_claims_that_are_true_of_the_tables_hold(reported):
+    verdicts = {row[1]: row[5] for row in claims_table(reported[2])}
+    assert sum(verdict == "**holds**" for verdict in verdicts.values()) > len(verdicts) / 2
+    assert "**not measured here**" not in verdicts.values()
+
+
+def test_every_picture_is_written_and_shown_with_its_caption(reported):
+    _, docs, page = reported
+    shown = re.findall(r"!\[(.*?)\]\((.*?)\)\n\n\*(.*?)\*\n", page)
+    assert sorted(Path(path).stem for _, path, _ in shown) == SHOWN_AS_TEXT
+    assert all(alt == caption for alt, _, caption in shown)
+    assert {path.name for path in (docs / "pictures/paper").iterdir()} == {f"{name}.png" for name in SHOWN_AS_TEXT}
+    assert all((docs / path).stat().st_size > 5000 for _, path, _ in shown)
+
+
+def test_stand_ins_are_named_in_captions_rows_and_limits(reported):
+    page = reported[2]
+    captions = dict(re.findall(r"!\[(.*?)\]\(pictures/paper/(.*?)\.png\)", page))
+    named = {name for caption, name in captions.items() if "stand-in chromosomes" in caption}
+    assert named == {"fig4", "fig6", "fig7a", "fig7b", "sharing"}
+    rows = claims_table(page)
+    for row in rows:
+        expected = re.search(r"\(Figure (4|6|7a|7b), section", row[1]) is not None
+        assert ("stand-in" in row[6]) is expected, row
+    assert STAND_IN in page.split("## What was run")[1]
+    assert "Where a table says *stand-in*" in page
+
+
+def test_the_same_tables_give_the_same_bytes(reported, tmp_path):
+    tables, docs, _ = reported
+    write_report(tables, tmp_path)
+    files = sorted(path.relative_to(docs) for path in docs.rglob("*.*"))
+    assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
+    for file in files:
+        assert (docs / file).read_bytes() == (tmp_path / file).read_bytes(), file
+
+
+def test_rules_on_the_page_are_the_codes_own(reported):
+    assert f"p <= {ALPHA:g}" in reported[2]
+    assert "up to 1e-05 in probability" in reported[2]
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    (tmp_path / "results").mkdir()
+    written = write_report(tmp_path / "results", tmp_path / "docs")
+    assert written == [tmp_path / "docs" / "paper.md"]
+    page = written[0].read_text()
+    assert {row[5] for row in claims_table(page)} == {"**not measured here**"}
+    assert page.count("Not measured here yet") == 8  # seven figures and the question
+
+
+@pytest.mark.parametrize("name", sorted(every_table()))
+def test_any_one_table_may_be_alone_or_missing(name, tmp_path):
+    tables = every_table()
+    write_report(write_tables(tmp_path / "alone", {name: tables.pop(name)}), tmp_path)
+    assert "**not measured here**" in (tmp_path / "paper.md").read_text()
+    assert len(claims_table(page_text(tables, {}, sharing=False))) == len(CLAIMS)
+
+
+def test_arms_that_are_missing_are_said(tmp_path):
+    some = {
+        name: table[table["arm"].isin(["RC-20", "RC-16", "RC-8"])] if "arm" in table else table
+        for name, table in every_table().items()
+    }
+    write_report(write_tables(tmp_path / "results", some), tmp_path)
+    verdicts = [row[5] for row in claims_table((tmp_path / "paper.md").read_text())]
+    assert verdicts.count("**not measured here**") > 10
+
+
+def test_pictures_that_no_table_gives_any_more_are_removed_and_nothing_else(reported, tmp_path):
+    shutil.copytree(reported[1], tmp_path / "docs")
+    mine = tmp_path / "docs" / "pictures" / "paper" / "mine.png"
+    mine.write_bytes(b"")
+    (tmp_path / "results").mkdir()
+    write_report(tmp_path / "results", tmp_path / "docs")
+    assert list(mine.parent.iterdir()) == [mine]
+
+
+def test_without_a_folder_of_tables_nothing_is_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere: give the one that rcviz experiment"):
+        write_report(tmp_path / "nowhere", tmp_path / "docs")
+    assert not (tmp_path / "docs").exists()
+
+
+def test_committed_pages_are_what_the_committed_tables_give(tmp_path):
+    """After new tables: rcviz report, and commit what it wrote."""
+    written = write_report(ROOT / "results", tmp_path)
+    assert (tmp_path / "paper.md").read_text() == (ROOT / "docs" / "paper.md").read_text()
+    made = {path.name: path for path in written[1:]}
+    committed = {path.name: path for path in (ROOT / "docs" / "pictures" / "paper").glob("*.png")}
+    assert set(made) == set(committed)
+    for name, path in made.items():
+        new, old = (np.asarray(Image.open(place).convert("L"), dtype=float) for place in (path, committed[name]))
+        assert new.shape == old.shape, name
+        assert np.abs(new - old).mean() < 1, name  # of 255: another version of FreeType moves letters by less
+
+
+def test_published_tables_are_those_of_the_checkout():
+    for name, table in read_results(ROOT / "results").items():
+        pd.testing.assert_frame_equal(load_results(name), table)
+
+
+def test_tables_that_are_not_there_are_explained(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match="there is no table 'fig8'; the tables are: fig2, fig2_runs"):
+        load_results("fig8")
+    monkeypatch.setattr("rcviz.experiments.results.published_folder", lambda: tmp_path)
+    with pytest.raises(ValueError, match="fig6_runs has not been measured yet; rcviz experiment fig6 makes it"):
+        load_results("fig6_runs")

@@ -1,0 +1,145 @@
+"""Sharing against its rivals, on tables whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from paper_tables import ABOVE, BELOW, history, runs
+
+from rcviz.experiments import worth
+
+SIMULATED = worth.SETTINGS[0]
+RIVALS = {
+    "standard-40": BELOW,
+    "standard-40, augmented": ABOVE,
+    "standard-40, both strands averaged": ABOVE + 0.05,
+    "standard-40, augmented, both strands averaged": ABOVE + 0.05,
+    "standard-20, siamese": BELOW,
+}
+
+
+def simulated(shared=ABOVE, **columns):
+    return runs({"RC-20": shared, **RIVALS, "standard-20": BELOW, "standard-80": ABOVE}, rivals=RIVALS, **columns)
+
+
+def test_rivals_of_equal_memory():
+    assert worth.rivals_of(SIMULATED) == {
+        "no strand handling": "standard-40",
+        "augmentation": "standard-40, augmented",
+        "post-hoc averaging": "standard-40, both strands averaged",
+        "augmentation and post-hoc averaging": "standard-40, augmented, both strands averaged",
+        "a siamese network": "standard-20, siamese",
+    }
+
+
+def test_rivals_are_arms_that_are_measured():
+    """Names are those of the figures' own arms, and of what the tables make of them."""
+    from rcviz.experiments.arms import arms_of
+
+    for setting in worth.SETTINGS:
+        trained = {arm.name for arm in arms_of(setting.figure) if arm.dataset == setting.dataset}
+        assert {setting.shared, *worth.trained_rivals(setting).values()} <= trained
+        averaged = {f"{name}, both strands averaged" for name in trained if not name.endswith("siamese")}
+        assert set(worth.rivals_of(setting).values()) <= trained | averaged
+
+
+def test_ahead_even_and_behind_are_two_sided():
+    found = {contest.rival: contest for contest in worth.equal_memory({"fig3_runs": simulated()})}
+    assert {rival: contest.outcome for rival, contest in found.items()} == {
+        "no strand handling": "ahead",
+        "augmentation": "even",
+        "post-hoc averaging": "behind",
+        "augmentation and post-hoc averaging": "behind",
+        "a siamese network": "ahead",
+    }
+    assert found["no strand handling"].p_value == pytest.approx(2 / 184_756)  # of comb(20, 10) deals
+    assert found["augmentation"].p_value == 1
+    assert found["post-hoc averaging"].pair.difference == pytest.approx(-0.05)
+
+
+def test_other_scores_and_other_data_stay_apart():
+    table = simulated()
+    table["test_auroc"] = np.where(table["arm"] == "RC-20", 0.1, 0.9)
+    other = simulated(shared=BELOW, dataset="CTCF")
+    contests = worth.equal_memory({"fig3_runs": pd.concat([table, other])}, "test_auroc")
+    assert {contest.outcome for contest in contests} == {"behind"}
+    assert {len(contest.pair.a) for contest in contests} == {10}
+
+
+def test_settings_that_were_not_measured_are_left_out():
+    assert worth.equal_memory({}) == []
+    assert worth.equal_memory({"fig3_runs": simulated().query("arm != 'RC-20'")}) == []
+    assert list(worth.equal_time({"fig3_runs": simulated()})) == []
+
+
+def contests(**outcomes):
+    """Contests with one rival, by setting."""
+    values = {"ahead": (ABOVE, BELOW), "even": (ABOVE, ABOVE), "behind": (BELOW, ABOVE)}
+    found = []
+    for place, outcome in enumerate(outcomes.values()):
+        shared, rival = values[outcome]
+        table = runs({"RC-20": shared, "standard-40": rival})
+        (contest,) = worth.equal_memory({"fig3_runs": table})
+        found.append(worth.Contest(worth.SETTINGS[place], contest.rival, contest.pair))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        (["ahead", "ahead", "even"], "worth it"),
+        (["ahead", "even", "even"], "it depends"),
+        (["ahead", "ahead", "behind"], "it depends"),
+        (["behind", "behind", "even"], "not worth it"),
+        (["even", "even", "even"], "no difference is shown"),
+    ],
+)
+def test_several_settings_make_one_answer(outcomes, said):
+    found = contests(**dict(zip("abc", outcomes, strict=True)))
+    assert worth.worth_it(found) == said
+    (sentence,) = worth.answer(found).values()
+    assert sentence.startswith(f"{said}: ")
+
+
+def test_an_answer_names_the_settings_and_the_differences():
+    (sentence,) = worth.answer(contests(a="ahead", b="behind")).values()
+    assert sentence == ("it depends: ahead on simulated (+0.1000); behind on CTCF with a small training set (-0.1000).")
+
+
+def timed(wall=1.0, cpu_share=0.5, resumed=False):
+    """RC-20 learns more each epoch, but standard-20 has finished when it is at its second of three."""
+    curves = {
+        "RC-20": [([0.5] * 3, [0.6, 0.7, 0.9])] * 3,
+        "standard-20": [([0.5] * 4, [0.65, 0.71, 0.6, 0.6])] * 3,
+        "standard-40": [([0.5] * 2, [0.5, 0.99])] * 3,
+    }
+    seconds = {"RC-20": 2 * wall, "standard-20": wall, "standard-40": 5 * wall}
+    table = runs({arm: [0.9] * 3 for arm in curves}, wall_seconds=100.0, cpu_seconds=100.0 * cpu_share)
+    if resumed:
+        table.loc[table["seed"] == 1, "cpu_seconds"] = np.nan
+    return {"fig3": history(curves, seconds=seconds), "fig3_runs": table}
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_equal_time_is_that_of_the_quickest_arm(resumed):
+    """Four epochs of 1 s on the wall are 2 s of one CPU at half its time: the others get so much."""
+    (budget,) = worth.equal_time(timed(resumed=resumed))
+    assert (budget.quickest, budget.seconds) == ("standard-20", 2.0)
+    assert budget.totals.to_dict() == {"standard-20": 2.0, "RC-20": 3.0, "standard-40": 5.0}
+    assert budget.scores["standard-20"].tolist() == [0.71] * 3
+    assert budget.scores["RC-20"].tolist() == [0.7] * 3
+    assert budget.scores["standard-40"].isna().all()  # its first epoch takes 2.5 s
+
+
+def test_arms_without_an_epoch_in_time_are_no_contest():
+    (budget,) = worth.equal_time(timed())
+    (contest,) = worth.contests_in_time(budget)
+    assert contest.rival == "no strand handling, half the channels"
+    assert contest.outcome == "even"  # behind in all three seeds, of which two-sided p is at least 0.1
+    assert contest.pair.difference == pytest.approx(-0.01)
+
+
+def test_gaps_are_the_largest_of_all_settings():
+    table = simulated()
+    table["gap_max"] = table["arm"].map({"RC-20": 1e-7, "standard-40": 0.3}).fillna(0.2)
+    gaps = worth.strand_gaps({"fig3_runs": table})
+    assert (gaps["sharing"], gaps["no strand handling"], gaps["augmentation"]) == (1e-7, 0.3, 0.2)
