@@ -43,7 +43,7 @@ browser: $(VENV)/.test ## only the tests in a real browser
 	$(BIN)/python -m pytest -m browser
 
 notebooks: $(VENV)/.test ## run the tutorials from a fresh kernel and keep their output
-	$(BIN)/jupyter execute --inplace --timeout=600 notebooks/*.ipynb
+	$(BIN)/jupyter execute --inplace --timeout=600 notebooks/*.ipynb notebooks/paper/*.ipynb
 
 pictures: $(VENV)/.test ## make the README's pictures anew
 	$(BIN)/rcviz demo

@@ -18,6 +18,7 @@ from .equivariance import assert_equivariant as assert_equivariant
 from .equivariance import assert_invariant as assert_invariant
 from .equivariance import diagnose_equivariance as diagnose_equivariance
 from .equivariance import equivariance_error as equivariance_error
+from .experiments.results import list_results as list_results
 from .experiments.results import load_results as load_results
 from .experiments.runner import run_experiment as run_experiment
 from .layers.attention import RevCompSelfAttention1d as RevCompSelfAttention1d

@@ -151,17 +151,19 @@ def _higher_at_every_size(runs: pd.DataFrame) -> Finding:
 
 def _slower(runs: pd.DataFrame) -> Finding:
     full = float(runs["fraction"].max())
-    pairs = []
+    pairs, told = [], []
     for metric in SCORES:
         lost = {arm: _loss(runs, arm, metric, full) for arm in (RC, SAME, DOUBLE)}
-        what = f"{metric_words(metric)} lost up to {100 * SMALL:g}%"
-        pairs += [compare_seeds(lost[other], lost[RC], other, RC, what) for other in (SAME, DOUBLE)]
+        pairs += [
+            compare_seeds(lost[other], lost[RC], other, RC, f"{metric_words(metric)} lost") for other in (SAME, DOUBLE)
+        ]
+        losses = ", ".join(f"{arm} {spread(values)}" for arm, values in lost.items() if len(values))
+        told.append(f"{metric_words(metric)} lost: {losses}")
     known = [pair for pair in pairs if pair is not None]
     if not known:
         return Finding("", "", Verdict.UNKNOWN, "No seed has both small training sets and the whole one.")
-    told = "; ".join(f"{pair.what}: {pair.lower} {spread(pair.b)}, {pair.higher} {spread(pair.a)}" for pair in known)
     return Finding(
-        told,
+        "; ".join(told),
         f"each seed's score at {100 * full:g}% minus its mean over sizes up to {100 * SMALL:g}%; rank-sum that the "
         f"standard networks lose more, {', '.join(p_text(pair.p_value) for pair in known)}",
         judge(pairs),

@@ -72,6 +72,18 @@ def load_results(name: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def list_results() -> pd.DataFrame:
+    """List the tables that :func:`load_results` knows.
+
+    Returns
+    -------
+    DataFrame, one row per table
+        table, n_rows (0 where its figure has not been measured yet).
+    """
+    found = read_results(published_folder())
+    return pd.DataFrame({"table": list(_TABLES), "n_rows": [len(found.get(name, ())) for name in _TABLES]})
+
+
 def published_folder() -> Path:
     """Where the tables are: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]

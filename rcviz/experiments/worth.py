@@ -54,8 +54,8 @@ RIVALS = {
 """Arms that hold as many channels in training: twice the filters, or as many on both strands."""
 
 SMALLER = {
-    "no strand handling, half the channels": "standard-{same}",
-    "augmentation, half the channels": "standard-{same}, augmented",
+    "no strand handling at half the channels": "standard-{same}",
+    "augmentation at half the channels": "standard-{same}, augmented",
 }
 """Arms of as many filters, which hold half as many channels and are quicker."""
 

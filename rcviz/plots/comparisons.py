@@ -179,11 +179,11 @@ def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "val
     sizes = sorted(set(fractions.tolist()))
     ax.xaxis.set_major_locator(FixedLocator(sizes))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticks(sizes, [f"{100 * size:g}%" for size in sizes])
+    ax.set_xticks(sizes, [f"{100 * size:g}" for size in sizes])
     calm(ax)
     ax.grid(axis="y", color="#eeeeee")
     ax.set_axisbelow(True)
-    ax.set_xlabel("share of the training set", fontsize="small", color=INK)
+    ax.set_xlabel("share of the training set (%)", fontsize="small", color=INK)
     ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
     legend_below(ax, keys, min(len(arms), 3), note=f"median of {_counted(table, ['arm', 'fraction'])}")
     return ax

@@ -12,7 +12,7 @@ from PIL import Image
 
 from rcviz.experiments.claims_chipseq import WIDTHS
 from rcviz.experiments.report import CLAIMS, page_text, write_report
-from rcviz.experiments.results import load_results, read_results
+from rcviz.experiments.results import list_results, load_results, read_results
 from rcviz.experiments.verdicts import ALPHA, Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -192,8 +192,12 @@ def test_committed_pages_are_what_the_committed_tables_give(tmp_path):
 
 
 def test_published_tables_are_those_of_the_checkout():
-    for name, table in read_results(ROOT / "results").items():
+    found = read_results(ROOT / "results")
+    for name, table in found.items():
         pd.testing.assert_frame_equal(load_results(name), table)
+    listed = list_results().set_index("table")["n_rows"]
+    assert listed[listed > 0].to_dict() == {name: len(table) for name, table in found.items()}
+    assert set(every_table()) < set(listed.index)
 
 
 def test_tables_that_are_not_there_are_explained(monkeypatch, tmp_path):

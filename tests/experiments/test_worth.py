@@ -133,7 +133,7 @@ def test_equal_time_is_that_of_the_quickest_arm(resumed):
 def test_arms_without_an_epoch_in_time_are_no_contest():
     (budget,) = worth.equal_time(timed())
     (contest,) = worth.contests_in_time(budget)
-    assert contest.rival == "no strand handling, half the channels"
+    assert contest.rival == "no strand handling at half the channels"
     assert contest.outcome == "even"  # behind in all three seeds, of which two-sided p is at least 0.1
     assert contest.pair.difference == pytest.approx(-0.01)
 

@@ -151,7 +151,7 @@ def test_a_line_at_the_medians_and_a_marker_for_each_seed(axes):
     np.testing.assert_allclose(medians[0].get_ydata(), [0.76, 0.81, 0.91])
     np.testing.assert_allclose(medians[1].get_ydata(), [0.65, 0.7, 0.8])
     assert sorted(seeds_of(ax)[0]) == sorted(SIZES.loc[SIZES["arm"] == "RC", "valid_auroc"])
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["5%", "10%", "20%"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["5", "10", "20"]
     assert ax.get_xscale() == "log"
     assert note(ax) == "median of 1 to 3 seeds"
     assert keys(ax) == ["RC", "standard"]
