@@ -56,7 +56,11 @@ def convolve(
 
 def windows_suit(weight: Tensor) -> bool:
     """Whether :class:`WindowConvolution` is faster: oneDNN has a kernel for this gradient from AVX-512 on."""
-    return weight.shape[1] >= _FEWEST_CHANNELS and not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return (
+        weight.shape[1] >= _FEWEST_CHANNELS
+        and not torch.is_autocast_enabled("cpu")  # which would have the two of one product in two types
+        and not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    )
 
 
 class WindowConvolution(torch.autograd.Function):

@@ -125,6 +125,16 @@ def test_a_network_keeps_the_layout(dtype):
         assert layouts[name].dtype == dtype
 
 
+@pytest.mark.parametrize("has_avx512", [True, False])
+def test_wide_layers_learn_in_bfloat16(monkeypatch, has_avx512):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512" if has_avx512 else "AVX2")
+    model = rcviz.build_model(rcviz.ModelConfig.chipseq("revcomp", n_filters=8, sequence_length=100, pool_size=20))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model.train()(torch.rand(3, 4, 100))
+    logits.float().sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.requires_grad)
+
+
 def test_a_step_of_a_whole_network(fast):
     results = []
     for on in (True, False):
