@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features, check_positive, check_whole
+from rcviz._checks import check_positive, check_whole
 from rcviz.layers import _tying
 from rcviz.layers.conv import RevCompConv1d
 
@@ -80,11 +80,10 @@ class RevCompSelfAttention1d(nn.Module):
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
         """Let every position gather from all others."""
-        check_features(x.shape, self.n_channels)
         query, key, value = (self._heads(part(x)) for part in (self.query, self.key, self.value))
         places = torch.arange(x.shape[2], device=x.device)
         offsets = (places - places[:, None]).clamp(-self.max_distance, self.max_distance) + self.max_distance
-        bias = self.expanded_position()[:, offsets].to(query.dtype)
+        bias = self.expanded_position()[:, offsets]
         y = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.out(y.transpose(2, 3).flatten(1, 2))
 

@@ -88,6 +88,17 @@ def test_a_partner_looks_the_other_way():
         assert full[head, offset] == full[5 - head, 4 - offset] == layer.position[head, offset]
 
 
+def test_takes_part_in_mixed_precision():
+    """Projections in bfloat16 meet numbers in float32."""
+    layer = filled(rcviz.RevCompSelfAttention1d(8, 2, max_distance=3), dtype=torch.float32)
+    x = torch.tensor(numbers(2, 8, 6), dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    want = layer(x)
+    assert (y.float() - want).abs().max() < 0.1 * want.abs().max()
+
+
 def test_stores_half_and_starts_without_positions():
     layer = rcviz.RevCompSelfAttention1d(12, 3, max_distance=4)
     assert not layer.position.any()

@@ -323,6 +323,8 @@ def test_refusals():
     for make in (rcviz.IrrepActivation1d, rcviz.IrrepBatchNorm1d, lambda *n: rcviz.IrrepConv1d((2, 2), n, 3)):
         with pytest.raises(ValueError, match="n_minus must be at least 0, got -1"):
             make(3, -1)
+        with pytest.raises(ValueError, match="n_plus must be at least 0, got -1"):
+            make(-1, 3)
         with pytest.raises(ValueError, match="both zero"):
             make(0, 0)
     for layer in (rcviz.IrrepActivation1d(3, 1), rcviz.IrrepBatchNorm1d(3, 1), rcviz.IrrepConv1d((3, 1), (1, 1), 3)):

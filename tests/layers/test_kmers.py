@@ -57,9 +57,10 @@ def test_matches_oracle(k):
         np.testing.assert_allclose(
             layer(other_strand(x)).numpy(), oracles.opposite_strand(layer(x).numpy()), atol=1e-12
         )
-    single = layer.float()(one_hot(3, 9).float())
-    assert single.dtype == torch.float32
-    np.testing.assert_array_equal(single.numpy(), read(one_hot(3, 9).numpy(), k))
+    for dtype in (torch.float32, torch.bfloat16):
+        low = rcviz.RevCompKmers1d(k)(one_hot(3, 9).to(dtype))
+        assert low.dtype == dtype
+        np.testing.assert_array_equal(low.float().numpy(), read(one_hot(3, 9).numpy(), k))
 
 
 @pytest.mark.filterwarnings("ignore:1 of 5 letters")
