@@ -41,8 +41,10 @@ def _short_answer(results: Results, contests: list[worth.Contest]) -> Iterator[s
     for said, fought in (("equal memory", contests), ("equal training time", in_time)):
         if fought:
             yield f"**The short answer, at {said}.** {_in_short(fought)}\n"
-            sentences = worth.answer(fought).items()
-            yield "".join(f"- Against {words}: {sentence}\n" for words, sentence in sentences)
+            yield "".join(
+                f"- {worth.worth_it(mine).capitalize()} against {words}: {worth.outcomes(mine)}.\n"
+                for words, mine in worth.by_rival(fought).items()
+            )
     gaps = worth.strand_gaps(results)
     told = ", ".join(f"{words} {gap:.2g}" for words, gap in gaps.items())
     yield f"Largest gap between the probabilities of the two strands of a sequence, at equal memory: {told}.\n"

@@ -185,11 +185,6 @@ def contests_in_time(budget: Budget) -> list[Contest]:
     return [Contest(setting, words, pair) for words, pair in pairs.items() if pair is not None]
 
 
-def answer(contests: Sequence[Contest]) -> dict[str, str]:
-    """One sentence for each rival: in which settings sharing is ahead of it, even, or behind, and by how much."""
-    return {words: _sentence(mine) for words, mine in by_rival(contests).items()}
-
-
 def by_rival(contests: Sequence[Contest]) -> dict[str, list[Contest]]:
     """Contests of each rival."""
     rivals = dict.fromkeys(contest.rival for contest in contests)
@@ -210,7 +205,8 @@ def worth_it(contests: Sequence[Contest]) -> str:
     return "it depends" if ahead or behind else "no difference is shown"
 
 
-def _sentence(contests: Sequence[Contest]) -> str:
+def outcomes(contests: Sequence[Contest]) -> str:
+    """Say in which settings sharing is ahead of a rival, even, or behind, and by how much."""
     where = {
         outcome: [
             f"{contest.setting.name} ({contest.pair.difference:+.4f})"
@@ -219,8 +215,7 @@ def _sentence(contests: Sequence[Contest]) -> str:
         ]
         for outcome in ("ahead", "even", "behind")
     }
-    told = "; ".join(f"{outcome} on {', '.join(names)}" for outcome, names in where.items() if names)
-    return f"{worth_it(contests)}: {told}."
+    return "; ".join(f"{outcome} on {', '.join(names)}" for outcome, names in where.items() if names)
 
 
 def _clock(history: pd.DataFrame, runs: pd.DataFrame, arms: tuple[str, ...]) -> pd.DataFrame:

@@ -96,13 +96,16 @@ def contests(**outcomes):
 def test_several_settings_make_one_answer(outcomes, said):
     found = contests(**dict(zip("abc", outcomes, strict=True)))
     assert worth.worth_it(found) == said
-    (sentence,) = worth.answer(found).values()
-    assert sentence.startswith(f"{said}: ")
 
 
-def test_an_answer_names_the_settings_and_the_differences():
-    (sentence,) = worth.answer(contests(a="ahead", b="behind")).values()
-    assert sentence == ("it depends: ahead on simulated (+0.1000); behind on CTCF with a small training set (-0.1000).")
+def test_outcomes_name_the_settings_and_the_differences():
+    told = worth.outcomes(contests(a="ahead", b="behind", c="ahead"))
+    assert told == "ahead on simulated (+0.1000), CTCF (+0.1000); behind on CTCF with a small training set (-0.1000)"
+
+
+def test_contests_are_kept_apart_by_rival():
+    found = worth.equal_memory({"fig3_runs": simulated()})
+    assert {rival: len(mine) for rival, mine in worth.by_rival(found).items()} == dict.fromkeys(worth.RIVALS, 1)
 
 
 def timed(wall=1.0, cpu_share=0.5, resumed=False):
