@@ -110,7 +110,7 @@ def test_outside_a_checkout_tutorials_are_copied_once(calls, monkeypatch, tmp_pa
     assert (work / "rcviz-tutorials" / "paper" / "fig2.ipynb").read_text() == "shipped"
 
 
-@pytest.mark.parametrize("command", ["lab", "demo", "windows", "train", "inspect", "fetch"])
+@pytest.mark.parametrize("command", ["lab", "demo", "windows", "train", "inspect", "experiment", "fetch"])
 def test_help_shows_an_example(command):
     result = CliRunner().invoke(rcviz.cli.app, [command, "--help"])
     assert result.exit_code == 0

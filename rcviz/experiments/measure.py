@@ -139,7 +139,7 @@ def _looked_into(run: Run, network: SequenceModel, model: nn.Module, parts: Spli
     return tables
 
 
-def _strands(model: nn.Module, test: SequenceSet) -> dict[str, list[float]]:
+def _strands(model: nn.Module, test: SequenceSet) -> dict[str, list[Any]]:
     """Probabilities of both strands (Figure 4), of the same test sequences for every run."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(test))[:N_SHOWN])
     both = strand_agreement(model, test.subset(chosen))

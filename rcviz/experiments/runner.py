@@ -125,7 +125,7 @@ def _sweep(
         joblib.parallel_config(backend=backend or "loky", n_jobs=n_jobs or -1),
         tqdm(total=len(runs), initial=len(runs) - len(left), desc=figure, unit="run", disable=not progress) as bar,
     ):
-        n_at_once = joblib.effective_n_jobs()
+        n_at_once = joblib.effective_n_jobs(n_jobs or -1)
 
         def tell(outcome: Record) -> None:
             if outcome:

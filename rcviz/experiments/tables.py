@@ -1,5 +1,6 @@
 """Tidy tables of the records: every epoch, every run, every filter, every prediction for both strands."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -219,7 +220,7 @@ def _runs(record: Record, arm: Arm) -> Iterator[Record]:
         "best_epoch": record["best_epoch"],
         "n_epochs": len(record["history"]),
         "wall_seconds": record["seconds"]["wall"],
-        "cpu_seconds": record["seconds"]["cpu"],
+        "cpu_seconds": math.nan if record["seconds"]["cpu"] is None else record["seconds"]["cpu"],
         "peak_memory_mb": record["peak_memory_mb"],
         "cpu": record["machine"]["cpu"],
         "threads": record["machine"]["threads"],
@@ -237,7 +238,7 @@ def _runs(record: Record, arm: Arm) -> Iterator[Record]:
 
 
 def _scores(scores: Record) -> Record:
-    nothing = {"auroc": None, "auprc": None}
+    nothing = {"auroc": math.nan, "auprc": math.nan}
     return {f"{part}_{name}": value for part in ("valid", "test") for name, value in scores.get(part, nothing).items()}
 
 

@@ -1,5 +1,7 @@
 """Sequences are those of the paper's chromosomes where they are there, of named stand-ins where not, and nested."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -87,7 +89,7 @@ def test_a_smaller_share_is_part_of_a_larger_one(n, seed, fractions):
     for fraction, share in zip(sorted(fractions), shares, strict=True):
         assert abs(len(share) - fraction * n) <= 1
         assert share <= set(range(n))
-    assert all(smaller <= larger for smaller, larger in zip(shares, shares[1:], strict=False))
+    assert all(smaller <= larger for smaller, larger in itertools.pairwise(shares))
 
 
 def test_shares_of_another_seed_are_drawn_anew_and_leave_validation_and_test_alone(quick_runs):
