@@ -72,8 +72,12 @@ from .sequences.identical import find_leaks as find_leaks
 from .sequences.motifs import Motif as Motif
 from .sequences.motifs import list_motifs as list_motifs
 from .sequences.motifs import load_motif as load_motif
+from .sequences.motifs import read_jaspar as read_jaspar
 from .sequences.motifs import read_meme as read_meme
+from .sequences.motifs import read_transfac as read_transfac
+from .sequences.motifs import write_jaspar as write_jaspar
 from .sequences.motifs import write_meme as write_meme
+from .sequences.motifs import write_transfac as write_transfac
 from .sequences.negatives import dinucleotide_shuffle as dinucleotide_shuffle
 from .sequences.peaks import read_peaks as read_peaks
 from .sequences.simulated import SimulatedSet as SimulatedSet

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from rcviz._files import written_whole
+from rcviz.sequences._motif_files import error, is_number, writable
 from rcviz.sequences._reading import read_text
 from rcviz.sequences.alphabet import BASES
 from rcviz.sequences.pwm import Motif, with_exact_sums
@@ -45,20 +46,20 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
             if pending:
                 break
             if len(words) < 2:
-                raise _error(path, number, "a MOTIF line without a name; write 'MOTIF name'")
+                raise error(path, number, "a MOTIF line without a name; write 'MOTIF name'")
             pending = (number, words[1], words[2] if len(words) > 2 and words[2] != "width" else "")
         elif line.startswith("ALPHABET="):
             letters = line.partition("=")[2].strip()
             if letters != BASES:
-                raise _error(path, number, f"expected ALPHABET= {BASES}, got {letters!r}; only DNA motifs can be read")
+                raise error(path, number, f"expected ALPHABET= {BASES}, got {letters!r}; only DNA motifs can be read")
         elif line.startswith(_MATRIX):
             if not pending:
-                raise _error(path, number, "a matrix before any MOTIF line; put 'MOTIF name' above it")
+                raise error(path, number, "a matrix before any MOTIF line; put 'MOTIF name' above it")
             _, name, alternative_name = pending
             motifs.append(Motif(name, _read_matrix(path, lines, number), alternative_name))
             pending = None
     if pending:
-        raise _error(path, pending[0], f"motif {pending[1]!r} has no '{_MATRIX}'; the file may be cut off")
+        raise error(path, pending[0], f"motif {pending[1]!r} has no '{_MATRIX}'; the file may be cut off")
     if not motifs:
         raise ValueError(f"{path} holds no MEME motif: expected 'MOTIF name' and '{_MATRIX}: w= ...' lines")
     return motifs
@@ -80,25 +81,11 @@ def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
     ValueError
         When there is no motif, two share a name, or a name is empty or holds blanks, which MEME cannot express.
     """
-    motifs = list(motifs)
-    if not motifs:
-        raise ValueError(f"cannot write {path}: expected at least one motif, got none")
-    seen: set[str] = set()
-    for motif in motifs:
-        if re.search(r"\s", motif.name + motif.alternative_name) or not motif.name:
-            raise ValueError(
-                f"cannot write {path}: MEME names are single words, got {motif.name!r} {motif.alternative_name!r}; "
-                f"replace blanks by underscores"
-            )
-        if motif.name in seen:
-            raise ValueError(f"cannot write {path}: two motifs are named {motif.name!r}; rename one")
-        seen.add(motif.name)
-
     sections = [
         f"MEME version 4\n\nALPHABET= {BASES}\n\nstrands: + -\n\n"
         "Background letter frequencies\nA 0.25 C 0.25 G 0.25 T 0.25\n"
     ]
-    for motif in motifs:
+    for motif in writable(motifs, path, "MEME"):
         rows = "".join(" " + " ".join(map(repr, row)) + "\n" for row in motif.probabilities.T.tolist())
         title = f"MOTIF {motif.name} {motif.alternative_name}".rstrip()
         sections.append(f"{title}\n{_MATRIX}: alength= {len(BASES)} w= {motif.width}\n{rows}")
@@ -110,39 +97,27 @@ def _read_matrix(path: str | os.PathLike[str], lines: list[str], header: int) ->
     """Read the rows below line ``header`` (counted from one) up to the first line that does not start with a number."""
     fields = dict(re.findall(r"(\w+)\s*=\s*(\S+)", lines[header - 1]))
     if fields.get("alength", "4") != "4":
-        raise _error(path, header, f"expected alength= 4, got {fields['alength']}; only DNA motifs can be read")
+        raise error(path, header, f"expected alength= 4, got {fields['alength']}; only DNA motifs can be read")
 
     rows: list[list[float]] = []
     for number, line in enumerate(lines[header:], start=header + 1):
         words = line.split()
         if not words and not rows:
             continue  # some writers leave a blank line below the header
-        if not words or not _is_number(words[0]):
+        if not words or not is_number(words[0]):
             break
         rows.append(_read_row(path, number, words))
     if not rows:
-        raise _error(path, header, "a matrix without rows; the file may be cut off")
+        raise error(path, header, "a matrix without rows; the file may be cut off")
     if "w" in fields and fields["w"] != str(len(rows)):
-        raise _error(path, header, f"states w= {fields['w']} but {len(rows)} rows follow; correct w or the rows")
+        raise error(path, header, f"states w= {fields['w']} but {len(rows)} rows follow; correct w or the rows")
     return with_exact_sums(np.array(rows).T)
 
 
 def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
-    if len(words) != len(BASES) or not all(map(_is_number, words)):
-        raise _error(path, number, f"expected four probabilities, got {' '.join(words)!r}")
+    if len(words) != len(BASES) or not all(map(is_number, words)):
+        raise error(path, number, f"expected four probabilities, got {' '.join(words)!r}")
     row = [float(word) for word in words]
     if not (min(row) >= 0 and abs(sum(row) - 1) <= _PRINTED_ROUNDING):
-        raise _error(path, number, f"expected probabilities that sum to 1, got {' '.join(words)!r}; divide by the sum")
+        raise error(path, number, f"expected probabilities that sum to 1, got {' '.join(words)!r}; divide by the sum")
     return row
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _error(path: str | os.PathLike[str], number: int, message: str) -> ValueError:
-    return ValueError(f"{path}, line {number}: {message}")

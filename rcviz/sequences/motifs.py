@@ -6,13 +6,25 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
+from rcviz.sequences.jaspar import read_jaspar, write_jaspar
 from rcviz.sequences.meme import read_meme, write_meme
 from rcviz.sequences.pwm import Motif
+from rcviz.sequences.transfac import read_transfac, write_transfac
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Motif", "list_motifs", "load_motif", "read_meme", "write_meme"]
+__all__ = [
+    "Motif",
+    "list_motifs",
+    "load_motif",
+    "read_jaspar",
+    "read_meme",
+    "read_transfac",
+    "write_jaspar",
+    "write_meme",
+    "write_transfac",
+]
 
 # In order of search. The first ENCODE file holds the paper's motifs; what the second repeats is left out.
 _COLLECTIONS = {

@@ -1,0 +1,116 @@
+"""Motifs in TRANSFAC's text format: two-letter keys, a matrix below ``P0``, records closed by ``//``."""
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+
+from rcviz._files import written_whole
+from rcviz.sequences._motif_files import as_probabilities, error, is_number, writable, written_numbers
+from rcviz.sequences._reading import read_text
+from rcviz.sequences.alphabet import BASES
+from rcviz.sequences.pwm import Motif
+
+_MATRIX = ("P0", "PO")  # older files have the letter
+
+
+def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
+    """Read all DNA motifs of a TRANSFAC file.
+
+    Counts and frequencies alike are divided by the sum of their position. Records without a matrix, such as the one
+    that states the version, are passed over.
+
+    Parameters
+    ----------
+    path : path-like
+        Text, plain or gzipped.
+
+    Returns
+    -------
+    list of Motif
+        In the order of the file. ``name`` is the accession (AC), else the identifier (ID); ``alternative_name`` is the
+        factor (NA), else an identifier that differs from the name.
+
+    Raises
+    ------
+    ValueError
+        When the file is not TRANSFAC text or a matrix is malformed, naming file and line.
+    """
+    motifs: list[Motif] = []
+    said: dict[str, str] = {}
+    rows: list[list[float]] = []
+    header = first = 0  # line of the matrix's letters, in a record that has one; number of its first row
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        key, value = (*line.split(None, 1), "", "")[:2]
+        if key in _MATRIX:
+            if value.split() != list(BASES):
+                raise error(path, number, f"expected the bases A C G T, got {value.strip()!r}; only DNA can be read")
+            header = number
+        elif key.isdigit():
+            first = first if rows else int(key)
+            if not header or int(key) != first + len(rows):
+                raise error(path, number, f"row {key} is out of place; rows are numbered one by one below 'P0 A C G T'")
+            rows.append(_read_row(path, number, value.split()))
+        elif key == "//":
+            if header:
+                motifs.append(_motif(path, header, said, rows))
+            said, rows, header = {}, [], 0
+        elif key in ("AC", "ID", "NA"):
+            said.setdefault(key, value.strip())
+    if header:
+        raise error(path, header, "no '//' closes the record of this matrix; the file may be cut off")
+    if not motifs:
+        raise ValueError(f"{path} holds no TRANSFAC matrix: expected a line 'P0 A C G T', rows below it, and '//'")
+    return motifs
+
+
+def write_transfac(
+    motifs: Iterable[Motif], path: str | os.PathLike[str], *, n_sites: int | np.integer | None = None
+) -> None:
+    """Write motifs as a TRANSFAC file, whole or not at all.
+
+    Parameters
+    ----------
+    motifs : iterable of Motif
+        ``name`` becomes accession and identifier, ``alternative_name`` the factor.
+    path : path-like
+        Text, whatever its ending; the folder must exist.
+    n_sites : int, optional
+        Write whole counts of so many sites, for tools that take nothing else. By default probabilities are written
+        in full, so that :func:`read_transfac` returns motifs equal to these to the last bit.
+
+    Raises
+    ------
+    ValueError
+        When there is no motif, two share a name, or a name is empty or holds blanks.
+    """
+    sections = []
+    for motif in writable(motifs, path, "TRANSFAC"):
+        lines = [f"AC  {motif.name}", "XX", f"ID  {motif.name}", "XX"]
+        if motif.alternative_name:
+            lines += [f"NA  {motif.alternative_name}", "XX"]
+        lines.append("P0  " + "  ".join(BASES))
+        positions = zip(*written_numbers(motif, n_sites), motif.consensus, strict=True)
+        lines += [f"{place:02}  {'  '.join(position)}" for place, position in enumerate(positions, start=1)]
+        sections.append("\n".join([*lines, "XX", "//", ""]))
+    with written_whole(path) as temporary:
+        temporary.write_text("".join(sections), encoding="utf-8")
+
+
+def _motif(path: str | os.PathLike[str], header: int, said: dict[str, str], rows: list[list[float]]) -> Motif:
+    names = [said[key] for key in ("AC", "ID", "NA") if said.get(key)]
+    if not names:
+        raise error(path, header, "a matrix without a name; put a line 'AC  name' above it")
+    if not rows:
+        raise error(path, header, "a matrix without rows; number them 01, 02 and so on")
+    name, *others = names
+    tells = others and (others[-1] != name or said.get("NA"))
+    return Motif(name, as_probabilities(path, header, np.array(rows).T), others[-1] if tells else "")
+
+
+def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
+    """Four numbers, behind which may stand the consensus."""
+    numbers = words[: len(BASES)]
+    if len(numbers) != len(BASES) or not all(map(is_number, numbers)):
+        raise error(path, number, f"expected four counts, got {' '.join(words)!r}")
+    return [float(word) for word in numbers]
