@@ -39,6 +39,8 @@ from .layers.residual import RevCompResidual1d as RevCompResidual1d
 from .layers.strategies import RevCompConjoined as RevCompConjoined
 from .layers.weighted_sum import WeightedSum1d as WeightedSum1d
 from .metrics import rank_sum_test as rank_sum_test
+from .models.adapter import AdaptedModel as AdaptedModel
+from .models.adapter import as_sequence_model as as_sequence_model
 from .models.config import ModelConfig as ModelConfig
 from .models.network import SequenceModel as SequenceModel
 from .models.network import build_model as build_model
@@ -82,6 +84,7 @@ from .sequences.negatives import dinucleotide_shuffle as dinucleotide_shuffle
 from .sequences.peaks import read_peaks as read_peaks
 from .sequences.simulated import SimulatedSet as SimulatedSet
 from .sequences.simulated import simulate_motifs as simulate_motifs
+from .structure import check_structure as check_structure
 from .training.config import TrainConfig as TrainConfig
 from .training.history import EpochRecord as EpochRecord
 from .training.history import History as History

@@ -1,8 +1,9 @@
 """Measure strand symmetry, insist on it, and name the module that breaks it."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from rcviz.layers._tying import reverse_complement_features
-from rcviz.modules import evaluating, exact_arithmetic, place
+from rcviz.layers.strategies import RevCompConjoined
+from rcviz.modules import evaluating, exact_arithmetic, one_tensor, place, run
+from rcviz.structure import CONJOIN, instead_of
 
 TOLERANCE = 1e-10
 """Largest relative difference, in float64, that counts as rounding."""
@@ -69,58 +72,92 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     Parameters
     ----------
     model : nn.Module
-        Left as found; a float64 copy is run in evaluation mode.
+        Left as found; a float64 copy is run in evaluation mode. Of several outputs the worst counts.
     x : Tensor or ndarray (batch, channels, length)
 
     Returns
     -------
     DataFrame
-        One row per module in order of use: ``module`` (dotted name; the whole model is ``"(model)"``), ``kind``
-        (class), ``error`` (largest difference to what the symmetry asks for), ``verdict``: ``"equivariant"`` (the RC
-        comes out), ``"invariant"`` (both strands give the same), ``"breaks"`` (a matching pair went in, none came out),
-        ``"inherits"`` (broken upstream or inside).
+        One row per module in order of use: ``module`` (dotted name, and which use from the second on; the whole model
+        is ``"(model)"``), ``kind`` (class), ``error`` (largest difference to what the symmetry asks for), ``verdict``:
+        ``"equivariant"`` (the RC comes out), ``"invariant"`` (both strands give the same), ``"breaks"`` (a matching
+        pair went in, none came out), ``"inherits"`` (broken upstream or inside), and ``instead``: what to use instead
+        of a module that breaks it. What :class:`rcviz.RevCompConjoined` wraps has no rows: it may break the symmetry.
+
+    See Also
+    --------
+    check_structure : needs no sequences, and knows what shows in training only.
     """
     twin = copy.deepcopy(model).double()
     x = _batch(twin, x)
     calls = [_record(twin, strand) for strand in (x, reverse_complement_features(x))]
-    rows: list[tuple[str, str, float, str]] = []
+    rows: list[tuple[str, str, float, str, str]] = []
     broken: list[str] = []
+    culprits: list[str] = []
+    last_sound = "its input"
     for one, other in zip(*calls, strict=True):
-        error, verdict = _judge(one.output, other.output)
+        error, verdict = _judge_all(one.outputs, other.outputs)
+        instead = ""
         if verdict == "broken":
-            healthy_input = all(_judge(a, b)[1] != "broken" for a, b in zip(one.inputs, other.inputs, strict=True))
-            inside = any(name.startswith(f"{one.name}.") or one.name == "" for name in broken)
-            verdict = "breaks" if healthy_input and not inside else "inherits"
+            healthy = all(_judge(a, b)[1] != "broken" for a, b in zip(one.inputs, other.inputs, strict=True))
+            inside = [name for name in broken if name.startswith(f"{one.name}.") or not one.name]
+            verdict = "inherits"
+            if healthy and not any(name in culprits for name in inside):
+                verdict = "breaks"
+                whole = any(one.module.children())
+                instead = _between(last_sound, [*inside, "its output"][0]) if whole else instead_of(one.module)
+                culprits.append(one.name)
             broken.append(one.name)
-        rows.append((one.name or "(model)", one.kind, error, verdict))
-    return pd.DataFrame(rows, columns=["module", "kind", "error", "verdict"])
+        elif not broken:
+            last_sound = one.name
+        rows.append((one.title, type(one.module).__name__, error, verdict, instead))
+    return pd.DataFrame(rows, columns=["module", "kind", "error", "verdict", "instead"])
+
+
+def _between(before: str, after: str) -> str:
+    return (
+        f"what its own forward does between {before} and {after} treats the strands differently; use modules there "
+        f"instead of functions, such as rcviz.RevCompMaxPool1d and rcviz.RevCompLinear, or {CONJOIN}"
+    )
 
 
 @dataclass
 class _Call:
-    """What one module was given and what it returned."""
+    """What one use of a module was given and what it returned."""
 
     name: str
-    kind: str
-    output: Tensor
-    inputs: list[Tensor] = field(default_factory=list)
+    title: str
+    module: nn.Module
+    inputs: list[Tensor]
+    outputs: list[Tensor]
 
 
 def _record(model: nn.Module, x: Tensor) -> list[_Call]:
     calls: list[_Call] = []
+    given: list[list[Tensor]] = []  # of the modules at work; read before they may write over it
+    uses: Counter[str] = Counter()
+    wrapped = [part for part in model.modules() if isinstance(part, RevCompConjoined)]
+    hidden = {id(inner) for wrapper in wrapped for inner in wrapper.model.modules()}
 
-    def keep(name: str) -> Callable[[nn.Module, object, object], None]:
-        def hook(module: nn.Module, inputs: object, output: object) -> None:
-            outputs = _tensors(output)
-            if outputs:
-                calls.append(_Call(name, type(module).__name__, outputs[0], _tensors(inputs)))
+    def note(name: str, module: nn.Module, output: object) -> None:
+        inputs, outputs = given.pop(), _tensors(output)
+        if outputs:
+            uses[name] += 1
+            title = (name or "(model)") + (f" (use {uses[name]})" if uses[name] > 1 else "")
+            calls.append(_Call(name, title, module, inputs, outputs))
 
-        return hook
-
-    handles = [module.register_forward_hook(keep(name)) for name, module in model.named_modules()]
+    handles = []
+    for name, module in model.named_modules():
+        if id(module) not in hidden:
+            handles += [
+                module.register_forward_pre_hook(
+                    lambda part, args, named: given.append(_tensors((args, named))), with_kwargs=True
+                ),
+                module.register_forward_hook(lambda part, args, output, name=name: note(name, part, output)),
+            ]
     try:
         with evaluating(model), torch.no_grad(), exact_arithmetic():
-            model(x)
+            run(model, x.clone())
     finally:
         for handle in handles:
             handle.remove()
@@ -130,7 +167,19 @@ def _record(model: nn.Module, x: Tensor) -> list[_Call]:
 def _tensors(value: object) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value.detach().clone()] if value.is_floating_point() else []
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
     return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, tuple | list) else []
+
+
+def _judge_all(ones: list[Tensor], others: list[Tensor]) -> tuple[float, str]:
+    """The worst relation of several pairs."""
+    found = [_judge(one, other) for one, other in zip(ones, others, strict=True)]
+    for verdict in ("broken", "equivariant", "invariant"):
+        errors = [error for error, each in found if each == verdict]
+        if errors:
+            return max(errors), verdict
+    raise AssertionError("a call has an output")
 
 
 def _judge(one: Tensor, other: Tensor) -> tuple[float, str]:
@@ -158,7 +207,7 @@ def _assert(module: nn.Module, x: Any, allowed: set[str], what: str) -> None:
     culprits = table[table["verdict"] == "breaks"]
     if len(culprits):
         first = culprits.iloc[0]
-        cause = f"first broken by {first['module']} ({first['kind']})"
+        cause = f"first broken by {first['module']} ({first['kind']}): {first['instead']}"
     else:
         cause = f"its output is {whole['verdict']}"
     raise AssertionError(f"{type(module).__name__} is not {what} in float64: error {whole['error']:.3g}, {cause}")
@@ -174,8 +223,10 @@ def _batch(module: nn.Module, x: Any) -> Tensor:
 
 
 def _both_strands(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    strands = x.clone(), reverse_complement_features(x)  # copies both: a module may work in place
     with evaluating(module), torch.no_grad(), exact_arithmetic():
-        return module(x), module(reverse_complement_features(x))
+        one, other = (one_tensor(run(module, strand)) for strand in strands)
+    return one, other
 
 
 def _gap(a: Tensor, b: Tensor) -> float:

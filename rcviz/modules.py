@@ -5,8 +5,8 @@ torch's global settings and generators - is switched under a lock.
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 _GUARD = threading.Lock()  # of the two names below, never held for long
 _model_locks: "WeakKeyDictionary[nn.Module, threading.RLock]" = WeakKeyDictionary()
-_exact: dict[str, Any] = {"inside": 0, "before": []}
+_held: dict[str, dict[str, Any]] = {}
 _GENERATORS = threading.RLock()  # torch's global generators, one set for the whole process
 
 
@@ -63,20 +63,36 @@ def exact_arithmetic() -> Iterator[None]:
     Also asks cuDNN for deterministic algorithms. The settings are the whole process's: they are given back when the
     last of all threads leaves.
     """
+    with _holding("exact", _exact_settings()):
+        yield
+
+
+@contextmanager
+def differentiating(model: nn.Module) -> Iterator[None]:
+    """Record gradients in evaluation mode, too, where cuDNN refuses those of recurrent layers and torch does not."""
+    without = [(torch.backends.cudnn, "enabled", False)] if place(model)[0].type == "cuda" else []
+    recurrent = any(isinstance(part, nn.RNNBase) for part in model.modules())
+    with torch.enable_grad(), _holding("differentiating", without) if without and recurrent else nullcontext():
+        yield
+
+
+@contextmanager
+def _holding(what: str, settings: list[tuple[Any, str, Any]]) -> Iterator[None]:
+    """Change settings of the process, from the first thread that comes until the last one that leaves."""
+    held = _held.setdefault(what, {"inside": 0, "before": []})
     with _GUARD:
-        if not _exact["inside"]:
-            wanted = _exact_settings()
-            _exact["before"] = [(where, name, getattr(where, name)) for where, name, _ in wanted]
-            for where, name, value in wanted:
+        if not held["inside"]:
+            held["before"] = [(where, name, getattr(where, name)) for where, name, _ in settings]
+            for where, name, value in settings:
                 setattr(where, name, value)
-        _exact["inside"] += 1
+        held["inside"] += 1
     try:
         yield
     finally:
         with _GUARD:
-            _exact["inside"] -= 1
-            if not _exact["inside"]:
-                for where, name, value in _exact["before"]:
+            held["inside"] -= 1
+            if not held["inside"]:
+                for where, name, value in held["before"]:
                     setattr(where, name, value)
 
 
@@ -124,6 +140,92 @@ class RandomStream:
         torch.set_rng_state(self._states[0])
         for device, state in zip(self._cuda, self._states[1:], strict=True):
             torch.cuda.set_rng_state(state, device)
+
+
+def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
+    """Run a model; where torch refuses one that reads other layouts or is in two places, a sentence says so."""
+    try:
+        return model(x)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        places = _places(model)
+        if len(places) > 1:
+            parts = " and ".join(f"{name} is {dtype} on {device}" for (device, dtype), name in places.items())
+            raise ValueError(
+                f"the model is not in one place: {parts.replace('torch.', '')}; bring it together, for example with "
+                f"model.to('cpu').float()"
+            ) from error
+        if _takes(model, x.transpose(1, 2).contiguous()):
+            reads, layout = ("length, 4", "NLC") if x.shape[1] == 4 else ("4, length", "NCL")
+            raise ValueError(
+                f"the model reads sequences as (batch, {reads}): say so with "
+                f"rcviz.as_sequence_model(model, layout={layout!r})"
+            ) from error
+        raise
+
+
+def one_tensor(y: Any) -> Tensor:
+    """Return what a model returned when it is a tensor, else say how one of its entries is picked."""
+    if isinstance(y, Tensor):
+        return y
+    pick = (
+        repr(next(iter(y))) if isinstance(y, Mapping) and y else "0" if isinstance(y, tuple | list) else "lambda y: ..."
+    )
+    raise ValueError(
+        f"the model returns a {described(y)}, and logits are one tensor (batch, tasks): pick it with "
+        f"rcviz.as_sequence_model(model, output={pick})"
+    )
+
+
+def described(y: Any) -> str:
+    """What a model returned, in words: its kind and the entries to pick from."""
+    kind = type(y).__name__
+    if isinstance(y, Mapping):
+        return f"{kind} with the keys {', '.join(map(repr, y))}"
+    return f"{kind} of {len(y)}" if isinstance(y, tuple | list) else kind
+
+
+def logits_of(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch tasks"]:
+    """Run a model that gives logits (batch, tasks), or (batch,) where there is one task."""
+    return as_logits(one_tensor(run(model, x)), len(x))
+
+
+def as_logits(y: Tensor, n_sequences: int, picked: str = "y") -> Float[Tensor, "batch tasks"]:
+    """Logits of ``n_sequences`` with an axis of tasks; ``picked`` is how they are written in advice.
+
+    Models that squeeze their output also lose the axis of a batch of one.
+    """
+    if y.ndim <= 1 and (n_sequences == 1 or y.shape == (n_sequences,)):
+        return y.reshape(n_sequences, -1)
+    if y.ndim == 2 and len(y) == n_sequences:
+        return y
+    shape = tuple(y.shape)
+    if y.ndim < 2 or len(y) != n_sequences:
+        mend = "give one row a sequence"
+    else:
+        axes = "2" if y.ndim == 3 else str(tuple(range(2, y.ndim)))
+        mend = (
+            f"rcviz.as_sequence_model(model, output=lambda y: {picked}.mean(dim={axes})) makes one number a task of it"
+        )
+    raise ValueError(f"expected logits (batch, tasks) from the model, got {shape} for a batch of {n_sequences}; {mend}")
+
+
+def _places(model: nn.Module) -> dict[tuple[torch.device, torch.dtype], str]:
+    """Devices and floating-point types of a model, each with the name of the first tensor that is there."""
+    found: dict[tuple[torch.device, torch.dtype], str] = {}
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_floating_point():
+            found.setdefault((tensor.device, tensor.dtype), name)
+    return found
+
+
+def _takes(model: nn.Module, x: Tensor) -> bool:
+    try:
+        model(x)
+    except Exception:  # a model of one's own may refuse in any way
+        return False
+    return True
 
 
 def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:

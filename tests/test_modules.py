@@ -9,10 +9,12 @@ from torch import nn
 from rcviz.modules import (
     RandomStream,
     alone_with,
+    differentiating,
     evaluating,
     exact_arithmetic,
     find_module,
     learning,
+    logits_of,
     one_hot_batch,
     place,
 )
@@ -156,3 +158,87 @@ def test_a_batch_goes_where_the_model_is():
     assert place(nn.ReLU()) == (torch.device("cpu"), torch.float32)
     batch = one_hot_batch(np.array([[0, 3, 4]], np.uint8), model)
     assert batch.tolist() == [[[1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0]]]
+
+
+def sequences(n=3, length=30):
+    return torch.nn.functional.one_hot(torch.arange(n * length).reshape(n, length) % 4, 4).transpose(1, 2).float()
+
+
+class Returns(nn.Module):
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def forward(self, x):
+        return self.make(x.sum(dim=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("make", "n", "shape"),
+    [
+        (lambda y: y, 3, (3, 1)),
+        (lambda y: torch.stack([y, y], 1), 3, (3, 2)),
+        (lambda y: torch.stack([y, y], 1).squeeze(), 1, (1, 2)),  # a batch of one lost its axis
+        (lambda y: y[:, None].squeeze(), 1, (1, 1)),
+    ],
+)
+def test_logits_get_an_axis_of_tasks(make, n, shape):
+    assert logits_of(Returns(make), sequences(n)).shape == shape
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda y: (y, y), r"returns a tuple of 2, and logits are one tensor.*output=0\)"),
+        (
+            lambda y: {"profile": y, "counts": y},
+            r"returns a dict with the keys 'profile', 'counts',.*output='profile'\)",
+        ),
+        (lambda y: None, r"returns a NoneType,.*output=lambda y: \.\.\.\)"),
+        (lambda y: y.expand(2, 5, 3).permute(2, 0, 1), r"got \(3, 2, 5\) .*output=lambda y: y.mean\(dim=2\)\)"),
+        (lambda y: y.expand(2, 5, 4, 3).permute(3, 0, 1, 2), r"got \(3, 2, 5, 4\) .*y.mean\(dim=\(2, 3\)\)"),
+        (lambda y: y.sum(), r"got \(\) for a batch of 3; give one row a sequence"),
+        (lambda y: y[:2], r"got \(2,\) for a batch of 3; give one row a sequence"),
+    ],
+)
+def test_what_is_no_logit_is_answered_with_the_adapter(make, message):
+    with pytest.raises(ValueError, match=message):
+        logits_of(Returns(make), sequences())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda part: part.double(), r"0.weight is float32 on cpu and 3.weight is float64 on cpu; bring it together"),
+        (
+            lambda part: part.to("meta"),
+            r"0.weight is float32 on cpu and 3.weight is float32 on meta; bring it together",
+        ),
+    ],
+)
+def test_a_model_in_two_places_is_told_where(change, message):
+    model = nn.Sequential(nn.Conv1d(4, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(56, 1))
+    model[3] = change(model[3])
+    with pytest.raises(ValueError, match=message):
+        logits_of(model, sequences())
+
+
+def test_the_layout_a_model_wants_is_found_by_trying():
+    last = nn.Sequential(nn.Linear(4, 2), nn.Flatten(), nn.Linear(60, 1))
+    with pytest.raises(ValueError, match=r"reads sequences as \(batch, length, 4\): .*layout='NLC'"):
+        logits_of(last, sequences())
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):  # neither layout: torch's own words stay
+        logits_of(nn.Sequential(nn.Flatten(), nn.Linear(7, 1)), sequences())
+
+
+def test_recurrent_layers_are_differentiated_without_cudnn(monkeypatch):
+    """cuDNN refuses gradients in evaluation mode; only there, only for these, and given back."""
+    monkeypatch.setattr("rcviz.modules.place", lambda model: (torch.device("cuda"), torch.float32))
+    for model, enabled in ((nn.Sequential(nn.LSTM(4, 2)), False), (nn.Linear(4, 2), True)):
+        with torch.no_grad(), differentiating(model):
+            assert torch.is_grad_enabled()
+            assert torch.backends.cudnn.enabled == enabled
+        assert torch.backends.cudnn.enabled
+    monkeypatch.undo()
+    with differentiating(nn.LSTM(4, 2)):
+        assert torch.backends.cudnn.enabled

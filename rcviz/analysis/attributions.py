@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rcviz._checks import check_positive
 from rcviz.analysis.strands import task_of
-from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch, to_numpy
+from rcviz.modules import differentiating, evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.dataset import as_sequence_set
 
@@ -115,9 +115,9 @@ def strand_attributions(
 def _gradient_times_input(
     model: nn.Module, x: Float[Tensor, "batch 4 length"], task: int
 ) -> Float[np.ndarray, "batch 4 length"]:
-    with torch.enable_grad():
+    with differentiating(model):
         x.requires_grad_()
-        logits = model(x.clone()).reshape(len(x), -1)  # the clone lets a model work in place on its input
+        logits = logits_of(model, x.clone())  # the clone lets a model work in place on its input
         if task >= logits.shape[1]:
             raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
         (gradient,) = torch.autograd.grad(logits[:, task].sum(), x)

@@ -1,9 +1,8 @@
 """Gradient x activation: what each filter adds to a model's logit (section 3.5)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
-from rcviz.analysis.filters import first_convolution
-from rcviz.layers.conv import RevCompConv1d
-from rcviz.modules import evaluating, exact_arithmetic, find_module, one_hot_batch, to_numpy
+from rcviz.analysis.neurons import At, Neurons, find_neurons
+from rcviz.modules import differentiating, evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.dataset import as_sequence_set
-
-At = Literal["activation", "convolution"]
 
 
 @dataclass(frozen=True)
@@ -138,40 +134,23 @@ def filter_contributions(
     return FilterContributions(np.concatenate(parts), labels, name, neurons.name)
 
 
-@dataclass(frozen=True)
-class Neurons:
-    """A module, its dotted name, and whether channels ``i`` and ``n - 1 - i`` of its output are one filter."""
-
-    name: str
-    module: nn.Module
-    tied: bool
-
-
 def _contributions(
     model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"], task: int
 ) -> Float[np.ndarray, "batch filters"]:
-    activations: list[Tensor] = []
+    leaves: list[Tensor] = []
 
-    def cut(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        # The graph starts here: nothing before the neurons is differentiated. The clone shields the leaf from
-        # in-place operations further on.
-        activations.append(output.detach().requires_grad_())
-        return activations[-1].clone()
+    def cut(neurons: Tensor) -> Tensor:
+        # The graph starts here: nothing before the neurons is differentiated. What goes on is a copy, so that
+        # operations in place further on leave the activations alone.
+        leaves.append(neurons.detach().clone().requires_grad_())
+        return leaves[0].clone()
 
-    handle = neurons.module.register_forward_hook(cut)
-    try:
-        with torch.enable_grad():
-            logits = model(x).reshape(len(x), -1)
-            if task >= logits.shape[1]:
-                raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
-            (gradient,) = torch.autograd.grad(logits[:, task].sum(), activations[0])
-    finally:
-        handle.remove()
-    products = (gradient * activations[0].detach()).sum(dim=2)
-    if neurons.tied:
-        forward, reverse = products.chunk(2, dim=1)
-        products = forward + reverse.flip(1)
-    return to_numpy(products)
+    with differentiating(model), neurons.tapped(cut):
+        logits = logits_of(model, x)
+        if task >= logits.shape[1]:
+            raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
+        (gradient,) = torch.autograd.grad(logits[:, task].sum(), leaves[0])
+    return to_numpy(neurons.by_filter(gradient * leaves[0].detach(), len(x)).sum(dim=2))
 
 
 def _task(data: Any, task: int | str) -> tuple[Float[np.ndarray, " n"] | None, int, str]:
@@ -190,59 +169,3 @@ def _task(data: Any, task: int | str) -> tuple[Float[np.ndarray, " n"] | None, i
                 f"there are no {kind} for task {data.task_names[index]}, and a score compares both classes"
             )
     return labels, index, data.task_names[index]
-
-
-def find_neurons(
-    model: nn.Module, layer: nn.Module | str | None, at: At, x: Float[Tensor, "batch 4 length"]
-) -> Neurons:
-    """Find the module whose output are the neurons of a layer; the model must be in evaluation mode."""
-    name, module = first_convolution(model) if layer is None else find_module(model, layer)
-    calls = _calls(model, x)
-    uses = [position for position, (used, _) in enumerate(calls) if used == name]
-    if len(uses) != 1:
-        how = "is never used" if not uses else f"is used {len(uses)} times"
-        raise ValueError(f"layer {name} {how} in a forward pass; contributions need a module that is used once")
-    (position,) = uses
-    shape = calls[position][1]
-    if len(shape) != 3:
-        raise ValueError(f"layer {name} gives {shape}; contributions need neurons (batch, channels, length)")
-    parts = dict(model.named_modules())
-    if isinstance(module, nn.Conv1d | RevCompConv1d):
-        tied = isinstance(module, RevCompConv1d)
-        if at == "convolution":
-            return Neurons(name, module, tied)
-        for after, shape_after in calls[position + 1 :]:
-            if shape_after != shape:
-                break
-            if type(parts[after]).__module__ == "torch.nn.modules.activation":
-                return Neurons(after, parts[after], tied)
-        raise ValueError(
-            f"no activation module follows {name}; pass at='convolution', or the module whose output you mean as layer"
-        )
-    if at == "convolution":
-        raise ValueError(f"at='convolution' needs a convolution, and {name} is a {type(module).__name__}")
-    before = [
-        parts[used] for used, shape_before in calls[:position] if len(shape_before) == 3 and shape_before[1] == shape[1]
-    ]
-    convolutions = [part for part in before if isinstance(part, nn.Conv1d | RevCompConv1d)]
-    return Neurons(name, module, bool(convolutions) and isinstance(convolutions[-1], RevCompConv1d))
-
-
-def _calls(model: nn.Module, x: Tensor) -> list[tuple[str, tuple[int, ...]]]:
-    """Names of the modules in order of use, with the shape of their outputs."""
-    calls: list[tuple[str, tuple[int, ...]]] = []
-
-    def note(name: str) -> Callable[[nn.Module, object, object], None]:
-        def hook(module: nn.Module, inputs: object, output: object) -> None:
-            calls.append((name, tuple(output.shape) if isinstance(output, Tensor) else ()))
-
-        return hook
-
-    handles = [module.register_forward_hook(note(name)) for name, module in model.named_modules()]
-    try:
-        with torch.no_grad():
-            model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return calls

@@ -10,6 +10,7 @@ from torch import nn
 
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
 from rcviz.layers.conv import RevCompConv1d
+from rcviz.models.adapter import channel_of_each_base
 from rcviz.modules import find_module
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.motifs import Motif
@@ -207,15 +208,16 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
     ValueError
         When there is no such layer, or it does not read one-hot DNA.
     """
-    name, convolution = first_convolution(model) if layer is None else find_module(model, layer)
-    if not isinstance(convolution, nn.Conv1d | RevCompConv1d):
+    name, convolution = layer_of(model, layer)
+    if not is_convolution(convolution):
         raise ValueError(f"{name} is a {type(convolution).__name__}; filters are the weights of a convolution")
-    if convolution.weight.shape[1] != 4:
+    if not reads_bases(convolution):
         raise ValueError(
-            f"{name} reads {convolution.weight.shape[1]} channels of the layer before it, not the 4 bases, and has no "
+            f"{name} reads {convolution.in_channels} channels of the layer before it, not the 4 bases, and has no "
             f"logo of its own; look at the first convolution, or at contributions of {name}"
         )
-    stored = _spread(convolution.weight.detach().cpu().double().numpy(), int(np.ravel(convolution.dilation)[0]))
+    weight = convolution.weight.detach()[:, channel_of_each_base(model, convolution)]
+    stored = _spread(weight.cpu().double().numpy(), int(np.ravel(convolution.dilation)[0]))
     bias = np.zeros(len(stored)) if convolution.bias is None else convolution.bias.detach().cpu().double().numpy()
     weights, centered_bias = mean_center(stored, bias)
     assert centered_bias is not None
@@ -229,9 +231,24 @@ def _spread(weights: Float[np.ndarray, "filters 4 width"], dilation: int) -> Flo
     return spread
 
 
-def first_convolution(model: nn.Module) -> tuple[str, nn.Module]:
-    """Name and module of the first one-dimensional convolution of a model, in the order of registration."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv1d | RevCompConv1d):
-            return name, module
-    raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; name the layer to look at")
+def layer_of(model: nn.Module, layer: nn.Module | str | None) -> tuple[str, Any]:
+    """Name and module of a layer given as either one; by default the first convolution over four channels.
+
+    Where there is none, the first convolution of all; one-dimensional ones, in the order of registration.
+    """
+    if layer is not None:
+        return find_module(model, layer)
+    there = [(name, module) for name, module in model.named_modules() if is_convolution(module)]
+    if not there:
+        raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; name the layer to look at")
+    return next((found for found in there if reads_bases(found[1])), there[0])
+
+
+def is_convolution(module: nn.Module) -> bool:
+    """Whether a module is a one-dimensional convolution, tied or not."""
+    return isinstance(module, nn.Conv1d | RevCompConv1d)
+
+
+def reads_bases(module: Any) -> bool:
+    """Whether a module is a convolution whose filters span four channels, as logos do."""
+    return is_convolution(module) and module.in_channels == 4 and module.weight.shape[1] == 4

@@ -10,10 +10,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
-from rcviz.analysis.contributions import At, Neurons, find_neurons
-from rcviz.analysis.filters import first_convolution
-from rcviz.layers.conv import RevCompConv1d
-from rcviz.modules import evaluating, exact_arithmetic, find_module, one_hot_batch, to_numpy
+from rcviz.analysis.filters import is_convolution, layer_of
+from rcviz.analysis.neurons import At, Neurons, find_neurons
+from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch, to_numpy
 from rcviz.sequences.dataset import as_sequence_set
 
 
@@ -103,8 +102,8 @@ def activation_profiles(
     codes = as_sequence_set(data).codes
     if not len(codes):
         raise ValueError("there are no sequences; the selection that made the data is empty")
-    name, convolution = first_convolution(model) if layer is None else find_module(model, layer)
-    if not isinstance(convolution, nn.Conv1d | RevCompConv1d):
+    name, convolution = layer_of(model, layer)
+    if not is_convolution(convolution):
         raise ValueError(f"{name} is a {type(convolution).__name__}; give the convolution whose filters are meant")
     with evaluating(model), exact_arithmetic(), torch.no_grad():
         neurons = find_neurons(model, layer, at, one_hot_batch(codes[:1], model))
@@ -115,8 +114,8 @@ def activation_profiles(
                 centers = _centers(convolution, codes.shape[1])
                 if len(centers) != activations.shape[2]:
                     raise ValueError(
-                        f"{name} does not read the sequence itself but a layer before it, whose positions are other "
-                        f"ones; give a convolution that reads the bases"
+                        f"{name} does not read the sequence itself but what was made of it, whose positions are other "
+                        f"ones; give a convolution that reads the bases as they come"
                     )
                 half = _number(convolution.stride) / 2
                 edges = np.linspace(centers[0] - half, centers[-1] + half, min(bins, len(centers)) + 1)
@@ -130,15 +129,9 @@ def _activations(
 ) -> Float[Tensor, "batch filters positions"]:
     """Outputs of the neurons; where two channels are one filter, their sum."""
     seen: list[Tensor] = []
-    handle = neurons.module.register_forward_hook(lambda module, inputs, output: seen.append(output.detach().clone()))
-    try:
+    with neurons.tapped(lambda output: seen.append(output.detach().clone())):
         model(x)
-    finally:
-        handle.remove()
-    if neurons.tied:
-        forward, reverse = seen[0].chunk(2, dim=1)
-        return forward + reverse.flip(1)
-    return seen[0]
+    return neurons.by_filter(seen[0], len(x))
 
 
 def _means(

@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import nn
 
-from rcviz.analysis.contributions import At, filter_contributions
+from rcviz.analysis.contributions import filter_contributions
+from rcviz.analysis.neurons import At
 from rcviz.models.prediction import predict
 from rcviz.sequences.dataset import SequenceSet, as_sequence_set
 
@@ -24,12 +25,18 @@ class StrandAgreement:
         Predictions for the sequences as given and for their reverse complements.
     labels : ndarray (N, T) or None
     task_names : tuple of str
+    threshold : float
+        A prediction of at least this is a yes.
+    names : ndarray (N,) of str, or None
+        Of the sequences.
     """
 
     forward: Float[np.ndarray, "sequences tasks"]
     reverse: Float[np.ndarray, "sequences tasks"]
     labels: Float[np.ndarray, "sequences tasks"] | None
     task_names: tuple[str, ...]
+    threshold: float
+    names: np.ndarray | None = None
 
     @cached_property
     def gap(self) -> Float[np.ndarray, "sequences tasks"]:
@@ -47,19 +54,56 @@ class StrandAgreement:
         return float(self.gap.mean())
 
     @cached_property
+    def correlation(self) -> Float[np.ndarray, " tasks"]:
+        """Pearson's correlation of the two strands, by task; NaN where all predictions for a strand are the same."""
+        both = [values.astype(float) for values in (self.forward, self.reverse)]
+        one, other = (values - values.mean(axis=0) for values in both)
+        varies = (np.ptp(both[0], axis=0) > 0) & (np.ptp(both[1], axis=0) > 0)
+        spread = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
+        return np.divide((one * other).sum(axis=0), spread, out=np.full(spread.shape, np.nan), where=varies)
+
+    @cached_property
+    def flips(self) -> Bool[np.ndarray, "sequences tasks"]:
+        """Whether the decision at ``threshold`` is another one on the other strand."""
+        return (self.forward >= self.threshold) != (self.reverse >= self.threshold)
+
+    @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per sequence and task, largest gap first: sequence, task, label, forward, reverse, gap."""
+        """One row per sequence and task, largest gap first.
+
+        Columns: sequence, name (where the sequences have names), task, label, forward, reverse, gap, flips.
+        """
         n_sequences, n_tasks = self.forward.shape
         labels = np.full(self.forward.shape, np.nan) if self.labels is None else self.labels
         columns = {
             "sequence": np.repeat(np.arange(n_sequences), n_tasks),
+            **({} if self.names is None else {"name": np.repeat(self.names, n_tasks)}),
             "task": np.tile(np.array(self.task_names, dtype=object), n_sequences),
             "label": labels.ravel(),
             "forward": self.forward.ravel(),
             "reverse": self.reverse.ravel(),
             "gap": self.gap.ravel(),
+            "flips": self.flips.ravel(),
         }
         return pd.DataFrame(columns).sort_values("gap", ascending=False, kind="stable").reset_index(drop=True)
+
+    @property
+    def flipped(self) -> pd.DataFrame:
+        """The rows of :attr:`table` whose decision flips: which sequences, their labels and both predictions."""
+        return self.table[self.table["flips"]].drop(columns="flips").reset_index(drop=True)
+
+    def summary(self) -> pd.DataFrame:
+        """Report one row per task: task, n (sequences), correlation, max_gap, mean_gap, n_flips, share_flips."""
+        columns = {
+            "task": list(self.task_names),
+            "n": len(self.forward),
+            "correlation": self.correlation,
+            "max_gap": self.gap.max(axis=0),
+            "mean_gap": self.gap.mean(axis=0),
+            "n_flips": self.flips.sum(axis=0),
+            "share_flips": self.flips.mean(axis=0),
+        }
+        return pd.DataFrame(columns)
 
     def plot(self, ax: Any = None, *, task: int | str = 0) -> Any:
         """Draw forward against reverse for one task, see :func:`rcviz.plot_strands`."""
@@ -69,7 +113,7 @@ class StrandAgreement:
         if isinstance(index, str) or not 0 <= index < len(self.task_names):
             raise ValueError(f"there is no task {task}; the tasks are {', '.join(self.task_names)}, counted from 0")
         labels = None if self.labels is None else self.labels[:, index]
-        return plot_strands(self.forward[:, index], self.reverse[:, index], labels, ax)
+        return plot_strands(self.forward[:, index], self.reverse[:, index], labels, ax, threshold=self.threshold)
 
 
 def strand_agreement(
@@ -77,6 +121,7 @@ def strand_agreement(
     data: Any,
     *,
     output: Literal["probability", "logit"] = "probability",
+    threshold: float | None = None,
     batch_size: int = 500,
 ) -> StrandAgreement:
     """Predict sequences and their reverse complements, and compare (Figure 4).
@@ -88,12 +133,20 @@ def strand_agreement(
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
     output : "probability" or "logit"
         What to compare.
+    threshold : float, optional
+        From which prediction on the answer is yes, to count the decisions that flip; by default a probability of 0.5,
+        a logit of 0. A prediction that lies on it may flip by rounding alone.
     batch_size : int
         Sequences in memory at a time.
 
     Returns
     -------
     StrandAgreement
+
+    Examples
+    --------
+    >>> rcviz.strand_agreement(model, parts.test).summary()  # doctest: +SKIP
+    >>> rcviz.strand_agreement(model, parts.test, threshold=0.9).flipped  # doctest: +SKIP
     """
     data = as_sequence_set(data)
     forward, reverse = (
@@ -105,7 +158,12 @@ def strand_agreement(
             f"{', '.join(data.task_names)}"
         )
     names = data.task_names if data.labels is not None else tuple(f"task_{task}" for task in range(forward.shape[1]))
-    return StrandAgreement(forward, reverse, data.labels, names)
+    if threshold is None:
+        threshold = 0.5 if output == "probability" else 0.0
+    known = data.table.get("name")
+    return StrandAgreement(
+        forward, reverse, data.labels, names, threshold, None if known is None else known.to_numpy(dtype=object)
+    )
 
 
 @dataclass(frozen=True)

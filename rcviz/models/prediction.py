@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
-from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch, to_numpy
+from rcviz.modules import evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.dataset import as_sequence_set
 
@@ -26,7 +26,8 @@ def predict(
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)`` or ``(batch,)``.
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)`` or ``(batch,)``; what does not becomes one that
+        does by :func:`rcviz.as_sequence_model`.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
     batch_size : int
         Sequences that are in memory as floats at a time.
@@ -37,6 +38,12 @@ def predict(
     -------
     ndarray (N, tasks)
         In the model's floating-point type.
+
+    Raises
+    ------
+    ValueError
+        When there are no sequences, or the model returns no logits, wants its channels last or is not all on one
+        device and in one floating-point type.
     """
     check_choice("output", output, ("probability", "logit"))
     check_positive("batch_size", batch_size)
@@ -68,13 +75,5 @@ def batches_of_logits(
     """Yield the logits batch by batch; between two batches the model is as it was found and nothing is held."""
     for start in range(0, len(codes), batch_size):
         with evaluating(model), torch.no_grad(), exact_arithmetic():
-            logits = _two_dimensional(model(one_hot_batch(codes[start : start + batch_size], model)))
+            logits = logits_of(model, one_hot_batch(codes[start : start + batch_size], model))
         yield logits
-
-
-def _two_dimensional(logits: Tensor) -> Tensor:
-    if logits.ndim == 1:
-        return logits[:, None]
-    if logits.ndim != 2:
-        raise ValueError(f"expected logits (batch, tasks) from the model, got {tuple(logits.shape)}")
-    return logits

@@ -29,6 +29,7 @@ def plot_strands(
     ax: Axes | None = None,
     *,
     task_name: str | None = None,
+    threshold: float | None = None,
 ) -> Axes:
     """Draw predictions on the reverse complement against predictions on the forward strand (Figure 4).
 
@@ -42,12 +43,15 @@ def plot_strands(
         Axes to draw into; None makes a figure.
     task_name
         The title.
+    threshold
+        From which prediction on the answer is yes: a line for each strand, between which the decisions flip. None
+        draws none.
 
     Returns
     -------
     Axes
         On the diagonal both strands agree. Under the axis stand the number of sequences, Pearson's correlation, and
-        the largest and the mean absolute gap.
+        the largest and the mean absolute gap; with a threshold also the decisions that flip.
 
     Raises
     ------
@@ -72,9 +76,12 @@ def plot_strands(
             )
     colors, keys = _colors(labels, len(x))
 
-    ax = resolve_axes(ax, 4.6, 5.2 + 0.18 * len(keys))
+    ax = resolve_axes(ax, 4.6, 5.2 + 0.18 * (len(keys) + (threshold is not None)))
     low, high = _range(x, y)
     ax.plot([low, high], [low, high], color=FAINT, linewidth=0.8, zorder=1)
+    if threshold is not None:
+        ax.axvline(threshold, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
+        ax.axhline(threshold, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
     # A fixed random order: drawn class after class, the last would hide the others.
     order = np.random.default_rng(0).permutation(len(x))
     ax.scatter(
@@ -94,7 +101,7 @@ def plot_strands(
     ax.locator_params(nbins=5)
     ax.set_xlabel("prediction, forward strand", fontsize="small", color=INK)
     ax.set_ylabel("prediction, reverse complement", fontsize="small", color=INK)
-    legend_below(ax, keys, 1, note=_summary(x, y))
+    legend_below(ax, keys, 1, note=_summary(x, y, threshold))
     plain_title(ax, task_name)
     return ax
 
@@ -211,8 +218,12 @@ def _range(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"]) -> tuple[floa
     return low - room, high + room
 
 
-def _summary(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"]) -> str:
+def _summary(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"], threshold: float | None) -> str:
     gap = np.abs(x - y)
     spread = np.ptp(x) > 0 and np.ptp(y) > 0
     correlation = f"{np.corrcoef(x, y)[0, 1]:.4f}" if spread else "undefined"
-    return f"n = {len(x):,}, r = {correlation}\nlargest gap {gap.max():.2g}, mean gap {gap.mean():.2g}"
+    note = f"n = {len(x):,}, r = {correlation}\nlargest gap {gap.max():.2g}, mean gap {gap.mean():.2g}"
+    if threshold is None:
+        return note
+    flips = int(((x >= threshold) != (y >= threshold)).sum())
+    return f"{note}\n{flips:,} decision{'' if flips == 1 else 's'} of {len(x):,} flip at {threshold:g}"

@@ -9,13 +9,14 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from torch import nn
 
-from rcviz.analysis.contributions import At, FilterContributions, filter_contributions
-from rcviz.analysis.filters import FilterBank, filter_bank
+from rcviz.analysis.contributions import FilterContributions, filter_contributions
+from rcviz.analysis.filters import FilterBank, filter_bank, reads_bases
+from rcviz.analysis.neurons import At, reached
 from rcviz.analysis.palindromes import Palindromes, palindromes, sites_to_judge
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
-from rcviz.layers.conv import RevCompConv1d
 from rcviz.models.prediction import count_outputs, predict
+from rcviz.modules import evaluating, one_hot_batch
 from rcviz.sequences.dataset import SequenceSet
 
 Kept = TypeVar("Kept")
@@ -67,12 +68,10 @@ class FilterResults:
         self._kept = {key: value for key, value in self._kept.items() if "own" not in key}
 
     def layers(self) -> list[str]:
-        """Names of the convolutions that read the four bases, so that their filters have logos."""
-        return [
-            name
-            for name, module in self.model.named_modules()
-            if isinstance(module, nn.Conv1d | RevCompConv1d) and module.weight.shape[1] == 4
-        ]
+        """Names of the convolutions that read the four bases, so that their filters have logos, and that are used."""
+        with evaluating(self.model):
+            used = set(reached(self.model, one_hot_batch(self.data.codes[:1], self.model)))
+        return [name for name, module in self.model.named_modules() if reads_bases(module) and module in used]
 
     def bank(self, layer: str) -> FilterBank:
         """The filters of a layer."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from rcviz.analysis.attributions import StrandAttributions, strand_attributions
-from rcviz.analysis.contributions import At
+from rcviz.analysis.neurons import At
 from rcviz.analysis.strands import GapByFilter, StrandAgreement, gap_by_filter, strand_agreement
 from rcviz.plots._axes import new_figure
 from rcviz.plots.strands import plot_strands

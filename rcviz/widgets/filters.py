@@ -9,7 +9,7 @@ import pandas as pd
 from torch import nn
 
 from rcviz._files import written_whole
-from rcviz.analysis.contributions import At
+from rcviz.analysis.neurons import At
 from rcviz.modules import find_module
 from rcviz.plots._axes import figure_png, figure_svg
 from rcviz.plots.page import html_page

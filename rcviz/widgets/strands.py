@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rcviz._files import written_whole
-from rcviz.analysis.contributions import At
+from rcviz.analysis.neurons import At
 from rcviz.analysis.strands import task_of
 from rcviz.plots._axes import figure_png, figure_svg
 from rcviz.sequences.dataset import as_sequence_set

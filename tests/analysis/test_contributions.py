@@ -126,20 +126,6 @@ def test_a_module_used_twice_is_refused(toy):
         filter_contributions(Twice(), toy, layer="mix")
 
 
-def test_a_functional_nonlinearity_is_named(toy):
-    class Functional(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv1d(4, 3, 3)
-
-        def forward(self, x):
-            return torch.relu(self.conv(x)).mean(2)
-
-    with pytest.raises(ValueError, match="no activation module follows conv; pass at='convolution'"):
-        filter_contributions(Functional(), toy)
-    assert filter_contributions(Functional(), toy, at="convolution").scores.shape == (3,)
-
-
 def test_recurrent_parts_before_the_layer_do_no_harm(toy):
     class Recurrent(nn.Module):
         def __init__(self):

@@ -46,11 +46,72 @@ def test_sharing_closes_the_gap_and_only_sharing(agreements):
 
 def test_table_is_tidy_and_sorted(agreements, toy):
     table = agreements["standard"][1].table
-    assert list(table.columns) == ["sequence", "task", "label", "forward", "reverse", "gap"]
+    assert list(table.columns) == ["sequence", "task", "label", "forward", "reverse", "gap", "flips"]
     assert len(table) == 2 * len(toy)
     assert table["gap"].is_monotonic_decreasing
     row = table.iloc[5]
     assert row["label"] == toy.labels[row["sequence"], toy.task_names.index(row["task"])]
+
+
+class Given(nn.Module):
+    """Says of a sequence what the table says for its first base, a logit a task."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.register_buffer("logits", torch.tensor(logits, dtype=torch.float64))
+
+    def forward(self, x):
+        return x[:, :, 0] @ self.logits
+
+
+def test_correlation_flips_and_names_by_hand():
+    """Six sequences A....., whose RCs begin with the complement of their last base."""
+    model = Given([[2.0, 1.0], [-1.0, 1.0], [0.5, 1.0], [-3.0, 1.0]])  # A, C, G, T
+    data = SequenceSet(["AC", "AA", "AT", "CG", "GG", "TT"], [1, 1, 0, 0, np.nan, 0], names=list("uvwxyz"))
+    with pytest.raises(ValueError, match="gives 2 outputs a sequence"):
+        strand_agreement(model, data)
+    data = SequenceSet(data.codes, np.repeat(data.labels, 2, axis=1), names=list("uvwxyz"))
+    found = strand_agreement(model, data, output="logit")
+    forward, reverse = [2, 2, 2, -1, 0.5, -3], [0.5, -3, 2, -1, -1, 2]
+    np.testing.assert_array_equal(found.forward[:, 0], forward)
+    np.testing.assert_array_equal(found.reverse[:, 0], reverse)
+    assert found.threshold == 0
+    assert found.flips[:, 0].tolist() == [False, True, False, False, True, True]
+    assert not found.flips[:, 1].any()
+    np.testing.assert_allclose(found.correlation, [np.corrcoef(forward, reverse)[0, 1], np.nan])
+    flipped = found.flipped
+    assert list(flipped.columns) == ["sequence", "name", "task", "label", "forward", "reverse", "gap"]
+    assert flipped["name"].tolist() == ["v", "z", "y"]  # the largest gap first
+    assert flipped["label"].tolist()[:2] == [1, 0]
+    assert np.isnan(flipped["label"][2])
+    assert flipped[["forward", "reverse"]].to_numpy().tolist() == [[2, -3], [-3, 2], [0.5, -1]]
+    summary = found.summary()
+    assert summary["task"].tolist() == ["task_0", "task_1"]
+    assert summary["n"].tolist() == [6, 6]
+    assert summary["n_flips"].tolist() == [3, 0]
+    assert summary["share_flips"].tolist() == [0.5, 0]
+    assert summary["max_gap"].tolist() == [5, 0]
+    np.testing.assert_allclose(summary["mean_gap"], [(1.5 + 5 + 0 + 0 + 1.5 + 5) / 6, 0])
+
+
+def test_the_threshold_is_that_of_the_predictions():
+    model = Given([[2.0], [-1.0], [0.5], [-3.0]])
+    codes = ["AC", "AA", "GG"]  # logits 2 and 0.5, 2 and -3, 0.5 and -1
+    for settings, flips in (
+        ({}, [False, True, True]),
+        ({"output": "logit"}, [False, True, True]),
+        ({"threshold": 0.7}, [True, True, False]),  # probabilities 0.88 and 0.62, 0.88 and 0.05, 0.62 and 0.27
+        ({"output": "logit", "threshold": 0.5}, [False, True, True]),  # at least, not above
+        ({"output": "logit", "threshold": 3.0}, [False, False, False]),
+    ):
+        assert strand_agreement(model, codes, **settings).flips[:, 0].tolist() == flips
+
+
+def test_the_picture_counts_the_flips(agreements):
+    agreement = agreements["standard"][1]
+    note = agreement.plot(task=1).get_legend().get_title().get_text()
+    assert f"{agreement.flips[:, 1].sum()} decision" in note
+    assert "of 120 flip at 0.5" in note
 
 
 def test_plot_takes_the_task_and_the_axes(agreements):

@@ -157,3 +157,23 @@ def test_differences_of_rounding_size_are_drawn_small(axes):
 def test_bad_tables_are_explained(table, settings, message):
     with pytest.raises(ValueError, match=message):
         plot_gap_by_filter(table, **settings)
+
+
+def test_the_threshold_is_drawn_and_counted():
+    forward, reverse = [0.2, 0.6, 0.5, 0.9], [0.4, 0.4, 0.49, 0.8]
+    ax = plot_strands(forward, reverse, threshold=0.5)
+    note = ax.get_legend().get_title().get_text()
+    assert note.endswith("2 decisions of 4 flip at 0.5")
+    assert [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1] == [0.5]
+    assert [line.get_ydata()[0] for line in ax.lines if len(set(line.get_ydata())) == 1] == [0.5]
+    plain = plot_strands(forward, reverse)
+    assert "flip" not in plain.get_legend().get_title().get_text()
+    assert len(plain.lines) == len(ax.lines) - 2
+    assert (
+        plot_strands(forward, reverse, threshold=0.7)
+        .get_legend()
+        .get_title()
+        .get_text()
+        .endswith("0 decisions of 4 flip at 0.7")
+    )
+    assert "1 decision of 4" in plot_strands(forward, reverse, threshold=0.55).get_legend().get_title().get_text()

@@ -10,9 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from foreign import ChannelsLast, Danq, ProfileAndCounts, seeded
 from torch import nn
 
-from rcviz import FilterExplorer, Motif, SequenceSet, filter_bank, filter_contributions, palindromes, predict, read_meme
+from rcviz import (
+    FilterExplorer,
+    Motif,
+    RevCompConjoined,
+    SequenceSet,
+    as_sequence_model,
+    filter_bank,
+    filter_contributions,
+    palindromes,
+    predict,
+    read_meme,
+)
 
 pytestmark = pytest.mark.usefixtures("no_names")
 
@@ -319,8 +331,46 @@ def test_a_network_of_ones_own(toy):
         def forward(self, x):
             return torch.relu(self.conv(x)).mean(2)[:, :2]
 
-    explorer = FilterExplorer(Own(), toy, layer="conv", at="convolution")
+    explorer = FilterExplorer(Own(), toy)
+    assert explorer.state.layers == ("conv",)  # the first is never used
     assert "of 3:" in explorer._caption.value
+    with pytest.raises(ValueError, match="layer first is never used in a forward pass; name one that is, such as conv"):
+        FilterExplorer(Own(), toy, layer="first")
+
+
+@pytest.mark.parametrize(
+    ("make", "layer"),
+    [
+        (lambda: seeded(Danq), "conv"),
+        (lambda: RevCompConjoined(seeded(Danq, dtype=torch.float32)), "model.conv"),
+        (lambda: as_sequence_model(seeded(ChannelsLast), layout="NLC", output="probabilities"), "model.conv"),
+        (
+            lambda: as_sequence_model(
+                seeded(ProfileAndCounts), output=lambda y: torch.cat([y[1], y[0].amax(dim=2)], 1), bases="TGCA"
+            ),
+            "model.iconv",
+        ),
+    ],
+    ids=["LSTM", "conjoined", "channels last", "dilated"],
+)
+def test_networks_of_torch_modules(make, layer, toy):
+    """Every panel of every filter and task, and what the analysis says of them."""
+    model = make()
+    explorer = FilterExplorer(model, toy)
+    assert explorer.state.layers == (layer,)
+    for task in (0, 1):
+        explorer.state.task = task
+        found = filter_contributions(model, toy, task=task)
+        assert explorer.state.ranking == tuple(found.ranking)
+        for index in explorer.state.order:
+            explorer.state.filter = index
+            assert f"score {found.scores[index]:+z.3f}" in explorer._caption.value
+            assert explorer._logos.value.count('class="rcviz-logo"') == 2
+            assert explorer._logos.value.count('class="rcviz-motif"') == 2
+            assert explorer._behaviour.value.count('class="rcviz-figure"') == 2
+    assert explorer._error.value == ""
+    with pytest.raises(ValueError, match=r"returns a tuple of 2.*rcviz.as_sequence_model\(model, output=0\)"):
+        FilterExplorer(seeded(ProfileAndCounts), toy)
 
 
 @pytest.mark.parametrize("data", [["ACGT" * 15], SequenceSet(np.zeros((2, 60), np.uint8))], ids=["strings", "codes"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import html
 import threading
 import xml.etree.ElementTree as ElementTree
 
@@ -11,10 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from foreign import Danq, ProfileAndCounts, seeded
 from matplotlib.colors import to_hex
 from torch import nn
 
-from rcviz import SequenceSet, encode, predict, reverse_complement, strand_agreement
+from rcviz import (
+    RevCompConjoined,
+    SequenceSet,
+    as_sequence_model,
+    encode,
+    predict,
+    reverse_complement,
+    strand_agreement,
+)
 from rcviz.analysis.strands import gap_by_filter
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 from rcviz.widgets import _scatter
@@ -266,21 +276,48 @@ def test_one_model_or_several_and_sequences_without_labels(models):
     assert several.state.models == ("model 1", "model 2", "model 3")
 
 
-def test_a_network_of_ones_own_without_an_activation_module_has_logos_all_the_same(toy):
+def test_a_network_of_ones_own_without_an_activation_has_logos_all_the_same(toy):
     class Own(nn.Module):
         def __init__(self):
             super().__init__()
             self.conv = nn.Conv1d(4, 3, 7)
 
         def forward(self, x):
-            return torch.relu(self.conv(x)).mean(2)[:, :2]
+            return self.conv(x).amax(2)[:, :2]
 
     explorer = StrandExplorer(Own(), toy)
-    assert "no activation module follows conv" in explorer._gaps.value
+    assert "no activation follows conv" in explorer._gaps.value
     assert explorer._logos.value.count("rcviz-logo") == 2
     with pytest.raises(ValueError, match="could be split by filter"):
         _ = explorer.gap_table
     assert len(StrandExplorer(Own(), toy, at="convolution").gap_table) == 4
+
+
+def test_networks_of_torch_modules_beside_each_other_and_conjoined(toy):
+    """Tuples from an LSTM, functions in place, one ReLU for all, outputs to pick from."""
+    danq, profile = (seeded(make, dtype=torch.float32) for make in (Danq, ProfileAndCounts))
+    models = {
+        "LSTM": danq,
+        "dilated": as_sequence_model(profile, output=lambda y: torch.cat([y[1], y[0].amax(dim=2)], 1)),
+        "conjoined": RevCompConjoined(danq),
+        "tuple": profile,
+    }
+    explorer = StrandExplorer(models, toy)
+    assert explorer.state.models == ("LSTM", "dilated", "conjoined")
+    assert "tuple does not take these sequences of 60 bp and is left out: the model returns a tuple" in words(explorer)
+    assert "rcviz.as_sequence_model(model, output=0)" in words(explorer)
+    table = explorer.gap_table
+    for name, model in list(models.items())[:3]:
+        split = gap_by_filter(model, toy.subset([explorer.state.sequence]))
+        rows = table[table["model"] == name]
+        assert len(rows) == split.forward.shape[1] + 1
+        np.testing.assert_allclose(rows["difference"].astype(float).sum(), split.logit_gap[0], atol=1e-5)
+    assert np.abs(table.loc[table["model"] == "conjoined", "difference"].astype(float)).max() < 1e-5
+
+
+def words(explorer):
+    """What the error pane says."""
+    return html.unescape(explorer._error.value)
 
 
 def test_names_from_files_are_escaped(models, toy):
