@@ -58,6 +58,7 @@ from .plots.logo import logo_svg as logo_svg
 from .plots.logo import plot_logo as plot_logo
 from .plots.palindromes import plot_palindrome as plot_palindrome
 from .plots.profiles import plot_profile as plot_profile
+from .plots.saving import save_figure as save_figure
 from .plots.strands import plot_strands as plot_strands
 from .plots.training import plot_history as plot_history
 from .sequences.alphabet import decode as decode
@@ -85,6 +86,7 @@ from .sequences.peaks import read_peaks as read_peaks
 from .sequences.simulated import SimulatedSet as SimulatedSet
 from .sequences.simulated import simulate_motifs as simulate_motifs
 from .structure import check_structure as check_structure
+from .tables import save_table as save_table
 from .training.config import TrainConfig as TrainConfig
 from .training.history import EpochRecord as EpochRecord
 from .training.history import History as History

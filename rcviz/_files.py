@@ -61,3 +61,16 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_ending(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> str:
+    """Return a path's ending, one of those known, before anything is computed or written."""
+    ending = Path(path).suffix.lower()
+    if ending not in kinds:
+        raise ValueError(
+            f"cannot tell what to write into {os.fspath(path)!r}: its ending must be one of {', '.join(kinds)}"
+        )
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}; make it first, or name another")
+    return ending

@@ -25,6 +25,7 @@ _STYLE_SHEET = re.compile(r"<style[^>]*>\*\{stroke-linejoin: round; stroke-linec
 _DECIMALS = re.compile(r"(\d\.\d{3})\d+")  # of a point: three are more than a screen shows
 _SALT = "rcviz"
 _RASTER_DPI = 150
+_TRUETYPE = 42  # the other kind of font, matplotlib's default, cannot be edited
 _LAYOUT_PASSES = 3
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
@@ -138,6 +139,15 @@ def figure_png(figure: Figure) -> bytes:
     _settle(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def figure_pdf(figure: Figure) -> bytes:
+    """Return a figure as PDF bytes, the same for the same drawing; text stays text, in fonts that go along."""
+    _settle(figure)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"pdf.fonttype": _TRUETYPE}):
+        figure.savefig(buffer, format="pdf", dpi=_RASTER_DPI, metadata={"CreationDate": None})
     return buffer.getvalue()
 
 

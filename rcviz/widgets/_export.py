@@ -47,14 +47,3 @@ class ExportBox(ipywidgets.HBox):
             size = Path(self.path.value).stat().st_size
             written = html.escape(str(Path(self.path.value).resolve()))
             self.said.show(f'<span role="status">wrote {written} ({size / 1000:,.0f} kB)</span>')
-
-
-def check_ending(path: str, kinds: tuple[str, ...]) -> str:
-    """Return a path's ending, one of those known, before anything is computed or written."""
-    ending = Path(path).suffix.lower()
-    if ending not in kinds:
-        raise ValueError(f"cannot tell what to write into {path!r}: its ending must be one of {', '.join(kinds)}")
-    folder = Path(path).resolve().parent
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}; make it first, or name another")
-    return ending

@@ -8,16 +8,18 @@ import ipywidgets
 import pandas as pd
 from torch import nn
 
-from rcviz._files import written_whole
+from rcviz._files import check_ending, written_whole
 from rcviz.analysis.neurons import At
 from rcviz.modules import find_module
-from rcviz.plots._axes import figure_png, figure_svg
+from rcviz.plots import saving
 from rcviz.plots.page import html_page
 from rcviz.sequences.dataset import SequenceSet
-from rcviz.sequences.motifs import write_meme
+from rcviz.sequences.motifs import write_jaspar, write_meme, write_transfac
 from rcviz.sequences.similarity import as_motifs
+from rcviz.tables import ENDINGS as TABLES
+from rcviz.tables import save_table
 from rcviz.widgets import _filter_panels as panels
-from rcviz.widgets._export import ExportBox, check_ending
+from rcviz.widgets._export import ExportBox
 from rcviz.widgets._filter_page import filter_parts
 from rcviz.widgets._filter_results import POSITIVES, FilterResults
 from rcviz.widgets._gallery import Gallery
@@ -27,7 +29,8 @@ from rcviz.widgets._pane import ErrorPane, MarkupPane
 from rcviz.widgets.state import FilterState
 
 SORTS = {"contribution": "contribution", "number": "number", "palindromicity": "palindromicity"}
-KINDS = (".html", ".csv", ".meme", ".svg", ".png")
+MOTIFS = {".meme": write_meme, ".jaspar": write_jaspar, ".transfac": write_transfac}
+KINDS = (".html", *TABLES, *MOTIFS, *saving.ENDINGS)
 
 
 class FilterExplorer(ipywidgets.VBox):
@@ -141,23 +144,21 @@ class FilterExplorer(ipywidgets.VBox):
         Parameters
         ----------
         path : path-like
-            ``.csv`` :attr:`table`; ``.meme`` the PWMs of all filters' sites, in the gallery's order; ``.svg`` and
-            ``.png`` the chosen filter's pictures; ``.html`` a page of all filters, see :meth:`to_html`.
+            ``.csv`` and ``.parquet`` :attr:`table`; ``.meme``, ``.jaspar`` and ``.transfac`` the PWMs of all filters'
+            sites, in the gallery's order; ``.svg``, ``.pdf`` and ``.png`` the chosen filter's pictures; ``.html`` a page
+            of all filters, see :meth:`to_html`.
         """
         ending = check_ending(os.fspath(path), KINDS)
         if ending == ".html":
             self.to_html(path)
-        elif ending == ".meme":
+        elif ending in MOTIFS:
             sites = self._results.sites(self.state.layer)
-            write_meme([sites.motif(index) for index in self.state.order], path)
+            MOTIFS[ending]([sites.motif(index) for index in self.state.order], path)
+        elif ending in TABLES:
+            save_table(self.table, path)
         else:
-            if ending == ".csv":
-                content = self.table.to_csv(index=False).encode()
-            else:
-                figure = panels.picture(self._results, self.state.question, self.state.filter, self._colors)
-                content = figure_png(figure) if ending == ".png" else figure_svg(figure).encode()
-            with written_whole(path) as temporary:
-                temporary.write_bytes(content)
+            figure = panels.picture(self._results, self.state.question, self.state.filter, self._colors)
+            saving.save_figure(figure, path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page that needs no kernel and no network: all filters, to be chosen, sorted and read.

@@ -10,12 +10,15 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 
-from rcviz._files import written_whole
+from rcviz._files import check_ending
 from rcviz.analysis.neurons import At
 from rcviz.analysis.strands import task_of
-from rcviz.plots._axes import figure_png, figure_svg
+from rcviz.plots.saving import ENDINGS as PICTURES
+from rcviz.plots.saving import save_figure
 from rcviz.sequences.dataset import as_sequence_set
-from rcviz.widgets._export import ExportBox, check_ending
+from rcviz.tables import ENDINGS as TABLES
+from rcviz.tables import save_table
+from rcviz.widgets._export import ExportBox
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._pane import ErrorPane, MarkupPane
 from rcviz.widgets._scatter import StrandScatters, label_names, legend_html
@@ -23,7 +26,6 @@ from rcviz.widgets._strand_results import StrandResults
 from rcviz.widgets._strand_views import STYLE, WINDOW, best_window, gap_markup, logo_pair
 from rcviz.widgets.state import StrandState
 
-TABLES, PICTURES = (".csv",), (".svg", ".png")
 _LISTED = 200
 
 
@@ -104,30 +106,24 @@ class StrandExplorer(ipywidgets.VBox):
         return self._results.gap_table(self.state.task, self.state.sequence)
 
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write ``.csv``: :attr:`table`; or ``.svg``, ``.png``: the panels as one figure."""
+        """Write :attr:`table`, ``.csv`` or ``.parquet``, or the panels as one figure, ``.svg``, ``.pdf`` or ``.png``."""
         if check_ending(os.fspath(path), TABLES + PICTURES) in TABLES:
             self.export_table(path)
         else:
             self.export_figure(path)
 
     def export_table(self, path: str | os.PathLike[str]) -> None:
-        """Write :attr:`table` as ``.csv``."""
-        check_ending(os.fspath(path), TABLES)
-        with written_whole(path) as temporary:
-            self.table.to_csv(temporary, index=False)
+        """Write :attr:`table` as ``.csv`` or ``.parquet``."""
+        save_table(self.table, path)
 
     def export_gap(self, path: str | os.PathLike[str]) -> None:
-        """Write :attr:`gap_table` as ``.csv``."""
-        check_ending(os.fspath(path), TABLES)
-        with written_whole(path) as temporary:
-            self.gap_table.to_csv(temporary, index=False)
+        """Write :attr:`gap_table` as ``.csv`` or ``.parquet``."""
+        save_table(self.gap_table, path)
 
     def export_figure(self, path: str | os.PathLike[str]) -> None:
-        """Write the panels as one figure (Figure 4 a, b, c), ``.svg`` or ``.png``."""
-        ending = check_ending(os.fspath(path), PICTURES)
-        figure = self._results.figure(self.state.task)
-        with written_whole(path) as temporary:
-            temporary.write_bytes(figure_png(figure) if ending == ".png" else figure_svg(figure).encode())
+        """Write the panels as one figure (Figure 4 a, b, c), ``.svg``, ``.pdf`` or ``.png``."""
+        check_ending(path, PICTURES)
+        save_figure(self._results.figure(self.state.task), path)
 
     def select_all(self) -> None:
         """Let go of the selection: the list offers all sequences again."""

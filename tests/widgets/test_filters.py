@@ -23,7 +23,9 @@ from rcviz import (
     filter_contributions,
     palindromes,
     predict,
+    read_jaspar,
     read_meme,
+    read_transfac,
 )
 
 pytestmark = pytest.mark.usefixtures("no_names")
@@ -277,7 +279,7 @@ def test_colours_can_be_the_usual_ones(toy, make_model):
 
 
 def test_exports_can_be_read_back(explorer, tmp_path):
-    for kind in ("csv", "meme", "svg", "png", "html"):
+    for kind in ("csv", "parquet", "meme", "jaspar", "transfac", "svg", "pdf", "png", "html"):
         explorer._export.path.value = str(tmp_path / f"filters.{kind}")
         explorer._export.save()
         assert explorer._error.value == ""
@@ -285,7 +287,10 @@ def test_exports_can_be_read_back(explorer, tmp_path):
     read = pd.read_csv(tmp_path / "filters.csv")
     pd.testing.assert_frame_equal(read, explorer.table, check_dtype=False)
     sites = explorer._results.sites("conv1")
-    assert read_meme(tmp_path / "filters.meme") == [sites.motif(index) for index in explorer.state.order]
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "filters.parquet"), explorer.table)
+    motifs = [sites.motif(index) for index in explorer.state.order]
+    for kind, read_back in {"meme": read_meme, "jaspar": read_jaspar, "transfac": read_transfac}.items():
+        assert read_back(tmp_path / f"filters.{kind}") == motifs
     ElementTree.parse(tmp_path / "filters.svg")
     assert (tmp_path / "filters.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "filters.html").read_text()

@@ -371,7 +371,9 @@ def test_files_are_what_is_shown(explorer, tmp_path):
     filters = pd.read_csv(tmp_path / "gap.csv")
     assert (filters["sequence"] == explorer.state.sequence).all()
     np.testing.assert_allclose(filters["difference"], explorer.gap_table["difference"].astype(float))
-    for name, start in (("panels.svg", b"<svg"), ("panels.png", b"\x89PNG")):
+    explorer.export_gap(tmp_path / "gap.parquet")
+    assert pd.read_parquet(tmp_path / "gap.parquet")["filter"].tolist() == filters["filter"].tolist()
+    for name, start in (("panels.svg", b"<svg"), ("panels.pdf", b"%PDF"), ("panels.png", b"\x89PNG")):
         explorer.export(tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(start)
 
@@ -379,7 +381,7 @@ def test_files_are_what_is_shown(explorer, tmp_path):
 def test_a_file_of_another_kind_is_refused_in_the_error_pane(explorer, tmp_path):
     explorer._export.path.value = str(tmp_path / "strands.xlsx")
     explorer._export.button.click()
-    assert "ending must be one of .csv, .svg, .png" in explorer._error.value
+    assert "ending must be one of .csv, .parquet, .svg, .pdf, .png" in explorer._error.value
     assert list(tmp_path.iterdir()) == []
     explorer._export.path.value = str(tmp_path / "strands.csv")
     explorer._export.button.click()

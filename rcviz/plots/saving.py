@@ -1,0 +1,48 @@
+"""Figures as files: words stay words, in SVG and PDF alike, to be found, copied and set in another font."""
+
+import os
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rcviz._files import check_ending, written_whole
+from rcviz.plots._axes import figure_pdf, figure_png, figure_svg
+
+ENDINGS = (".svg", ".pdf", ".png")
+
+
+def save_figure(ax: Any, path: str | os.PathLike[str]) -> None:
+    """Write the figure that Axes belong to, whole or not at all; the ending says how.
+
+    ``ax.figure.savefig("x.svg")`` would turn every letter into an outline, which no search finds and no editor can
+    change; here text stays text.
+
+    Parameters
+    ----------
+    ax : Axes or Figure
+        As the plots return them.
+    path : path-like
+        ``.svg``, ``.pdf`` or ``.png`` (at the figure's own resolution). The same drawing gives the same file.
+
+    Raises
+    ------
+    TypeError
+        When ``ax`` is neither.
+    ValueError
+        When the path ends otherwise or lies in no folder.
+
+    Examples
+    --------
+    >>> rcviz.save_figure(history.plot(), "curves.svg")  # doctest: +SKIP
+    """
+    ending = check_ending(path, ENDINGS)
+    figure = ax.get_figure(root=True) if isinstance(ax, Axes) else ax
+    if not isinstance(figure, Figure):
+        raise TypeError(f"expected Axes or a Figure, got {type(ax).__name__}: give what a plot returned")
+    if ending == ".svg":
+        content = figure_svg(figure).encode()
+    else:
+        content = figure_pdf(figure) if ending == ".pdf" else figure_png(figure)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
