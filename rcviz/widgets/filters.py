@@ -145,8 +145,8 @@ class FilterExplorer(ipywidgets.VBox):
         ----------
         path : path-like
             ``.csv`` and ``.parquet`` :attr:`table`; ``.meme``, ``.jaspar`` and ``.transfac`` the PWMs of all filters'
-            sites, in the gallery's order; ``.svg``, ``.pdf`` and ``.png`` the chosen filter's pictures; ``.html`` a page
-            of all filters, see :meth:`to_html`.
+            sites, in the gallery's order; ``.svg``, ``.pdf`` and ``.png`` the chosen filter's pictures; ``.html`` a
+            page of all filters, see :meth:`to_html`.
         """
         ending = check_ending(os.fspath(path), KINDS)
         if ending == ".html":

@@ -106,7 +106,7 @@ class StrandExplorer(ipywidgets.VBox):
         return self._results.gap_table(self.state.task, self.state.sequence)
 
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write :attr:`table`, ``.csv`` or ``.parquet``, or the panels as one figure, ``.svg``, ``.pdf`` or ``.png``."""
+        """Write :attr:`table` (``.csv``, ``.parquet``) or the panels as one figure (``.svg``, ``.pdf``, ``.png``)."""
         if check_ending(os.fspath(path), TABLES + PICTURES) in TABLES:
             self.export_table(path)
         else:
