@@ -90,9 +90,9 @@ class RevCompConjoined(nn.Module):
         """Average the model's outputs for ``x`` and for its RC, these read back from the other strand."""
         check_features(x.shape, 4)
         both = self.model(torch.cat([x, _tying.reverse_complement_features(x)]))
-        self._check_outputs(both, len(x))
-        forward, reverse = both.chunk(2)
-        reverse = self._read_back(reverse)
+        n = x.shape[0]  # neither len() nor chunk(): torch.export would take the number of sequences for fixed
+        self._check_outputs(both, n)
+        forward, reverse = both[:n], self._read_back(both[n:])
         return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
 
     def _read_back(self, y: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class RevCompConjoined(nn.Module):
                 f"wrap a module that returns one of its entries"
             )
         wanted, axes = _SHAPES[self.output]
-        if y.ndim not in axes or len(y) != 2 * n:
+        if y.ndim not in axes or y.shape[0] != 2 * n:
             raise ValueError(
                 f"output={self.output!r} means {wanted}, and the model returned {tuple(y.shape)} for a batch of "
                 f"{2 * n}; declare another of {', '.join(_SHAPES)} or reshape what the model returns"

@@ -1,0 +1,135 @@
+"""ONNX files, run by onnxruntime in float32 against the models."""
+
+import builtins
+
+import numpy as np
+import pytest
+import torch
+from drawn import one_hot
+from torch import nn
+
+import rcviz
+
+pytestmark = pytest.mark.usefixtures("as_users_run")  # torch.export follows the code as users run it
+
+
+@pytest.fixture
+def outputs():
+    """Run a file on batches of several sizes."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+
+    def run(path, batches):
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        (given,), (returned,) = session.get_inputs(), session.get_outputs()
+        assert (given.name, returned.name) == ("sequences", "logits")
+        assert isinstance(given.shape[0], str)
+        return [session.run(None, {"sequences": x.numpy()})[0] for x in batches]
+
+    return run
+
+
+def batches(length):
+    return [one_hot(n, length, seed=n).float() for n in (1, 2, 7)]
+
+
+def attention():
+    block = nn.Sequential(rcviz.RevCompBatchNorm1d(8), rcviz.RevCompSelfAttention1d(8, n_heads=2))
+    return nn.Sequential(rcviz.RevCompConv1d(4, 4, 3), rcviz.RevCompResidual1d(block))
+
+
+def conjoined():
+    config = rcviz.ModelConfig.simulated("standard", sequence_length=60, pool_size=20, n_filters=3)
+    return rcviz.RevCompConjoined(rcviz.build_model(config))
+
+
+def kmers():
+    return nn.Sequential(rcviz.RevCompKmers1d(2), rcviz.RevCompConv1d(20, 4, 3), rcviz.RevCompGlobalPool1d())
+
+
+def pooled():
+    return nn.Sequential(rcviz.RevCompConv1d(4, 4, 3), rcviz.RevCompGlobalPool1d("mean"), nn.Linear(4, 2))
+
+
+def trimmed():
+    """102 - 40 = 62 positions, windows of 40 every 20: two left over."""
+    return rcviz.build_model(rcviz.ModelConfig.chipseq("revcomp", n_filters=2, sequence_length=102))
+
+
+@pytest.mark.parametrize("make", [attention, conjoined, kmers, pooled, trimmed])
+def test_onnxruntime_gives_the_same(make, stirred, outputs, tmp_path):
+    """Converted where that is possible, else as it is, in batches of any size."""
+    model, path = stirred(make()), tmp_path / "model.onnx"
+    length = 102 if make is trimmed else 60
+    rcviz.export_onnx(model, path, length=None if make in (trimmed, conjoined) else length)
+    with torch.no_grad():
+        want = np.concatenate([model(x.double()).numpy() for x in batches(length)])
+    assert want.std() > 1e-2
+    np.testing.assert_allclose(np.concatenate(outputs(path, batches(length))), want, atol=1e-4)
+
+
+def test_one_file_with_nothing_of_this_machine(outputs, tmp_path):
+    """Plain operations only, the same file every time, and the model as it was."""
+    onnx = pytest.importorskip("onnx")
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", sequence_length=60, pool_size=20)).double()
+    for name in ("one.onnx", "two.onnx"):
+        rcviz.export_onnx(model, tmp_path / name)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["one.onnx", "two.onnx"]
+    written = (tmp_path / "one.onnx").read_bytes()
+    assert written == (tmp_path / "two.onnx").read_bytes()
+    assert b".py" not in written
+    kinds = {node.op_type for node in onnx.load(tmp_path / "one.onnx").graph.node}
+    assert kinds <= {"Conv", "Relu", "MaxPool", "Reshape", "Flatten", "Gemm", "BatchNormalization", "Shape", "Concat"}
+    assert model.training
+    assert model.conv1.weight.dtype == torch.float64
+
+
+class Fixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(40, 1)
+
+    def forward(self, x):
+        return self.dense(x.flatten(1)) * len(x)
+
+
+class Several(Fixed):
+    def forward(self, x):
+        return {"logits": self.dense(x.flatten(1)), "length": x.shape[2]}
+
+
+class Undecided(Fixed):
+    def forward(self, x):
+        return self.dense(x.flatten(1)) if x.sum() > 3 else self.dense(x.flatten(1)) + 1
+
+
+@pytest.mark.parametrize(
+    ("model", "length", "words"),
+    [
+        (Fixed, 10, ("Fixed", "one size of a batch", r"x\.shape\[0\]")),
+        (Several, 10, ("dict", "logits")),
+        (Undecided, 10, ("cannot export Undecided",)),
+        (Fixed, None, ("Fixed", "length=")),
+        (Fixed, 11, (r"\(2, 4, 11\)", "built for")),
+        (lambda: nn.Sequential(rcviz.RevCompConv1d(4, 2, 12)), 10, ("12", "10")),
+        (lambda: rcviz.build_model(rcviz.ModelConfig.simulated("revcomp")), 150, ("200", "150")),
+    ],
+)
+def test_refusals(model, length, words, tmp_path):
+    (tmp_path / "old.onnx").write_text("old")
+    with pytest.raises(ValueError, match="(?s)" + "".join(f"(?=.*{word})" for word in words)):
+        rcviz.export_onnx(model(), tmp_path / "old.onnx", length=length)
+    assert (tmp_path / "old.onnx").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_to_install_is_said(monkeypatch, tmp_path):
+    imported = builtins.__import__
+
+    def without_onnx(name, *others):
+        if name.startswith("onnx"):
+            raise ModuleNotFoundError(name)
+        return imported(name, *others)
+
+    monkeypatch.setattr(builtins, "__import__", without_onnx)
+    with pytest.raises(ImportError, match=r"rcviz\[onnx\]"):
+        rcviz.export_onnx(nn.Linear(4, 4), tmp_path / "model.onnx", length=4)
