@@ -39,13 +39,14 @@ class Drawing:
     needs : tuple of str
         Tables, handed to `draw` in this order.
     draw : function of the tables' rows of the paper's arms
+        None where they lack what it shows.
     """
 
     name: str
     figure: str
     caption: str
     needs: tuple[str, ...]
-    draw: Callable[..., Figure]
+    draw: Callable[..., Figure | None]
 
 
 def drawn(results: Results) -> Iterator[tuple[Drawing, str, bytes]]:
@@ -57,6 +58,8 @@ def drawn(results: Results) -> Iterator[tuple[Drawing, str, bytes]]:
         if len(shown) < len(drawing.needs) or any(table.empty for table in shown):
             continue
         figure = drawing.draw(*shown)
+        if figure is None:
+            continue
         figure.set_dpi(_DPI)
         caption = drawing.caption
         if any(stands_in(table) for table in shown):
@@ -129,17 +132,18 @@ def _sizes(runs: pd.DataFrame) -> Figure:
     return _side_by_side(new_figure(11, 4.4), lambda metric, axes: plot_training_size(runs, axes, metric=metric))
 
 
-def _widths(runs: pd.DataFrame) -> Figure:
+def _widths(runs: pd.DataFrame) -> Figure | None:
     groups = [
         runs[runs["arm"] == name].assign(arm=words, filters=str(n))
         for n in claims_chipseq.WIDTHS
+        if (runs["arm"] == f"RC-{n}").any()
         for words, name in (
             ("RC", f"RC-{n}"),
             ("standard, as many filters", f"standard-{n}"),
             ("standard, twice as many", f"standard-{2 * n}"),
         )
     ]
-    return _grouped(pd.concat(groups), "filters")
+    return _grouped(pd.concat(groups), "filters") if groups else None
 
 
 def _factors(runs: pd.DataFrame) -> Figure:

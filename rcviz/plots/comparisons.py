@@ -35,6 +35,7 @@ _NOTE_WIDTH = 48  # characters: a legend wider than its Axes would squeeze them
 _METRICS = ("loss", "auroc", "auprc")
 
 _WORDS = {"auroc": "auROC", "auprc": "auPRC", "valid": "validation", "test": "test", "train": "training"}
+_GAPS = {"gap_max": "largest gap between the strands", "gap_mean": "mean gap between the strands"}
 
 
 def plot_architectures(
@@ -257,7 +258,7 @@ def common_epochs(table: pd.DataFrame) -> int:
 
 def metric_words(metric: str) -> str:
     """Say a column such as "valid_auroc" in words: "validation auROC"."""
-    return " ".join(_WORDS.get(part, part) for part in metric.split("_"))
+    return _GAPS.get(metric) or " ".join(_WORDS.get(part, part) for part in metric.split("_"))
 
 
 def _draw_arm(ax: Axes, place: float, values: Float[np.ndarray, " seeds"], color: str, marker: str) -> None:
@@ -292,7 +293,9 @@ def _directions(pairs: Sequence[tuple[str, str]]) -> str:
 def _counted(table: pd.DataFrame, keys: list[str]) -> str:
     counts = table.groupby(keys)["seed"].count()
     least, most = int(counts.min()), int(counts.max())
-    return f"{most} seeds" if least == most else f"{least} to {most} seeds"
+    if least < most:
+        return f"{least} to {most} seeds"
+    return f"{most} seed{'s' if most > 1 else ''}"
 
 
 def _check_runs(table: pd.DataFrame, metric: str, keys: list[str]) -> None:

@@ -236,9 +236,14 @@ def test_bad_tables_of_epochs_are_explained(table, options, message):
         plot_learning_curves(table, **options)
 
 
+def test_one_seed_is_said_as_one(axes):
+    assert note(plot_training_size(SIZES[SIZES["seed"] == 0], axes)) == "median of 1 seed"
+
+
 def test_metrics_in_words():
     assert metric_words("valid_auprc") == "validation auPRC"
     assert metric_words("loss") == "loss"
+    assert metric_words("gap_max") == "largest gap between the strands"
 
 
 @pytest.mark.parametrize(("draw", "table"), [(plot_architectures, THREE), (plot_training_size, SIZES)])
