@@ -3,13 +3,11 @@
 import json
 
 import pytest
+from sweeps import MAY_DIFFER
 
 from rcviz.experiments import arms, runner, runs
 from rcviz.experiments.runs import Run
 from rcviz.experiments.sources import Source
-
-MAY_DIFFER = ("seconds", "wall_seconds", "cpu_seconds", "peak_memory_mb", "code")
-"""Columns in which two runs of the same training may differ; the code may be edited while tests run."""
 
 
 @pytest.fixture
