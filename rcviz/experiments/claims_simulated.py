@@ -55,13 +55,14 @@ def _similar_in_training(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
     gain = by_seed(runs, RC, "valid_auroc").mean() - by_seed(runs, SAME, "valid_auroc").mean()
     readings = _training_readings(history, runs)
     apart = {name: float(values[RC].mean() - values[SAME].mean()) for name, values in readings.items()}
-    within = [bool(abs(difference) < SIMILAR * gain) for difference in apart.values()]
+    within = {name: bool(abs(difference) < SIMILAR * gain) for name, difference in apart.items()}
+    unlike = [name for name, similar in within.items() if not similar]
     told = "; ".join(f"{difference:+.4f} {name}" for name, difference in apart.items())
     return Finding(
         f"training auROC, {RC} minus {SAME}: {told}; in validation {gain:+.4f}",
         f"similar: less than {SIMILAR:g} of the difference in validation, by both readings",
-        both_or_one(*within),
-        f"True of {sum(within)} of {len(within)} readings.",
+        both_or_one(*within.values()),
+        f"Not similar {' and '.join(unlike)}." if unlike else "Similar by both readings.",
     )
 
 
@@ -113,7 +114,7 @@ def _always_above(history: pd.DataFrame) -> Finding:
     assert pair is not None
     behind = ahead.index[~ahead].tolist()
     share = float(ahead.mean())
-    why = "" if not behind else f"Not ahead at {len(behind)} of them, first at epoch {behind[0]}."
+    why = "Above at each of them." if not behind else f"Not ahead at {len(behind)} of them, first at epoch {behind[0]}."
     return Finding(
         f"median above in {int(ahead.sum())} of {len(ahead)} epochs",
         f"medians at every epoch that all seeds reached; rank-sum of seeds' means over them, {p_text(pair.p_value)}",
