@@ -31,10 +31,10 @@ def seconds(work):
     return time.perf_counter() - start
 
 
-def interleaved(rows):
+def interleaved(rows, repeats=REPEATS):
     """Run all rows in turn, several times over; the first round only warms up."""
     times = {name: [] for name in rows}
-    for turn in range(REPEATS + 1):
+    for turn in range(repeats + 1):
         for name, work in rows.items():
             taken = seconds(work)
             if turn:

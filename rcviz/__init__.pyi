@@ -95,6 +95,7 @@ from .training.history import History as History
 from .training.loop import evaluate as evaluate
 from .training.loop import fit as fit
 from .training.loop import train_epochs as train_epochs
+from .training.together import fit_together as fit_together
 from .widgets.filters import FilterExplorer as FilterExplorer
 from .widgets.monitor import TrainingMonitor as TrainingMonitor
 from .widgets.strands import StrandExplorer as StrandExplorer

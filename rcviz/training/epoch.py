@@ -106,8 +106,8 @@ def logits_and_loss(
 def diverged(loss: float, epoch: int, n_samples: int, config: TrainConfig) -> FloatingPointError:
     """What ends a run whose loss is no longer finite."""
     return FloatingPointError(
-        f"the loss became {loss} in epoch {epoch} after {n_samples} samples; lower learning_rate (it is "
-        f"{config.learning_rate}); the model has its best weights so far, or those it started with"
+        f"the loss became {loss} in epoch {epoch} after {n_samples} samples (seed {config.seed}); lower learning_rate "
+        f"(it is {config.learning_rate}); the model has its best weights so far, or those it started with"
     )
 
 
