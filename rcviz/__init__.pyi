@@ -1,5 +1,6 @@
 from .analysis.attributions import StrandAttributions as StrandAttributions
 from .analysis.attributions import strand_attributions as strand_attributions
+from .analysis.card import model_card as model_card
 from .analysis.contributions import FilterContributions as FilterContributions
 from .analysis.contributions import filter_contributions as filter_contributions
 from .analysis.filters import FilterBank as FilterBank
@@ -43,6 +44,7 @@ from .layers.weighted_sum import WeightedSum1d as WeightedSum1d
 from .metrics import rank_sum_test as rank_sum_test
 from .models.adapter import AdaptedModel as AdaptedModel
 from .models.adapter import as_sequence_model as as_sequence_model
+from .models.card import ModelCard as ModelCard
 from .models.config import ModelConfig as ModelConfig
 from .models.network import SequenceModel as SequenceModel
 from .models.network import build_model as build_model
@@ -50,6 +52,7 @@ from .models.network import count_parameters as count_parameters
 from .models.network import parameter_table as parameter_table
 from .models.prediction import predict as predict
 from .models.storage import load_model as load_model
+from .models.storage import read_model_card as read_model_card
 from .models.storage import save_model as save_model
 from .plots.comparisons import plot_architectures as plot_architectures
 from .plots.comparisons import plot_learning_curves as plot_learning_curves

@@ -2,18 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from rcviz._files import check_target, written_whole
 from rcviz.cli._answers import AsJson, answer, answering, records, remark, several
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from rcviz.models.network import SequenceModel
-    from rcviz.sequences.dataset import Splits
 
 
 def train(
@@ -54,8 +48,8 @@ def train(
 ) -> None:
     """Train a network on a dataset; a run that was killed goes on where it was when the same command is given again.
 
-    Beside MODEL.safetensors stand MODEL.config.json (give it back as --config for the same run), MODEL.history.json
-    and MODEL.evaluation.csv.
+    MODEL.safetensors also holds a card: data, split, scores, strand gap, training (rcviz.read_model_card). Beside it
+    stand MODEL.config.json (give it back as --config for the same run), MODEL.history.json and MODEL.evaluation.csv.
 
     Example: rcviz train ctcf.safetensors --out model.safetensors --train chr21 --valid chr22 --epochs 20
     """
@@ -87,6 +81,7 @@ def train(
 def _train(
     source: Path, out: Path, config: Path | None, flags: dict[str, Any], checkpoint: Path | None, *, as_json: bool
 ) -> None:
+    from rcviz.analysis.card import model_card, scores_by_part
     from rcviz.cli._settings import divide, read_config, resolve
     from rcviz.models.network import build_model
     from rcviz.models.storage import save_model
@@ -108,9 +103,10 @@ def _train(
         remark(f"going on from the checkpoint {state}")
     history = fit(model, parts.train, parts.valid, settings.train, checkpoint=state)
 
-    table = evaluation(model, parts)
+    table = scores_by_part(model, parts)
+    card = model_card(model, parts, name=source.name, training=history, split=settings.split, scores=table)
     files = {name: _beside(out, name) for name in ("config.json", "history.json", "evaluation.csv")}
-    save_model(model, out)
+    save_model(model, out, card=card)
     _write(files["config.json"], _described(settings.sections(), source))
     history.save(files["history.json"])
     _write(files["evaluation.csv"], table.to_csv(index=False))
@@ -133,16 +129,6 @@ def _train(
         "settings": settings.sections(),
     }
     answer(told, values, as_json=as_json)
-
-
-def evaluation(model: "SequenceModel", parts: "Splits") -> "pd.DataFrame":
-    """Scores of every part that has sequences: part, then the columns of :func:`rcviz.evaluate`."""
-    import pandas as pd
-
-    from rcviz.training.loop import evaluate
-
-    tables = {name: evaluate(model, part) for name, part in parts._asdict().items() if len(part)}
-    return pd.concat(tables, names=["part"]).reset_index("part")
 
 
 def _described(sections: dict[str, Any], source: Path) -> str:

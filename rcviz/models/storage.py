@@ -1,37 +1,53 @@
-"""A model is one safetensors file with its configuration inside; reading it executes nothing."""
+"""A model is one safetensors file with its configuration, and its card, inside; reading it executes nothing."""
 
 import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from rcviz._files import written_whole
+from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
 
 FORMAT = "rcviz.model.v1"
+_CARD = "card"  # beside the settings of the configuration
 
 
-def save_model(model: SequenceModel, path: str | os.PathLike[str]) -> None:
-    """Write weights and configuration into one safetensors file, whole or not at all.
+def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: ModelCard | None = None) -> None:
+    """Write weights, configuration and card into one safetensors file, whole or not at all.
 
     Parameters
     ----------
     model : SequenceModel
     path : path-like
         By custom ``*.safetensors``; the folder must exist.
+    card : ModelCard, optional
+        What :func:`rcviz.model_card` says of the model; :func:`read_model_card` gives it back.
+
+    Raises
+    ------
+    ValueError
+        When the model was not made by :func:`rcviz.build_model`, or the card is another model's.
     """
     if not isinstance(model, SequenceModel):
         raise ValueError(
             f"save_model keeps models made by build_model, got {type(model).__name__}; "
             f"for any other use safetensors.torch.save_model and keep its code"
         )
+    settings = dataclasses.asdict(model.config)
+    if card is not None:
+        if card.config != model.config:
+            raise ValueError("the card describes a model of another configuration; make one with rcviz.model_card")
+        settings[_CARD] = card.to_json()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # One entry: safetensors writes several in random order, and the same model should give the same file.
-    metadata = {FORMAT: json.dumps(dataclasses.asdict(model.config))}
+    metadata = {FORMAT: json.dumps(settings)}
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata)
 
@@ -51,15 +67,9 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
     ValueError
         When the file is not a model of rcviz, is cut off, or is of a newer version.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}; give one written by save_model")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            config = _read_config(metadata, path)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({error}); give one written by save_model") from error
+    settings, tensors = _read(path)
+    settings.pop(_CARD, None)
+    config = _config(settings, path)
     model = build_model(config)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if wanted != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
@@ -72,14 +82,63 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
     return model.eval()
 
 
-def _read_config(metadata: dict[str, str], path: object) -> ModelConfig:
-    if FORMAT not in metadata:
-        raise ValueError(
-            f"{path} is a safetensors file but no model that this version of rcviz reads ({FORMAT}); give a file "
-            f"written by save_model, or update rcviz"
-        )
+def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
+    """Read the card of a model that :func:`save_model` wrote; nothing in the file is executed.
+
+    Returns
+    -------
+    ModelCard or None
+        None where the model was saved without one.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When the file is not a model of rcviz, is cut off, or its card cannot be read.
+    """
+    settings, _ = _read(path, weights=False)
+    content = settings.pop(_CARD, None)
+    if content is None:
+        return None
+    config = _config(settings, path)
+    try:
+        return ModelCard.from_json(config, content)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the card in {path} cannot be read ({error}); save the model again") from error
+
+
+def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return settings and, unless they are not wanted, weights of a file."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}; give one written by save_model")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if FORMAT not in metadata:
+                raise ValueError(
+                    f"{path} is a safetensors file but no model that this version of rcviz reads ({FORMAT}); give a "
+                    f"file written by save_model, or update rcviz"
+                )
+            names = file.keys() if weights else ()
+            tensors = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); give one written by save_model") from error
     try:
         settings = json.loads(metadata[FORMAT])
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(settings, dict):
+        raise _unreadable(path, f"it is a {type(settings).__name__}")
+    return settings, tensors
+
+
+def _config(settings: dict[str, Any], path: object) -> ModelConfig:
+    try:
         return ModelConfig(**{**settings, "kernel_sizes": tuple(settings["kernel_sizes"])})
     except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"the configuration in {path} cannot be read ({error}); save the model again") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: object, why: object) -> ValueError:
+    return ValueError(f"the configuration in {path} cannot be read ({why}); save the model again")

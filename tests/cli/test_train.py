@@ -37,6 +37,15 @@ def test_a_model_and_what_is_needed_to_make_it_again(run, dataset, small, work, 
     assert losses[0] == losses[1]
 
 
+def test_the_model_has_a_card(run, dataset, small):
+    said = json.loads(run("train", dataset, "--out", "a.safetensors", "--config", small, "--json").stdout)
+    card = rcviz.read_model_card("a.safetensors")
+    assert (card.data["name"], card.split, card.config.n_filters) == (dataset.name, said["settings"]["split"], 3)
+    assert card.training == {**said["settings"]["train"], "best_epoch": said["best_epoch"]}
+    assert [row["auroc"] for row in card.scores] == pytest.approx([row["auroc"] for row in said["scores"]], rel=1e-9)
+    assert 0 <= card.strand_gap["max"] < 1e-5
+
+
 def test_it_is_the_run_that_the_library_makes(run, dataset, small, same_weights):
     """An independent way to the same weights: no settings, no command."""
     run("train", dataset, "--out", "a.safetensors", "--config", small, "--seed", 5)

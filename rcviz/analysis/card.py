@@ -1,0 +1,85 @@
+"""Fill in a model's card: scores of every part, the gap between its strands, and how it was made."""
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from rcviz.analysis.strands import strand_agreement
+from rcviz.models.card import COLUMNS, ModelCard
+from rcviz.models.network import SequenceModel
+from rcviz.sequences.dataset import Splits
+from rcviz.training.checkpoint import fingerprint
+from rcviz.training.config import TrainConfig
+from rcviz.training.history import History
+from rcviz.training.loop import evaluate
+
+
+def model_card(
+    model: SequenceModel,
+    parts: Splits,
+    *,
+    name: str,
+    training: History | TrainConfig,
+    split: Mapping[str, Any] | None = None,
+    scores: pd.DataFrame | None = None,
+    notes: str = "",
+) -> ModelCard:
+    """Describe a trained model: data, split, scores, float32 strand gap and training.
+
+    Parameters
+    ----------
+    model : SequenceModel
+        Left as found.
+    parts : Splits
+        What :func:`rcviz.split` or :func:`rcviz.split_by_chromosome` gave, labelled; parts may be empty, not all.
+    name : str
+        Of the data.
+    training : History or TrainConfig
+        What :func:`rcviz.fit` returned, or the settings alone.
+    split : mapping, optional
+        How the parts were made, such as ``{"train": ["chr21"], "valid": ["chr22"]}``.
+    scores : DataFrame, optional
+        What :func:`scores_by_part` gave, where it is at hand already.
+    notes : str
+        Anything else, such as what the model is meant for.
+
+    Returns
+    -------
+    ModelCard
+        The gap is that of the test part, or of the last part that has sequences.
+
+    Examples
+    --------
+    >>> card = rcviz.model_card(model, parts, name="CTCF, GM12878", training=history)  # doctest: +SKIP
+    >>> rcviz.save_model(model, "model.safetensors", card=card)  # doctest: +SKIP
+    """
+    filled = {part: data for part, data in parts._asdict().items() if len(data)}
+    if not filled:
+        raise ValueError("there are no sequences in any part; give the parts that the model was trained and tested on")
+    part, data = list(filled.items())[-1]
+    agreement = strand_agreement(copy.deepcopy(model).float(), data)
+    table = scores_by_part(model, parts) if scores is None else scores
+    table = table.assign(n=[len(filled[part]) for part in table["part"]])[list(COLUMNS)]
+    records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    history = training if isinstance(training, History) else None
+    settings = dataclasses.asdict(training.config if isinstance(training, History) else training)
+    return ModelCard(
+        config=model.config,
+        data={"name": name, "fingerprint": fingerprint(*parts), "length": data.length, "tasks": list(data.task_names)},
+        split=dict(split or {}),
+        scores=[{str(key): value for key, value in record.items()} for record in records],
+        strand_gap={"part": part, "n": len(data), "max": agreement.max_gap, "mean": agreement.mean_gap},
+        training={**settings, "best_epoch": None if history is None else history.best_epoch},
+        rcviz=version("rcviz"),
+        notes=notes,
+    )
+
+
+def scores_by_part(model: SequenceModel, parts: Splits) -> pd.DataFrame:
+    """Scores of every part that has sequences: part, then the columns of :func:`rcviz.evaluate`."""
+    tables = {name: evaluate(model, part) for name, part in parts._asdict().items() if len(part)}
+    return pd.concat(tables, names=["part"]).reset_index("part")
