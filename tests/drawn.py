@@ -55,15 +55,16 @@ def learned(module, batch_of, steps=6):
 
 
 def svg_contours(data):
-    """Matplotlib paths of the closed contours in path data of absolute M, relative l and q, z."""
-    here, contours = np.zeros(2), []
+    """Matplotlib paths of the closed contours in path data of absolute M, relative m, l and q, z."""
+    start, contours = np.zeros(2), []
     for contour in data.removesuffix("z").split("z"):
-        vertices, codes = [], []
-        for command, written in re.findall(r"([Mlq])([^Mlq]*)", contour):
+        vertices, codes, here = [], [], start
+        for command, written in re.findall(r"([Mmlq])([^Mmlq]*)", contour):
             points = np.array(re.findall(r"-?\d+", written), dtype=float).reshape(-1, 2)
             points = points if command == "M" else points + here
             here = points[-1]
             vertices.extend(points)
-            codes.extend([{"M": Path.MOVETO, "l": Path.LINETO, "q": Path.CURVE3}[command]] * len(points))
-        contours.append(Path([*vertices, vertices[0]], [*codes, Path.CLOSEPOLY]))
+            codes.extend([{"l": Path.LINETO, "q": Path.CURVE3}.get(command, Path.MOVETO)] * len(points))
+        start = vertices[0]
+        contours.append(Path([*vertices, start], [*codes, Path.CLOSEPOLY]))
     return contours

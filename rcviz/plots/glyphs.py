@@ -42,55 +42,87 @@ def glyph(letter: str) -> Path:
     return Path(vertices, codes, readonly=True)
 
 
-@lru_cache(maxsize=len(LETTERS))
-def _svg_template(letter: str) -> tuple[str, Float[np.ndarray, "points 2"], Int[np.ndarray, " points"]]:
-    """Return path data with a place for each number, the points, and which point each is written relative to.
+@lru_cache(maxsize=128)
+def _svg_template(
+    letter: str, across: int
+) -> tuple[int, str, Float[np.ndarray, " points"], Int[np.ndarray, " later_points"]]:
+    """Return what an outline of one width is made of, at any height.
 
-    A move is absolute, written relative to no point (-1), since "z" has brought the pen home.
+    That is where it begins, beside its left edge; its path data from there on, each point written relative to an
+    earlier one, with a place for each step upwards; the height of each point in [0, 1]; and, for all but the first,
+    which point each is relative to.
     """
-    words: list[str] = []
     points: list[np.ndarray] = []
+    words: list[str] = []
     base: list[int] = []
+    begin = 0  # of this contour, where "z" brings the pen back to
     for step, code in glyph(letter).iter_segments(simplify=False):
         if code == Path.CLOSEPOLY:
             words.append("z")
             continue
         pairs = np.reshape(step, (-1, 2))
-        base += [-1 if code == Path.MOVETO else len(points) - 1] * len(pairs)
-        words.append({Path.MOVETO: "M", Path.LINETO: "l", Path.CURVE3: "q"}[code] + " ".join(["%d %d"] * len(pairs)))
+        pen = begin if code == Path.MOVETO else len(points) - 1
+        if code == Path.MOVETO:
+            begin = len(points)
+        if points:
+            words.append({Path.MOVETO: "m", Path.LINETO: "l", Path.CURVE3: "q"}[code])
+            words.append(" ".join(["{} %d"] * len(pairs)))
+            base += [pen] * len(pairs)
         points.extend(pairs)
-    return "".join(words), np.array(points), np.array(base)
+    unit = np.array(points)
+    right = np.rint(across * unit[:, 0]).astype(int)
+    steps = (right[1:] - right[base]).tolist()
+    return int(right[0]), "".join(words).format(*steps), unit[:, 1], np.array(base)
+
+
+@lru_cache(maxsize=8192)
+def _svg_outline(letter: str, across: int, rise: int) -> tuple[int, int, str]:
+    """Return where an outline begins, beside its lower left corner, and its path data from there on.
+
+    Kept, since writing numbers is what takes the time, and letters of a size come again and again: in a gallery, and
+    from one gallery to the next.
+    """
+    right, template, heights, base = _svg_template(letter, across)
+    up = np.rint(rise * heights).astype(int)
+    # Steps between rounded points: rounding steps would let the outline drift.
+    steps = (up[1:] - up[base]).tolist()
+    return right, int(up[0]), (template % tuple(steps)).replace(" -", "-")
 
 
 def svg_letters(
-    letter: str,
+    letters: Shaped[np.ndarray, " n"],
     left: Float[np.ndarray, " n"],
     foot: Float[np.ndarray, " n"],
     across: float | int,
     rise: Float[np.ndarray, " n"],
-) -> str:
-    """Write one letter at several places as compact SVG path data of whole numbers.
+) -> dict[str, str]:
+    """Write letters as compact SVG path data of whole numbers: one path for all places of a letter.
 
-    One path for all of them, without a transformation: browsers keep a list of everything that is transformed, and
-    thousands of letters in it make every change of a page slow.
+    No letter is an element of its own or transformed: browsers keep a list of everything that is, and thousands in it
+    make every change of a page slow.
 
     Parameters
     ----------
-    letter
-        One of A, C, G, T, U, N.
+    letters
+        Each one of A, C, G, T, U, N.
     left, foot
         Where each outline's lower left corner goes; y runs downwards.
     across, rise
         Width of all, and where the top is relative to the foot: negative for upright letters.
+
+    Returns
+    -------
+    dict
+        From each letter to its path data, in the order of the alphabet.
     """
-    template, points, base = _svg_template(letter)
-    placed = np.empty((len(left), len(points), 2))
-    placed[..., 0] = left[:, None] + across * points[:, 0]
-    placed[..., 1] = foot[:, None] + rise[:, None] * points[:, 1]
-    grid = np.rint(placed).astype(int)
-    # Steps between rounded points: rounding steps would let the outline drift.
-    steps = np.where((base >= 0)[:, None], grid - grid[:, base], grid)
-    return "".join(template % tuple(row) for row in steps.reshape(len(left), -1).tolist()).replace(" -", "-")
+    # Corners are rounded, not sizes, so that letters that touch still do.
+    corners = np.rint(np.array([left, foot, left + across, foot + rise])).astype(int)
+    sizes = corners[2:] - corners[:2]
+    written: dict[str, list[str]] = {letter: [] for letter in sorted(set(letters.tolist()))}
+    for letter, x, y, width, height in zip(letters.tolist(), *corners[:2].tolist(), *sizes.tolist(), strict=True):
+        right, up, outline = _svg_outline(letter, width, height)
+        written[letter].append(f"M{x + right} {y + up}{outline}")
+    return {letter: "".join(outlines) for letter, outlines in written.items()}
 
 
 @dataclass(frozen=True)
@@ -151,25 +183,24 @@ def logo_layout(
     check_choice("stack", stack, STACKS)
     check_choice("below", below, BELOW)
     rows, width = heights.shape
-    rising = {
-        "big_on_top": heights,
-        "small_on_top": -heights,
-        "fixed": np.broadcast_to(-np.arange(rows)[:, None], heights.shape),
-    }[stack]
+    if stack == "fixed":
+        rising = np.repeat(-np.arange(rows)[:, None], width, axis=1)
+    else:
+        rising = heights if stack == "big_on_top" else -heights
     # From the lowest letter up: everything below the baseline comes first, whatever the order within a side.
     order = np.lexsort((rising, heights > 0), axis=0)
-    signed = np.take_along_axis(heights, order, axis=0).astype(float)
+    signed = heights[order, np.arange(width)].astype(float)
     tall = np.abs(signed)
     depth = np.minimum(signed, 0.0).sum(axis=0)
-    bottom = baseline + depth + np.cumsum(tall, axis=0) - tall
-    center = np.broadcast_to(left + np.arange(width), heights.shape)
-    seen = tall.T > 0
+    bottom = baseline + depth + tall.cumsum(axis=0) - tall
+    position, rank = np.nonzero(tall.T)
+    here = rank, position
     return LogoLayout(
-        letters=np.array(list(letters))[order.T[seen]],
-        left=center.T[seen] - LETTER_WIDTH / 2,
-        bottom=bottom.T[seen],
-        height=tall.T[seen],
-        flipped=(signed.T[seen] < 0) & (below == "flipped"),
+        letters=np.array(list(letters))[order[here]],
+        left=left + position - LETTER_WIDTH / 2,
+        bottom=bottom[here],
+        height=tall[here],
+        flipped=(signed[here] < 0) & (below == "flipped"),
     )
 
 

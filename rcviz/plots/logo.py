@@ -200,16 +200,17 @@ def _svg_letters(
 ) -> list[str]:
     """Write one ``<path>`` for all places of a letter, in whole parts of a pixel."""
     seen = layout.height * scale >= _LEAST_PIXELS
-    foot = zero - scale * (layout.bottom + np.where(layout.flipped, layout.height, 0.0))
-    rise = np.where(layout.flipped, scale, -scale) * layout.height
-    columns = [_PARTS * column for column in (left + step * (layout.left + 0.5), foot, rise)]
-    paths = []
-    for letter in sorted(set(layout.letters[seen].tolist())):
-        here = seen & (layout.letters == letter)
-        outlines = svg_letters(
-            letter, columns[0][here], columns[1][here], _PARTS * layout.width * step, columns[2][here]
-        )
-        paths.append(f'<path fill="{palette[letter]}" d="{outlines}"/>')
+    across, up = _PARTS * step, _PARTS * scale
+    height = up * layout.height[seen]
+    hanging = np.where(layout.flipped[seen], height, 0.0)
+    outlines = svg_letters(
+        layout.letters[seen],
+        _PARTS * left + across * (layout.left[seen] + 0.5),
+        _PARTS * zero - up * layout.bottom[seen] - hanging,
+        across * layout.width,
+        2 * hanging - height,
+    )
+    paths = [f'<path fill="{palette[letter]}" d="{data}"/>' for letter, data in outlines.items()]
     return [f'<g transform="scale({1 / _PARTS:g})">', *paths, "</g>"] if paths else []
 
 

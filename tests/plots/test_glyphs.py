@@ -39,7 +39,7 @@ def test_other_letters_are_refused():
 @pytest.mark.parametrize("letter", LETTERS)
 def test_svg_letters_are_the_same_shape_wherever_they_stand(letter):
     left, foot, rise = np.array([0.0, 3000.0, 7.0]), np.array([2000.0, 50.0, 20.0]), np.array([-2000.0, 900.0, -400.0])
-    written = svg_contours(svg_letters(letter, left, foot, 1500.0, rise))
+    written = svg_contours(svg_letters(np.repeat(letter, 3), left, foot, 1500.0, rise)[letter])
     each = len(written) // 3
     grid = (np.stack(np.meshgrid(np.arange(40), np.arange(40)), -1).reshape(-1, 2) + 0.5) / 40
     for place in range(3):
@@ -50,6 +50,30 @@ def test_svg_letters_are_the_same_shape_wherever_they_stand(letter):
         # Matplotlib flattens curves to about a unit, so that the outline to compare with must be large as well.
         large = Path(glyph(letter).vertices * 2000, glyph(letter).codes)
         assert (outline.contains_points(points) == large.contains_points(grid * 2000)).mean() > 0.985
+
+
+def svg_points(letter, left, foot, across, rise):
+    written = svg_contours(
+        svg_letters(np.array([letter]), *np.array([[left], [foot]]), across, np.array([rise]))[letter]
+    )
+    return np.concatenate([contour.vertices[:-1] for contour in written])
+
+
+@given(
+    st.sampled_from(LETTERS), *[st.floats(0, 2000)] * 2, st.floats(0, 400), st.floats(-2000, 2000).filter(lambda r: r)
+)
+def test_points_of_svg_letters_are_where_they_belong_to_one_step_of_the_grid(letter, left, foot, across, rise):
+    outline = glyph(letter)
+    unit = outline.vertices[outline.codes != Path.CLOSEPOLY]
+    expected = unit * [across, rise] + [left, foot]
+    # Half a step for the corner of the box and half for the point within it.
+    assert np.abs(svg_points(letter, left, foot, across, rise) - expected).max() <= 1 + 1e-9
+
+
+@given(st.floats(500, 2000), st.floats(0.3, 400), st.floats(0.3, 400))
+def test_stacked_svg_letters_touch_whatever_their_heights(foot, lower, upper):
+    below, above = (svg_points("T", 0.0, *box) for box in ((foot, 260.0, -lower), (foot - lower, 260.0, -upper)))
+    assert below[:, 1].min() == above[:, 1].max()
 
 
 COLUMN = np.array([[2.0], [-3.0], [1.0], [-1.0]])

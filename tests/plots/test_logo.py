@@ -138,7 +138,9 @@ def test_bad_input_is_explained_and_leaves_no_figure(draw, matrix, options, mess
 
 def svg_boxes(svg):
     """Letter, left, bottom, right, top, upside-down and colour of each letter, in pixels, y upwards from the top."""
-    contours = {letter: svg_contours(svg_letters(letter, ZERO, ZERO, 100, ZERO - 100)) for letter in "ACGTU"}
+    contours = {
+        letter: svg_contours(svg_letters(np.array([letter]), ZERO, ZERO, 100, ZERO - 100)[letter]) for letter in "ACGTU"
+    }
     root = ET.fromstring(svg)
     for path in root.iterfind(f".//{SVG}g[@transform='scale(0.05)']/{SVG}path"):
         written = svg_contours(path.get("d"))
