@@ -39,8 +39,8 @@ def fit_together(
 
     Each keeps its own order of samples, its own best weights and its own early stopping; one that has stopped takes no
     part in the steps of the others. Results are those of ``fit`` up to rounding. Meant for a GPU, which has room for
-    many small models beside each other, and needs memory for a batch of each at once; on a CPU ``fit`` has faster ways of
-    its own, one model after the other.
+    many small models beside each other, and needs memory for a batch of each at once; on a CPU ``fit`` has faster ways
+    of its own, one model after the other.
 
     Parameters
     ----------
