@@ -120,13 +120,16 @@ def _step(model: nn.Module, node: fx.Node, done: list[nn.Module], sizes: set[fx.
     if node.op == "call_module":
         if len(node.args) != 1 or node.kwargs:
             _refuse(model, f"{node.target} is given more than one tensor")
-        return [(str(node.target), model.get_submodule(str(node.target)))]
+        part = model.get_submodule(str(node.target))
+        if isinstance(part, nn.RNNBase):
+            _refuse(model, f"{node.target} ({type(part).__name__}) reads in one direction and hands on several tensors")
+        return [(str(node.target), part)]
     if is_flattening(node, sizes):
         return [(node.name, nn.Flatten())]
     modules = as_modules(node, done)
     if modules is None:
         _refuse(model, f"no module does what {_called(node)} does there")
-    return [(node.name, module) for module in modules]
+    return [(node.name, module.train(model.training)) for module in modules]
 
 
 def _is_size(node: fx.Node, sizes: set[fx.Node]) -> bool:

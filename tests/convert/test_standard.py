@@ -38,6 +38,7 @@ def test_models_match_the_oracle(architecture, head, pool_stride, stirred):
     standard = rcviz.to_standard(model)
     assert are_plain(standard)
     want = oracles.forward(model.config, oracles.stored_parameters(model), x.numpy())
+    assert want.std(axis=0).min() > 1e-3
     np.testing.assert_allclose(standard(x).detach().numpy(), want, atol=1e-12)
     names = [name for name, _ in standard.named_children() if name in dict(model.named_children())]
     assert names == [name for name, _ in model.named_children()]

@@ -1,0 +1,256 @@
+"""A plain layer as one that shares its weights between the strands.
+
+Channel ``c`` of a plain network with ``n`` channels becomes two: ``c``, which sees the sequence as before, and its RC
+partner ``2 n - 1 - c``, which sees what ``c`` would see on the other strand. What lies between the two starts at zero,
+so that every channel is at first exactly what it was, on the strand that is its own.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from rcviz.convert._chain import NotConvertibleError
+from rcviz.layers import _tying
+from rcviz.layers.batchnorm import RevCompBatchNorm1d
+from rcviz.layers.conv import RevCompConv1d
+from rcviz.layers.dense import RevCompLinear
+from rcviz.layers.dropout import RevCompDropout1d
+from rcviz.layers.pooling import RevCompAvgPool1d, RevCompGlobalPool1d, RevCompMaxPool1d
+from rcviz.layers.weighted_sum import WeightedSum1d
+from rcviz.modules import RandomStream
+
+Form: TypeAlias = Literal["map", "flat", "column"]
+"""(batch, channels, length); (batch, features); or these as (batch, features, 1), which tied convolutions read."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What reaches a layer.
+
+    Attributes
+    ----------
+    form : "map", "flat" or "column"
+    doubled : bool
+        Whether its channels are a plain network's and their partners; the sequence itself consists of pairs.
+    merged : bool
+        Whether the strands have become one, behind the last dense layer.
+    """
+
+    form: Form = "map"
+    doubled: bool = False
+    merged: bool = False
+
+
+@dataclass(frozen=True)
+class Tied:
+    """What a layer became.
+
+    Attributes
+    ----------
+    modules : tuple of (str, nn.Module)
+        With the word that is added to the layer's name, if any.
+    change : str
+        In words.
+    features : Features
+        Behind it.
+    zeros : int
+        Weights that start at zero, between the strands.
+    """
+
+    modules: tuple[tuple[str, nn.Module], ...]
+    change: str
+    features: Features
+    zeros: int = 0
+
+
+_POINTWISE = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardtanh),
+    *(nn.Hardsigmoid, nn.Sigmoid, nn.LogSigmoid, nn.Softplus, nn.Softsign, nn.Tanh, nn.Identity),
+)
+
+
+def tie(name: str, part: nn.Module, features: Features, *, last: bool) -> Tied:
+    """Return what a layer becomes; ``last`` is the dense layer in which the strands meet.
+
+    Raises
+    ------
+    NotConvertibleError
+        Naming the layer.
+    """
+    try:
+        if features.merged:
+            return Tied((("", copy.deepcopy(part)),), "kept: both strands are one there", features)
+        if type(part) is nn.Linear:
+            return (_meet if last else _dense)(part, features)
+        if type(part) in _POINTWISE or (isinstance(part, nn.PReLU) and part.num_parameters == 1):
+            return _kept(part, features)
+        return _KINDS.get(type(part), _unknown)(part, features)
+    except ValueError as error:
+        raise NotConvertibleError(f"{name} ({type(part).__name__}): {error}") from error
+
+
+def meet(features: Features) -> Tied:
+    """Average over the strands behind a network that ends without a dense layer."""
+    words: list[tuple[str, nn.Module]] = [("average", RevCompGlobalPool1d("mean"))]
+    return Tied((*_column(features), *words), "added: the mean of both strands", replace(features, merged=True))
+
+
+def _unknown(part: nn.Module, features: Features) -> Tied:
+    if any(type(module).__module__.startswith("rcviz.") for module in part.modules()):
+        raise ValueError("it is a layer of rcviz already; convert a plain network")
+    raise ValueError(
+        "it has no counterpart whose weights the strands share; replace it, or keep the model whole in "
+        "rcviz.RevCompConjoined(model)"
+    )
+
+
+def _kept(part: nn.Module, features: Features) -> Tied:
+    return Tied((("", copy.deepcopy(part)),), "kept", features)
+
+
+def _conv(part: nn.Conv1d, features: Features) -> Tied:
+    if features.form != "map":
+        raise ValueError("it stands behind a flattening; put it before")
+    if part.groups != 1 or part.padding_mode != "zeros":
+        raise ValueError(f"groups={part.groups} and padding_mode={part.padding_mode!r}; use 1 and 'zeros'")
+    padding: Any = part.padding if isinstance(part.padding, str) else part.padding[0]
+    settings = {"stride": part.stride[0], "padding": padding, "dilation": part.dilation[0]}
+    return _convolution(part.weight, part.bias, features, "map", **settings)
+
+
+def _dense(part: nn.Linear, features: Features) -> Tied:
+    """A tied dense layer whose outputs have strands is a convolution of width 1 over one position."""
+    _check_flat(features)
+    tied = _convolution(part.weight, part.bias, features, "column")
+    return replace(tied, modules=(*_column(features), *tied.modules))
+
+
+def _convolution(weight: Tensor, bias: Tensor | None, features: Features, form: Form, **settings: Any) -> Tied:
+    weight = weight.reshape(*weight.shape[:2], -1)
+    n_filters, n_channels, width = weight.shape
+    change, zeros = "taken over", 0
+    if features.doubled:
+        weight = torch.cat([weight, torch.zeros_like(weight)], dim=1)
+        change, zeros = "taken over; zero for the other strand's channels, to be learned", weight.numel() // 2
+        n_channels *= 2
+    with RandomStream(0, torch.device("cpu")).drawing():
+        tied = RevCompConv1d(n_channels, n_filters, width, bias=bias is not None, **settings)
+    _fill(tied, weight=weight, bias=bias)
+    return Tied((("", tied),), change, replace(features, form=form, doubled=True), zeros)
+
+
+def _meet(part: nn.Linear, features: Features) -> Tied:
+    """Give both strands half of the weights, so that the outputs are the mean of both."""
+    _check_flat(features)
+    weight: Tensor = part.weight
+    n_inputs = 2 * part.in_features if features.doubled else part.in_features
+    if not features.doubled:  # the sequence itself: partners are there already, with weights of their own
+        weight = (weight + _tying.reverse_positions(weight))[:, : n_inputs // 2]
+    with RandomStream(0, torch.device("cpu")).drawing():
+        dense = RevCompLinear(n_inputs, part.out_features, bias=part.bias is not None)
+    _fill(dense, weight=weight / 2, bias=part.bias)
+    words: list[tuple[str, nn.Module]] = [("flatten", nn.Flatten())] if features.form == "column" else []
+    change = "halved: the outputs are the mean of both strands"
+    return Tied((*words, ("", dense)), change, replace(features, form="flat", merged=True))
+
+
+def _check_flat(features: Features) -> None:
+    if features.form == "map":
+        raise ValueError("it combines positions alone, which then have no order to reverse; put nn.Flatten() before it")
+
+
+def _batchnorm(part: nn.BatchNorm1d, features: Features) -> Tied:
+    if not features.doubled:
+        raise ValueError(
+            "it stands before the first convolution, where partners have scales of their own; leave it out"
+        )
+    if part.momentum is None or part.running_mean is None:
+        raise ValueError("it has no momentum or no running statistics; give it both")
+    tied = RevCompBatchNorm1d(2 * part.num_features, eps=part.eps, momentum=part.momentum, affine=part.affine)
+    tensors = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    _fill(tied, **{name: getattr(part, name) for name in tensors})
+    form: Form = "map" if features.form == "map" else "column"
+    change = "taken over, with the running statistics; in training both strands have the same"
+    return Tied((*_column(features), ("", tied)), change, replace(features, form=form))
+
+
+def _weighted_sum(part: WeightedSum1d, features: Features) -> Tied:
+    if part.revcomp:
+        return _unknown(part, features)
+    if not features.doubled:
+        raise ValueError("it stands before the first convolution, where partners have weights of their own")
+    settings: dict[str, Any] = {"symmetric": part.symmetric, "smoothness": part.smoothness}
+    with RandomStream(0, torch.device("cpu")).drawing():
+        tied = WeightedSum1d(2 * part.n_channels, part.length, bias=part.bias is not None, **settings)
+    _fill(tied, weight=part.weight, bias=part.bias)
+    return Tied((("", tied),), "taken over", replace(features, form="flat"))
+
+
+def _pool(part: nn.MaxPool1d | nn.AvgPool1d, features: Features) -> Tied:
+    if features.form != "map":
+        raise ValueError("it stands behind a flattening; put it before")
+    sizes = {name: _one(getattr(part, name, default)) for name, default in (("padding", 0), ("dilation", 1))}
+    if sizes != {"padding": 0, "dilation": 1} or getattr(part, "return_indices", False):
+        raise ValueError("it pads, dilates or returns indices, which RC-safe pooling does not; leave that out")
+    kind = RevCompMaxPool1d if isinstance(part, nn.MaxPool1d) else RevCompAvgPool1d
+    pool = kind(_one(part.kernel_size), _one(part.stride))
+    return Tied((("", pool),), "the same windows; a length that leaves a ragged edge is refused", features)
+
+
+def _adaptive_pool(part: nn.AdaptiveMaxPool1d | nn.AdaptiveAvgPool1d, features: Features) -> Tied:
+    """Its windows lie alike on both strands, for any length."""
+    if features.form != "map" or getattr(part, "return_indices", False):
+        raise ValueError("it stands behind a flattening or returns indices; put it before, and leave that out")
+    return _kept(part, features)
+
+
+def _flatten(part: nn.Flatten, features: Features) -> Tied:
+    if part.start_dim != 1 or part.end_dim not in (-1, 2):
+        raise ValueError("it does not leave one row a sequence; use nn.Flatten()")
+    if features.form == "column":
+        return Tied((), "left out", features)
+    return _kept(part, replace(features, form="flat"))
+
+
+def _dropout(part: nn.Dropout | nn.Dropout1d, features: Features) -> Tied:
+    if (features.form == "map") != isinstance(part, nn.Dropout1d):
+        if isinstance(part, nn.Dropout1d):
+            raise ValueError("behind a flattening it drops whole sequences; use nn.Dropout there")
+        return replace(_kept(part, features), change="kept: in training it draws for each strand by itself")
+    return Tied((("", RevCompDropout1d(part.p)),), "drops a channel and its partner as one", features)
+
+
+def _column(features: Features) -> tuple[tuple[str, nn.Module], ...]:
+    return (("column", nn.Unflatten(1, (-1, 1))),) if features.form == "flat" else ()
+
+
+def _one(size: Any) -> int:
+    return int(size[0]) if isinstance(size, tuple) else int(size)
+
+
+def _fill(tied: nn.Module, **values: Tensor | None) -> None:
+    """Copy values into a layer, which is brought to their device and type; what was frozen still is."""
+    tied.to(next(value for value in values.values() if value is not None))
+    for name, value in values.items():
+        if value is not None:
+            with torch.no_grad():
+                getattr(tied, name).copy_(value)
+            getattr(tied, name).requires_grad_(value.requires_grad)
+
+
+_KINDS: dict[type[nn.Module], Callable[[Any, Features], Tied]] = {
+    nn.AdaptiveAvgPool1d: _adaptive_pool,
+    nn.AdaptiveMaxPool1d: _adaptive_pool,
+    nn.AvgPool1d: _pool,
+    nn.BatchNorm1d: _batchnorm,
+    nn.Conv1d: _conv,
+    nn.Dropout: _dropout,
+    nn.Dropout1d: _dropout,
+    nn.Flatten: _flatten,
+    nn.MaxPool1d: _pool,
+    WeightedSum1d: _weighted_sum,
+}
