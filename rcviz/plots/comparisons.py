@@ -35,7 +35,11 @@ _NOTE_WIDTH = 48  # characters: a legend wider than its Axes would squeeze them
 _METRICS = ("loss", "auroc", "auprc")
 
 _WORDS = {"auroc": "auROC", "auprc": "auPRC", "valid": "validation", "test": "test", "train": "training"}
-_GAPS = {"gap_max": "largest gap between the strands", "gap_mean": "mean gap between the strands"}
+_PHRASES = {
+    "gap_max": "largest gap between the strands",
+    "gap_mean": "mean gap between the strands",
+    "ctcf_similarity": "similarity to CTCF_known1",
+}
 
 
 def plot_architectures(
@@ -258,7 +262,7 @@ def common_epochs(table: pd.DataFrame) -> int:
 
 def metric_words(metric: str) -> str:
     """Say a column such as "valid_auroc" in words: "validation auROC"."""
-    return _GAPS.get(metric) or " ".join(_WORDS.get(part, part) for part in metric.split("_"))
+    return _PHRASES.get(metric) or " ".join(_WORDS.get(part, part) for part in metric.split("_"))
 
 
 def _draw_arm(ax: Axes, place: float, values: Float[np.ndarray, " seeds"], color: str, marker: str) -> None:
