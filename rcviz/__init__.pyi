@@ -16,6 +16,7 @@ from .analysis.strands import StrandAgreement as StrandAgreement
 from .analysis.strands import gap_by_filter as gap_by_filter
 from .analysis.strands import strand_agreement as strand_agreement
 from .convert.export import export_onnx as export_onnx
+from .convert.keras import load_keras_weights as load_keras_weights
 from .convert.revcomp import RevCompConversion as RevCompConversion
 from .convert.revcomp import to_revcomp as to_revcomp
 from .convert.standard import to_standard as to_standard

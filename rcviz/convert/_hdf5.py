@@ -1,0 +1,181 @@
+"""Weights in HDF5 files of Keras 1 and 2, looked at before memory is taken; nothing in a file is executed.
+
+A file lists its layers, a layer its weights: ``layer_names`` and ``weight_names`` are attributes, a weight is a dataset
+called after itself. Keras 1 names the second weight of a layer ``convolution1d_1_b``, Keras 2 ``conv1d_1/bias:0``.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+_NAME = re.compile(
+    r"(?:(?P<layer>.+)/)?(?P<kind>kernel|bias|gamma|beta|moving_mean|moving_variance)(?::\d+)?"
+    r"|(?P<layer1>.+)_(?P<kind1>W|b|gamma|beta|running_mean|running_std)(?::\d+)?"
+)
+_KINDS = {
+    "W": "kernel",
+    "b": "bias",
+    "moving_mean": "mean",
+    "moving_variance": "variance",
+    "running_mean": "mean",
+    "running_std": "variance",  # so called in Keras 1, which divides by sqrt(running_std + epsilon)
+}
+_LONGEST_LIST = 2**20
+"""Bytes of an attribute; a list of layers or weights takes a few thousand."""
+
+
+@dataclass(frozen=True)
+class SavedLayer:
+    """Weights of one layer, not read yet.
+
+    Attributes
+    ----------
+    name : str
+    weights : dict of str to h5py.Dataset
+        By kind: kernel, bias, gamma, beta, mean, variance.
+    epsilon : float or None
+        Of a batch norm, where the file holds the configuration of the model as well.
+    """
+
+    name: str
+    weights: dict[str, Any]
+    epsilon: float | None
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A file's layers that have weights, in order, and the backend that it says it was written with."""
+
+    layers: list[SavedLayer]
+    backend: str | None
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[SavedModel]:
+    """Open a file that Keras wrote by ``save_weights`` or ``save``.
+
+    Raises
+    ------
+    ImportError
+        When h5py is missing, saying what to install.
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When it is no HDF5 file of Keras 1 or 2, or is cut off, or points into other files.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError("reading Keras weights needs h5py: pip install 'rcviz[keras]'") from error
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}; give one written by Keras' save_weights")
+    try:
+        with h5py.File(path, "r") as file:
+            yield _model(file)
+    except (OSError, RuntimeError, KeyError, UnicodeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path} cannot be read as weights of Keras ({error}); give a file written by its save_weights(...)"
+        ) from error
+
+
+def read(weight: Any) -> np.ndarray:
+    """Read a weight whose shape has been checked, as float64."""
+    return np.asarray(weight[()], dtype=np.float64)
+
+
+def _model(file: Any) -> SavedModel:
+    group = _child(file, "model_weights") if "model_weights" in file else file
+    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
+        _refuse(file, "it has no list of layers, as Keras 1 and 2 write it")
+    epsilons = _epsilons(_text(file, "model_config"))
+    layers: dict[str, dict[str, Any]] = {}
+    for layer in _list(group, "layer_names"):
+        inside = _child(group, layer)
+        for name in _list(inside, "weight_names"):
+            found = _NAME.fullmatch(name)
+            if found is None:
+                _refuse(file, f"{layer} has a weight {name!r}, which none of the paper's layers has")
+            of = found["layer"] or found["layer1"] or layer
+            kind = found["kind"] or found["kind1"]
+            layers.setdefault(of, {})[_KINDS.get(kind, kind)] = _checked(_child(inside, name))
+    saved = [SavedLayer(of, weights, epsilons.get(of.split("/")[0])) for of, weights in layers.items()]
+    return SavedModel(saved, _text(group, "backend") or None)
+
+
+def _child(group: Any, path: str) -> Any:
+    """Go to a part of the file itself, by hard links alone."""
+    import h5py
+
+    for name in path.split("/"):
+        if not isinstance(group, h5py.Group) or name not in group:
+            _refuse(group.file, f"{path} is listed, but not there")
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            _refuse(group.file, f"{path} is a link, and links are not followed")
+        group = group[name]
+    return group
+
+
+def _checked(weight: Any) -> Any:
+    """Refuse what is no array of floats that lies in the file in one piece, as Keras writes them."""
+    import h5py
+
+    if not isinstance(weight, h5py.Dataset) or weight.shape is None or weight.dtype.kind != "f":
+        _refuse(weight.file, f"{weight.name} is no array of floating-point numbers")
+    whole = weight.chunks is None and not weight.is_virtual and weight.external is None
+    if not whole or weight.id.get_storage_size() != weight.dtype.itemsize * prod(weight.shape):
+        _refuse(weight.file, f"{weight.name} is compressed, scattered or was never written, which Keras does not do")
+    return weight
+
+
+def _list(group: Any, name: str) -> list[str]:
+    """A list of names; Keras writes a very long one in numbered pieces."""
+    if name in group.attrs:
+        return _names(group, name)
+    names: list[str] = []
+    piece = 0
+    while f"{name}{piece}" in group.attrs:
+        names += _names(group, f"{name}{piece}")
+        piece += 1
+    return names
+
+
+def _names(group: Any, attribute: str) -> list[str]:
+    stored = group.attrs.get_id(attribute)
+    size = stored.dtype.itemsize * prod(stored.shape)
+    if size > _LONGEST_LIST:
+        _refuse(group.file, f"its list {attribute} of {size:,} bytes is none that Keras writes")
+    values = np.ravel(group.attrs[attribute]).tolist()
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def _text(group: Any, attribute: str) -> str:
+    return _names(group, attribute)[0] if attribute in group.attrs else ""
+
+
+def _epsilons(configuration: str) -> dict[str, float]:
+    """Epsilon of every batch norm in a model's JSON, by the layer's name."""
+    found: dict[str, float] = {}
+    left: list[Any] = [json.loads(configuration)] if configuration else []
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            if isinstance(item.get("name"), str) and isinstance(item.get("epsilon"), int | float):
+                found[item["name"]] = float(item["epsilon"])
+            left += item.values()
+        elif isinstance(item, list):
+            left += item
+    return found
+
+
+def _refuse(file: Any, why: str) -> NoReturn:
+    raise ValueError(
+        f"{file.filename} does not hold weights that can be read: {why}; save them anew with save_weights(...)"
+    )

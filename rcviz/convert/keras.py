@@ -1,0 +1,152 @@
+"""Weights of the paper's Keras layers and of keras-genomics, read into models of ours (section 3.9)."""
+
+import os
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from rcviz._checks import check_choice
+from rcviz.convert._chain import chain_of
+from rcviz.convert._hdf5 import SavedLayer, SavedModel, opened, read
+from rcviz.convert._keras_layers import READABLE, Quirks, Slot, channels_behind, wanted
+
+Backend = Literal["theano", "tensorflow"]
+Source = Literal["keras-genomics", "other"]
+
+_COLUMNS = ["module", "layer", "weights", "changes"]
+
+
+def load_keras_weights(
+    model: nn.Module,
+    path: str | os.PathLike[str],
+    *,
+    backend: Backend | None = None,
+    source: Source = "keras-genomics",
+) -> pd.DataFrame:
+    """Read weights of the paper's original Keras layers, of keras-genomics or of plain Keras layers into a model.
+
+    Layers with weights are matched in order: RevCompConv1D, RevCompConv1DBatchNorm, WeightedSum1D,
+    DenseAfterRevcompWeightedSum, DenseAfterRevcompConv1D, Conv1D, BatchNormalization and Dense. Nothing in the file is
+    executed, shapes are checked before anything is read, and the model changes only when all of it fits. Of what the
+    file does not hold, a bias or a shift becomes zero and a scale one.
+
+    Quirks that are made up for:
+
+    - arrays are (..., channels, filters) and flattened position by position;
+    - Theano convolves with kernels reversed along the length, so a file written with it holds them reversed;
+    - RevCompConv1D of keras-genomics adds the convolution twice where it has a bias: twice the kernel, once the bias;
+    - a Dense behind WeightedSum1D stores the weights of both strands; it is taken where they are the same;
+    - Keras 1 calls the running variance ``running_std``.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Of the same architecture: :meth:`rcviz.ModelConfig.chipseq` and its like, or a chain of layers. Where the file
+        holds no configuration, its batch norms are taken to have the model's epsilon.
+    path : path-like
+        An HDF5 file written by ``save_weights`` or ``save`` of Keras 1 or 2.
+    backend : "theano" or "tensorflow", optional
+        Of the Keras that wrote the file, where the file does not say; the paper's was Theano.
+    source : "keras-genomics" or "other"
+        Whose RevCompConv1D a file of Keras 2 comes from; those of others add the convolution once. The paper's own, of
+        Keras 1, are recognised by their kernels (width, 1, channels, filters).
+
+    Returns
+    -------
+    DataFrame
+        One row a layer: ``module`` (in the model), ``layer`` (in the file), ``weights`` (kinds and shapes as stored),
+        ``changes`` (what was made up for, in words).
+
+    Raises
+    ------
+    ImportError
+        When h5py is missing, saying what to install.
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When the file is none of Keras 1 or 2, or does not fit the model: the layer and both shapes are named.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> model = rcviz.build_model(rcviz.ModelConfig.chipseq("revcomp"))
+    >>> rcviz.load_keras_weights(model, "weights.h5", backend="theano")  # doctest: +SKIP
+    """
+    if backend is not None:
+        check_choice("backend", backend, get_args(Backend))
+    check_choice("source", source, get_args(Source))
+    parts = _parts(model)
+    with opened(path) as saved:
+        if len(saved.layers) != len(parts):
+            raise ValueError(
+                f"{path} has weights of {_listed(layer.name for layer in saved.layers)}, and the model of "
+                f"{_listed(name for name, _, _ in parts)}; build the model with the same layers"
+            )
+        quirks = Quirks(_backend(saved, backend, path), convolves_twice=source == "keras-genomics")
+        rows = []
+        fitting: list[tuple[SavedLayer, Slot]] = []
+        for (name, part, n_channels), layer in zip(parts, saved.layers, strict=True):
+            slots, changes = wanted(part, layer, n_channels, quirks)
+            _check_fit(f"{name} ({type(part).__name__})", part, layer, slots)
+            fitting += [(layer, slot) for slot in slots]
+            stored = ", ".join(f"{kind} {weight.shape}" for kind, weight in layer.weights.items())
+            rows.append((name, layer.name, stored, ", ".join(changes)))
+        values = [_value(layer, slot) for layer, slot in fitting]
+    with torch.no_grad():
+        for (_, slot), value in zip(fitting, values, strict=True):
+            slot.tensor.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _parts(model: nn.Module) -> list[tuple[str, nn.Module, int | None]]:
+    """Layers with weights, each with the channels of the feature map that it reads, flattened or not."""
+    parts: list[tuple[str, nn.Module, int | None]] = []
+    n_channels: int | None = None
+    for name, part in chain_of(model):
+        if type(part) in READABLE:
+            parts.append((name, part, n_channels))
+        elif list(part.parameters()):
+            raise ValueError(f"{name} ({type(part).__name__}) has weights that no layer of the paper has; leave it out")
+        n_channels = channels_behind(part, n_channels)
+    return parts
+
+
+def _backend(saved: SavedModel, given: str | None, path: object) -> str | None:
+    if given is not None and saved.backend not in (None, given):
+        raise ValueError(f"{path} says that it was written with {saved.backend}, not {given}; leave backend out")
+    return saved.backend or given
+
+
+def _check_fit(module: str, part: nn.Module, layer: SavedLayer, slots: list[Slot]) -> None:
+    needed = {slot.kind for slot in slots if slot.default is None}
+    if not needed <= set(layer.weights) <= {slot.kind for slot in slots}:
+        raise ValueError(
+            f"{layer.name} holds {_listed(layer.weights)}, and {module} has {_listed(slot.kind for slot in slots)}; "
+            f"build the model with the same layers"
+        )
+    for slot in slots:
+        weight = layer.weights.get(slot.kind)
+        if weight is not None and weight.shape not in slot.shapes:
+            raise ValueError(
+                f"the {slot.kind} of {layer.name} is {weight.shape}, and that of {module} would be "
+                f"{' or '.join(map(str, slot.shapes))}; build the model with the same sizes"
+            )
+    epsilon = getattr(part, "eps", layer.epsilon)
+    if layer.epsilon not in (None, epsilon):
+        raise ValueError(
+            f"{layer.name} adds {layer.epsilon:g} to the variance, and {module} adds {epsilon:g}; build the model with "
+            f"batchnorm_eps={layer.epsilon:g}"
+        )
+
+
+def _value(layer: SavedLayer, slot: Slot) -> np.ndarray:
+    weight = layer.weights.get(slot.kind)
+    return np.full(slot.tensor.shape, slot.default) if weight is None else slot.take(read(weight))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "no layer"
