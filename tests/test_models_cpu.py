@@ -119,13 +119,66 @@ def doubled(model):
     model.double()
 
 
-@pytest.mark.parametrize("change", [hooked, replaced, part_frozen, doubled])
+def extended(model):
+    model.append(torch.nn.Sigmoid())
+
+
+def shortened(model):
+    del model.relu1
+
+
+def given_a_forward_of_its_own(model):
+    model.relu1.forward = lambda x: x - 1
+
+
+CHANGES = [hooked, replaced, part_frozen, extended, shortened, given_a_forward_of_its_own]
+
+
+@pytest.mark.parametrize("change", [*CHANGES, doubled])
 def test_a_network_that_was_changed_goes_module_by_module(change):
     model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2)).train()
     x = sequences(2, 200, torch.float32)
     assert _cpu.suits(model, x)
     change(model)
     assert not _cpu.suits(model, x)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_in_what_it_predicts(change):
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2))
+    change(model)
+    model.eval()
+    with torch.no_grad():
+        wanted = x = sequences(2, 200, torch.float32)
+        for part in model:
+            wanted = part(wanted)
+        torch.testing.assert_close(model(x), wanted, rtol=1e-5, atol=1e-6)
+
+
+HOOKS = {
+    "forward": lambda part, seen: part.register_forward_hook(lambda *_: seen()),
+    "forward, with keywords": lambda part, seen: part.register_forward_hook(lambda *_: seen(), with_kwargs=True),
+    "before forward": lambda part, seen: part.register_forward_pre_hook(lambda *_: seen()),
+    "backward": lambda part, seen: part.register_full_backward_hook(lambda *_: seen()),
+    "before backward": lambda part, seen: part.register_full_backward_pre_hook(lambda *_: seen()),
+}
+
+
+@pytest.mark.parametrize("name", ["", "conv1", "norm1", "relu1", "pool", "weighted_sum", "dense"])
+@pytest.mark.parametrize("kind", HOOKS)
+def test_every_hook_is_called_once(kind, name):
+    """On the parts, on the whole (the empty name), and, backwards, on tensors that a forward hook gives out."""
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2))
+    part, calls = model.get_submodule(name), []
+    HOOKS[kind](part, lambda: calls.append(kind))
+    part.register_forward_hook(lambda part, given, y: y.register_hook(lambda gradient: calls.append("tensor")) and None)
+    model(sequences(2, 200, torch.float32)).sum().backward()
+    assert sorted(calls) == sorted([kind, "tensor"])
+    if "backward" not in kind:
+        with torch.no_grad():
+            part._forward_hooks.popitem()
+            model.eval()(sequences(2, 200, torch.float32))
+        assert calls.count(kind) == 2
 
 
 def test_who_wants_more_than_weights_goes_module_by_module():

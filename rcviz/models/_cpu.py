@@ -43,8 +43,15 @@ def suits(model: nn.Module, x: Tensor) -> bool:
         and not torch._C._get_tracing_state()
         and torch._C._functorch.peek_interpreter_stack() is None
         and not torch_module._has_any_global_hook()
+        and _is_as_built([name.rstrip("0123456789") for name, _ in model.named_children()])
         and all(_is_plain(name, part, model.training) for name, part in model.named_children())
     )
+
+
+def _is_as_built(names: list[str]) -> bool:
+    """Whether parts were neither added nor taken away; the last two may be others, as they are called in any case."""
+    *inside, _, _ = names if len(names) > 2 else ("", "", "")
+    return inside == ["conv", "norm", "relu"] * (len(inside) // 3) + ["pool"]
 
 
 def _is_plain(name: str, part: nn.Module, training: bool) -> bool:
@@ -52,6 +59,7 @@ def _is_plain(name: str, part: nn.Module, training: bool) -> bool:
     return (
         (kinds is None or type(part) in kinds)
         and part.training == training
+        and "forward" not in vars(part)
         and not (part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks)
         and all(tensor.dtype == torch.float32 for tensor in part.parameters(recurse=False))
     )
