@@ -1,4 +1,5 @@
 from .analysis.attributions import StrandAttributions as StrandAttributions
+from .analysis.attributions import hypothetical_attributions as hypothetical_attributions
 from .analysis.attributions import strand_attributions as strand_attributions
 from .analysis.card import model_card as model_card
 from .analysis.contributions import FilterContributions as FilterContributions
@@ -6,6 +7,7 @@ from .analysis.contributions import filter_contributions as filter_contributions
 from .analysis.filters import FilterBank as FilterBank
 from .analysis.filters import filter_bank as filter_bank
 from .analysis.filters import mean_center as mean_center
+from .analysis.modisco import save_modisco as save_modisco
 from .analysis.palindromes import Palindromes as Palindromes
 from .analysis.palindromes import palindromes as palindromes
 from .analysis.profiles import ActivationProfiles as ActivationProfiles

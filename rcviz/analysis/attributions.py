@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from rcviz._checks import check_positive
+from rcviz._checks import check_choice, check_positive
 from rcviz.analysis.strands import task_of
 from rcviz.modules import differentiating, evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import decode, reverse_complement
-from rcviz.sequences.dataset import as_sequence_set
+from rcviz.sequences.dataset import SequenceSet, as_sequence_set
+
+Strand = Literal["forward", "both"]
 
 
 @dataclass(frozen=True)
@@ -94,25 +96,69 @@ def strand_attributions(
     ValueError
         For a task that is not there, or no sequences.
     """
+    data, index, name = _asked(data, task, batch_size)
+    x = data.one_hot()
+    with evaluating(model):  # both strands with the same weights, should another thread be training them
+        forward = _centred_gradients(model, data.codes, index, batch_size) * x
+        reverse = _centred_gradients(model, reverse_complement(data.codes), index, batch_size) * reverse_complement(x)
+    return StrandAttributions(forward, reverse_complement(reverse), data.codes, name)
+
+
+def hypothetical_attributions(
+    model: nn.Module,
+    data: Any,
+    *,
+    task: int | np.integer | str = 0,
+    strands: Strand = "forward",
+    batch_size: int = 100,
+) -> Float[np.ndarray, "sequences 4 length"]:
+    """Attribute a logit to all four bases at every position, whichever is there: the mean-centred gradient.
+
+    At the observed bases they are what :func:`strand_attributions` gives; the others say what a change would do, to
+    first order. TF-MoDISco finds motifs in them, see :func:`rcviz.save_modisco`.
+
+    Parameters
+    ----------
+    model, data, task, batch_size
+        As in :func:`strand_attributions`.
+    strands : "forward" or "both"
+        For the sequences as given, or the mean with what their reverse complements get, turned back. For an RC model
+        they are the same.
+
+    Returns
+    -------
+    ndarray (N, 4, L)
+        In the unit of the logit; the four of a position sum to zero.
+    """
+    check_choice("strands", strands, get_args(Strand))
+    data, index, _ = _asked(data, task, batch_size)
+    with evaluating(model):
+        forward = _centred_gradients(model, data.codes, index, batch_size)
+        if strands == "forward":
+            return forward
+        reverse = _centred_gradients(model, reverse_complement(data.codes), index, batch_size)
+    return (forward + reverse_complement(reverse)) / 2
+
+
+def _asked(data: Any, task: int | np.integer | str, batch_size: int) -> tuple[SequenceSet, int, str]:
+    """Sequences, index and name of the task."""
     check_positive("batch_size", batch_size)
     data = as_sequence_set(data)
     if not len(data):
         raise ValueError("there are no sequences; the selection that made the data is empty")
-    index, name = task_of(data, task)
+    return data, *task_of(data, task)
+
+
+def _centred_gradients(
+    model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], task: int, batch_size: int
+) -> Float[np.ndarray, "sequences 4 length"]:
+    starts = range(0, len(codes), batch_size)
     with evaluating(model), exact_arithmetic():
-        forward, reverse = (
-            np.concatenate(
-                [
-                    _gradient_times_input(model, one_hot_batch(codes[start : start + batch_size], model), index)
-                    for start in range(0, len(codes), batch_size)
-                ]
-            )
-            for codes in (data.codes, reverse_complement(data.codes))
-        )
-    return StrandAttributions(forward, reverse_complement(reverse), data.codes, name)
+        batches = (one_hot_batch(codes[start : start + batch_size], model) for start in starts)
+        return np.concatenate([_centred_gradient(model, x, task) for x in batches])
 
 
-def _gradient_times_input(
+def _centred_gradient(
     model: nn.Module, x: Float[Tensor, "batch 4 length"], task: int
 ) -> Float[np.ndarray, "batch 4 length"]:
     with differentiating(model):
@@ -121,4 +167,4 @@ def _gradient_times_input(
         if task >= logits.shape[1]:
             raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
         (gradient,) = torch.autograd.grad(logits[:, task].sum(), x)
-    return to_numpy((gradient - gradient.mean(dim=1, keepdim=True)) * x.detach())
+    return to_numpy(gradient - gradient.mean(dim=1, keepdim=True))

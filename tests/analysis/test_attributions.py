@@ -7,10 +7,15 @@ import torch
 from torch import nn
 
 from rcviz import SequenceSet, decode, encode, one_hot, reverse_complement
-from rcviz.analysis.attributions import strand_attributions
+from rcviz.analysis.attributions import hypothetical_attributions, strand_attributions
 
 
 def by_finite_differences(model, codes, task, step=1e-6):
+    """What each base that is there adds."""
+    return slopes(model, codes, task, step) * one_hot(codes, dtype="float64")
+
+
+def slopes(model, codes, task, step=1e-6):
     """Move every base of every position; an oracle that knows no gradient."""
     x = one_hot(codes, dtype="float64")
     found = np.zeros_like(x)
@@ -21,7 +26,7 @@ def by_finite_differences(model, codes, task, step=1e-6):
             down[sequence, base, position] -= step
             ends = [model(torch.from_numpy(end))[sequence, task].item() for end in (up, down)]
             found[sequence, base, position] = (ends[0] - ends[1]) / (2 * step)
-    return (found - found.mean(axis=1, keepdims=True)) * x
+    return found - found.mean(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("task", [0, 1])
@@ -76,6 +81,20 @@ def test_sharing_makes_both_strands_the_same(make_model, toy):
     assert np.abs(standard.forward - standard.reverse).max() > 1e-3
 
 
+def test_hypothetical_attributions_are_of_all_four_bases(make_model):
+    model = make_model("standard", kernel_sizes=(7, 5)).double().eval()
+    codes = np.random.default_rng(0).integers(0, 5, (2, 60), dtype=np.uint8)
+    forward = slopes(model, codes, 1)
+    turned = slopes(model, reverse_complement(codes), 1)[:, ::-1, ::-1]
+    np.testing.assert_allclose(hypothetical_attributions(model, codes, task=1), forward, atol=1e-8)
+    both = hypothetical_attributions(model, codes, task=1, strands="both", batch_size=1)
+    np.testing.assert_allclose(both, (forward + turned) / 2, atol=1e-8)
+    assert np.abs(forward - turned).max() > 1e-3
+    observed = strand_attributions(model, codes, task=1).forward
+    np.testing.assert_array_equal(hypothetical_attributions(model, codes, task=1) * one_hot(codes), observed)
+    np.testing.assert_allclose(both.sum(axis=1), 0, atol=1e-15)
+
+
 def test_batches_make_no_difference_and_the_model_is_left_as_found(make_model, toy):
     model = make_model("standard").double().train()
     whole, parts = (strand_attributions(model, toy, task="starts with A", batch_size=size) for size in (200, 7))
@@ -111,5 +130,12 @@ def test_plot_draws_two_strands_of_one_sequence(make_model, toy):
     ],
 )
 def test_bad_input_is_explained(make_model, data, task, message):
-    with pytest.raises(ValueError, match=message):
-        strand_attributions(make_model(), data, task=task)
+    for attribute in (strand_attributions, hypothetical_attributions):
+        with pytest.raises(ValueError, match=message):
+            attribute(make_model(), data, task=task)
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_unknown_strands_are_quoted(make_model):
+    with pytest.raises(ValueError, match="strands must be one of forward, both, got 'reverse'"):
+        hypothetical_attributions(make_model(), ["ACGT" * 15], strands="reverse")

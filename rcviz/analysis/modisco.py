@@ -1,0 +1,49 @@
+"""Files for TF-MoDISco, which finds motifs in attributions of many sequences."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from rcviz._files import written_whole
+from rcviz.analysis.attributions import Strand, hypothetical_attributions
+from rcviz.sequences.dataset import as_sequence_set
+
+FILES = ("sequences.npz", "attributions.npz")
+
+
+def save_modisco(
+    model: nn.Module,
+    data: Any,
+    folder: str | os.PathLike[str],
+    *,
+    task: int | np.integer | str = 0,
+    strands: Strand = "forward",
+    batch_size: int = 100,
+) -> None:
+    """Write what tfmodisco-lite reads: ``modisco motifs -s sequences.npz -a attributions.npz -n 2000 -w WIDTH``.
+
+    Both files hold one array (N, 4, L): the sequences one-hot, and their hypothetical attributions in float32, see
+    :func:`rcviz.hypothetical_attributions`. ``modiscolite.tfmodisco.TFMoDISco`` itself takes them as float32 (N, L, 4).
+
+    Parameters
+    ----------
+    model, data, task, strands, batch_size
+        As in :func:`rcviz.hypothetical_attributions`; the positives of a task are what motifs are sought in.
+    folder : path-like
+        It must exist; files of these names in it are written over.
+
+    Examples
+    --------
+    >>> rcviz.save_modisco(model, parts.test.positives(), "modisco")  # doctest: +SKIP
+    """
+    target = Path(folder)
+    if not target.is_dir():
+        raise ValueError(f"there is no folder {target}; make it first, or name another")
+    data = as_sequence_set(data)
+    attributions = hypothetical_attributions(model, data, task=task, strands=strands, batch_size=batch_size)
+    for name, array in zip(FILES, (data.one_hot().astype(np.int8), attributions.astype(np.float32)), strict=True):
+        with written_whole(target / name) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, array)
