@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,14 @@ def test_published_tables_are_those_of_the_checkout():
     listed = list_results().set_index("table")["n_rows"]
     assert listed[listed > 0].to_dict() == {name: len(table) for name, table in found.items()}
     assert set(every_table()) < set(listed.index)
+
+
+def test_every_table_travels_with_the_wheel():
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    shipped = {path for path in built["force-include"] if path.startswith("results/")}
+    tables = {path.relative_to(ROOT).as_posix() for path in (ROOT / "results").glob("*.csv")}
+    assert shipped == tables | {"results/windows/table_1.csv"}
+    assert all(built["force-include"][path] == f"rcviz/{path}" for path in shipped)
 
 
 def test_tables_that_are_not_there_are_explained(monkeypatch, tmp_path):
