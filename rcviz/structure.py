@@ -148,9 +148,12 @@ class _State:
         ragged = _spare(module, self.length) % stride
         if not ragged:
             return "", ""
+        trimmed = f"{instead[:-1]}, edge='trim'), which leaves out {ragged // 2} at each end"
+        shorter = self.length - ragged
+        fits = f"{instead} on {shorter} or {shorter + stride} positions"
         return "breaks" if self.certain else "may break", (
             f"its windows leave {ragged} of {self.length} positions over at one end, and the other strand is pooled at "
-            f"other places; {instead[:-1]}, edge='trim') and a length that leaves an even number"
+            f"other places; {fits if ragged % 2 else trimmed}"
         )
 
 

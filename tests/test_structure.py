@@ -136,6 +136,17 @@ def test_pooling_is_judged_by_the_length(pool, length, verdict):
         assert "RevCompMaxPool1d(4, 4)" in said["1"][1]
 
 
+def test_the_pooling_that_is_named_fits():
+    """21 positions, 4 wide every 3: two are left over. With 20 wide every 2, one."""
+    for pool, named in ((nn.MaxPool1d(4, 3), "edge='trim')"), (nn.MaxPool1d(4, 2), "on 20 or 22 positions")):
+        model = nn.Sequential(rcviz.RevCompConv1d(4, 2, 3, padding="same"), pool)
+        ((_, instead),) = found(model, 21).values()
+        assert named in instead
+        cure = eval(instead.split("use ")[1].split(" on ")[0].split(", which")[0], {"rcviz": rcviz})
+        for length in (21,) if "trim" in named else (20, 22):
+            assert gap(nn.Sequential(model[0], cure).double(), one_hot(3, length)) < 1e-12
+
+
 def test_lengths_are_followed_and_only_certain_in_a_sequence():
     """26 positions after the first layer, 24 after the second: 8 windows of 3."""
     layers = [rcviz.RevCompConv1d(4, 2, 5), rcviz.RevCompConv1d(4, 2, 3), nn.ReLU(), nn.MaxPool1d(3)]
