@@ -129,8 +129,8 @@ def _checked(weight: Any) -> Any:
 
     if not isinstance(weight, h5py.Dataset) or weight.shape is None or weight.dtype.kind != "f":
         _refuse(weight.file, f"{weight.name} is no array of floating-point numbers")
-    whole = weight.chunks is None and not weight.is_virtual and weight.external is None
-    if not whole or weight.id.get_storage_size() != weight.dtype.itemsize * prod(weight.shape):
+    inside = weight.external is None and weight.id.get_storage_size() == weight.dtype.itemsize * prod(weight.shape)
+    if weight.chunks is not None or not inside:  # of a virtual one nothing is inside
         _refuse(weight.file, f"{weight.name} is compressed, scattered or was never written, which Keras does not do")
     return weight
 

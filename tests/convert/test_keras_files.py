@@ -53,9 +53,13 @@ def linked(link):
 
 
 def virtual(file, group):
+    """The right numbers, but in another file."""
+    elsewhere = f"{file.filename}.other"
+    with h5py.File(elsewhere, "w") as other:
+        other["kernel"] = np.zeros((5, 4, 6), "f4")
     del group["conv1d_1/kernel:0"]
     layout = h5py.VirtualLayout((5, 4, 6), "f4")
-    layout[:] = h5py.VirtualSource("/etc/hostname", "kernel", (5, 4, 6))
+    layout[:] = h5py.VirtualSource(elsewhere, "kernel", (5, 4, 6))
     group.create_virtual_dataset("conv1d_1/kernel:0", layout)
 
 
@@ -117,6 +121,7 @@ BAD = {
     "never written": (replaced(shape=(5, 4, 6), dtype="f4"), ("never written",)),
     "other files": (linked(h5py.ExternalLink("/etc/hostname", "/kernel")), ("is a link",)),
     "soft link": (linked(h5py.SoftLink("/dense_1/dense_1/kernel:0")), ("is a link",)),
+    "external": (replaced(shape=(5, 4, 6), dtype="f4", external=[("/etc/hostname", 0, 480)]), ("scattered",)),
     "virtual": (edited(virtual), ("scattered",)),
     "no array": (
         edited(lambda file, group: group.attrs.create("weight_names", [b"conv1d_1/kernel:0", b"x/bias"])),

@@ -49,6 +49,11 @@ class Dropping(Recurrent):
         return F.dropout(self.conv(x), 0.5)
 
 
+class Whole(Recurrent):
+    def forward(self, x):
+        return self.out(torch.flatten(self.conv(x)))
+
+
 def conv(*rest, **settings):
     return lambda: nn.Sequential(nn.Conv1d(4, 6, 4, **settings), *rest)
 
@@ -71,6 +76,7 @@ def shared():
         (Deciding, ("Deciding", r"torch\.fx")),
         (Halves, ("Halves",)),
         (Dropping, ("Dropping", "dropout")),
+        (Whole, (r"flatten \(Flatten\)", "one row a sequence")),
         (lambda: nn.Sequential(nn.Conv1d(5, 2, 3)), (r"0 \(Conv1d\)", "even number of channels, got 5")),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(35, 2), nn.Linear(2, 1)), ("even number", "35")),
         (conv(padding="same"), (r"0 \(Conv1d\)", "even effective width")),
