@@ -211,6 +211,27 @@ def as_logits(y: Tensor, n_sequences: int, picked: str = "y") -> Float[Tensor, "
     raise ValueError(f"expected logits (batch, tasks) from the model, got {shape} for a batch of {n_sequences}; {mend}")
 
 
+def gradient(logits: Float[Tensor, " batch"], of: Tensor, what: str) -> Tensor:
+    """Gradient of each sequence's logit; where torch refuses it, a sentence says what stands in the way."""
+    try:
+        (found,) = torch.autograd.grad(logits.sum(), of, allow_unused=True)
+    except RuntimeError as error:
+        if "inplace operation" in str(error):
+            raise ValueError(
+                "the model writes in place over a tensor that its gradient needs; use operations that return a new "
+                "one, such as y = y * 2 instead of y *= 2"
+            ) from error
+        if logits.requires_grad:
+            raise
+        found = None
+    if found is None:
+        raise ValueError(
+            f"the logit has no gradient with respect to {what}: the model does not use it for this output, or works "
+            f"under torch.no_grad() or with .detach()"
+        )
+    return found
+
+
 def _places(model: nn.Module) -> dict[tuple[torch.device, torch.dtype], str]:
     """Devices and floating-point types of a model, each with the name of the first tensor that is there."""
     found: dict[tuple[torch.device, torch.dtype], str] = {}

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -151,8 +152,6 @@ def test_parts_are_found_by_name_and_by_module():
 
 
 def test_a_batch_goes_where_the_model_is():
-    import numpy as np
-
     model = nn.Linear(1, 1).double()
     assert place(model) == (torch.device("cpu"), torch.float64)
     assert place(nn.ReLU()) == (torch.device("cpu"), torch.float32)
@@ -242,3 +241,39 @@ def test_recurrent_layers_are_differentiated_without_cudnn(monkeypatch):
     monkeypatch.undo()
     with differentiating(nn.LSTM(4, 2)):
         assert torch.backends.cudnn.enabled
+
+
+def test_gradients_that_torch_refuses_are_explained():
+    """Contributions and attributions of models that write over what they need, or stop the gradient."""
+    from rcviz import filter_contributions, strand_attributions
+
+    class Own(nn.Module):
+        def __init__(self, after):
+            super().__init__()
+            self.conv, self.after = nn.Conv1d(4, 2, 3), after
+
+        def forward(self, x):
+            return self.after(torch.sigmoid(self.conv(x))).mean(2)
+
+    def over(y):
+        z = torch.tanh(y)
+        z *= 2
+        return z
+
+    codes = np.arange(60, dtype=np.uint8).reshape(2, 30) % 4
+    for after, message in (
+        (over, r"writes in place over a tensor that its gradient needs; .*y = y \* 2 instead of y \*= 2"),
+        (lambda y: y.detach(), r"no gradient with respect to (the sequence|sigmoid after conv): .*\.detach\(\)"),
+        (torch.no_grad()(lambda y: y * 1), r"no gradient with respect to"),
+    ):
+        for analysis in (filter_contributions, strand_attributions):
+            with pytest.raises(ValueError, match=message):
+                analysis(Own(after), codes)
+
+    class Aside(Own):
+        def forward(self, x):
+            self.conv(x)
+            return x.mean(2)
+
+    with pytest.raises(ValueError, match="no gradient with respect to conv: the model does not use it for this output"):
+        filter_contributions(Aside(None), codes, at="convolution")

@@ -6,13 +6,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
 from rcviz.analysis.strands import task_of
-from rcviz.modules import differentiating, evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
+from rcviz.modules import differentiating, evaluating, exact_arithmetic, gradient, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.dataset import SequenceSet, as_sequence_set
 
@@ -166,5 +165,5 @@ def _centred_gradient(
         logits = logits_of(model, x.clone())  # the clone lets a model work in place on its input
         if task >= logits.shape[1]:
             raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
-        (gradient,) = torch.autograd.grad(logits[:, task].sum(), x)
-    return to_numpy(gradient - gradient.mean(dim=1, keepdim=True))
+        slopes = gradient(logits[:, task], x, "the sequence")
+    return to_numpy(slopes - slopes.mean(dim=1, keepdim=True))

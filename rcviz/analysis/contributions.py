@@ -6,13 +6,12 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
 from rcviz.analysis.neurons import At, Neurons, find_neurons
-from rcviz.modules import differentiating, evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
+from rcviz.modules import differentiating, evaluating, exact_arithmetic, gradient, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.dataset import as_sequence_set
 
 
@@ -149,8 +148,8 @@ def _contributions(
         logits = logits_of(model, x)
         if task >= logits.shape[1]:
             raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
-        (gradient,) = torch.autograd.grad(logits[:, task].sum(), leaves[0])
-    return to_numpy(neurons.by_filter(gradient * leaves[0].detach(), len(x)).sum(dim=2))
+        slopes = gradient(logits[:, task], leaves[0], neurons.name)
+    return to_numpy(neurons.by_filter(slopes * leaves[0].detach(), len(x)).sum(dim=2))
 
 
 def _task(data: Any, task: int | str) -> tuple[Float[np.ndarray, " n"] | None, int, str]:

@@ -41,7 +41,8 @@ class FilterExplorer(ipywidgets.VBox):
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found. Others do by way of
+        :func:`rcviz.as_sequence_model`.
     data : SequenceSet
         Labelled sequences on which contributions and sites are computed.
     motifs : list of Motif, path of a MEME file, or None

@@ -37,7 +37,8 @@ class StrandExplorer(ipywidgets.VBox):
     Parameters
     ----------
     models : dict of name to nn.Module, sequence of nn.Module, or nn.Module
-        Each maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
+        Each maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found. Others do by way of
+        :func:`rcviz.as_sequence_model`.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
         Labels colour the points.
     task : int or str
