@@ -12,6 +12,8 @@ from torch import nn
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.models.prediction import predict
+from rcviz.modules import evaluating
+from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.dataset import SequenceSet, as_sequence_set
 
 
@@ -149,9 +151,13 @@ def strand_agreement(
     >>> rcviz.strand_agreement(model, parts.test, threshold=0.9).flipped  # doctest: +SKIP
     """
     data = as_sequence_set(data)
-    forward, reverse = (
-        predict(model, strand, batch_size=batch_size, output=output) for strand in (data, data.reverse_complement())
-    )
+    with evaluating(model):  # both strands with the same weights, should another thread be training them
+        forward = predict(model, data, batch_size=batch_size, output=output)
+        # Turned batch by batch: all the other strands at once would be a second copy of the data.
+        batches = (data.codes[start : start + batch_size] for start in range(0, len(data), batch_size))
+        reverse = np.concatenate(
+            [predict(model, reverse_complement(batch), batch_size=batch_size, output=output) for batch in batches]
+        )
     if data.labels is not None and data.labels.shape[1] != forward.shape[1]:
         raise ValueError(
             f"the model gives {forward.shape[1]} outputs a sequence, but the data has {data.labels.shape[1]} tasks: "

@@ -8,6 +8,7 @@ from torch import nn
 
 import rcviz
 from rcviz import SequenceSet, TrainConfig, fit, predict, reverse_complement, strand_agreement
+from rcviz.analysis import strands
 from rcviz.analysis.strands import gap_by_filter
 
 
@@ -37,6 +38,15 @@ def test_both_strands_are_the_predictions_for_both(agreements, toy, architecture
     np.testing.assert_array_equal(agreement.reverse, predict(model, reverse_complement(toy.codes)))
     assert agreement.max_gap == np.abs(agreement.forward - agreement.reverse).max()
     assert agreement.mean_gap == pytest.approx(np.abs(agreement.forward - agreement.reverse).mean())
+
+
+def test_the_other_strands_are_turned_batch_by_batch(agreements, toy, monkeypatch):
+    model, _ = agreements["standard"]
+    expected = predict(model, reverse_complement(toy.codes), batch_size=7)
+    turned = []
+    monkeypatch.setattr(strands, "reverse_complement", lambda x: turned.append(len(x)) or reverse_complement(x))
+    np.testing.assert_array_equal(strand_agreement(model, toy, batch_size=7).reverse, expected)
+    assert (max(turned), sum(turned)) == (7, len(toy))
 
 
 def test_sharing_closes_the_gap_and_only_sharing(agreements):
