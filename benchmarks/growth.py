@@ -1,0 +1,299 @@
+"""How time and memory grow with the number of sequences, their length, the number of filters and the batch.
+
+Every point has a process and one thread of its own and is measured in processor time, which others on the machine
+disturb least. Memory is the peak of the first run above what the process held before its data were made, so that a set
+of uint8 codes alone counts 1 byte per base. Linux only, for the peak.
+
+    python benchmarks/growth.py
+
+Writes results/benchmarks/growth.json; ``--only WORD`` measures anew the sweeps whose name holds the word.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+OUT = Path(__file__).parents[1] / "results" / "benchmarks" / "growth.json"
+FIXED = {"sequences": 1_000, "length": 500, "filters": 8, "width": 15, "batch": 100}
+MANY = (1_000, 3_000, 10_000, 30_000, 100_000)
+LENGTHS = (100, 300, 1_000, 3_000, 10_000)
+FILTERS = (4, 12, 40, 120, 400)
+BATCHES = (5, 20, 100, 500)
+REPEATS, LONG_ENOUGH = 7, 5.0
+
+
+def sequence_set(sizes, *, seed=0):
+    import rcviz
+
+    codes = np.random.default_rng(seed).integers(0, 4, (sizes["sequences"], sizes["length"]), dtype=np.uint8)
+    return rcviz.SequenceSet(codes, np.arange(len(codes)) % 2, chrom=np.resize(["chr1", "chr17", "chr2"], len(codes)))
+
+
+def network(sizes):
+    import rcviz
+
+    config = rcviz.ModelConfig.one_layer("revcomp", n_filters=sizes["filters"], sequence_length=sizes["length"])
+    return rcviz.build_model(config)
+
+
+def bank(sizes):
+    import rcviz
+
+    weights = np.random.default_rng(0).normal(size=(sizes["filters"], 4, sizes["width"]))
+    return rcviz.FilterBank(weights, np.zeros(len(weights)), "", True)
+
+
+def prediction(sizes):
+    import rcviz
+
+    model, data = network(sizes), sequence_set(sizes)
+    return lambda: rcviz.predict(model, data, batch_size=sizes["batch"])
+
+
+def deep_prediction(sizes):
+    import rcviz
+
+    model = rcviz.build_model(rcviz.ModelConfig.chipseq("revcomp", n_filters=16, sequence_length=sizes["length"]))
+    data = sequence_set(sizes)
+    return lambda: rcviz.predict(model, data, batch_size=sizes["batch"])
+
+
+def contributions(sizes):
+    import rcviz
+
+    model, data = network(sizes), sequence_set(sizes)
+    return lambda: rcviz.filter_contributions(model, data, batch_size=sizes["batch"])
+
+
+def strands(sizes):
+    import rcviz
+
+    model, data = network(sizes), sequence_set(sizes)
+    return lambda: rcviz.strand_agreement(model, data)
+
+
+def epoch(sizes, model=None):
+    import rcviz
+
+    model, data = model or network(sizes), sequence_set(sizes)
+    valid = sequence_set(sizes | {"sequences": 100}, seed=1)
+    config = rcviz.TrainConfig(epochs=1, batch_size=sizes["batch"], samples_per_epoch=sizes["sequences"])
+    return lambda: rcviz.fit(model, data, valid, config, progress=False)
+
+
+def data_handling(sizes):
+    """An epoch of a model that does next to nothing: what is left is choosing, encoding and scoring."""
+    from torch import nn
+
+    return epoch(sizes, nn.Sequential(nn.AvgPool1d(sizes["length"]), nn.Flatten(), nn.Linear(4, 1)))
+
+
+def checkpointed_epoch(sizes):
+    """The same with a checkpoint, which holds a digest of the data."""
+    from torch import nn
+
+    import rcviz
+
+    folder = tempfile.TemporaryDirectory()
+    model, data = nn.Sequential(nn.AvgPool1d(sizes["length"]), nn.Flatten(), nn.Linear(4, 1)), sequence_set(sizes)
+    valid = sequence_set(sizes | {"sequences": 100}, seed=1)
+    config = rcviz.TrainConfig(epochs=1, batch_size=sizes["batch"], samples_per_epoch=sizes["sequences"])
+
+    def train(folder=folder):
+        path = Path(folder.name) / "checkpoint"
+        path.unlink(missing_ok=True)
+        rcviz.fit(model, data, valid, config, progress=False, checkpoint=path)
+
+    return train
+
+
+def dividing(sizes):
+    import rcviz
+
+    data = sequence_set(sizes)
+    return lambda: rcviz.split(data)
+
+
+def dividing_by_chromosome(sizes):
+    import rcviz
+
+    data = sequence_set(sizes)
+    return lambda: rcviz.split_by_chromosome(data, preset="chr1/chr17/rest")
+
+
+def loading(sizes, *, memory_map=False):
+    import rcviz
+
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "set.safetensors"
+    # In a process of its own: what writing takes is not asked.
+    code = f"from growth import sequence_set; sequence_set({sizes}).save({str(path)!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+    def load(folder=folder):
+        return rcviz.SequenceSet.load(path, memory_map=memory_map)
+
+    return load
+
+
+def mapped_prediction(sizes):
+    import rcviz
+
+    model, load = network(sizes), loading(sizes, memory_map=True)
+    return lambda: rcviz.predict(model, load(), batch_size=sizes["batch"])
+
+
+def encoding(sizes):
+    import rcviz
+
+    strings = rcviz.decode(sequence_set(sizes).codes)
+    return lambda: rcviz.encode(strings)
+
+
+def activating_sites(sizes):
+    found, data = bank(sizes), sequence_set(sizes)
+    return lambda: found.activating_sites(data)
+
+
+def palindromicity(sizes):
+    import rcviz
+
+    found = bank(sizes)
+    return lambda: rcviz.palindromes(found)
+
+
+def svg_logos(sizes):
+    import rcviz
+
+    found = bank(sizes)
+    return lambda: [rcviz.logo_svg(matrix) for matrix in found.weights]
+
+
+def gallery(sizes):
+    import rcviz
+    from rcviz.plots._axes import figure_png, new_figure
+
+    found = bank(sizes)
+
+    def draw():
+        figure = new_figure(16, 12)
+        rcviz.plot_filters(found.weights, figure.add_subplot())
+        figure_png(figure)
+
+    return draw
+
+
+SWEEPS = {
+    "prediction, one layer": (prediction, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS, "batch": BATCHES}),
+    "prediction, ChIP-seq network": (deep_prediction, {"batch": BATCHES}),
+    "prediction from a mapped file": (mapped_prediction, {"sequences": MANY}),
+    "contributions": (contributions, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS, "batch": BATCHES}),
+    "agreement of strands": (strands, {"sequences": MANY}),
+    "training epoch, one layer": (epoch, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS}),
+    "training epoch, data handling alone": (data_handling, {"sequences": MANY, "length": LENGTHS}),
+    "training epoch with a checkpoint, data handling alone": (checkpointed_epoch, {"sequences": MANY}),
+    "split by chromosome": (dividing_by_chromosome, {"sequences": MANY}),
+    "split": (dividing, {"sequences": MANY}),
+    "loading a set": (loading, {"sequences": MANY}),
+    "encoding strings": (encoding, {"sequences": MANY}),
+    "activating sites": (activating_sites, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS}),
+    "palindromicity": (palindromicity, {"filters": FILTERS}),
+    "logos as SVG text": (svg_logos, {"filters": FILTERS, "width": (5, 15, 50, 150, 500)}),
+    "gallery of logos to PNG": (gallery, {"filters": FILTERS}),
+}
+# Sizes that are not the usual ones: long sequences are fewer, a batch has enough of them, networks have their length.
+CHANGES = {
+    "length": {"sequences": 200},
+    "batch": {"sequences": 1_000, "length": 1_000},
+}
+
+
+def memory(field):
+    """Bytes from the kernel's own account of this process."""
+    return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+
+def measure(subject, sizes):
+    """One point, in this process; prints what it took."""
+    import matplotlib as mpl
+    import torch
+
+    mpl.use("agg")
+    torch.set_num_threads(1)
+    work = SWEEPS[subject][0]
+    work(
+        sizes | {"sequences": 200, "filters": min(sizes["filters"], 4), "length": min(sizes["length"], 500)}
+    )()  # warm up
+    before = memory("VmRSS")
+    run = work(sizes)
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what there is now
+    run()
+    peak = memory("VmHWM") - before
+    cpu, wall = [], []
+    while len(cpu) < REPEATS and (len(cpu) < 3 or sum(cpu) < LONG_ENOUGH):
+        started = time.process_time(), time.perf_counter()
+        run()
+        cpu.append(time.process_time() - started[0])
+        wall.append(time.perf_counter() - started[1])
+    found = {"cpu_seconds": float(np.median(cpu)), "wall_seconds": float(np.median(wall))}
+    print(json.dumps(found | {"peak_bytes": peak, "repeats": len(cpu)}))
+
+
+def slope(x, y):
+    """Exponent of the growth: 1 is linear."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def sweep(subject, axis, values):
+    points = []
+    fixed = {name: size for name, size in (FIXED | CHANGES.get(axis, {})).items() if name != axis}
+    for value in values:
+        sizes = fixed | {axis: value}
+        command = [sys.executable, __file__, "--measure", subject, json.dumps(sizes)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        points.append({axis: value} | json.loads(done.stdout))
+        print(f"{subject}, {axis} {value:,}: {points[-1]}", flush=True)
+    x, seconds, peaks = (np.array([point[key] for point in points]) for key in (axis, "cpu_seconds", "peak_bytes"))
+    # A batch does not change the work: seconds are of all sequences whatever its size.
+    at_end = x >= x[-1] / 10
+    slopes = {"time": slope(x, seconds), "time_last_decade": slope(x[at_end], seconds[at_end])}
+    found = {"subject": subject, "axis": axis, "fixed": fixed, "slopes": slopes, "points": points}
+    if axis == "sequences":
+        found["bytes_per_base"] = float(np.polyfit(x * fixed["length"], peaks, 1)[0])
+    return found
+
+
+def measure_all(only):
+    from machine import described
+
+    kept = json.loads(OUT.read_text())["sweeps"] if only else []
+    sweeps = [known for known in kept if only not in known["subject"]]
+    for subject, (_, axes) in SWEEPS.items():
+        if only in subject:
+            sweeps += [sweep(subject, axis, values) for axis, values in axes.items()]
+    content = {"machine": described(1), "command": "python benchmarks/growth.py", "sweeps": sweeps}
+    OUT.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="measure anew the sweeps whose name holds this")
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        measure(given.measure[0], json.loads(given.measure[1]))
+    else:
+        measure_all(given.only)
+
+
+if __name__ == "__main__":
+    main()
