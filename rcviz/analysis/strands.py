@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
-from rcviz.models.prediction import predict
-from rcviz.modules import evaluating
+from rcviz.models.prediction import batches_of_logits, predict
+from rcviz.modules import evaluating, to_numpy
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.dataset import SequenceSet, as_sequence_set
 
@@ -153,11 +154,7 @@ def strand_agreement(
     data = as_sequence_set(data)
     with evaluating(model):  # both strands with the same weights, should another thread be training them
         forward = predict(model, data, batch_size=batch_size, output=output)
-        # Turned batch by batch: all the other strands at once would be a second copy of the data.
-        batches = (data.codes[start : start + batch_size] for start in range(0, len(data), batch_size))
-        reverse = np.concatenate(
-            [predict(model, reverse_complement(batch), batch_size=batch_size, output=output) for batch in batches]
-        )
+        reverse = _predict_other_strand(model, data.codes, batch_size, output)
     if data.labels is not None and data.labels.shape[1] != forward.shape[1]:
         raise ValueError(
             f"the model gives {forward.shape[1]} outputs a sequence, but the data has {data.labels.shape[1]} tasks: "
@@ -170,6 +167,17 @@ def strand_agreement(
     return StrandAgreement(
         forward, reverse, data.labels, names, threshold, None if known is None else known.to_numpy(dtype=object)
     )
+
+
+def _predict_other_strand(
+    model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], batch_size: int, output: str
+) -> Float[np.ndarray, "sequences tasks"]:
+    """Predict as :func:`rcviz.predict` does, turning batch by batch: all at once would be a second copy of the data."""
+    batches = (codes[start : start + batch_size] for start in range(0, len(codes), batch_size))
+    logits = torch.cat(
+        [part for batch in batches for part in batches_of_logits(model, reverse_complement(batch), batch_size)]
+    )
+    return to_numpy(logits.sigmoid() if output == "probability" else logits)
 
 
 @dataclass(frozen=True)
