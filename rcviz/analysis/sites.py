@@ -18,7 +18,7 @@ from rcviz.sequences.motifs import Motif
 
 Strands = Literal["both", "forward"]
 
-_POSITIONS_PER_BATCH = 1 << 18
+_NUMBERS_PER_BATCH = 1 << 21  # a float64 per filter, or base, and position: 16 MB
 _PSEUDOCOUNT = 1.0
 _ROUNDING = 1e-12
 
@@ -131,7 +131,7 @@ def find_sites(
     if width > codes.shape[1]:
         raise ValueError(f"the filters are {width} bp wide but the sequences have {codes.shape[1]} bp; use longer ones")
     kernels = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float64))
-    at_once = max(1, _POSITIONS_PER_BATCH // codes.shape[1])
+    at_once = max(1, _NUMBERS_PER_BATCH // (codes.shape[1] * max(len(kernels), 4)))
     parts = [_best_windows(codes[first : first + at_once], kernels, strands) for first in range(0, len(codes), at_once)]
     best, start, reverse = (np.concatenate(column) for column in zip(*parts, strict=True))
     if not np.isfinite(best).any():

@@ -12,6 +12,7 @@ from torch import nn
 
 import rcviz
 from rcviz import FilterBank, SequenceSet, filter_bank, load_motif, one_hot, reverse_complement, simulate_motifs
+from rcviz.analysis import sites as searching
 from rcviz.sequences.pwm import Motif
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*letters .* are not A, C, G or T")
@@ -295,6 +296,20 @@ def test_reversed_views_and_read_only_arrays_are_searched_like_others():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bank.activating_sites(codes)
+
+
+@pytest.mark.parametrize("n_filters", [1, 30])
+def test_batches_hold_fewer_sequences_the_more_filters_there_are_and_are_not_seen(monkeypatch, n_filters):
+    rng = np.random.default_rng(5)
+    codes = rng.integers(0, 4, (50, 12), dtype=np.uint8)
+    bank = bank_of(rng.normal(size=(n_filters, 4, 5)))
+    expected = bank.activating_sites(codes).table
+    at_a_time, search = [], searching._best_windows
+    monkeypatch.setattr(searching, "_NUMBERS_PER_BATCH", 2000)
+    monkeypatch.setattr(searching, "_best_windows", lambda x, *rest: at_a_time.append(len(x)) or search(x, *rest))
+    pd.testing.assert_frame_equal(bank.activating_sites(codes).table, expected)
+    assert max(at_a_time) == 2000 // (12 * max(n_filters, 4))  # no fewer bases than the four of one-hot
+    assert sum(at_a_time) == 50
 
 
 def test_motifs_of_the_bank_are_those_of_its_sites():
