@@ -91,7 +91,7 @@ def plain_modules(name: str, part: nn.Module, features: Features) -> Words:
         return words
     if all(type(module).__module__.startswith("torch.") for module in part.modules()):
         return [("", copy.deepcopy(part))]
-    why = _REASONS.get(type(part), "is a layer that rcviz does not know")
+    why = _REASONS.get(type(part), "does something of its own")
     raise NotConvertibleError(
         f"{name} ({type(part).__name__}) {why}, which no plain torch modules behind each other do; torch.export and "
         f"rcviz.export_onnx take the model as it is"
