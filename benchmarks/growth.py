@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import described
 
 OUT = Path(__file__).parents[1] / "results" / "benchmarks" / "growth.json"
 FIXED = {"sequences": 1_000, "length": 500, "filters": 8, "width": 15, "batch": 100}
@@ -273,15 +274,16 @@ def sweep(subject, axis, values):
 
 
 def measure_all(only):
-    from machine import described
-
-    kept = json.loads(OUT.read_text())["sweeps"] if only else []
-    sweeps = [known for known in kept if only not in known["subject"]]
+    """Measure sweep by sweep; each replaces what the file has of it."""
     for subject, (_, axes) in SWEEPS.items():
-        if only in subject:
-            sweeps += [sweep(subject, axis, values) for axis, values in axes.items()]
-    content = {"machine": described(1), "command": "python benchmarks/growth.py", "sweeps": sweeps}
-    OUT.write_text(json.dumps(content, indent=1) + "\n")
+        for axis, values in axes.items() if only in subject else ():
+            found = sweep(subject, axis, values)
+            known = json.loads(OUT.read_text())["sweeps"] if OUT.exists() else []
+            others = [entry for entry in known if (entry["subject"], entry["axis"]) != (subject, axis)]
+            order = [(subject, axis) for subject, (_, axes) in SWEEPS.items() for axis in axes]
+            sweeps = sorted([*others, found], key=lambda entry: order.index((entry["subject"], entry["axis"])))
+            content = {"machine": described(1), "command": "python benchmarks/growth.py", "sweeps": sweeps}
+            OUT.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def main():

@@ -5,7 +5,7 @@ torch's global settings and generators - is switched under a lock.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -279,6 +279,23 @@ def find_module(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Modul
     known = ", ".join(name for name in parts if name) or "none"
     wanted = f"named {layer!r}" if isinstance(layer, str) else f"that is the given {type(layer).__name__}"
     raise ValueError(f"the model has no layer {wanted}; its layers are: {known}")
+
+
+def joined(batches: Iterable[Tensor], n_rows: int) -> Tensor:
+    """Write the results of batches into one tensor as they come; there must be at least one.
+
+    A list of them would do, but each small result that stays lies where a large buffer of its batch was, which the
+    allocator then cannot use for the next: memory would grow by a buffer a batch.
+    """
+    whole, first = None, 0
+    for part in (batch.detach() for batch in batches):
+        if whole is None:
+            whole = part.new_empty((n_rows, *part.shape[1:]))
+        whole[first : first + len(part)] = part
+        first += len(part)
+    assert whole is not None
+    assert first == n_rows
+    return whole
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:

@@ -14,6 +14,7 @@ from rcviz.modules import (
     evaluating,
     exact_arithmetic,
     find_module,
+    joined,
     learning,
     logits_of,
     one_hot_batch,
@@ -38,6 +39,15 @@ def test_learning_is_the_other_mode():
             assert not model.training
         assert model.training
     assert not any(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_batches_are_joined_as_they_come_and_without_their_graph(dtype):
+    batches = [torch.randn(n, 3, dtype=dtype, requires_grad=True) for n in (4, 4, 1)]
+    whole = joined(iter(batches), 9)
+    assert torch.equal(whole, torch.cat(batches))
+    assert whole.dtype == dtype
+    assert not whole.requires_grad
 
 
 def elsewhere(work):

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
 from rcviz.analysis.neurons import At, Neurons, find_neurons
-from rcviz.modules import differentiating, evaluating, exact_arithmetic, gradient, logits_of, one_hot_batch, to_numpy
+from rcviz.modules import (
+    differentiating,
+    evaluating,
+    exact_arithmetic,
+    gradient,
+    joined,
+    logits_of,
+    one_hot_batch,
+    to_numpy,
+)
 from rcviz.sequences.dataset import as_sequence_set
 
 
@@ -126,16 +135,17 @@ def filter_contributions(
     labels, index, name = _task(data, task)
     with evaluating(model), exact_arithmetic():
         neurons = find_neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
-        parts = [
+        batches = (
             _contributions(model, neurons, one_hot_batch(data.codes[start : start + batch_size], model), index)
             for start in range(0, len(data), batch_size)
-        ]
-    return FilterContributions(np.concatenate(parts), labels, name, neurons.name)
+        )
+        per_sequence = to_numpy(joined(batches, len(data)))
+    return FilterContributions(per_sequence, labels, name, neurons.name)
 
 
 def _contributions(
     model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"], task: int
-) -> Float[np.ndarray, "batch filters"]:
+) -> Float[Tensor, "batch filters"]:
     leaves: list[Tensor] = []
 
     def cut(neurons: Tensor) -> Tensor:
@@ -149,7 +159,7 @@ def _contributions(
         if task >= logits.shape[1]:
             raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
         slopes = gradient(logits[:, task], leaves[0], neurons.name)
-    return to_numpy(neurons.by_filter(slopes * leaves[0].detach(), len(x)).sum(dim=2))
+    return neurons.by_filter(slopes * leaves[0].detach(), len(x)).sum(dim=2)
 
 
 def _task(data: Any, task: int | str) -> tuple[Float[np.ndarray, " n"] | None, int, str]:

@@ -6,14 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.models.prediction import batches_of_logits, predict
-from rcviz.modules import evaluating, to_numpy
+from rcviz.modules import evaluating, joined, to_numpy
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.dataset import SequenceSet, as_sequence_set
 
@@ -174,9 +173,8 @@ def _predict_other_strand(
 ) -> Float[np.ndarray, "sequences tasks"]:
     """Predict as :func:`rcviz.predict` does, turning batch by batch: all at once would be a second copy of the data."""
     batches = (codes[start : start + batch_size] for start in range(0, len(codes), batch_size))
-    logits = torch.cat(
-        [part for batch in batches for part in batches_of_logits(model, reverse_complement(batch), batch_size)]
-    )
+    turned = (part for batch in batches for part in batches_of_logits(model, reverse_complement(batch), batch_size))
+    logits = joined(turned, len(codes))
     return to_numpy(logits.sigmoid() if output == "probability" else logits)
 
 

@@ -66,7 +66,8 @@ def _svg_template(
             begin = len(points)
         if points:
             words.append({Path.MOVETO: "m", Path.LINETO: "l", Path.CURVE3: "q"}[code])
-            words.append(" ".join(["{} %d"] * len(pairs)))
+            # A sign or a space parts numbers; the first follows a letter.
+            words.append("{}% d" + "{: d}% d" * (len(pairs) - 1))
             base += [pen] * len(pairs)
         points.extend(pairs)
     unit = np.array(points)
@@ -86,7 +87,7 @@ def _svg_outline(letter: str, across: int, rise: int) -> tuple[int, int, str]:
     up = np.rint(rise * heights).astype(int)
     # Steps between rounded points: rounding steps would let the outline drift.
     steps = (up[1:] - up[base]).tolist()
-    return right, int(up[0]), (template % tuple(steps)).replace(" -", "-")
+    return right, int(up[0]), template % tuple(steps)
 
 
 def svg_letters(

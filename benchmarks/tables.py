@@ -1,0 +1,234 @@
+"""The tables of docs/performance.md, made from results/benchmarks/*.json.
+
+    python benchmarks/tables.py
+
+writes them between the page's markers; a test holds page and files together.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
+RESULTS = ROOT / "results" / "benchmarks"
+MACHINES = {
+    "speed.json": "two cores of an AMD EPYC with AVX2",
+    "speed_avx512.json": "two cores with AVX-512 and bfloat16 units",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A row of the issue: the fastest of ours against theirs, the ratio aimed at, and what the machine cannot beat.
+
+    Work is what a row must do at least: floating-point operations, and bytes read and written.
+    """
+
+    number: int
+    what: str
+    ours: tuple[str, ...]
+    theirs: str
+    aim: float | None
+    flop: float = 0.0
+    n_bytes: float = 0.0
+
+
+def convolution(n, positions, channels_in, channels_out, width):
+    """Floating-point operations of one forward pass."""
+    return 2 * n * positions * channels_in * channels_out * width
+
+
+def passes(n, positions, channels, times):
+    """Bytes of a float32 feature map that is read or written so often."""
+    return 4 * n * positions * channels * times
+
+
+_FORWARD = [convolution(1, 986, 4, 32, 15), convolution(1, 973, 32, 32, 14), convolution(1, 960, 32, 32, 14)]
+# A step takes each convolution three times (itself and two gradients); the sequences' gradient is not wanted.
+CHIPSEQ_STEP = {
+    "flop": 100 * (2 * _FORWARD[0] + 3 * _FORWARD[1] + 3 * _FORWARD[2]),
+    "n_bytes": sum(passes(100, positions, 32, 4) for positions in (986, 973, 960)),
+}
+SIMULATED_STEP = {"flop": 2 * convolution(500, 180, 4, 40, 21), "n_bytes": passes(500, 180, 40, 4)}
+PREDICTION = {
+    "flop": 10_000 * sum(_FORWARD),
+    "n_bytes": sum(passes(10_000, positions, 32, 2) for positions in (986, 973, 960)),
+}
+CONTRIBUTIONS = {"flop": convolution(10_000, 986, 4, 16, 15), "n_bytes": passes(10_000, 986, 16, 4)}
+
+PNG = {"n_bytes": 2 * 4 * 1600 * 1200}  # the picture's pixels, drawn and read again
+
+_RC, _STEP = "ChIP-seq step, RC, 16 filters", "ChIP-seq step, plain nn.Conv1d, 32 filters"
+_PREDICTION = "prediction of 10,000 x 1,000 bp on both strands, "
+_PNG = "64 logos of 4 x 21 to PNG, "
+TARGETS = (
+    Target(1, "ChIP-seq step, defaults, against plain", (_RC,), _STEP, 0.60, **CHIPSEQ_STEP),
+    # Of bfloat16 the machine's peak was not measured.
+    Target(1, "ChIP-seq step, fastest, against plain", (_RC, f"{_RC}, bfloat16", f"{_RC}, compiled"), _STEP, 0.45),
+    Target(
+        1, "simulated step, against plain", ("simulated step, RC, 20 filters",),
+        "simulated step, plain nn.Conv1d, 40 filters", 0.60, **SIMULATED_STEP,
+    ),
+    Target(1, "ChIP-seq step, against equirc", (_RC,), "ChIP-seq step, equirc, 16 filters", 0.50, **CHIPSEQ_STEP),
+    Target(
+        1, "ChIP-seq step, deterministic, against plain", (f"{_RC}, deterministic",), _STEP, None, **CHIPSEQ_STEP
+    ),
+    Target(
+        2, "prediction of 10,000 x 1,000 bp, both strands", (f"{_PREDICTION}RC",), f"{_PREDICTION}plain nn.Conv1d",
+        0.60, **PREDICTION,
+    ),
+    Target(
+        3, "contributions, against forward and backward", ("contributions, 10,000 x 1,000 bp",),
+        "forward and backward, 10,000 x 1,000 bp", 1.30, **CONTRIBUTIONS,
+    ),
+    Target(4, "64 logos to PNG, against logomaker", (f"{_PNG}rcviz",), f"{_PNG}logomaker", 1 / 20, **PNG),
+    Target(4, "64 logos to PNG, against tangermeme", (f"{_PNG}rcviz",), f"{_PNG}tangermeme", 1.0, **PNG),
+)  # fmt: skip
+
+
+def table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def shown(seconds):
+    """Three digits that count, in a unit that suits."""
+    value, unit = (seconds, "s") if seconds >= 1 else (seconds * 1000, "ms")
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def verdict(value, aim):
+    return "met" if value <= aim else "**missed**"
+
+
+def load(name):
+    path = RESULTS / name
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def limit_of(target, machine, ours):
+    """The least time that this machine's own product and copy leave, what sets it, and how often it goes into ours."""
+    product = target.flop / machine["matrix product, GFLOP/s"] / 1e9
+    copy = target.n_bytes / machine["copy, GB/s read and written"] / 1e9
+    least, what = max((product, "matrix product"), (copy, "memory"))
+    return (shown(least), what, f"{ours / least:.1f}") if least else ("", "", "")
+
+
+def targets(name):
+    content = load(name)
+    measured = {row: seconds for group in content["median_seconds"].values() for row, seconds in group.items()}
+    rows = []
+    for target in TARGETS:
+        known = [measured[row] for row in target.ours if row in measured]
+        if known and target.theirs in measured:
+            ours, theirs = min(known), measured[target.theirs]
+            ratio = ours / theirs
+            limits = limit_of(target, content["machine"], ours)
+            aim = ("", "") if target.aim is None else (f"{target.aim:.2f}", verdict(ratio, target.aim))
+            rows.append([target.number, target.what, shown(ours), shown(theirs), f"{ratio:.3f}", *aim, *limits])
+    header = ["target", "what", "rcviz", "other", "ratio", "aim", "", "limit", "set by", "times the limit"]
+    return table(header, rows)
+
+
+def machine_of(name):
+    content = load(name)
+    machine = content["machine"]
+    flops, copied = (machine[key] for key in ("matrix product, GFLOP/s", "copy, GB/s read and written"))
+    return (
+        f"{MACHINES[name]}, {machine['threads']} threads, torch {machine['torch']}, medians of {machine['repeats']} "
+        f"turns, `python benchmarks/speed.py {content['command']}`. Measured in the same process: a matrix product of "
+        f"2048 x 2048 in float32 at {flops:.0f} GFLOP/s, a copy at {copied:.1f} GB/s read and written."
+    )
+
+
+def whole_job():
+    content = load("whole_job.json")
+    if content is None:
+        return "Not measured on this machine yet: `python benchmarks/whole_job.py` writes it."
+    ours, theirs = (content["seconds"][way] for way in ("rcviz", "plain"))
+    row = [5, f"Figure 3, {content['n_trainings']} trainings", shown(ours), shown(theirs), f"{ours / theirs:.2f}"]
+    header = ["target", "what", "rcviz", "straightforward PyTorch", "ratio", "aim", ""]
+    return table(header, [[*row, "0.50", verdict(ours / theirs, 0.5)]])
+
+
+def everything():
+    """Every row of every group, so that what is measured and has no aim is seen as well."""
+    files = [load(name)["median_seconds"] for name in MACHINES]
+    rows = []
+    for group in dict.fromkeys(group for measured in files for group in measured):
+        for row in dict.fromkeys(row for measured in files for row in measured.get(group, {})):
+            found = [measured.get(group, {}).get(row) for measured in files]
+            rows.append([row, *("" if seconds is None else shown(seconds) for seconds in found)])
+    return table(["what", *MACHINES.values()], rows)
+
+
+def start():
+    content = load("start.json")
+    wall, cpu = content["median_seconds"], content["median_cpu_seconds"]
+    libraries = "import numpy, matplotlib.figure"
+    copied = load("speed.json")["machine"]["copy, GB/s read and written"] * 1e9
+    text = 2 * content["bytes of 64 logos as SVG text"] / copied  # made and read once
+    aims = {
+        "import rcviz": (6, 0.05, wall["bare interpreter"]),
+        "import rcviz, first logo drawn": (6, 0.6, wall[libraries]),
+        "import rcviz, first logo as SVG text": (6, 0.6, wall[libraries]),
+        **{name: (4, 0.015, text) for name in wall if "as SVG text, " in name and "64 logos" in name},
+    }
+    rows = []
+    for name, seconds in wall.items():
+        row = ["", name, shown(seconds), shown(cpu[name]), "", "", "", ""]
+        if name in aims:
+            row[0], aim, least = aims[name]
+            row[4:] = shown(aim), verdict(seconds, aim), shown(least), f"{seconds / least:.1f}"
+        rows.append(row)
+    header = ["target", "what", "by the clock", "of the processor", "aim", "", "limit", "times the limit"]
+    return table(header, rows)
+
+
+def growth():
+    rows = []
+    for sweep in load("growth.json")["sweeps"]:
+        axis, slopes = sweep["axis"], sweep["slopes"]
+        first, last = sweep["points"][0], sweep["points"][-1]
+        per_base = f"{sweep['bytes_per_base']:.2f}" if "bytes_per_base" in sweep else ""
+        rows.append(
+            [
+                sweep["subject"],
+                f"{axis} {first[axis]:,} to {last[axis]:,}",
+                f"{shown(first['cpu_seconds'])} to {shown(last['cpu_seconds'])}",
+                f"{slopes['time']:.2f}",
+                f"{slopes['time_last_decade']:.2f}",
+                f"{first['peak_bytes'] / 1e6:.0f} to {last['peak_bytes'] / 1e6:.0f} MB",
+                per_base,
+            ]
+        )
+    header = ["what", "from, to", "processor time", "exponent", "in the last decade", "peak memory", "bytes per base"]
+    return table(header, rows)
+
+
+TABLES = {
+    "machine": lambda: machine_of("speed.json"),
+    "targets": lambda: targets("speed.json"),
+    "machine with AVX-512": lambda: machine_of("speed_avx512.json"),
+    "targets with AVX-512": lambda: targets("speed_avx512.json"),
+    "whole job": whole_job,
+    "everything": everything,
+    "start": start,
+    "growth": growth,
+}
+
+
+def filled(page):
+    """Put every table between its two markers."""
+    for name, make in TABLES.items():
+        opening, closing = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, found, rest = page.partition(opening)
+        if not found or closing not in rest:
+            raise ValueError(f"{PAGE.name} has no place for {name!r}: write {opening.strip()} and {closing} there")
+        page = before + opening + make() + "\n" + closing + rest.partition(closing)[2]
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
