@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def experiment(
-    figure: Annotated[str, typer.Argument(help="fig2 to fig6, fig7a, fig7b, or fig7 for both.")],
+    figure: Annotated[str, typer.Argument(help="fig2 to fig6, fig7a, fig7b, fig7 for both, or choices.")],
     scale: Annotated[
         str, typer.Option(help="paper: its own numbers; quick: the same shape in minutes, without data.")
     ] = "paper",

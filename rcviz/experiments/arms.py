@@ -1,11 +1,11 @@
-"""Every arm of Figures 2 to 7 as configuration, and the rivals that the paper does not show."""
+"""Every arm of Figures 2 to 7 as configuration, rivals that the paper does not show, choices that it leaves open."""
 
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from rcviz._checks import check_choice, check_positive, check_whole
 from rcviz.models.config import Architecture, ModelConfig
@@ -19,6 +19,15 @@ FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Shares of the training set in Figure 6."""
 POSITIVE_WEIGHTS = {"CTCF": 5.0, "SPI1": 5.0, "MAX": 16.5}
 """Of every factor (section 3.4.2)."""
+
+TASKS_APART = "simulated, tasks shuffled apart"
+"""The simulated dataset whose noisy labels were permuted for each task by itself."""
+CHOICES: dict[str, dict[str, Any]] = {
+    "torch's batch norm": {"batchnorm_momentum": 0.1, "batchnorm_eps": 1e-5},
+    "starts of Keras 1": {"initializer": "keras1"},
+    "tasks shuffled apart": {},
+}
+"""Where the paper's text allows another reading than rcviz's presets, and what of the network changes with it."""
 
 # The quick scale: what ten minutes on two cores allow. The networks for 200 bp are those of the quickstart.
 _QUICK_NETWORK = {"sequence_length": 200, "pool_size": 31}
@@ -76,7 +85,8 @@ def arms_of(figure: str, *, scale: Scale = "paper", epochs: int | None = None, d
     Parameters
     ----------
     figure : str
-        "fig2" to "fig6", "fig7a", "fig7b", or "fig7" for both.
+        "fig2" to "fig6", "fig7a", "fig7b", or "fig7" for both; "choices" is Figure 3 under other choices where the
+        paper leaves one open.
     scale : "paper" or "quick"
         The paper's own numbers, or the same shape in minutes: fewer epochs, and one-layer networks on 200 bp in place
         of the three-layer ones of ChIP-seq.
@@ -143,11 +153,20 @@ class _Maker:
     epochs: int | None
     device: str
 
-    def simulated(self, figure: str, n_filters: int, strategy: Strategy, *, paper: bool = True) -> Arm:
+    def simulated(
+        self,
+        figure: str,
+        n_filters: int,
+        strategy: Strategy,
+        *,
+        paper: bool = True,
+        dataset: str = "simulated",
+        **changes: Any,
+    ) -> Arm:
         """Section 3.4.1."""
         training = TrainConfig.simulated(**self._training(strategy, "simulated"))
-        model = ModelConfig.simulated(_architecture(strategy), n_filters=n_filters)
-        return self._arm(figure, strategy, model, training, "simulated", "random", paper=paper)
+        model = ModelConfig.simulated(_architecture(strategy), n_filters=n_filters, **changes)
+        return self._arm(figure, strategy, model, training, dataset, "random", paper=paper)
 
     def chipseq(
         self,
@@ -213,13 +232,25 @@ def _architecture(strategy: Strategy) -> Architecture:
     return "revcomp" if strategy == "shared" else "standard"
 
 
+_SIMULATED: list[tuple[int, Strategy]] = [(20, "shared"), (20, "none"), (40, "none")]
+
+
 def _simulated(make: _Maker, figure: str) -> list[Arm]:
     """Figures 2 and 3 show the same trainings: learning curves, and where they end."""
-    shown: list[tuple[int, Strategy]] = [(20, "shared"), (20, "none"), (40, "none")]
     rivals: list[tuple[int, Strategy]] = [(20, "augmented"), (40, "augmented"), (20, "siamese")]
-    return [make.simulated(figure, *arm) for arm in shown] + [
+    return [make.simulated(figure, *arm) for arm in _SIMULATED] + [
         make.simulated(figure, *arm, paper=False) for arm in rivals
     ]
+
+
+def _choices(make: _Maker, figure: str) -> list[Arm]:
+    """Figure 3 where the paper leaves a choice open, and another one is made than in the presets."""
+    arms = []
+    for (choice, changes), arm in itertools.product(CHOICES.items(), _SIMULATED):
+        dataset = TASKS_APART if choice == "tasks shuffled apart" else "simulated"
+        made = make.simulated(figure, *arm, dataset=dataset, **changes)
+        arms.append(dataclasses.replace(made, name=f"{made.name}, {choice}"))
+    return arms
 
 
 def _strands(make: _Maker, figure: str) -> list[Arm]:
@@ -275,4 +306,5 @@ FIGURES: dict[str, Callable[[_Maker, str], list[Arm]]] = {
     "fig6": _training_size,
     "fig7a": _widths,
     "fig7b": _factors,
+    "choices": _choices,
 }

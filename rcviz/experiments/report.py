@@ -10,6 +10,7 @@ from rcviz._files import written_whole
 from rcviz.experiments import claims_chipseq, claims_simulated
 from rcviz.experiments.claims import Claim, Finding, judge_claims
 from rcviz.experiments.pictures import DRAWINGS, draw_sharing, drawn
+from rcviz.experiments.report_choices import choices_section
 from rcviz.experiments.report_words import INTRODUCTION, PICTURES, SHARING, limits, markdown, picture, rules
 from rcviz.experiments.report_worth import worth_section
 from rcviz.experiments.results import FIGURES, Results, read_results
@@ -68,6 +69,7 @@ def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, s
         rules(),
         "## Figures\n",
         *_figures(findings, captions),
+        *choices_section(results),
         *worth_section(results, sharing=sharing),
         "## What was run\n",
         _provenance(results),

@@ -63,8 +63,7 @@ def limits(results: Results) -> str:
         "as Keras reports them: the training score of a network that still learns lags behind.",
         "Seeds draw the starting weights, the order of the samples and shares of the training set. The data and their "
         "division are the same for all: p-values speak of other seeds, not of other data.",
-        "Where the paper leaves a choice open (starting weights, statistics of the batch norm, how labels are "
-        "shuffled), the tables hold one choice, that of rcviz's presets; others were not run.",
+        "Where the paper leaves a choice open, every table but that of the choices holds rcviz's presets.",
     ]
     if any(stands_in(table) for table in results.values()):
         lines.insert(

@@ -9,7 +9,7 @@ import pandas as pd
 Results = Mapping[str, pd.DataFrame]
 """Tables by name, such as "fig3_runs"; those that are not there yet are left out."""
 
-FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7a", "fig7b")
+FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7a", "fig7b", "choices")
 _TABLES = {
     **{name: f"{name}.csv" for figure in FIGURES for name in (figure, f"{figure}_runs")},
     "fig4_strands": "fig4_strands.csv",
@@ -24,7 +24,7 @@ def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of DataFrame
-        ``fig2`` ... ``fig7b`` (every epoch), ``fig2_runs`` ... ``fig7b_runs`` (every training), ``fig4_strands``,
+        ``fig2`` ... ``fig7b`` and ``choices`` (every epoch), ``fig2_runs`` ... (every training), ``fig4_strands``,
         ``fig5_filters`` and ``table_1``, as far as they are there.
 
     Raises
@@ -46,7 +46,7 @@ def load_results(name: str) -> pd.DataFrame:
     Parameters
     ----------
     name : str
-        "fig2" ... "fig7b" has a row for each epoch and split, "fig2_runs" ... "fig7b_runs" one for each training,
+        "fig2" ... "fig7b" and "choices" have a row for each epoch and split, "fig2_runs" ... one for each training,
         "fig4_strands" the predictions for both strands, "fig5_filters" every filter, "table_1" the windows counted.
 
     Returns

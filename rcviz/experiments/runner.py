@@ -51,7 +51,8 @@ def run_experiment(
     Parameters
     ----------
     figure : str
-        "fig2" to "fig6", "fig7a", "fig7b", or "fig7" for both.
+        "fig2" to "fig6", "fig7a", "fig7b", or "fig7" for both; "choices" is Figure 3 under other choices where the
+        paper leaves one open.
     scale : "paper" or "quick"
         The paper's own numbers, or the same shape in minutes: fewer sequences and epochs, and for ChIP-seq the bundled
         example with one-layer networks.

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rcviz.experiments.arms import Arm, Scale
+from rcviz.experiments.arms import TASKS_APART, Arm, Scale
 from rcviz.sequences.dataset import SequenceSet, Splits, split, split_by_chromosome
 from rcviz.sequences.examples import load_example
-from rcviz.sequences.simulated import simulate_motifs
+from rcviz.sequences.simulated import Shuffle, simulate_motifs
 from rcviz.training.checkpoint import fingerprint
 
 Chromosomes = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -42,6 +42,8 @@ class Source:
         Sequences per motif, name of the example, or path of the file.
     parts : three tuples of chromosomes, or three shares
         Train, validate, test.
+    shuffle : "rows" or "tasks"
+        Of simulated labels.
     stand_in : bool
         Whether the chromosomes are in place of the paper's.
     fingerprint : str
@@ -51,6 +53,7 @@ class Source:
     kind: Literal["simulated", "example", "file"]
     place: str
     parts: Chromosomes | Shares
+    shuffle: Shuffle = "rows"
     stand_in: bool = False
     fingerprint: str = ""
 
@@ -76,8 +79,9 @@ def source_of(arm: Arm, scale: Scale, data: Path | None) -> Source:
     FileNotFoundError, ValueError
         When they are not there, or lack the chromosomes.
     """
-    if arm.dataset == "simulated":
-        return _known(Source(kind="simulated", place=str(N_PER_MOTIF[scale]), parts=_SIMULATED))
+    if arm.dataset in ("simulated", TASKS_APART):
+        shuffle: Shuffle = "tasks" if arm.dataset == TASKS_APART else "rows"
+        return _known(Source(kind="simulated", place=str(N_PER_MOTIF[scale]), parts=_SIMULATED, shuffle=shuffle))
     if scale == "quick":
         return _known(Source(kind="example", place=arm.dataset.lower(), parts=_EXAMPLE))
     if data is None:
@@ -128,7 +132,7 @@ def _known(source: Source, *version: int) -> Source:
 
 def _whole(source: Source) -> SequenceSet:
     if source.kind == "simulated":
-        return simulate_motifs(n_per_motif=int(source.place), seed=0)
+        return simulate_motifs(n_per_motif=int(source.place), shuffle=source.shuffle, seed=0)
     return load_example(source.place) if source.kind == "example" else SequenceSet.load(source.place, memory_map=True)
 
 

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float32
 
-from rcviz._checks import check_positive
+from rcviz._checks import check_choice, check_positive
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.columns import checked_labels
 from rcviz.sequences.motifs import load_motif
@@ -16,6 +16,8 @@ from rcviz.sequences.sequence_set import SequenceSet
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Shuffle = Literal["rows", "tasks"]
 
 _SITE_COLUMNS = ("sequence", "motif", "start", "end", "strand")
 # Intervals dropped at random without overlap jam when they cover about three quarters of the line.
@@ -107,6 +109,7 @@ def simulate_motifs(
     max_instances: int = 3,
     rc_probability: float | int = 0.5,
     label_noise: float | int = 0.2,
+    shuffle: Shuffle = "rows",
     seed: int | np.integer | np.random.Generator = 0,
 ) -> SimulatedSet:
     """Embed instances of motifs in random background (section 3.2); the defaults are the paper's.
@@ -129,6 +132,9 @@ def simulate_motifs(
     label_noise : float
         Share of the sequences, chosen at random and rounded to whole ones, whose rows of labels are permuted
         among themselves; some get their own row, or an equal one, back.
+    shuffle : "rows" or "tasks"
+        Whether their rows are permuted whole, so that each holds one motif as before, or every task's labels apart from
+        the others'. The paper does not say which; "rows" is ours.
     seed : int or numpy Generator
 
     Returns
@@ -147,6 +153,7 @@ def simulate_motifs(
     positions until one is free amounts to. Where earlier instances leave no room, the sequence is begun anew.
     """
     loaded = _load(motifs)
+    check_choice("shuffle", shuffle, get_args(Shuffle))
     _check_ranges(
         loaded,
         n_per_motif=n_per_motif,
@@ -172,7 +179,10 @@ def simulate_motifs(
     clean_labels = np.eye(len(loaded), dtype=np.float32)[task]
     labels = clean_labels.copy()
     shuffled = rng.choice(len(task), size=round(label_noise * len(task)), replace=False)
-    labels[shuffled] = labels[rng.permutation(shuffled)]
+    if shuffle == "rows":
+        labels[shuffled] = labels[rng.permutation(shuffled)]
+    else:
+        labels[shuffled] = rng.permuted(labels[shuffled], axis=0)
     return SimulatedSet(
         codes,
         labels,
@@ -189,6 +199,7 @@ def simulate_motifs(
             "max_instances": max_instances,
             "rc_probability": rc_probability,
             "label_noise": label_noise,
+            "shuffle": shuffle,
             "seed": "numpy Generator" if isinstance(seed, np.random.Generator) else int(seed),
         },
     )

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from rcviz.experiments.arms import FIGURES, FRACTIONS, arms_of, chosen_arms, every_arm, seeds_of
+from rcviz.experiments.arms import FIGURES, FRACTIONS, TASKS_APART, arms_of, chosen_arms, every_arm, seeds_of
 from rcviz.experiments.counts import TABLE_1, parameter_counts, table_1
 
 
@@ -45,6 +45,24 @@ def test_figure_7_has_all_widths_and_all_factors():
     weights = {arm.dataset: arm.training.positive_weight for arm in arms_of("fig7b")}
     assert weights == {"CTCF": 5, "SPI1": 5, "MAX": 16.5}
     assert {arm.training.epochs for arm in arms_of("fig7")} == {80}
+
+
+def test_choices_are_figure_3_with_one_thing_changed():
+    presets = {arm.name: arm for arm in arms_of("fig3") if arm.paper}
+    changed = {}
+    for arm in arms_of("choices"):
+        name, _, choice = arm.name.partition(", ")
+        preset = presets[name]
+        assert arm.training == preset.training
+        differences = {key: value for key, value in vars(arm.model).items() if value != getattr(preset.model, key)} | (
+            {} if arm.dataset == preset.dataset else {"dataset": arm.dataset}
+        )
+        assert changed.setdefault(choice, differences) == differences
+    assert changed == {
+        "torch's batch norm": {"batchnorm_eps": 1e-5, "batchnorm_momentum": 0.1},
+        "starts of Keras 1": {"initializer": "keras1"},
+        "tasks shuffled apart": {"dataset": TASKS_APART},
+    }
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rcviz
-from rcviz.experiments.arms import arms_of
+from rcviz.experiments.arms import TASKS_APART, arms_of
 from rcviz.experiments.runs import runs_of
 from rcviz.experiments.sources import load_parts, nested_subset, source_of
 
@@ -55,6 +55,16 @@ def test_chromosomes_are_the_papers_or_are_called_stand_ins(folder, figure, chro
     for part, names in zip(parts, source.parts, strict=True):
         assert set(part.table["chrom"]) == set(names)
         assert len(part) == 20 * len(names)
+
+
+def test_labels_shuffled_apart_are_other_labels_of_the_same_sequences():
+    chosen = {arm.dataset: arm for arm in arms_of("choices", scale="quick")}
+    rows, tasks = (source_of(chosen[name], "quick", None) for name in ("simulated", TASKS_APART))
+    assert rows.fingerprint != tasks.fingerprint
+    one, other = (load_parts(source, 0, 1.0).valid for source in (rows, tasks))
+    np.testing.assert_array_equal(one.codes, other.codes)
+    assert (one.labels.sum(axis=1) == 1).all()
+    assert not (other.labels.sum(axis=1) == 1).all()
 
 
 def test_too_few_chromosomes_are_refused(folder):

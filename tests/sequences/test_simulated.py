@@ -156,6 +156,20 @@ def test_label_noise_permutes_rows_of_one_fifth(paper):
     assert kstest(changed / len(paper), "uniform").pvalue > RARE
 
 
+def test_tasks_may_be_shuffled_apart():
+    data = simulate_motifs(n_per_motif=2000, shuffle="tasks", seed=3)
+    whole = simulate_motifs(n_per_motif=2000, seed=3)
+    np.testing.assert_array_equal(data.codes, whole.codes)
+    noisy = np.flatnonzero((data.labels != data.clean_labels).any(axis=1))
+    np.testing.assert_array_equal(data.labels.sum(axis=0), data.clean_labels.sum(axis=0))
+    # A row of three labels drawn apart may hold none, one, two or all of the motifs.
+    assert set(data.labels[noisy].sum(axis=1)) == {0, 1, 2, 3}
+    changed = (data.labels != data.clean_labels).sum(axis=0)
+    assert (np.abs(changed - 1200 * 4 / 9) < 80).all()  # two wrong for each label that moved: 2 * 1/3 * 2/3
+    with pytest.raises(ValueError, match="shuffle must be one of"):
+        simulate_motifs(n_per_motif=20, shuffle="labels")
+
+
 def test_without_noise_labels_are_clean():
     data = simulate_motifs(n_per_motif=50, label_noise=0)
     np.testing.assert_array_equal(data.labels, data.clean_labels)
