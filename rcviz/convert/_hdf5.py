@@ -60,17 +60,7 @@ class SavedModel:
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[SavedModel]:
-    """Open a file that Keras wrote by ``save_weights`` or ``save``.
-
-    Raises
-    ------
-    ImportError
-        When h5py is missing, saying what to install.
-    FileNotFoundError
-        When there is no such file.
-    ValueError
-        When it is no HDF5 file of Keras 1 or 2, or is cut off, or points into other files.
-    """
+    """Open a file that Keras wrote; one that it did not write, or that points into others, is a ValueError."""
     try:
         import h5py
     except ImportError as error:

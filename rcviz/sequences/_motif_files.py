@@ -2,16 +2,32 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from rcviz._checks import check_positive
+from rcviz._files import written_whole
 from rcviz.sequences.pwm import Motif, with_exact_sums
 
 
-def writable(motifs: Iterable[Motif], path: str | os.PathLike[str], kind: str) -> list[Motif]:
+def write_each(
+    motifs: Iterable[Motif],
+    path: str | os.PathLike[str],
+    kind: str,
+    record: Callable[[Motif], str],
+    *,
+    head: str = "",
+    between: str = "",
+) -> None:
+    """Write every motif's record below ``head``, whole or not at all."""
+    text = head + between.join(record(motif) for motif in _writable(motifs, path, kind))
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _writable(motifs: Iterable[Motif], path: str | os.PathLike[str], kind: str) -> list[Motif]:
     """Return motifs whose names a file can hold; raise where there is none, or a name is double or no single word."""
     motifs = list(motifs)
     if not motifs:
@@ -58,6 +74,15 @@ def as_probabilities(
     if empty.size:
         raise error(path, number, f"no base is counted at position {empty[0] + 1}; leave the position out")
     return with_exact_sums(counts)
+
+
+def numbers_of(
+    path: str | os.PathLike[str], number: int, words: list[str], expected: str, n: int | None = None
+) -> list[float]:
+    """Numbers in a line, ``n`` of them or any but none; ``expected`` says in an error what should be there."""
+    if len(words) != (n or max(len(words), 1)) or not all(map(is_number, words)):
+        raise error(path, number, f"expected {expected}, got {' '.join(words)!r}")
+    return [float(word) for word in words]
 
 
 def is_number(word: str) -> bool:

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rcviz._files import written_whole
-from rcviz.sequences._motif_files import as_probabilities, error, is_number, writable, written_numbers
+from rcviz.sequences._motif_files import as_probabilities, error, numbers_of, write_each, written_numbers
 from rcviz.sequences._reading import read_text
 from rcviz.sequences.alphabet import BASES
 from rcviz.sequences.pwm import Motif
@@ -82,19 +81,17 @@ def write_jaspar(
     ValueError
         When there is no motif, two share a name, or a name is empty or holds blanks.
     """
-    sections = []
-    for motif in writable(motifs, path, "JASPAR"):
+
+    def record(motif: Motif) -> str:
         numbers = written_numbers(motif, n_sites)
         rows = [f"{base}  [ {' '.join(row)} ]\n" for base, row in zip(BASES, numbers, strict=True)]
-        sections.append(f">{motif.name}\t{motif.alternative_name}".rstrip() + "\n" + "".join(rows))
-    with written_whole(path) as temporary:
-        temporary.write_text("\n".join(sections), encoding="utf-8")
+        return f">{motif.name}\t{motif.alternative_name}".rstrip() + "\n" + "".join(rows)
+
+    write_each(motifs, path, "JASPAR", record, between="\n")
 
 
 def _read_row(path: str | os.PathLike[str], number: int, words: list[str], base: str) -> tuple[str, list[float]]:
     """Base and numbers of a row; ``base`` is whose turn it is where the row does not say."""
     if words[0].upper() in tuple(BASES):
         base, words = words[0].upper(), words[1:]
-    if not words or not all(map(is_number, words)):
-        raise error(path, number, f"expected a row of counts, got {' '.join(words)!r}")
-    return base, [float(word) for word in words]
+    return base, numbers_of(path, number, words, "a row of counts")

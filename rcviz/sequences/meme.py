@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rcviz._files import written_whole
-from rcviz.sequences._motif_files import error, is_number, writable
+from rcviz.sequences._motif_files import error, is_number, numbers_of, write_each
 from rcviz.sequences._reading import read_text
 from rcviz.sequences.alphabet import BASES
 from rcviz.sequences.pwm import Motif, with_exact_sums
@@ -81,16 +80,17 @@ def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
     ValueError
         When there is no motif, two share a name, or a name is empty or holds blanks, which MEME cannot express.
     """
-    sections = [
+    head = (
         f"MEME version 4\n\nALPHABET= {BASES}\n\nstrands: + -\n\n"
-        "Background letter frequencies\nA 0.25 C 0.25 G 0.25 T 0.25\n"
-    ]
-    for motif in writable(motifs, path, "MEME"):
+        "Background letter frequencies\nA 0.25 C 0.25 G 0.25 T 0.25\n\n"
+    )
+
+    def record(motif: Motif) -> str:
         rows = "".join(" " + " ".join(map(repr, row)) + "\n" for row in motif.probabilities.T.tolist())
         title = f"MOTIF {motif.name} {motif.alternative_name}".rstrip()
-        sections.append(f"{title}\n{_MATRIX}: alength= {len(BASES)} w= {motif.width}\n{rows}")
-    with written_whole(path) as temporary:
-        temporary.write_text("\n".join(sections), encoding="utf-8")
+        return f"{title}\n{_MATRIX}: alength= {len(BASES)} w= {motif.width}\n{rows}"
+
+    write_each(motifs, path, "MEME", record, head=head, between="\n")
 
 
 def _read_matrix(path: str | os.PathLike[str], lines: list[str], header: int) -> np.ndarray:
@@ -115,9 +115,7 @@ def _read_matrix(path: str | os.PathLike[str], lines: list[str], header: int) ->
 
 
 def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
-    if len(words) != len(BASES) or not all(map(is_number, words)):
-        raise error(path, number, f"expected four probabilities, got {' '.join(words)!r}")
-    row = [float(word) for word in words]
+    row = numbers_of(path, number, words, "four probabilities", len(BASES))
     if not (min(row) >= 0 and abs(sum(row) - 1) <= _PRINTED_ROUNDING):
         raise error(path, number, f"expected probabilities that sum to 1, got {' '.join(words)!r}; divide by the sum")
     return row

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rcviz._files import written_whole
-from rcviz.sequences._motif_files import as_probabilities, error, is_number, writable, written_numbers
+from rcviz.sequences._motif_files import as_probabilities, error, numbers_of, write_each, written_numbers
 from rcviz.sequences._reading import read_text
 from rcviz.sequences.alphabet import BASES
 from rcviz.sequences.pwm import Motif
@@ -73,28 +72,25 @@ def write_transfac(
     ----------
     motifs : iterable of Motif
         ``name`` becomes accession and identifier, ``alternative_name`` the factor.
-    path : path-like
-        Text, whatever its ending; the folder must exist.
-    n_sites : int, optional
-        Write whole counts of so many sites, for tools that take nothing else. By default probabilities are written
-        in full, so that :func:`read_transfac` returns motifs equal to these to the last bit.
+    path, n_sites
+        As in :func:`rcviz.write_jaspar`; :func:`read_transfac` reads probabilities back to the last bit.
 
     Raises
     ------
     ValueError
-        When there is no motif, two share a name, or a name is empty or holds blanks.
+        For motifs whose names a file cannot hold, as :func:`rcviz.write_jaspar` does.
     """
-    sections = []
-    for motif in writable(motifs, path, "TRANSFAC"):
+
+    def record(motif: Motif) -> str:
         lines = [f"AC  {motif.name}", "XX", f"ID  {motif.name}", "XX"]
         if motif.alternative_name:
             lines += [f"NA  {motif.alternative_name}", "XX"]
         lines.append("P0  " + "  ".join(BASES))
         positions = zip(*written_numbers(motif, n_sites), motif.consensus, strict=True)
         lines += [f"{place:02}  {'  '.join(position)}" for place, position in enumerate(positions, start=1)]
-        sections.append("\n".join([*lines, "XX", "//", ""]))
-    with written_whole(path) as temporary:
-        temporary.write_text("".join(sections), encoding="utf-8")
+        return "\n".join([*lines, "XX", "//", ""])
+
+    write_each(motifs, path, "TRANSFAC", record)
 
 
 def _motif(path: str | os.PathLike[str], header: int, said: dict[str, str], rows: list[list[float]]) -> Motif:
@@ -110,7 +106,4 @@ def _motif(path: str | os.PathLike[str], header: int, said: dict[str, str], rows
 
 def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
     """Four numbers, behind which may stand the consensus."""
-    numbers = words[: len(BASES)]
-    if len(numbers) != len(BASES) or not all(map(is_number, numbers)):
-        raise error(path, number, f"expected four counts, got {' '.join(words)!r}")
-    return [float(word) for word in numbers]
+    return numbers_of(path, number, words[: len(BASES)], "four counts", len(BASES))
