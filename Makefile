@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo test check format lint types floors unit browser notebooks pictures bench clean
+.PHONY: help setup lab demo test check format lint types floors unit browser notebooks pictures docs bench clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ pictures: $(VENV)/.test ## make the README's pictures anew
 	$(BIN)/rcviz demo
 	cp runs/demo/strands.png runs/demo/filters.png docs/pictures/
 	RCVIZ_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -m browser
+
+docs: $(VENV)/.test ## the documentation site, under build/docs/; a warning is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
 
 bench: $(VENV)/.test ## measure, write results/benchmarks/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/run.py

@@ -1,0 +1,40 @@
+"""The documentation site: `make docs` builds it without a network; a warning is an error."""
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import site_pages
+
+project = "rcviz"
+author = "the rcviz authors"
+version = release = version_of("rcviz")
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
+root_doc = "index"
+
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+# The tutorials keep the output that CI holds them to; running them is not the site's work.
+nb_execution_mode = "off"
+nb_merge_streams = True
+
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+suppress_warnings = ["ref.python"]  # several classes have an attribute of the same name, and none is meant
+add_module_names = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"rcviz {release}"
+html_static_path = ["_static"]
+html_show_sourcelink = False
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "pygments_light_style": "default"}
+# Nothing is fetched when a page is read, but for MathJax, which pages without formulas do not ask for.
+
+
+def setup(app):
+    app.connect("builder-inited", lambda app: site_pages.write(Path(app.srcdir)))
