@@ -2,21 +2,28 @@
 
 import copy
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rcviz.layers._tying import reverse_complement_features
+from rcviz.layers._tying import reverse_complement_features, reverse_positions
+from rcviz.layers.irrep_batchnorm import IrrepBatchNorm1d
+from rcviz.layers.irrep_conv import IrrepConv1d
+from rcviz.layers.irreps import IrrepActivation1d, PairsToIrreps1d, signs_of
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.modules import evaluating, exact_arithmetic, one_tensor, place, run
 from rcviz.structure import CONJOIN, instead_of
 
 TOLERANCE = 1e-10
 """Largest relative difference, in float64, that counts as rounding."""
+
+View: TypeAlias = Callable[[Tensor], Tensor | None]
+"""How features look from the other strand; None where they are none of that kind."""
 
 
 def equivariance_error(module: nn.Module, x: Any) -> float:
@@ -33,11 +40,14 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
     -------
     float
         Outputs ``(batch, channels, length)`` are compared after RC, ``(batch, outputs)`` as they are; those of an RC
-        weighted sum come in opposite order, which :func:`assert_equivariant` allows for. In the unit of the output.
+        weighted sum come in opposite order, which :func:`assert_equivariant` allows for, and those of a
+        :class:`rcviz.RevCompConjoined` are compared as it declares them. In the unit of the output.
         Rounding alone gives about 1e-15 in float64 and 1e-6 in float32; float32 depends on the order of summation, so
         judge in float64: ``equivariance_error(copy.deepcopy(module).double(), x)``.
     """
     out, out_rc = _both_strands(module, _batch(module, x))
+    if isinstance(module, RevCompConjoined):
+        return _gap(out_rc, module.read_back(out))
     return _gap(out_rc, reverse_complement_features(out) if out.ndim == 3 else out)
 
 
@@ -83,6 +93,8 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
         ``"equivariant"`` (the RC comes out), ``"invariant"`` (both strands give the same), ``"breaks"`` (a matching
         pair went in, none came out), ``"inherits"`` (broken upstream or inside), and ``instead``: what to use instead
         of a module that breaks it. What :class:`rcviz.RevCompConjoined` wraps has no rows: it may break the symmetry.
+        The RC of channels of type +1 and -1, between :class:`rcviz.PairsToIrreps1d` and
+        :class:`rcviz.IrrepsToPairs1d`, has its positions reversed and those of type -1 negated.
 
     See Also
     --------
@@ -91,27 +103,61 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     twin = copy.deepcopy(model).double()
     x = _batch(twin, x)
     calls = [_record(twin, strand) for strand in (x, reverse_complement_features(x))]
+    types, views = _types(twin), _declared(twin)
     rows: list[tuple[str, str, float, str, str]] = []
     broken: list[str] = []
     culprits: list[str] = []
     last_sound = "its input"
     for one, other in zip(*calls, strict=True):
-        error, verdict = _judge_all(one.outputs, other.outputs)
+        error, verdict = _judge_all(one.outputs, other.outputs, [*types, *views])
         instead = ""
         if verdict == "broken":
-            healthy = all(_judge(a, b)[1] != "broken" for a, b in zip(one.inputs, other.inputs, strict=True))
+            given = list(zip(one.inputs, other.inputs, strict=True))
+            healthy = all(_judge(a, b, [*types, *views])[1] != "broken" for a, b in given)
+            in_pairs = all(_judge(a, b, views)[1] != "broken" for a, b in given)
             inside = [name for name in broken if name.startswith(f"{one.name}.") or not one.name]
             verdict = "inherits"
             if healthy and not any(name in culprits for name in inside):
                 verdict = "breaks"
                 whole = any(one.module.children())
-                instead = _between(last_sound, [*inside, "its output"][0]) if whole else instead_of(one.module)
+                instead = (
+                    _between(last_sound, [*inside, "its output"][0])
+                    if whole
+                    else instead_of(one.module, "pairs" if in_pairs else "irreps")
+                )
                 culprits.append(one.name)
             broken.append(one.name)
         elif not broken:
             last_sound = one.name
         rows.append((one.title, type(one.module).__name__, error, verdict, instead))
     return pd.DataFrame(rows, columns=["module", "kind", "error", "verdict", "instead"])
+
+
+def _types(model: nn.Module) -> list[View]:
+    """Views of channels of type +1 and -1, as many of each as some layer of the model puts out."""
+    typed = (PairsToIrreps1d, IrrepConv1d, IrrepBatchNorm1d, IrrepActivation1d)
+    return [partial(_typed, part) for part in model.modules() if isinstance(part, typed)]
+
+
+def _typed(part: Any, y: Tensor) -> Tensor | None:
+    if y.ndim != 3:
+        return None
+    if isinstance(part, PairsToIrreps1d):
+        plus, minus = (y.shape[1] + 1) // 2, y.shape[1] // 2
+    else:
+        plus, minus = part.outputs if isinstance(part, IrrepConv1d) else (part.n_plus, part.n_minus)
+    return reverse_positions(y) * signs_of(plus, minus, y)[:, None] if y.shape[1] == plus + minus else None
+
+
+def _declared(model: nn.Module) -> list[View]:
+    """Views of outputs as conjoined models declare them."""
+    return [partial(_conjoined, part) for part in model.modules() if isinstance(part, RevCompConjoined)]
+
+
+def _conjoined(part: RevCompConjoined, y: Tensor) -> Tensor | None:
+    partners = None if isinstance(part.permutation, str) else part.permutation
+    fits = partners is None or (y.ndim > 1 and y.shape[1] == len(partners))
+    return part.read_back(y) if fits and y.ndim in part.axes else None
 
 
 def _between(before: str, after: str) -> str:
@@ -172,9 +218,9 @@ def _tensors(value: object) -> list[Tensor]:
     return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, tuple | list) else []
 
 
-def _judge_all(ones: list[Tensor], others: list[Tensor]) -> tuple[float, str]:
+def _judge_all(ones: list[Tensor], others: list[Tensor], views: list[View]) -> tuple[float, str]:
     """The worst relation of several pairs."""
-    found = [_judge(one, other) for one, other in zip(ones, others, strict=True)]
+    found = [_judge(one, other, views) for one, other in zip(ones, others, strict=True)]
     for verdict in ("broken", "equivariant", "invariant"):
         errors = [error for error, each in found if each == verdict]
         if errors:
@@ -182,8 +228,11 @@ def _judge_all(ones: list[Tensor], others: list[Tensor]) -> tuple[float, str]:
     raise AssertionError("a call has an output")
 
 
-def _judge(one: Tensor, other: Tensor) -> tuple[float, str]:
-    """Error and relation of a pair of tensors that belong to the two strands of one batch."""
+def _judge(one: Tensor, other: Tensor, views: list[View]) -> tuple[float, str]:
+    """Error and relation of a pair of tensors that belong to the two strands of one batch.
+
+    Where RC pairs do not match, ``views`` may.
+    """
     if one.shape != other.shape:
         return float("inf"), "broken"
     relations = [("invariant", one)]
@@ -191,16 +240,22 @@ def _judge(one: Tensor, other: Tensor) -> tuple[float, str]:
         relations.insert(0, ("equivariant", reverse_complement_features(one)))
     elif one.ndim == 2:
         relations.append(("equivariant", one.flip(1)))
+    n_usual = len(relations)
+    relations += [("equivariant", seen) for view in views if (seen := view(one)) is not None]
     scale = max(1.0, float(one.abs().max())) if one.numel() else 1.0
     errors = [_gap(other, wanted) for _, wanted in relations]
     for (verdict, _), error in zip(relations, errors, strict=True):
         if error <= TOLERANCE * scale:
             return error, verdict
-    return errors[0], "broken"
+    return min(errors[0], *errors[n_usual:]) if errors[n_usual:] else errors[0], "broken"
 
 
 def _assert(module: nn.Module, x: Any, allowed: set[str], what: str) -> None:
     table = diagnose_equivariance(module, x)
+    if not len(table) or table["module"].iloc[-1] != "(model)":
+        raise ValueError(
+            f"{type(module).__name__} returns no floating-point tensor, so that there is nothing to compare"
+        )
     whole = table.iloc[-1]
     if whole["verdict"] in allowed:
         return

@@ -77,10 +77,17 @@ def check_structure(model: nn.Module, *, length: int | None = None) -> pd.DataFr
     return pd.DataFrame(rows, columns=["module", "kind", "verdict", "instead"])
 
 
-def instead_of(module: nn.Module) -> str:
-    """Say why a module breaks the symmetry of paired channels, and what to use instead."""
-    found = _plain(module, "")
-    if found is None:
+def instead_of(module: nn.Module, basis: Basis = "pairs") -> str:
+    """Say why a module breaks the symmetry of channels in a basis, and what to use instead."""
+    if basis == "irreps":
+        found = _in_irreps(module)
+    else:
+        found = _without_types(module) if isinstance(module, _IRREPS) else _plain(module, "") or ("", "")
+    if not found[1] and isinstance(module, (*_PAIRS, PairsToIrreps1d)):
+        return (
+            f"{type(module).__name__} takes channels i and n-1-i for RC partners, and it is given others; reorder them"
+        )
+    if not found[1]:
         return f"{type(module).__name__} treats the strands differently; build it from tied layers, or {CONJOIN}"
     return found[1]
 
@@ -102,12 +109,18 @@ class _State:
     certain: bool  # of the length: modules may run beside each other
     basis: Basis = "pairs"
     flattened: str = ""
+    only_plus: bool = False  # no channel is of type -1
 
     def read(self, name: str, module: nn.Module) -> tuple[str, str]:
         """Verdict on a module and what to use instead, or nothing; what it returns is the next one's."""
         found = ("", "") if self.basis == "free" else self._judged(module)
         if isinstance(module, nn.Flatten):
             self.flattened, self.length = name, None
+            self.basis = "pairs" if self.basis == "irreps" else self.basis  # once what was found there is mended
+        elif isinstance(module, _IRREPS):
+            self.only_plus = not _n_minus(module)
+        elif self.basis == "irreps" and self.only_plus and _is_global(module):
+            self.basis = "free"
         elif isinstance(module, (*_MERGING, *_OTHERS)) and not isinstance(module, nn.Conv1d):
             self.basis = "free"  # or ought to be: once this module is mended, what follows may be plain
         elif isinstance(module, PairsToIrreps1d | IrrepsToPairs1d):
@@ -117,10 +130,12 @@ class _State:
 
     def _judged(self, module: nn.Module) -> tuple[str, str]:
         if self.basis == "irreps":
-            return _in_irreps(module)
+            if isinstance(module, _POOLS if self.only_plus else nn.AvgPool1d):
+                return self._pooled(module)
+            plain = isinstance(module, nn.BatchNorm1d) or type(module).__module__ == _ACTIVATIONS
+            return ("", "") if self.only_plus and plain else _in_irreps(module)
         if isinstance(module, _IRREPS):
-            kind = type(module).__name__
-            return "breaks", f"{kind} reads channels of type +1 and -1; put rcviz.PairsToIrreps1d() before it"
+            return _without_types(module)
         if isinstance(module, _POOLS):
             return self._pooled(module)
         found = _plain(module, self.flattened)
@@ -202,21 +217,40 @@ def _plain(module: Any, flattened: str) -> tuple[str, str] | None:
     return None
 
 
+def _without_types(module: nn.Module) -> tuple[str, str]:
+    """Verdict on a layer for channels of type +1 and -1 that is given RC pairs."""
+    kind = type(module).__name__
+    return "breaks", f"{kind} reads channels of type +1 and -1; put rcviz.PairsToIrreps1d() before it"
+
+
 def _in_irreps(module: nn.Module) -> tuple[str, str]:
     """Verdict on a module between channels of type +1 and -1."""
     kind = type(module).__name__
-    if isinstance(module, (*_PAIRS, *_TIED_POOLS, nn.MaxPool1d)):
+    if isinstance(module, (*_PAIRS, RevCompMaxPool1d, nn.MaxPool1d)):
         return (
             "breaks",
             f"{kind} between channels of type +1 and -1 mixes the types; put rcviz.IrrepsToPairs1d() before it",
         )
-    named = {nn.Conv1d: "IrrepConv1d", nn.BatchNorm1d: "IrrepBatchNorm1d"}
-    for plain, tied in named.items():
-        if isinstance(module, plain):
-            return "breaks", f"{kind} knows no types of channels; use rcviz.{tied}"
+    if isinstance(module, nn.Conv1d) or (isinstance(module, _NORMS) and module.state_dict()):
+        tied = "IrrepConv1d" if isinstance(module, nn.Conv1d) else "IrrepBatchNorm1d"
+        return "breaks", f"{kind} knows no types of channels; use rcviz.{tied}"
+    if isinstance(module, nn.Flatten):
+        return "breaks", f"{kind} lays channels flat that have no partners; put rcviz.IrrepsToPairs1d() before it"
+    if isinstance(module, (*_PADS, *_OTHERS, nn.Linear)):
+        return _plain(module, "") or ("", "")
     if type(module).__module__ == _ACTIVATIONS and not isinstance(module, _ODD):
         return "breaks", f"{kind} leaves a channel of type -1 without a type; use rcviz.IrrepActivation1d"
     return "", ""
+
+
+def _n_minus(module: Any) -> int:
+    """Channels of type -1 that a layer puts out."""
+    return int(module.outputs[1] if isinstance(module, IrrepConv1d) else module.n_minus)
+
+
+def _is_global(module: Any) -> bool:
+    """Whether a pooling leaves one position."""
+    return isinstance(module, nn.AdaptiveMaxPool1d | nn.AdaptiveAvgPool1d) and _number(module.output_size) == 1
 
 
 def _spare(module: Any, length: int) -> int:

@@ -152,3 +152,59 @@ def test_what_is_conjoined_is_not_looked_into():
     rcviz.assert_invariant(model, one_hot(3, 60))
     with pytest.raises(AssertionError, match=r"first broken by conv \(Conv1d\)"):
         rcviz.assert_invariant(model.model, one_hot(3, 60))
+
+
+def between_irreps(*layers):
+    """Layers where 5 channels are of type +1 and 3 of type -1."""
+    body = (rcviz.PairsToIrreps1d(), rcviz.IrrepConv1d((2, 2), (5, 3), 4), rcviz.IrrepBatchNorm1d(5, 3))
+    return seeded(lambda: nn.Sequential(*body, *layers)).double()
+
+
+def test_types_of_channels_are_judged_in_their_own_basis():
+    out = rcviz.IrrepConv1d((5, 3), (4, 4), 3)
+    sound = between_irreps(rcviz.IrrepActivation1d(5, 3), out, rcviz.IrrepsToPairs1d(), rcviz.RevCompConv1d(8, 2, 3))
+    table = diagnose_equivariance(sound, one_hot(4, 20))
+    assert set(table["verdict"]) == {"equivariant"}
+    assert table["error"].max() < 1e-12
+    assert len(table) == 8
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (nn.ReLU(), "use rcviz.IrrepActivation1d"),
+        (nn.Conv1d(8, 4, 3), "use rcviz.IrrepConv1d"),
+        (nn.GroupNorm(2, 8), "use rcviz.IrrepBatchNorm1d"),
+        (rcviz.RevCompConv1d(8, 4, 3), "put rcviz.IrrepsToPairs1d() before it"),
+        (rcviz.RevCompMaxPool1d(17), "put rcviz.IrrepsToPairs1d() before it"),
+        (nn.Flatten(), "put rcviz.IrrepsToPairs1d() before it"),
+        (nn.ZeroPad1d((1, 0)), "pad both alike"),
+        (rcviz.IrrepsToPairs1d(), "IrrepsToPairs1d treats the strands differently"),  # of 5 and 3
+    ],
+)
+def test_culprits_among_types_have_a_cure_of_their_own(layer, words):
+    table = diagnose_equivariance(between_irreps(layer), one_hot(4, 20))
+    assert {name: words in said for name, said in instead(table).items()} == {"3": True}
+    assert table["error"].iloc[3] > 0.01
+
+
+def test_layers_for_types_are_not_for_pairs():
+    lone = seeded(rcviz.IrrepConv1d, (2, 2), (2, 2), 3).double()
+    (said,) = instead(diagnose_equivariance(lone, one_hot(4, 20))).values()
+    assert "put rcviz.PairsToIrreps1d() before it" in said
+
+
+@pytest.mark.parametrize(
+    ("declared", "n_channels"),
+    [({}, 1), ({}, 2), ({"permutation": "reversed"}, 2), ({"permutation": (1, 0, 3, 2)}, 4)],
+)
+def test_conjoined_profiles_are_judged_as_they_are_declared(declared, n_channels):
+    x = one_hot(3, 20)
+    model = rcviz.RevCompConjoined(seeded(nn.Conv1d, 4, n_channels, 5).double(), output="profile", **declared)
+    assert rcviz.equivariance_error(model, x) < 1e-12
+    rcviz.assert_equivariant(model, x)
+    behind = nn.Sequential(model, nn.Tanh(), nn.ConstantPad1d((1, 0), 1.0))
+    assert instead(diagnose_equivariance(behind, x)).keys() == {"2"}
+    if n_channels == 4:
+        paired = nn.Sequential(model, rcviz.RevCompConv1d(4, 2, 3)).double()
+        assert "takes channels i and n-1-i for RC partners" in instead(diagnose_equivariance(paired, x))["1"]

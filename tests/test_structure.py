@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from foreign import Danq
+from foreign import Danq, seeded
 from test_equivariance import gap, numbers, one_hot, trained
 from torch import nn
 
@@ -179,10 +179,28 @@ def test_types_of_channels_have_layers_of_their_own():
         trained(changed, 20, steps=2)
         with pytest.raises(AssertionError):
             rcviz.assert_equivariant(changed, one_hot(3, 20))
-    tanh = nn.Sequential(*sound[:4], nn.Tanh(), *sound[5:]).double()
-    assert found(tanh) == {}
-    rcviz.assert_equivariant(tanh, one_hot(3, 20))
+    for harmless in (nn.Tanh(), rcviz.RevCompAvgPool1d(2), nn.AvgPool1d(2)):
+        also = nn.Sequential(*sound[:4], harmless, *sound[5:]).double()
+        assert found(also, 20) == {}
+        rcviz.assert_equivariant(also, one_hot(3, 20))
+    assert "leave 1 of 15 positions over" in found(also, 21)["4"][1]
+    flat = nn.Sequential(*sound[:4], nn.Flatten(), nn.Linear(56, 2))
+    assert "put rcviz.IrrepsToPairs1d() before it" in found(flat)["4"][1]
+    assert "use rcviz.RevCompLinear(56, 2)" in found(flat)["5"][1]
+    assert "pads the two ends" in found(nn.Sequential(*sound[:4], nn.ZeroPad1d((1, 0))))["4"][1]
     assert "put rcviz.PairsToIrreps1d() before it" in found(nn.Sequential(sound[0], sound[2]))["1"][1]
+
+
+def test_channels_of_type_plus_alone_may_be_treated_as_any():
+    """Each is its own partner; without its positions it is invariant."""
+    body = [rcviz.PairsToIrreps1d(), rcviz.IrrepConv1d((2, 2), (6, 0), 4)]
+    plain = [nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(3), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(6, 2)]
+    model = seeded(lambda: nn.Sequential(*body, *plain))
+    assert found(model, 21) == {}
+    rcviz.assert_invariant(trained(model.double(), 21, steps=2), one_hot(3, 21))
+    assert "use rcviz.RevCompMaxPool1d(3, 3)" in found(model, 22)["4"][1]
+    mixed = nn.Sequential(body[0], rcviz.IrrepConv1d((2, 2), (5, 1), 4), *plain)
+    assert {"2", "3", "4", "6"} <= found(mixed, 21).keys()
 
 
 @pytest.mark.parametrize(

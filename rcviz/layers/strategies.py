@@ -31,7 +31,7 @@ class RevCompConjoined(nn.Module):
     - ``"stranded"``: the RC of the input gives the outputs permuted;
     - ``"profile"``: the RC of the input gives the output with its positions reversed and its channels permuted.
 
-    Both strands go through the model in one batch of twice the size, strands of one sequence in the same step: each
+    Both strands go through the model in one batch of twice the size, the two of a sequence beside each other: each
     module is then used once a forward pass, as hooks and attribution tools need, and a batch norm in training
     normalises both strands with the statistics of both and moves its running ones once, which is what evaluation
     then uses. In two passes each strand would have had statistics of its own, and the running ones would have moved
@@ -89,18 +89,24 @@ class RevCompConjoined(nn.Module):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Average the model's outputs for ``x`` and for its RC, these read back from the other strand."""
         check_features(x.shape, 4)
-        both = self.model(torch.cat([x, _tying.reverse_complement_features(x)]))
-        n = x.shape[0]  # neither len() nor chunk(): torch.export would take the number of sequences for fixed
-        self._check_outputs(both, n)
-        forward, reverse = both[:n], self._read_back(both[n:])
+        # Strand beside strand: DeepLIFT puts references behind sequences and compares the halves of every batch.
+        both = self.model(torch.stack([x, _tying.reverse_complement_features(x)], dim=1).flatten(0, 1))
+        self._check_outputs(both, x.shape[0])  # not len(): torch.export would take the number of sequences for fixed
+        forward, reverse = both[0::2], self.read_back(both[1::2])
         return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
 
-    def _read_back(self, y: Tensor) -> Tensor:
+    def read_back(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Turn outputs for one strand into what the other strand's would be: its own inverse."""
         if self.permutation == "reversed":
             y = _tying.reverse_channels(y)
         elif self.permutation is not None:
             y = y[:, list(self.permutation)]
         return _tying.reverse_positions(y) if self.output == "profile" else y
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """How many axes outputs may have, by what ``output`` declares."""
+        return _SHAPES[self.output][1]
 
     def _check_outputs(self, y: Any, n: int) -> None:
         if not isinstance(y, Tensor):
@@ -108,8 +114,8 @@ class RevCompConjoined(nn.Module):
                 f"RevCompConjoined averages one tensor of logits, and the model returned a {type(y).__name__}; "
                 f"wrap a module that returns one of its entries"
             )
-        wanted, axes = _SHAPES[self.output]
-        if y.ndim not in axes or y.shape[0] != 2 * n:
+        wanted, _ = _SHAPES[self.output]
+        if y.ndim not in self.axes or y.shape[0] != 2 * n:
             raise ValueError(
                 f"output={self.output!r} means {wanted}, and the model returned {tuple(y.shape)} for a batch of "
                 f"{2 * n}; declare another of {', '.join(_SHAPES)} or reshape what the model returns"
