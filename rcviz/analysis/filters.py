@@ -210,7 +210,10 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
     """
     name, convolution = layer_of(model, layer)
     if not is_convolution(convolution):
-        raise ValueError(f"{name} is a {type(convolution).__name__}; filters are the weights of a convolution")
+        raise ValueError(
+            f"{name} is a {type(convolution).__name__}; filters are the weights of a one-dimensional convolution, "
+            f"nn.Conv1d or rcviz.RevCompConv1d"
+        )
     if not reads_bases(convolution):
         raise ValueError(
             f"{name} reads {convolution.in_channels} channels of the layer before it, not the 4 bases, and has no "

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from rcviz.analysis.filters import is_convolution, layer_of
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.strategies import RevCompConjoined
-from rcviz.modules import find_module
+from rcviz.modules import find_module, run
 
 At = Literal["activation", "convolution"]
 
@@ -58,7 +58,7 @@ class Neurons:
     tied : bool
         Whether channels ``i`` and ``n - 1 - i`` are one filter.
     conjoined : bool
-        Whether the layer sees both strands in one batch, the forward ones first.
+        Whether the layer sees both strands in one batch, the two of a sequence beside each other.
     module : nn.Module or None
         None for the output of a function.
     use : int
@@ -105,7 +105,7 @@ class Neurons:
                 f"together; name a layer that sees every sequence once"
             )
         if self.conjoined:
-            forward, reverse = values.chunk(2)
+            forward, reverse = values[0::2], values[1::2]
             values = forward + reverse.flip(2)
         if self.tied:
             forward, reverse = values.chunk(2, dim=1)
@@ -150,9 +150,7 @@ def reached(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> list[nn.Mod
 def _check_reached(name: str, module: nn.Module, trial: "_Trial") -> None:
     uses = trial.uses(module)
     if uses == 0:
-        raise ValueError(
-            f"layer {name} is never used in a forward pass; name one that is, such as {trial.first_convolution()}"
-        )
+        raise ValueError(f"layer {name} is never used in a forward pass; name one that is{trial.such_as()}")
     if uses > 1:
         raise ValueError(
             f"layer {name} is used {uses} times in a forward pass, and contributions need a module that is used once; "
@@ -186,7 +184,7 @@ class _Trial:
         handles += [part.register_forward_hook(self._leave) for part in model.modules()]
         try:
             with torch.no_grad(), _Functions(self._function):
-                model(x)
+                run(model, x)
         finally:
             for handle in handles:
                 handle.remove()
@@ -202,11 +200,10 @@ class _Trial:
         before = [part for part, y in self.calls[:position] if is_convolution(part) and y.shape[1] == n_channels]
         return before[-1] if before else None
 
-    def first_convolution(self) -> str:
-        """Name of the first convolution that was used."""
-        return next(
-            (self._names[part] for part, _ in self.calls if is_convolution(part)), "none: it has no convolution"
-        )
+    def such_as(self) -> str:
+        """Name the first convolution that was used, if any was."""
+        used = (self._names[part] for part, _ in self.calls if is_convolution(part))
+        return next((f", such as {name}" for name in used), "")
 
     def _enter(self, module: nn.Module, given: Any) -> None:
         self._inside.append(_AtWork(module, self._belongs(given)))

@@ -9,8 +9,8 @@ import pandas as pd
 from torch import nn
 
 from rcviz._files import check_ending, written_whole
+from rcviz.analysis.filters import layer_of
 from rcviz.analysis.neurons import At
-from rcviz.modules import find_module
 from rcviz.plots import saving
 from rcviz.plots.page import html_page
 from rcviz.sequences.dataset import SequenceSet
@@ -186,12 +186,10 @@ class FilterExplorer(ipywidgets.VBox):
     def _layers(self, layer: nn.Module | str | None) -> tuple[str, ...]:
         """Layers to choose from, the one that was asked for first."""
         layers = self._results.layers()
-        if layer is not None:
-            asked = find_module(self._results.model, layer)[0]
+        if layer is not None or not layers:
+            asked = layer_of(self._results.model, layer)[0]
             self._results.bank(asked)  # says what is wrong with a layer that has no logos
             layers = [asked, *(name for name in layers if name != asked)]
-        elif not layers:
-            raise ValueError(f"{type(self._results.model).__name__} has no convolution over the four bases to look at")
         return tuple(layers)
 
     def _build(self) -> None:
