@@ -1,5 +1,6 @@
 """Build a network from its description, and count its parameters (sections 3.4 and 3.6)."""
 
+import warnings
 from collections import OrderedDict
 from typing import Any
 
@@ -18,6 +19,8 @@ from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.models import _cpu
 from rcviz.models.config import ModelConfig
 from rcviz.modules import RandomStream
+
+_DEEP_LIFT = "captum.attr._core.deep_lift"
 
 
 class SequenceModel(nn.Sequential):
@@ -43,10 +46,23 @@ class SequenceModel(nn.Sequential):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
         """Compute the logits."""
         check_features(x.shape, 4, self.config.sequence_length)
+        if self._forward_pre_hooks:
+            self._warn_of_deep_lift()
         if not _cpu.suits(self, x):
             return super().forward(x)
         *_, merge, dense = self
         return dense(merge(_cpu.pooled_features(self, x)))
+
+    def _warn_of_deep_lift(self) -> None:
+        """Say what Captum's DeepLift does not: its numbers are of the right size and do not add up."""
+        if any(getattr(hook, "__module__", "") == _DEEP_LIFT for hook in self._forward_pre_hooks.values()):
+            warnings.warn(
+                "Captum's DeepLift has no rule for RevCompMaxPool1d and loses that of nn.MaxPool1d behind nn.ReLU, so "
+                "that its attributions do not add up to the difference of the logits; use tangermeme's "
+                "deep_lift_shap(rcviz.to_standard(model), ...), or see docs/other_tools.md",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:

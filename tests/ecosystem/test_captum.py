@@ -12,6 +12,7 @@ import rcviz
 from rcviz.analysis.neurons import Neurons
 
 pytestmark = [
+    pytest.mark.filterwarnings("error::RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:Setting forward, backward hooks"),
     pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients"),
 ]
@@ -44,6 +45,17 @@ def test_deep_lift_explains_the_whole_difference(exact, for_captum, inputs):
     assert np.abs(differences).max() > 1
     np.testing.assert_allclose(attributions.sum(dim=(1, 2)).detach(), differences[:, 0], atol=1e-9)
     assert delta.abs().max() < 1e-9
+
+
+def test_deep_lift_without_a_rule_is_warned_of(exact, inputs):
+    """Our networks as they are, either kind: Captum says nothing, and what it returns does not add up."""
+    x, baseline = inputs(20)
+    tool = DeepLift(exact)
+    with pytest.warns(RuntimeWarning, match=r"do not add up.*deep_lift_shap\(rcviz.to_standard\(model\), \.\.\.\)"):
+        _, delta = tool.attribute(x, baseline, target=0, return_convergence_delta=True)
+    with torch.no_grad():
+        differences = (exact(x) - exact(baseline))[:, 0]  # and of nothing else
+    assert delta.abs().max() > 0.1 * differences.abs().max()
 
 
 def test_integrated_gradients_explain_it_the_better_the_more_steps(exact, inputs):

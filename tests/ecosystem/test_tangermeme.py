@@ -1,5 +1,6 @@
 """tangermeme on our networks, against our own predictions of the same sequences."""
 
+import copy
 import sys
 import warnings
 
@@ -12,6 +13,7 @@ from tangermeme.deep_lift_shap import deep_lift_shap
 from tangermeme.marginalize import marginalize
 from tangermeme.predict import predict
 from tangermeme.saturation_mutagenesis import saturation_mutagenesis
+from torch import nn
 
 import rcviz
 
@@ -72,6 +74,39 @@ def test_deep_lift_shap_explains_the_whole_difference(exact, plain, for_captum, 
         found = deep_lift_shap(network, x, references=references[:, None], device="cpu")
         captums = DeepLift(for_captum(exact)).attribute(x, references, target=0)
         torch.testing.assert_close(found.sum(dim=1), captums.sum(dim=1).detach(), rtol=1e-8, atol=1e-9)
+
+
+def test_a_class_without_a_rule_is_not_passed_over_in_silence(networks, inputs):
+    """What the page says of ``RevCompMaxPool1d``, and what it offers instead."""
+    model = copy.deepcopy(networks["revcomp"]).double()
+    x, references = inputs(10)
+    given = {"references": references[:, None], "raw_outputs": True, "device": "cpu"}
+    with pytest.warns(RuntimeWarning, match="no DeepLIFT rule"):
+        wrong = deep_lift_shap(model, x, **given)
+    wanted = deep_lift_shap(rcviz.to_standard(model), x, **given)
+    assert (wrong - wanted).abs().max() > 0.1 * wanted.abs().max()
+    pooled = [nn.MaxPool1d(part.kernel_size, part.stride) if name == "pool" else part for name, part in parts(model)]
+    torch.testing.assert_close(deep_lift_shap(nn.Sequential(*pooled), x, **given), wanted)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_conjoined_network_has_the_mean_of_what_both_strands_have(networks, for_captum, inputs):
+    network = copy.deepcopy(networks["standard"]).double()
+    x, references = inputs(10)
+
+    def multipliers(model, x, references):
+        given = {"references": references[:, None], "raw_outputs": True, "device": "cpu"}
+        return deep_lift_shap(model, x, **given)[:, 0]
+
+    reverse = other_strand(multipliers(network, other_strand(x), other_strand(references)))
+    found = multipliers(rcviz.RevCompConjoined(network), x, references)
+    torch.testing.assert_close(found, (multipliers(network, x, references) + reverse) / 2)
+    captums = DeepLift(rcviz.RevCompConjoined(for_captum(network))).attribute(x, references, target=0).detach()
+    torch.testing.assert_close((found * (x - references)).sum(dim=1), captums.sum(dim=1), rtol=1e-8, atol=1e-9)
+
+
+def parts(model):
+    return list(model.named_children())
 
 
 def untrained(model, pool_stride):
