@@ -58,6 +58,7 @@ from .models.network import parameter_table as parameter_table
 from .models.prediction import predict as predict
 from .models.storage import load_model as load_model
 from .models.storage import read_model_card as read_model_card
+from .models.storage import read_strand_gap as read_strand_gap
 from .models.storage import save_model as save_model
 from .plots.comparisons import plot_architectures as plot_architectures
 from .plots.comparisons import plot_learning_curves as plot_learning_curves

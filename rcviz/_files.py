@@ -1,10 +1,23 @@
 """Files are either whole or not there: what is written appears under its name in one step."""
 
+import errno
+import glob
 import os
+import re
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_UNFINISHED = ".unfinished"
+_LOCK = ".lock"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class NoRoomError(OSError):
+    """A file could not be written for want of room, and what it would have replaced is still there."""
 
 
 def check_target(
@@ -44,23 +57,118 @@ def check_target(
 
 @contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary name beside ``path``; on success move it there, on any error leave the old file as it was."""
+    """Yield a name to write to; on success the file moves to ``path``, on any error the old one stays as it was.
+
+    The name lies in a hidden folder beside ``path``, where libraries may put files of their own as well, and which a
+    lock holds for as long as this process lives. What killed processes left of writing ``path`` is removed.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no folder for the file.
+    NoRoomError
+        When the disk or a quota is full.
+    """
     target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    remove_unfinished(target.parent, target.name)
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; this one is an ordinary one
-        temporary.replace(target)
+        with _folder_beside(target) as folder:
+            temporary = folder / target.name
+            temporary.touch()
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)  # some libraries make private files; this one is an ordinary one
+            temporary.replace(target)
+    except NoRoomError:
+        raise
+    except Exception as error:
+        code = _without_room(error)
+        if code is None:
+            raise
+        kept = ", and the file of that name is as it was" if target.exists() else ""
+        full = NoRoomError(
+            f"cannot write {target}: {os.strerror(code).lower()}{kept}; make room, or write to another place"
+        )
+        full.errno = code
+        raise full from error
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file, if it is there, and what killed processes left of writing it."""
+    target = Path(path)
+    target.unlink(missing_ok=True)
+    remove_unfinished(target.parent, target.name)
+
+
+def remove_unfinished(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes left of writing a file, or any file of a folder; what is being written stays."""
+    pattern = f".{'*' if name is None else glob.escape(name)}.{'?' * 8}{_UNFINISHED}"
+    for left in folder.glob(pattern):
+        with suppress(OSError):  # such as a folder of somebody else's, or a file system without locks
+            lock = _lock(left)
+            if lock is not None:
+                shutil.rmtree(left, ignore_errors=True)
+                os.close(lock)
+
+
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    """Make a hidden folder that nobody else removes, and remove it at the end."""
+    lock = None
+    while lock is None:  # only when another process takes it for left behind, before it is locked
+        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=_UNFINISHED))
+        try:
+            lock = _lock(folder)
+        except OSError:  # a file system without locks: nobody removes anything there
+            break
+    try:
+        yield folder
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Hold a folder until the file that is returned is closed, as any end of a process does.
+
+    None when another process holds it or has removed it; OSError where there are no locks.
+    """
+    if sys.platform == "win32":
+        raise OSError("files are not locked here")
+    import fcntl
+
+    try:
+        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_nlink:
+            return lock
+    except BlockingIOError:
+        pass
+    except OSError:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return None
+
+
+def _without_room(error: BaseException | None) -> int | None:
+    """Give the system's number for want of room, where that is why a write failed; some libraries tell it in words."""
+    while error is not None:
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        code = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+        if code in _NO_ROOM:
+            return code
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def check_ending(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> str:

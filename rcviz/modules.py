@@ -144,18 +144,14 @@ class RandomStream:
 
 def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
     """Run a model; where torch refuses one that reads other layouts or is in two places, a sentence says so."""
+    _check_numbers(model)
     try:
         return model(x)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        places = _places(model)
-        if len(places) > 1:
-            parts = " and ".join(f"{name} is {dtype} on {device}" for (device, dtype), name in places.items())
-            raise ValueError(
-                f"the model is not in one place: {parts.replace('torch.', '')}; bring it together, for example with "
-                f"model.to('cpu').float()"
-            ) from error
+        if (scattered := _scattered(model)) is not None:
+            raise scattered from error
         if _takes(model, x.transpose(1, 2).contiguous()):
             reads, layout = ("length, 4", "NLC") if x.shape[1] == 4 else ("4, length", "NCL")
             raise ValueError(
@@ -163,6 +159,35 @@ def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
                 f"rcviz.as_sequence_model(model, layout={layout!r})"
             ) from error
         raise
+
+
+def check_one_place(model: nn.Module) -> None:
+    """Refuse a model on several devices or of several floating-point types, as torch does for some operations only."""
+    _check_numbers(model)
+    if (scattered := _scattered(model)) is not None:
+        raise scattered
+
+
+def _check_numbers(model: nn.Module) -> None:
+    """Refuse parts without numbers: torch's convolutions take them for tensors that happen to hold anything."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_meta:
+            raise ValueError(
+                f"{name} is on the meta device, where tensors have no numbers; give the model some, for example with "
+                f"model.to_empty(device='cpu') and model.load_state_dict(...)"
+            )
+
+
+def _scattered(model: nn.Module) -> ValueError | None:
+    """Say where the parts of a model are, if that is not one place."""
+    places = _places(model)
+    if len(places) < 2:
+        return None
+    parts = " and ".join(f"{name} is {dtype} on {device}" for (device, dtype), name in places.items())
+    return ValueError(
+        f"the model is not in one place: {parts.replace('torch.', '')}; bring it together, for example with "
+        f"model.to('cpu').float()"
+    )
 
 
 def one_tensor(y: Any) -> Tensor:

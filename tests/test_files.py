@@ -1,10 +1,16 @@
 """Files are whole or not there."""
 
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from rcviz._files import written_whole
+from rcviz._files import NoRoomError, remove, remove_unfinished, written_whole
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
 
 
 def test_a_file_appears_at_once(tmp_path):
@@ -12,9 +18,10 @@ def test_a_file_appears_at_once(tmp_path):
     with written_whole(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
-        assert temporary.parent == tmp_path
+        assert temporary.parent.parent == tmp_path
+        (temporary.parent / ".tmpx").write_text("as some libraries make beside what they write")
     assert path.read_text() == "new"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+    assert names(tmp_path) == ["result"]
 
 
 def test_an_error_leaves_the_old_file(tmp_path):
@@ -24,7 +31,7 @@ def test_an_error_leaves_the_old_file(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+    assert names(tmp_path) == ["result"]
 
 
 def test_the_file_is_an_ordinary_one(tmp_path):
@@ -38,3 +45,79 @@ def test_the_file_is_an_ordinary_one(tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; create it first"):
         written_whole(tmp_path / "nowhere" / "result").__enter__()
+
+
+class TestWhatKilledProcessesLeave:
+    """It goes when the file is written again, and what another process is at work on stays."""
+
+    @pytest.fixture
+    def left(self, tmp_path):
+        """Names that a killed process, one at each of two files, left in the folder."""
+        script = """
+import os, sys
+from rcviz._files import written_whole
+kept = []
+for name in ("result", "other[1]"):
+    kept.append(written_whole(os.path.join(sys.argv[1], name)))
+    kept[-1].__enter__().write_text("half")
+os._exit(9)
+"""
+        assert subprocess.run([sys.executable, "-c", script, tmp_path], check=False).returncode == 9
+        found = names(tmp_path)
+        assert len(found) == 2
+        assert all(name.startswith(".") for name in found)
+        return found
+
+    def test_it_goes_when_the_file_is_written_again(self, tmp_path, left):
+        with written_whole(tmp_path / "result") as temporary:
+            temporary.write_text("new")
+        assert names(tmp_path) == sorted([next(name for name in left if "other" in name), "result"])
+
+    def test_it_goes_with_the_file(self, tmp_path, left):
+        (tmp_path / "other[1]").write_text("whole")
+        remove(tmp_path / "other[1]")
+        assert names(tmp_path) == [name for name in left if "result" in name]
+
+    def test_it_goes_from_a_folder(self, tmp_path, left):
+        (tmp_path / ".result.own").mkdir()
+        (tmp_path / ".result.original.bak").write_text("of somebody else")
+        remove_unfinished(tmp_path)
+        assert names(tmp_path) == [".result.original.bak", ".result.own"]
+
+    def test_what_is_being_written_stays(self, tmp_path):
+        with written_whole(tmp_path / "result") as first:
+            first.write_text("first")
+            with written_whole(tmp_path / "result") as second:
+                second.write_text("second")
+            assert (tmp_path / "result").read_text() == "second"
+            remove_unfinished(tmp_path)
+            assert first.read_text() == "first"
+        assert (tmp_path / "result").read_text() == "first"
+        assert names(tmp_path) == ["result"]
+
+    def test_without_locks_nothing_is_removed(self, tmp_path, left, monkeypatch):
+        import fcntl
+
+        def none(*arguments):
+            raise OSError("no locks on this file system")
+
+        monkeypatch.setattr(fcntl, "flock", none)
+        with written_whole(tmp_path / "result") as temporary:
+            temporary.write_text("new")
+        assert names(tmp_path) == sorted([*left, "result"])
+
+
+def test_an_error_that_is_not_for_want_of_room_is_the_librarys_own(tmp_path):
+    with pytest.raises(PermissionError, match="not yours"), written_whole(tmp_path / "result"):
+        raise PermissionError("not yours")
+
+
+def test_want_of_room_is_told_once(tmp_path):
+    """As where a file and its index are written together."""
+    with (
+        pytest.raises(NoRoomError, match=r"^cannot write .*/index: no space left on device; make room"),
+        written_whole(tmp_path / "codes"),
+        written_whole(tmp_path / "index"),
+    ):
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert names(tmp_path) == []

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rcviz._files import check_target, written_whole
+from rcviz._files import check_target, remove, written_whole
 from rcviz.cli._answers import AsJson, answer, answering, records, remark, several
 
 
@@ -111,7 +111,7 @@ def _train(
     history.save(files["history.json"])
     _write(files["evaluation.csv"], table.to_csv(index=False))
     if checkpoint is None:
-        state.unlink()
+        remove(state)
     sizes = {name: len(part) for name, part in parts._asdict().items()}
     told = (
         f"{table.to_string(index=False, float_format='{:.4f}'.format)}\n\n"

@@ -100,6 +100,7 @@ def run_experiment(
     chosen = chosen_arms(arms_of(figure, scale=scale, epochs=epochs, device=device), arms)
     runs = runs_of(chosen, seeds_of(seeds), scale=scale, data=None if data is None else Path(data))
     kept = Store(Path(store or DEFAULT_STORE).absolute())
+    kept.tidy()
     wanted = {run.id: run for run in runs}
     failures = _sweep(list(wanted.values()), kept, figure, backend, n_jobs, progress=progress)
     if failures:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rcviz._files import written_whole
+from rcviz._files import remove, remove_unfinished, written_whole
 
 FORMAT = "rcviz.run.v1"
 
@@ -45,13 +45,20 @@ class Store:
         kept = self.read(run_id)
         if kept is None:
             _write(self._record(run_id), {"format": FORMAT, **record})
-        self.checkpoint(run_id).unlink(missing_ok=True)
-        self._failure(run_id).unlink(missing_ok=True)
+        remove(self.checkpoint(run_id))
+        remove(self._failure(run_id))
         return kept or record
 
     def write_failure(self, failure: Record) -> None:
         """Keep what went wrong, for people to read; the run is tried again by the next sweep."""
         _write(self._failure(failure["id"]), failure)
+
+    def tidy(self) -> None:
+        """Remove what killed sweeps left of writing files, and checkpoints of runs that another sweep has finished."""
+        remove_unfinished(self.folder)
+        for path in self.folder.glob("*.checkpoint.safetensors"):
+            if self.read(path.name.partition(".")[0]) is not None:
+                remove(path)
 
     def checkpoint(self, run_id: str) -> Path:
         """Where a run that is not finished keeps its state."""

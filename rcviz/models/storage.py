@@ -14,13 +14,17 @@ from rcviz._files import written_whole
 from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
+from rcviz.models.strand_gap import float32_strand_gap
+from rcviz.modules import check_one_place
 
 FORMAT = "rcviz.model.v1"
-_CARD = "card"  # beside the settings of the configuration
+_CARD, _GAP = "card", "strand_gap"  # beside the settings of the configuration
 
 
 def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: ModelCard | None = None) -> None:
     """Write weights, configuration and card into one safetensors file, whole or not at all.
+
+    With an RC model that has no card goes the gap between its strands in float32, for :func:`rcviz.read_strand_gap`.
 
     Parameters
     ----------
@@ -33,14 +37,17 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
     Raises
     ------
     ValueError
-        When the model was not made by :func:`rcviz.build_model`, or the card is another model's.
+        When the model was not made by :func:`rcviz.build_model` or is not in one place, or the card is another model's.
     """
     if not isinstance(model, SequenceModel):
         raise ValueError(
             f"save_model keeps models made by build_model, got {type(model).__name__}; "
             f"for any other use safetensors.torch.save_model and keep its code"
         )
+    check_one_place(model)  # as load_model gives all its parts one type
     settings = dataclasses.asdict(model.config)
+    if card is None and model.config.architecture == "revcomp":
+        settings[_GAP] = float32_strand_gap(model)
     if card is not None:
         if card.config != model.config:
             raise ValueError("the card describes a model of another configuration; make one with rcviz.model_card")
@@ -68,7 +75,8 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
         When the file is not a model of rcviz, is cut off, or is of a newer version.
     """
     settings, tensors = _read(path)
-    settings.pop(_CARD, None)
+    for name in (_CARD, _GAP):
+        settings.pop(name, None)
     config = _config(settings, path)
     model = build_model(config)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -99,6 +107,7 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
     """
     settings, _ = _read(path, weights=False)
     content = settings.pop(_CARD, None)
+    settings.pop(_GAP, None)
     if content is None:
         return None
     config = _config(settings, path)
@@ -106,6 +115,41 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
         return ModelCard.from_json(config, content)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the card in {path} cannot be read ({error}); save the model again") from error
+
+
+def read_strand_gap(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Read how far apart the two strands were when :func:`save_model` wrote a model, in float32 probabilities.
+
+    Returns
+    -------
+    dict or None
+        ``part`` (of the data the card is about, or "random": random sequences), ``n`` sequences, ``max`` and ``mean``
+        of the absolute difference, None where the model gave no number; None for a standard network without a card.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When the file is not a model of rcviz, is cut off, or what it says of the strands cannot be read.
+    """
+    card = read_model_card(path)
+    if card is not None:
+        return dict(card.strand_gap)
+    settings, _ = _read(path, weights=False)
+    gap = settings.get(_GAP)
+    if gap is not None and not _is_gap(gap):
+        raise ValueError(f"what {path} says of the strands cannot be read; save the model again")
+    return gap
+
+
+def _is_gap(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"part", "n", "max", "mean"}
+        and isinstance(value["part"], str)
+        and all(value[name] is None or isinstance(value[name], int | float) for name in ("n", "max", "mean"))
+    )
 
 
 def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:

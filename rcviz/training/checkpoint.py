@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -105,13 +104,13 @@ def load_checkpoint(
         nor any that it left: what would come out is what neither run alone gives.
     """
     start = digest_of_weights(model.state_dict())
-    if not Path(path).exists():
-        return Progress(start)
     mend = "choose another checkpoint path, or delete the file to start afresh"
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except FileNotFoundError:  # not asked for before: another sweep may remove it on finishing the same run
+        return Progress(start)
     except SafetensorError as error:
         raise ValueError(f"{path} is not a whole safetensors file ({error}); {mend}") from error
     if metadata.get("format") != FORMAT:

@@ -74,8 +74,8 @@ def train_one_epoch(
         with learning(model), exact_arithmetic(), drawing():
             logits, loss = logits_and_loss(model, x, torch.from_numpy(targets), config)
             value = float(loss.detach())
-            if not math.isfinite(value):
-                raise diverged(value, epoch, start, config)
+            if not math.isfinite(value) or not logits.isfinite().all():
+                raise diverged(value, f"in batch {start // config.batch_size + 1}", epoch, config)
             if interrupt is not None:
                 interrupt()
             optimizer.zero_grad(set_to_none=True)
@@ -103,20 +103,27 @@ def logits_and_loss(
     return logits, loss
 
 
-def diverged(loss: float, epoch: int, n_samples: int, config: TrainConfig) -> FloatingPointError:
-    """What ends a run whose loss is no longer finite."""
+def diverged(loss: float | None, where: str, epoch: int, config: TrainConfig) -> FloatingPointError:
+    """What ends a run whose loss or, if that is finite or not known, whose logits are no longer finite."""
+    what = "a logit was not finite" if loss is None or math.isfinite(loss) else f"the loss became {loss}"
     return FloatingPointError(
-        f"the loss became {loss} in epoch {epoch} after {n_samples} samples (seed {config.seed}); lower learning_rate "
-        f"(it is {config.learning_rate}); the model has its best weights so far, or those it started with"
+        f"{what} {where} of epoch {epoch} (seed {config.seed}); lower learning_rate (it is {config.learning_rate}); "
+        f"the model has its best weights so far, or those it started with"
     )
 
 
 def validate(
-    model: nn.Module, valid: SequenceSet, config: TrainConfig, on_batch: Callable[[int], None] | None
+    model: nn.Module,
+    valid: SequenceSet,
+    config: TrainConfig,
+    epoch: int,
+    on_batch: Callable[[int], None] | None,
 ) -> Scores:
     """Score the whole validation set; ``on_batch`` is told after every batch how many sequences are done."""
     batches, n_sequences = [], 0
     for logits in batches_of_logits(model, valid.codes):
+        if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
+            raise diverged(None, "in the validation", epoch, config)
         batches.append(to_numpy(logits))
         n_sequences += len(logits)
         if on_batch is not None:

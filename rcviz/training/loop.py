@@ -69,7 +69,8 @@ def train_epochs(
     ValueError
         Before anything is changed, when data, labels, model and configuration do not fit each other.
     FloatingPointError
-        When the loss is no longer finite; the best weights so far are kept.
+        When the loss or a logit is no longer finite, naming epoch and batch; the best weights so far are kept, in the
+        model and in the checkpoint.
     """
     check_training(model, train, valid, config)
     return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch, interrupt)
@@ -167,7 +168,7 @@ def _train_epochs(
             epoch = len(progress.records) + 1
             items = items_of_epoch(order, epoch, config)
             trained = train_one_epoch(model, optimizer, train, items, config, epoch, on_batch, interrupt)
-            validated = validate(model, valid, config, on_validation_batch)
+            validated = validate(model, valid, config, epoch, on_validation_batch)
             best = best_epoch(progress.records, validated, config.monitor)
             if best == epoch:
                 progress.best_weights = _weights(model)

@@ -149,6 +149,54 @@ def test_a_diverging_loss_is_named(toy, make_model):
         fit(make_model(), toy, toy, TrainConfig(epochs=20, batch_size=20, learning_rate=1e30), progress=False)
 
 
+class Spoilt(torch.nn.Module):
+    """A network that gives ``value`` for one sequence in one pass, in training or in validation."""
+
+    def __init__(self, network, training, at, value):
+        super().__init__()
+        self.network, self.spoils, self.left, self.value = network, training, at, value
+
+    def forward(self, x):
+        logits = self.network(x)
+        if len(x) > 1 and self.training == self.spoils:  # one sequence is what the check before training tries
+            self.left -= 1
+            if self.left == 0:
+                logits = logits.index_fill(0, torch.tensor([3]), self.value)
+        return logits
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    ("training", "at", "where", "n_epochs"),
+    [
+        (True, 1, "in batch 1 of epoch 1", 0),
+        (True, 3, "in batch 3 of epoch 1", 0),
+        (True, 8, "in batch 2 of epoch 3", 2),
+        (False, 1, "in the validation of epoch 1", 0),
+        (False, 3, "in the validation of epoch 3", 2),
+    ],
+)
+def test_numbers_that_are_not_finite_end_it_by_name_and_the_last_good_weights_are_kept(
+    toy, make_model, same_weights, tmp_path, training, at, where, n_epochs, value
+):
+    """In the model, and in the checkpoint, from which the run goes on as if nothing had happened."""
+    config = TrainConfig(**QUICK, learning_rate=0.05)
+    model = Spoilt(make_model(), training, at, value)
+    with pytest.raises(FloatingPointError, match=rf"{where} \(seed 0\); lower learning_rate \(it is 0.05\)"):
+        fit(model, toy, toy, config, progress=False, checkpoint=tmp_path / "run")
+    kept = make_model()
+    if n_epochs:
+        fit(kept, toy, toy, TrainConfig(**{**QUICK, "epochs": n_epochs}, learning_rate=0.05), progress=False)
+    assert same_weights(model.network.state_dict(), kept.state_dict())
+    assert (tmp_path / "run").exists() == (n_epochs > 0)
+
+    again, whole = Spoilt(make_model(), training, -1, value), Spoilt(make_model(), training, -1, value)
+    resumed = fit(again, toy, toy, config, progress=False, checkpoint=tmp_path / "run")
+    expected = fit(whole, toy, toy, config, progress=False)
+    assert resumed.table.to_dict("list") == expected.table.to_dict("list")
+    assert same_weights(again.state_dict(), whole.state_dict())
+
+
 def test_rc_augmentation_narrows_the_gap_of_a_standard_model(parts):
     import rcviz
 
@@ -219,6 +267,33 @@ class TestRefusals:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         with pytest.raises(ValueError, match="finds no device 'cuda' on this machine: choose 'auto' or 'cpu'"):
             train_epochs(make_model(), toy, toy, TrainConfig(**QUICK, device="cuda"))
+
+    @pytest.mark.parametrize("part", ["conv1", "dense"])
+    def test_a_part_without_numbers(self, as_users_run, toy, make_model, part):
+        """On the meta device, which stands in for another one: on a CPU some of torch's functions read past it."""
+        model = make_model()
+        getattr(model, part).to("meta")
+        with pytest.raises(ValueError, match=rf"{part}.weight is on the meta device, where tensors have no numbers"):
+            train_epochs(model, toy, toy, TrainConfig(**QUICK))
+        with pytest.raises(ValueError, match=rf"{part}.weight is on the meta device"):
+            predict(model, toy)
+
+    def test_several_types(self, toy, make_model):
+        """Also where torch itself would go on with them, as in a product."""
+
+        class Scaled(torch.nn.Module):
+            def __init__(self, network):
+                super().__init__()
+                self.network = network
+                self.scale = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+
+            def forward(self, x):
+                return self.network(x) * self.scale
+
+        self.refused(
+            *(toy, make_model, "not in one place: scale is float64 on cpu and network.conv1.weight is float32 on cpu"),
+            model=Scaled(make_model()),
+        )
 
     def test_length(self, toy, make_model):
         self.refused(toy, make_model, r"expected \(batch, 4, 51\), got", model=make_model(sequence_length=51))

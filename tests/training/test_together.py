@@ -212,10 +212,33 @@ def test_a_diverging_loss_is_named_with_its_seed(toy, make_model):
         models[2].dense.bias.fill_(1e38)
     before = [state(model) for model in models]
     config = dataclasses.replace(SIMPLE, positive_weight=1e30)
-    with pytest.raises(FloatingPointError, match=r"in epoch 1 after 0 samples \(seed 2\); lower learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"in batch 1 of epoch 1 \(seed 2\); lower learning_rate"):
         fit_together(models, toy, toy, with_seeds(config), progress=False)
     for model, start in zip(models, before, strict=True):
         assert all(torch.equal(start[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_weights_ruined_by_the_last_step_of_an_epoch_end_it_in_the_validation(toy, make_model, monkeypatch):
+    """The model of seed 2 gives no numbers once its second epoch is learned; the first is kept for all.
+
+    The first prediction is that of the check before training.
+    """
+    predict, seen = Stack.predict, []
+
+    def spoilt(stack, x):
+        seen.append(predict(stack, x))
+        return seen[-1].index_fill(0, torch.tensor([2]), torch.inf) if len(seen) == 3 else seen[-1]
+
+    monkeypatch.setattr(Stack, "predict", spoilt)
+    config = dataclasses.replace(SIMPLE, batch_size=len(toy), epochs=3)  # so that validation is one batch
+    models = [make_model(seed=seed).double() for seed in SEEDS]
+    with pytest.raises(FloatingPointError, match=r"a logit was not finite in the validation of epoch 2 \(seed 2\)"):
+        fit_together(models, toy, toy, with_seeds(config), progress=False)
+    monkeypatch.undo()
+    kept = [make_model(seed=seed).double() for seed in SEEDS]
+    fit_together(kept, toy, toy, with_seeds(dataclasses.replace(config, epochs=1)), progress=False)
+    for model, expected in zip(models, kept, strict=True):
+        assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in expected.state_dict().items())
 
 
 def test_sequences_stay_codes_and_are_not_copied_on_a_cpu(unsure, make_model):
