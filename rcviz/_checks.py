@@ -5,10 +5,22 @@ from numbers import Integral
 from typing import Any
 
 
+def quoted(text: object, most: int = 60) -> str:
+    """Quote what a file says in a sentence, cut where it is long."""
+    said = str(text)
+    return repr(said if len(said) <= most else said[: most - 1] + "\N{HORIZONTAL ELLIPSIS}")
+
+
+def brief(error: BaseException) -> str:
+    """What an error says, on one line and cut where it is long: libraries repeat what they were given."""
+    said = " ".join(str(error).split())
+    return said if len(said) <= 200 else said[:199] + "\N{HORIZONTAL ELLIPSIS}"
+
+
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse a value outside a closed set, quoting the choices."""
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r:.100}")
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -19,9 +31,9 @@ def check_positive(name: str, value: Any) -> None:
 def check_whole(name: str, value: Any, least: int) -> None:
     """Refuse what is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"{name} must be a whole number, got {value!r}")
+        raise ValueError(f"{name} must be a whole number, got {value!r:.100}")
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+        raise ValueError(f"{name} must be at least {least}, got {value!r:.100}")
 
 
 def check_table(table: Any, columns: Sequence[str], rows: str) -> None:
@@ -50,4 +62,4 @@ def check_settings(what: str, names: Iterable[str], known: Sequence[str]) -> Non
     """Refuse the name of a setting that is not there, listing those that are."""
     for name in names:
         if name not in known:
-            raise ValueError(f"{what} has no setting {name!r}; the settings are: {', '.join(sorted(known))}")
+            raise ValueError(f"{what} has no setting {quoted(name)}; the settings are: {', '.join(sorted(known))}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rcviz._checks import check_choice, check_settings
+from rcviz._checks import brief, check_choice, check_settings, quoted
 from rcviz.models.config import ModelConfig
 from rcviz.sequences.dataset import SequenceSet, Splits, split, split_by_chromosome
 from rcviz.training.config import TrainConfig
@@ -70,19 +70,19 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
     ValueError
         When it cannot be read, or has a section or a key that is not known, naming both.
     """
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML (JSON is told by the ending .json)"
-        raise ValueError(f"{path} is not {kind}: {error}") from error
+        raise ValueError(f"{path} is not {kind}: {brief(error)}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold the sections {', '.join(_KNOWN)}, got a {type(content).__name__}")
     check_settings(str(path), [name for name in content if name not in _NOTES], list(_KNOWN))
     sections = {name: values for name, values in content.items() if name in _KNOWN}
     for name, values in sections.items():
         if not isinstance(values, dict):
-            raise ValueError(f"{path}: {name} must be a section, [{name}], got {values!r}")
+            raise ValueError(f"{path}: {name} must be a section, [{name}], got {quoted(values)}")
         check_settings(f"{path}: [{name}]", values, _KNOWN[name])
     return sections
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from rcviz._checks import brief
+
 Results = Mapping[str, pd.DataFrame]
 """Tables by name, such as "fig3_runs"; those that are not there yet are left out."""
 
@@ -31,13 +33,15 @@ def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
     ------
     FileNotFoundError
         When there is no such folder.
+    ValueError
+        When a file in it is no table.
     """
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(
             f"there is no folder {root}: give the one that rcviz experiment writes tables to, --out"
         )
-    return {name: pd.read_csv(root / file) for name, file in _TABLES.items() if (root / file).is_file()}
+    return {name: _read(root / file) for name, file in _TABLES.items() if (root / file).is_file()}
 
 
 def load_results(name: str) -> pd.DataFrame:
@@ -69,7 +73,7 @@ def load_results(name: str) -> pd.DataFrame:
     if not path.is_file():
         figure = name.partition("_")[0]
         raise ValueError(f"{name} has not been measured yet; rcviz experiment {figure} makes it")
-    return pd.read_csv(path)
+    return _read(path)
 
 
 def list_results() -> pd.DataFrame:
@@ -82,6 +86,13 @@ def list_results() -> pd.DataFrame:
     """
     found = read_results(published_folder())
     return pd.DataFrame({"table": list(_TABLES), "n_rows": [len(found.get(name, ())) for name in _TABLES]})
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is no table that rcviz wrote ({brief(error)}); make it anew, or remove it") from error
 
 
 def published_folder() -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from rcviz._checks import check_positive
+from rcviz._checks import check_positive, quoted
 from rcviz._files import written_whole
 from rcviz.sequences.pwm import Motif, with_exact_sums
 
@@ -81,7 +81,7 @@ def numbers_of(
 ) -> list[float]:
     """Numbers in a line, ``n`` of them or any but none; ``expected`` says in an error what should be there."""
     if len(words) != (n or max(len(words), 1)) or not all(map(is_number, words)):
-        raise error(path, number, f"expected {expected}, got {' '.join(words)!r}")
+        raise error(path, number, f"expected {expected}, got {quoted(' '.join(words))}")
     return [float(word) for word in words]
 
 

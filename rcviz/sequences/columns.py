@@ -44,8 +44,9 @@ def checked_task_names(task_names: Sequence[str] | None, n_tasks: int) -> tuple[
     if task_names is None:
         return tuple(f"task_{i}" for i in range(n_tasks))
     names = (task_names,) if isinstance(task_names, str) else tuple(task_names)
-    if len(names) != n_tasks or len(set(names)) != n_tasks:
-        raise ValueError(f"expected {n_tasks} different task names, one per column of labels, got {list(names)}")
+    are_text = all(isinstance(name, str) for name in names)
+    if len(names) != n_tasks or not are_text or len(set(names)) != n_tasks:
+        raise ValueError(f"expected {n_tasks} different task names, one per column of labels, got {list(names)!r:.200}")
     return names
 
 

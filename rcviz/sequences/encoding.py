@@ -5,17 +5,15 @@ the end. The index is always our own, beside the codes: one that somebody left b
 """
 
 import codecs
-import gzip
 import hashlib
 import os
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rcviz._files import written_whole
-from rcviz.sequences._reading import GZIP_MAGIC, check_bgzip_end, check_file, damaged_gzip
+from rcviz.sequences._reading import GZIP_MAGIC, check_bgzip_end, check_file, unpacked
 from rcviz.sequences.alphabet import CODE_OF_BYTE
 from rcviz.sequences.letters import MOSTLY_CODES, first_foreign, foreign, unusual
 
@@ -24,6 +22,8 @@ _CODES = bytes(code + SOFT_MASKED * (ord("a") <= byte <= ord("z")) for byte, cod
 _LINE_ENDS = b"\r\n"
 _CHUNK = 1 << 24
 _HEAD = 1 << 12
+_MOST_BLANK = 1 << 24  # bytes of nothing between two records
+_LONGEST_LINE = 1 << 29  # pyfaidx takes a line whole; the longest human chromosome has half as many bases
 _MADE_BY = "encoding 2"  # part of the key: what an earlier rcviz made by other rules is made anew
 _PYFAIDX_UNPACKS = (".gz", ".bgz", ".bz2", ".zip")  # it goes by the name and not by content
 
@@ -78,7 +78,7 @@ def _tidy(path: Path, copy: Path) -> Iterator[Path]:
             _unpack(path, copy)
         elif not is_tidy:
             with path.open("rb") as source:
-                _copy_tidily(source, copy)
+                _copy_tidily(path, _pieces(source), copy)
         yield path if is_tidy and not is_packed else copy
     finally:
         copy.unlink(missing_ok=True)
@@ -90,21 +90,23 @@ def _unpack(path: Path, copy: Path) -> None:
     with (
         path.open("rb") as raw,
         tqdm.wrapattr(raw, "read", total=path.stat().st_size, desc=f"unpacking {path.name}", delay=1) as watched,
-        gzip.GzipFile(fileobj=watched) as packed,
     ):
-        try:
-            _copy_tidily(packed, copy)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise damaged_gzip(path, error) from error
+        _copy_tidily(path, unpacked(path, watched, _CHUNK), copy)
 
 
-def _copy_tidily(source: Any, copy: Path) -> None:
+def _pieces(source: BinaryIO) -> Iterator[bytes]:
+    while piece := source.read(_CHUNK):
+        yield piece
+
+
+def _copy_tidily(path: Path, pieces: Iterable[bytes], copy: Path) -> None:
     """Copy text so that the numbers of its lines stay: no byte order mark, line feeds, nothing blank at the end."""
     with copy.open("wb") as target:
-        piece = source.read(_CHUNK).removeprefix(codecs.BOM_UTF8)
-        has_bare_returns = _has_bare_returns(piece[:_HEAD])
-        blank = b""
-        while piece:
+        has_bare_returns, is_first, blank = False, True, b""
+        for piece in pieces:
+            if is_first:
+                piece = piece.removeprefix(codecs.BOM_UTF8)
+                has_bare_returns, is_first = _has_bare_returns(piece[:_HEAD]), False
             if has_bare_returns:
                 piece = piece.replace(b"\r", b"\n")
             written = piece.rstrip()
@@ -112,7 +114,8 @@ def _copy_tidily(source: Any, copy: Path) -> None:
                 target.write(blank + written)
                 blank = b""
             blank += piece[len(written) :]
-            piece = source.read(_CHUNK)
+            if len(blank) > _MOST_BLANK:
+                raise ValueError(f"{path} holds {_MOST_BLANK >> 20} MB of blank lines in a row: remove them")
         target.write(b"\n")
 
 
@@ -122,6 +125,7 @@ def _has_bare_returns(head: bytes) -> bool:
 
 def _encode(path: Path, text: Path, codes: Path, index: Path) -> None:
     _check_head(path, text)
+    _check_lines(path, text)
     records = _indexed(path, text, index)
     with text.open("rb") as source, codes.open("wb") as target:
         for chrom, record in records.items():
@@ -140,6 +144,20 @@ def _check_head(path: Path, text: Path) -> None:
     if got.startswith("<"):
         raise ValueError(f"{path}, line {number}: {got!r} opens an HTML page, not FASTA: download the file again")
     raise ValueError(f"{path}, line {number}: {got!r} is not FASTA, which starts with '>name': give a FASTA file")
+
+
+def _check_lines(path: Path, text: Path) -> None:
+    """Refuse a line that would not go into memory."""
+    length = 0
+    with text.open("rb") as file:
+        for piece in _pieces(file):
+            end = piece.find(b"\n")
+            if length + (len(piece) if end < 0 else end) > _LONGEST_LINE:
+                raise ValueError(
+                    f"{path} has a line of more than {_LONGEST_LINE:,} characters: wrap its records, as "
+                    f"samtools faidx or seqtk seq -l 60 write them"
+                )
+            length = length + len(piece) if end < 0 else len(piece) - piece.rfind(b"\n") - 1
 
 
 def _indexed(path: Path, text: Path, index: Path) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 import os
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from rcviz.sequences._reading import read_text
+from rcviz._checks import quoted
+from rcviz.sequences._reading import LONGEST_LINE, read_lines
 from rcviz.sequences.letters import MOSTLY_CODES, foreign, unusual
 
 # chr21:100-300, as bedtools writes it also as peak7::chr21:100-300(+)
-_COORDINATES = re.compile(r"(?:.*::)?([^\s:]+):(\d+)-(\d+)(?:\([+-]\))?")
+_COORDINATES = re.compile(r"(?:.*::)?([^\s:]+):(\d{1,18})-(\d{1,18})(?:\([+-]\))?")
 
 
 class Windows(NamedTuple):
@@ -34,28 +36,40 @@ def read_windows(path: str | os.PathLike[str]) -> Windows:
     Raises
     ------
     ValueError
-        When the file is no FASTA, is empty or cut off, or a record is empty, of another length than the first or
+        When the file is no FASTA, is empty or cut off, or a record is empty, of another length than the first, too
+        long for a window or
         no DNA (see :class:`rcviz.sequences.genome.Genome`), naming its line.
     """
-    text = read_text(path)
-    body = text.strip()
-    if not body:
-        raise ValueError(f"{path} is empty: expected FASTA records, '>name' and its sequence below")
-    if not body.startswith(">"):
-        raise ValueError(f"{path} is not FASTA: expected '>' at its start, got {body[:20]!r}")
-    records = body[1:].split("\n>")
     names, sequences = [], []
-    for record in records:
-        header, _, lines = record.partition("\n")
-        names.append(next(iter(header.split()), ""))
-        sequences.append("".join(lines.split()))
-
-    length = len(sequences[0])
-    for row, (name, sequence) in enumerate(zip(names, sequences, strict=True)):
-        if fault := _fault(sequence, names[0], length):
-            line = text[: text.index(">")].count("\n") + sum(record.count("\n") + 1 for record in records[:row]) + 1
-            raise ValueError(f"{path}, line {line}: record {name!r} {fault}")
+    for line, name, sequence in _records(path):
+        names.append(name)
+        sequences.append(sequence)
+        if fault := _fault(sequence, names[0], len(sequences[0])):
+            raise ValueError(f"{path}, line {line}: record {quoted(name)} {fault}")
     return Windows(names, sequences)
+
+
+def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
+    """Go through a file: the line at which each record begins, its name and its letters."""
+    first, name, pieces, length = 0, "", list[str](), 0
+    for number, line in enumerate(read_lines(path), start=1):
+        if (line if first else line.lstrip()).startswith(">"):  # blanks may stand above the first
+            if first:
+                yield first, name, "".join(pieces)
+            first, name, pieces, length = number, next(iter(line.lstrip()[1:].split()), ""), [], 0
+        elif first:
+            pieces.append("".join(line.split()))
+            length += len(pieces[-1])
+            if length > LONGEST_LINE:
+                raise ValueError(
+                    f"{path}, line {first}: record {quoted(name)} has more than {LONGEST_LINE:,} bp, which is no "
+                    f"window: open a genome with rcviz.Genome, or cut windows out of it with rcviz windows"
+                )
+        elif line.strip():
+            raise ValueError(f"{path} is not FASTA: expected '>' at its start, got {line.strip()[:20]!r}")
+    if not first:
+        raise ValueError(f"{path} is empty: expected FASTA records, '>name' and its sequence below")
+    yield first, name, "".join(pieces)
 
 
 def _fault(sequence: str, first: str, length: int) -> str | None:
@@ -63,7 +77,7 @@ def _fault(sequence: str, first: str, length: int) -> str | None:
     if not sequence:
         return "has no sequence: remove it or fill it in"
     if len(sequence) != length:
-        return f"has {len(sequence)} bp but the first, {first!r}, has {length}: cut all records to one length"
+        return f"has {len(sequence)} bp but the first, {quoted(first)}, has {length}: cut all records to one length"
     n_others, odd = unusual(sequence.encode("ascii", "replace"))
     return foreign(odd) or (MOSTLY_CODES if len(odd) > length - n_others else None)
 

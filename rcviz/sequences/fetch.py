@@ -5,12 +5,10 @@ checksum was right.
 """
 
 import functools
-import gzip
 import hashlib
 import json
 import re
 import tomllib
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,7 +16,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rcviz._checks import brief, quoted
 from rcviz._files import written_whole
+from rcviz.sequences._reading import unpacked
 
 RECORD = "checksums.json"
 """In the folder: the checksum of everything that was fetched, which is what a later fetch expects."""
@@ -26,7 +26,9 @@ RECORD = "checksums.json"
 _ATTEMPTS = 3  # in a row that bring no byte
 _TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 16
+_UNSUSPECTED = 1 << 26  # bytes that a server may send, whatever the list says
 _PARTIAL = ".part"
+_OF_THE_SYSTEM = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # Windows
 _KEYS = {"key", "url", "about", "size", "sha256"}
 
 
@@ -93,24 +95,40 @@ def read_sources(collection: str = "gm12878") -> list[Source]:
     path = Path(collection)
     if path.suffix != ".toml" and not bundled.is_file():
         raise ValueError(f"there is no collection {collection!r}: give gm12878, or the path of a list (*.toml)")
-    text = path.read_text(encoding="utf-8") if path.suffix == ".toml" else bundled.read_text(encoding="utf-8")
+    listed = path if path.suffix == ".toml" else bundled
     try:
-        entries = tomllib.loads(text).get("file", [])
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{collection} is not TOML: {error}") from error
-    for number, entry in enumerate(entries, start=1):
-        if not _KEYS - {"sha256"} <= set(entry) <= _KEYS:
-            raise ValueError(
-                f"{collection}: entry {number} has {', '.join(entry) or 'nothing'}, expected key, url, about, size "
-                f"and, where it is known, sha256"
-            )
-        if not re.fullmatch(r"https?://.+/\w[^/?#]*\.gz", entry["url"]):
-            raise ValueError(
-                f"{collection}: entry {number} has the url {entry['url']!r}, expected http(s) of a .gz file"
-            )
-    if not entries:
+        entries = tomllib.loads(listed.read_text(encoding="utf-8")).get("file", [])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{collection} is not TOML: {brief(error)}") from error
+    if not entries or not isinstance(entries, list):
         raise ValueError(f"{collection} lists no files: expected [[file]] entries, as in rcviz/data/gm12878.toml")
-    return [Source(**entry) for entry in entries]
+    sources = [_source(f"{collection}: entry {number}", entry) for number, entry in enumerate(entries, start=1)]
+    for what, values in (("key", [s.key for s in sources]), ("file name", [s.name.lower() for s in sources])):
+        double = next((value for value in values if values.count(value) > 1), None)
+        if double is not None:
+            raise ValueError(f"{collection}: two entries have the {what} {quoted(double)}; give each its own")
+    return sources
+
+
+def _source(where: str, entry: Any) -> Source:
+    """Check an entry of a list; what its address ends in becomes the name of a file, and must be no path."""
+    if not isinstance(entry, dict) or not _KEYS - {"sha256"} <= set(entry) <= _KEYS:
+        has = ", ".join(entry)[:200] if isinstance(entry, dict) else quoted(entry)
+        raise ValueError(
+            f"{where} has {has or 'nothing'}, expected key, url, about, size and, where it is known, sha256"
+        )
+    for key, value in entry.items():
+        expected = "whole bytes" if key == "size" else "text"
+        if not (type(value) is int and value >= 0 if key == "size" else isinstance(value, str)):
+            raise ValueError(f"{where} has the {key} {quoted(value)}, expected {expected}")
+    source = Source(**entry)
+    if not re.fullmatch(r"https?://[^\s\\]+/\w[\w.+-]*\.gz", source.url, re.ASCII) or ".." in source.name:
+        raise ValueError(f"{where} has the url {quoted(source.url)}, expected http(s) of a .gz file with a plain name")
+    if source.name.lower() == RECORD or source.name.partition(".")[0].lower() in _OF_THE_SYSTEM:
+        raise ValueError(f"{where} would be kept as {source.name}, which is taken; download it by hand")
+    if source.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", source.sha256):
+        raise ValueError(f"{where} has the sha256 {quoted(source.sha256)}, expected 64 digits 0-9, a-f")
+    return source
 
 
 def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
@@ -148,7 +166,7 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
         came.append("kept" if action == "fetch" else "downloaded")
         return fname
 
-    download = functools.partial(_download, expected=expected, name=source.name, progress=progress)
+    download = functools.partial(_download, expected=expected, name=source.name, most=_most(source), progress=progress)
     keeper.fetch(source.name, processor=note, downloader=download)
     digest = str(pooch.file_hash(str(path)))
     if recorded != digest:
@@ -157,14 +175,16 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
     return Fetched(source, path, digest, came[0], trust)
 
 
-def _download(url: str, output: str, pup: Any, *, expected: str | None, name: str, progress: bool) -> None:
+def _download(url: str, output: str, pup: Any, *, expected: str | None, name: str, most: int, progress: bool) -> None:
     """Fetch what is missing of the packed file, then unpack it for pooch, which moves it to its place."""
     partial = Path(pup.abspath) / f".{name}{_PARTIAL}"
+    if partial.is_symlink():  # written through, it would change a file elsewhere
+        partial.unlink()
     idle = 0
     while True:
         before = _size(partial)
         try:
-            _receive(url, partial, name=name, progress=progress)
+            _receive(url, partial, name=name, most=most, progress=progress)
             break
         except ConnectionError as error:
             there = _size(partial)
@@ -174,10 +194,10 @@ def _download(url: str, output: str, pup: Any, *, expected: str | None, name: st
                 raise ConnectionError(f"{url} could not be fetched: {error}{kept}") from error
     try:
         digest = _unpack(partial, Path(output))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except ValueError as error:
         raise ValueError(
-            f"what {url} sent is no whole gzip file ({error}); nothing was kept: try again later, or look at the "
-            f"address in a browser"
+            f"what {url} sent cannot be unpacked ({brief(error)}); nothing was kept: try again later, or look at "
+            f"the address in a browser"
         ) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -188,13 +208,15 @@ def _download(url: str, output: str, pup: Any, *, expected: str | None, name: st
         )
 
 
-def _receive(url: str, partial: Path, *, name: str, progress: bool) -> None:
+def _receive(url: str, partial: Path, *, name: str, most: int, progress: bool) -> None:
     """Append to the partial file what is missing; start anew where the server cannot begin in the middle.
 
     Raises
     ------
     ConnectionError
         When not all of it came, and what came stays; ConnectionRefusedError when the server will not send it.
+    ValueError
+        When far more came than the list says.
     """
     import requests
     import urllib3
@@ -207,22 +229,33 @@ def _receive(url: str, partial: Path, *, name: str, progress: bool) -> None:
         with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
             if start and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 partial.unlink()  # as long as the file itself or longer, so that nothing can follow
-                _receive(url, partial, name=name, progress=progress)
+                _receive(url, partial, name=name, most=most, progress=progress)
                 return
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 raise ConnectionRefusedError(f"the server answers {response.status_code} {response.reason}")
             resumed = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
             start = start if response.status_code == HTTPStatus.PARTIAL_CONTENT and resumed else 0
             length = response.headers.get("Content-Length")
-            total = None if length is None else start + int(length)
+            total = start + int(length) if length and length.isdecimal() else None
             with (
                 partial.open("ab" if start else "wb") as file,
                 tqdm(desc=name, total=total, initial=start, unit="B", unit_scale=True, disable=not progress) as bar,
             ):
                 for chunk in response.raw.stream(_CHUNK, decode_content=False):
                     bar.update(file.write(chunk))
+                    if file.tell() > most:
+                        partial.unlink()
+                        raise ValueError(
+                            f"{url} sends more than {most:,} bytes, far more than the list says; nothing was kept: "
+                            f"look at the address in a browser, and correct the size in the list if it is wrong"
+                        )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise ConnectionError(_reason(error)) from error
+
+
+def _most(source: Source) -> int:
+    """Bytes that a server may send: packed, a file is smaller than unpacked, and a list may say its size about."""
+    return max(2 * source.size, _UNSUSPECTED)
 
 
 def _size(path: Path) -> int:
@@ -240,8 +273,8 @@ def _reason(error: Exception) -> str:
 def _unpack(packed: Path, target: Path) -> str:
     digest = hashlib.sha256()
     target.unlink(missing_ok=True)  # pooch made it for nobody else to read; made anew it is an ordinary file
-    with gzip.open(packed) as source, target.open("wb") as file:
-        while chunk := source.read(1 << 20):
+    with packed.open("rb") as source, target.open("wb") as file:
+        for chunk in unpacked(packed, source):
             digest.update(chunk)
             file.write(chunk)
     return digest.hexdigest()
@@ -253,8 +286,8 @@ def _read_record(folder: Path) -> dict[str, str]:
         return {}
     try:
         return {str(name): str(digest) for name, digest in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it, and checksums are recorded anew") from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({brief(error)}): delete it, and checksums are recorded anew") from error
 
 
 def _write_record(folder: Path, name: str, digest: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rcviz._checks import quoted
 from rcviz.sequences._motif_files import as_probabilities, error, numbers_of, write_each, written_numbers
 from rcviz.sequences._reading import read_text
 from rcviz.sequences.alphabet import BASES
@@ -56,7 +57,7 @@ def read_jaspar(path: str | os.PathLike[str]) -> list[Motif]:
                 motifs.append(Motif(pending[1], as_probabilities(path, pending[0], counts), pending[2]))
                 pending, rows = None, {}
     if pending:
-        raise error(path, pending[0], f"matrix {pending[1]!r} has {len(rows)} rows of 4; the file may be cut off")
+        raise error(path, pending[0], f"matrix {quoted(pending[1])} has {len(rows)} rows of 4; the file may be cut off")
     if not motifs:
         raise ValueError(f"{path} holds no JASPAR matrix: expected lines '>ID name' and four rows of counts below each")
     return motifs

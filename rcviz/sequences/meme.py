@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rcviz._checks import quoted
 from rcviz.sequences._motif_files import error, is_number, numbers_of, write_each
 from rcviz.sequences._reading import read_text
 from rcviz.sequences.alphabet import BASES
@@ -50,7 +51,8 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
         elif line.startswith("ALPHABET="):
             letters = line.partition("=")[2].strip()
             if letters != BASES:
-                raise error(path, number, f"expected ALPHABET= {BASES}, got {letters!r}; only DNA motifs can be read")
+                expected = f"expected ALPHABET= {BASES}, got {quoted(letters)}"
+                raise error(path, number, f"{expected}; only DNA motifs can be read")
         elif line.startswith(_MATRIX):
             if not pending:
                 raise error(path, number, "a matrix before any MOTIF line; put 'MOTIF name' above it")
@@ -58,7 +60,7 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
             motifs.append(Motif(name, _read_matrix(path, lines, number), alternative_name))
             pending = None
     if pending:
-        raise error(path, pending[0], f"motif {pending[1]!r} has no '{_MATRIX}'; the file may be cut off")
+        raise error(path, pending[0], f"motif {quoted(pending[1])} has no '{_MATRIX}'; the file may be cut off")
     if not motifs:
         raise ValueError(f"{path} holds no MEME motif: expected 'MOTIF name' and '{_MATRIX}: w= ...' lines")
     return motifs
@@ -97,7 +99,7 @@ def _read_matrix(path: str | os.PathLike[str], lines: list[str], header: int) ->
     """Read the rows below line ``header`` (counted from one) up to the first line that does not start with a number."""
     fields = dict(re.findall(r"(\w+)\s*=\s*(\S+)", lines[header - 1]))
     if fields.get("alength", "4") != "4":
-        raise error(path, header, f"expected alength= 4, got {fields['alength']}; only DNA motifs can be read")
+        raise error(path, header, f"expected alength= 4, got {quoted(fields['alength'])}; only DNA motifs can be read")
 
     rows: list[list[float]] = []
     for number, line in enumerate(lines[header:], start=header + 1):
@@ -110,12 +112,13 @@ def _read_matrix(path: str | os.PathLike[str], lines: list[str], header: int) ->
     if not rows:
         raise error(path, header, "a matrix without rows; the file may be cut off")
     if "w" in fields and fields["w"] != str(len(rows)):
-        raise error(path, header, f"states w= {fields['w']} but {len(rows)} rows follow; correct w or the rows")
+        raise error(path, header, f"states w= {fields['w'][:60]} but {len(rows)} rows follow; correct w or the rows")
     return with_exact_sums(np.array(rows).T)
 
 
 def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
     row = numbers_of(path, number, words, "four probabilities", len(BASES))
     if not (min(row) >= 0 and abs(sum(row) - 1) <= _PRINTED_ROUNDING):
-        raise error(path, number, f"expected probabilities that sum to 1, got {' '.join(words)!r}; divide by the sum")
+        got = quoted(" ".join(words))
+        raise error(path, number, f"expected probabilities that sum to 1, got {got}; divide by the sum")
     return row

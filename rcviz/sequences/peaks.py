@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rcviz.sequences._reading import read_text
+from rcviz._checks import quoted
+from rcviz.sequences._reading import read_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +120,7 @@ def _from_file(path: Path) -> "pd.DataFrame":
 
     kept = [
         (number, line)
-        for number, line in enumerate(map(str.rstrip, read_text(path).split("\n")), start=1)
+        for number, line in enumerate(map(str.rstrip, read_lines(path)), start=1)
         if line.strip() and not line.startswith(("#", "track", "browser"))
     ]
     if not kept:
@@ -236,7 +237,7 @@ def _whole_numbers(values: Any, name: str, place: Callable[[int], str]) -> np.nd
                 mend = "put # before a line of column names"
             elif row == 0 and name == "summit":
                 mend = "cut a table that is no narrowPeak to its first three columns"
-            raise ValueError(f"{place(row)}: {name} must be a whole number, got {str(value)!r}: {mend}")
+            raise ValueError(f"{place(row)}: {name} must be a whole number, got {quoted(value)}: {mend}")
     return numbers
 
 
@@ -248,7 +249,7 @@ def _numbers(values: Any, place: Callable[[int], str]) -> np.ndarray:
         except (ValueError, TypeError):
             numbers[row] = np.nan
         if not math.isfinite(numbers[row]) or (isinstance(value, str) and "_" in value):
-            raise ValueError(f"{place(row)}: signal must be a number, got {str(value)!r}: give one or remove the line")
+            raise ValueError(f"{place(row)}: signal must be a number, got {quoted(value)}: give one or remove the line")
     return numbers
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from rcviz._checks import brief, quoted
 from rcviz.sequences import storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
 from rcviz.sequences.columns import checked_columns, checked_labels, checked_provenance, checked_task_names, selector
@@ -202,13 +203,12 @@ class SequenceSet:
         kind, fields = storage.read_fields(path, mapped=("codes",) if memory_map else ())
         found = {"SequenceSet": SequenceSet, "SimulatedSet": SimulatedSet}.get(kind)
         if found is None or not issubclass(found, cls):
-            raise ValueError(
-                f"{path} holds a {kind or 'set of no kind'}, expected a {cls.__name__}: load it as what it is"
-            )
+            what = quoted(kind) if kind else "a set of no kind"
+            raise ValueError(f"{path} holds {what}, expected a {cls.__name__}: load it as what it is")
         try:
             return found(**fields)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged ({error}): save it again") from error
+            raise ValueError(f"{path} is damaged ({brief(error)}): save it again") from error
 
     @classmethod
     def from_fasta(

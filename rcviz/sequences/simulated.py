@@ -44,7 +44,8 @@ class SimulatedSet(SequenceSet):
     Raises
     ------
     ValueError
-        As for :class:`SequenceSet`, and when sites lack a column or name a sequence that is not there.
+        As for :class:`SequenceSet`, and when sites lack a column, hold what is no site or name a sequence that is not
+        there.
     """
 
     def __init__(
@@ -63,6 +64,13 @@ class SimulatedSet(SequenceSet):
         if missing:
             raise ValueError(
                 f"sites need columns {', '.join(_SITE_COLUMNS)}, but {', '.join(missing)} is missing: add it"
+            )
+        are_text = all(isinstance(value, str) for column in ("motif", "strand") for value in sites[column])
+        are_whole = all(sites[column].dtype.kind in "iu" for column in ("sequence", "start", "end"))
+        if len(sites) and not (are_text and are_whole and set(sites["strand"]) <= {"+", "-"}):
+            raise ValueError(
+                'sites need whole numbers as sequence, start and end, the name of a motif and "+" or "-" as strand: '
+                "give them as simulate_motifs does"
             )
         if not sites["sequence"].between(0, len(self) - 1).all():
             raise ValueError(

@@ -5,6 +5,7 @@ A table is one field per column, ``table.column``; text carries the suffix ``.js
 
 import json
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +14,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import UInt8
 
+from rcviz._checks import brief, quoted
 from rcviz._files import written_whole
 from rcviz.sequences._reading import check_file
 
 FORMAT = "rcviz.sequences"
 VERSION = 1
 _JSON = ".json"
+_LARGEST_EMPTY = 1 << 31
+_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")  # JSON can spell it, and nothing else can hold it
 _HEADER_ROOM = 4096  # for a header whose sizes are known last; blanks fill what it leaves
 
 
@@ -138,22 +142,29 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the file is no set of sequences of rcviz, is cut off or damaged, or is of a newer version.
+        When the file is no set of sequences of rcviz, is cut off or damaged, is of a newer version, or would not go
+        into this machine's memory.
     """
     import pandas as pd
     from safetensors import SafetensorError, safe_open
 
     check_file(path)
+    if not mapped and Path(path).stat().st_size > memory_of_machine():
+        raise ValueError(f"{path} is larger than this machine's memory: load it with memory_map=True")
     try:
         with safe_open(path, framework="numpy") as file:
             kind = _checked_kind(path, file.metadata() or {})
             names = [name for name in file.keys() if name not in mapped]  # noqa: SIM118 - safe_open is no mapping
+            for name in file.keys():  # noqa: SIM118
+                _check_shape(path, name, file.get_slice(name).get_shape())
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is cut off or is not a safetensors file ({error}): "
+            f"{path} is cut off or is not a safetensors file ({brief(error)}): "
             f"make it again with SequenceSet.save or rcviz windows"
         ) from error
+    except (AttributeError, TypeError) as error:  # bfloat16 and float8, which NumPy lacks
+        raise ValueError(f"{path} holds numbers of a type that no set has ({brief(error)}); make it again") from error
     fields: dict[str, Any] = {name: _mapped(path, name) for name in mapped}
     tables: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():
@@ -163,8 +174,21 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     try:
         fields |= {name: pd.DataFrame(columns) for name, columns in tables.items()}
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: columns differ in length ({error}); make it again") from error
+        raise ValueError(f"{path} is damaged: columns differ in length ({brief(error)}); make it again") from error
     return kind, fields
+
+
+def memory_of_machine() -> int:
+    """Bytes of memory, as far as the system tells."""
+    if not hasattr(os, "sysconf"):
+        return 1 << 62
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _check_shape(path: str | os.PathLike[str], name: str, shape: list[int]) -> None:
+    """Refuse an array that takes no place in the file and claims any number of rows."""
+    if 0 in shape and max(shape) > _LARGEST_EMPTY:
+        raise ValueError(f"{path} is damaged: {quoted(name)} is empty and claims {max(shape):,} rows; make it again")
 
 
 def _mapped(path: str | os.PathLike[str], name: str) -> np.ndarray:
@@ -184,21 +208,24 @@ def _mapped(path: str | os.PathLike[str], name: str) -> np.ndarray:
 
 def _read_json(path: str | os.PathLike[str], name: str, tensor: np.ndarray) -> Any:
     try:
-        return json.loads(tensor.tobytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {name} is not JSON ({error}); make it again") from error
+        value = json.loads(text := tensor.tobytes())
+        if _HALF_A_CHARACTER.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {quoted(name)} is not JSON ({brief(error)}); make it again") from error
 
 
 def _checked_kind(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> str:
     if metadata.get("format") != FORMAT:
+        named = quoted(metadata["format"]) if "format" in metadata else "no format named"
         raise ValueError(
-            f"{path} is a safetensors file of another kind ({metadata.get('format', 'no format named')}): "
-            f"expected one that SequenceSet.save wrote"
+            f"{path} is a safetensors file of another kind ({named}): expected one that SequenceSet.save wrote"
         )
     version = metadata.get("version", "")
     if version != str(VERSION):
         raise ValueError(
-            f"{path} has format version {version!r} but this rcviz reads version {VERSION}: "
+            f"{path} has format version {quoted(version)} but this rcviz reads version {VERSION}: "
             f"use the rcviz that wrote it, or save it again"
         )
     return metadata.get("kind", "")

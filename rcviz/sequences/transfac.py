@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rcviz._checks import quoted
 from rcviz.sequences._motif_files import as_probabilities, error, numbers_of, write_each, written_numbers
 from rcviz.sequences._reading import read_text
 from rcviz.sequences.alphabet import BASES
@@ -43,12 +44,15 @@ def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
         key, value = (*line.split(None, 1), "", "")[:2]
         if key in _MATRIX:
             if value.split() != list(BASES):
-                raise error(path, number, f"expected the bases A C G T, got {value.strip()!r}; only DNA can be read")
+                got = quoted(value.strip())
+                raise error(path, number, f"expected the bases A C G T, got {got}; only DNA can be read")
             header = number
         elif key.isdigit():
             first = first if rows else int(key)
             if not header or int(key) != first + len(rows):
-                raise error(path, number, f"row {key} is out of place; rows are numbered one by one below 'P0 A C G T'")
+                raise error(
+                    path, number, f"row {key[:20]} is out of place; rows are numbered one by one below 'P0 A C G T'"
+                )
             rows.append(_read_row(path, number, value.split()))
         elif key == "//":
             if header:

@@ -177,9 +177,9 @@ def other_content(content):
     ("spoil", "said"),
     [
         (other_content, "another content than expected"),
-        (lambda content: content[:-20], "no whole gzip file"),
-        (lambda content: content[:5000] + b"\0\1\2" + content[5003:], "no whole gzip file|another content"),
-        (lambda content: b"<html>The file has moved.</html>", "no whole gzip file"),
+        (lambda content: content[:-20], "cannot be unpacked"),
+        (lambda content: content[:5000] + b"\0\1\2" + content[5003:], "cannot be unpacked|another content"),
+        (lambda content: b"<html>The file has moved.</html>", "cannot be unpacked"),
     ],
     ids=["other content", "cut off on the server", "flipped bytes", "an HTML page"],
 )

@@ -121,15 +121,15 @@ def test_other_kinds_of_files_are_refused(tmp_path, content):
     ("tensors", "metadata", "message"),
     [
         ({"codes": CODES}, None, r"of another kind \(no format named\)"),
-        ({"codes": CODES}, {**FORMAT, "format": "rcviz.model"}, r"of another kind \(rcviz.model\)"),
+        ({"codes": CODES}, {**FORMAT, "format": "rcviz.model"}, r"of another kind \('rcviz.model'\)"),
         ({"codes": CODES}, {**FORMAT, "version": "2"}, "format version '2' but this rcviz reads version 1"),
-        ({"codes": CODES}, {**FORMAT, "kind": "Model"}, "holds a Model"),
+        ({"codes": CODES}, {**FORMAT, "kind": "Model"}, "holds 'Model'"),
         ({"labels": np.ones(3)}, FORMAT, "is damaged .*codes"),
         ({"codes": CODES + 9}, FORMAT, r"is damaged .*codes 0 to 4"),
         ({"codes": CODES.astype(np.int64)}, FORMAT, "is damaged .*uint8"),
         ({"codes": CODES, "labels": np.ones(5)}, FORMAT, r"is damaged .*one row for each of the 3"),
         ({"codes": CODES, "surprise": CODES}, FORMAT, "is damaged .*surprise"),
-        ({"codes": CODES, "names.json": np.frombuffer(b"[1,", np.uint8)}, FORMAT, "names.json is not JSON"),
+        ({"codes": CODES, "names.json": np.frombuffer(b"[1,", np.uint8)}, FORMAT, "names.json' is not JSON"),
         ({"codes": CODES, "sites.a": np.ones(2), "sites.b": np.ones(3)}, FORMAT, "columns differ in length"),
     ],
 )
@@ -144,7 +144,7 @@ def test_contents_that_do_not_fit_are_refused(tmp_path, tensors, metadata, messa
 def test_a_plain_set_is_no_simulated_one(tmp_path):
     path = tmp_path / "data.safetensors"
     SequenceSet(CODES).save(path)
-    with pytest.raises(ValueError, match="holds a SequenceSet, expected a SimulatedSet"):
+    with pytest.raises(ValueError, match="holds 'SequenceSet', expected a SimulatedSet"):
         SimulatedSet.load(path)
 
 
