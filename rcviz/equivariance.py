@@ -22,6 +22,8 @@ from rcviz.structure import CONJOIN, instead_of
 TOLERANCE = 1e-10
 """Largest relative difference, in float64, that counts as rounding."""
 
+_NOTHING = "{} returns no floating-point tensor, so that there is nothing to compare; return what it computes"
+
 View: TypeAlias = Callable[[Tensor], Tensor | None]
 """How features look from the other strand; None where they are none of that kind."""
 
@@ -103,6 +105,8 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     twin = copy.deepcopy(model).double()
     x = _batch(twin, x)
     calls = [_record(twin, strand) for strand in (x, reverse_complement_features(x))]
+    if not calls[0]:
+        raise ValueError(_NOTHING.format(type(model).__name__))
     types, views = _types(twin), _declared(twin)
     rows: list[tuple[str, str, float, str, str]] = []
     broken: list[str] = []
@@ -252,10 +256,8 @@ def _judge(one: Tensor, other: Tensor, views: list[View]) -> tuple[float, str]:
 
 def _assert(module: nn.Module, x: Any, allowed: set[str], what: str) -> None:
     table = diagnose_equivariance(module, x)
-    if not len(table) or table["module"].iloc[-1] != "(model)":
-        raise ValueError(
-            f"{type(module).__name__} returns no floating-point tensor, so that there is nothing to compare"
-        )
+    if table["module"].iloc[-1] != "(model)":
+        raise ValueError(_NOTHING.format(type(module).__name__))
     whole = table.iloc[-1]
     if whole["verdict"] in allowed:
         return

@@ -1,6 +1,7 @@
 """A plain network as one that shares its weights between the strands."""
 
 import dataclasses
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,7 +12,7 @@ from rcviz._checks import check_positive
 from rcviz.convert._chain import Link, NotConvertibleError, assemble, chain_of
 from rcviz.convert._tied import Features, Tied, meet, tie
 from rcviz.models.network import SequenceModel, build_model
-from rcviz.modules import evaluating, place
+from rcviz.modules import evaluating, place, run
 
 _COLUMNS = ["module", "kind", "became", "change", "parameters", "parameters_after", "zeros"]
 
@@ -132,12 +133,15 @@ def _channels_into(links: list[Link], length: int) -> int:
 def _try(converted: nn.Sequential, n_channels: int, length: int) -> None:
     """Raise where a sequence of that length does not go through, naming the part."""
     device, dtype = place(converted)
-    x = torch.zeros(1, n_channels, length, device=device, dtype=dtype)
+    x = sequences = torch.zeros(1, n_channels, length, device=device, dtype=dtype)
     with evaluating(converted), torch.no_grad():
         for name, part in converted.named_children():
             try:
                 x = part(x)
             except (ValueError, RuntimeError) as error:
+                if isinstance(error, RuntimeError):
+                    with suppress(RuntimeError):
+                        run(converted, sequences)  # says so where parts are in several places
                 raise NotConvertibleError(
                     f"{name} ({type(part).__name__}) does not take sequences of length {length}: {error}"
                 ) from error

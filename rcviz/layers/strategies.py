@@ -111,8 +111,8 @@ class RevCompConjoined(nn.Module):
     def _check_outputs(self, y: Any, n: int) -> None:
         if not isinstance(y, Tensor):
             raise ValueError(
-                f"RevCompConjoined averages one tensor of logits, and the model returned a {type(y).__name__}; "
-                f"wrap a module that returns one of its entries"
+                f"RevCompConjoined averages one tensor of logits, and the model returned a {type(y).__name__}; pick "
+                f"one of its entries, for example with rcviz.as_sequence_model(model, output=...)"
             )
         wanted, _ = _SHAPES[self.output]
         if y.ndim not in self.axes or y.shape[0] != 2 * n:

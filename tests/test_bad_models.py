@@ -1,0 +1,203 @@
+"""Networks that people bring as they are, handed to every function that takes a model: an answer, or one sentence."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from foreign import seeded
+from torch import nn
+
+import rcviz
+
+
+@pytest.fixture(scope="module")
+def data():
+    codes = np.random.default_rng(5).integers(0, 4, (12, 40), dtype=np.uint8)
+    return rcviz.SequenceSet(codes, (np.arange(12) % 2)[:, None].astype(np.float32), task_names=["bound"])
+
+
+class Network(nn.Module):
+    """A convolution, its filters' maxima and a dense layer; ``body`` is what is peculiar."""
+
+    def __init__(self, body, **more):
+        super().__init__()
+        self.spare, self.conv, self.relu, self.head = (
+            more.pop("spare", nn.Identity()),
+            nn.Conv1d(4, 6, 7),
+            nn.ReLU(),
+            nn.Linear(6, 1),
+        )
+        self.body = body
+
+    def plainly(self, x):
+        return self.head(self.relu(self.conv(x)).amax(dim=2))
+
+    def forward(self, x):
+        return self.body(self, x)
+
+
+def twice():
+    conv = nn.Conv1d(4, 4, 5)
+    return nn.Sequential(conv, nn.ReLU(), conv, nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(4, 1))
+
+
+def in_place(*, inplace=True):
+    layers = nn.Conv1d(4, 6, 7), nn.ReLU(inplace=inplace), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(6, 1)
+    return nn.Sequential(*layers)
+
+
+def over_its_input():
+    return Network(lambda net, x: net.plainly(x.mul_(2)))
+
+
+def over_what_is_needed():
+    return Network(lambda net, x: net.head(net.conv(x).sigmoid().mul_(2).amax(dim=2)))
+
+
+def in_two_types():
+    model = Network(Network.plainly)
+    model.head.double()
+    return model
+
+
+def partly_without_numbers():
+    model = Network(Network.plainly)
+    model.head.to("meta")
+    return model
+
+
+MODELS = {
+    "used twice": twice,
+    "in place": in_place,
+    "over its input": over_its_input,
+    "over what its gradient needs": over_what_is_needed,
+    "a tuple": lambda: Network(lambda net, x: (net.plainly(x), x)),
+    "a dict": lambda: Network(lambda net, x: {"logits": net.plainly(x), "input": x}),
+    "nothing": lambda: Network(lambda net, x: (net.plainly(x), None)[1]),
+    "two types": in_two_types,
+    "meta": partly_without_numbers,
+    "never reached": lambda: Network(Network.plainly, spare=nn.Conv1d(4, 2, 3)),
+}
+FUNCTIONS = {
+    "predict": lambda model, data: rcviz.predict(model, data),
+    "predict adapted": lambda model, data: rcviz.predict(rcviz.as_sequence_model(model), data),
+    "predict conjoined": lambda model, data: rcviz.predict(rcviz.RevCompConjoined(model), data),
+    "strand_agreement": lambda model, data: rcviz.strand_agreement(model, data).summary(),
+    "filter_bank": lambda model, data: rcviz.filter_bank(model),
+    "palindromes": lambda model, data: rcviz.palindromes(rcviz.filter_bank(model)),
+    "filter_contributions": lambda model, data: rcviz.filter_contributions(model, data),
+    "at the convolution": lambda model, data: rcviz.filter_contributions(model, data, at="convolution"),
+    "activation_profiles": lambda model, data: rcviz.activation_profiles(model, data),
+    "gap_by_filter": lambda model, data: rcviz.gap_by_filter(model, data),
+    "strand_attributions": lambda model, data: rcviz.strand_attributions(model, data),
+    "hypothetical_attributions": lambda model, data: rcviz.hypothetical_attributions(model, data),
+    "FilterExplorer": lambda model, data: rcviz.FilterExplorer(model, data).close(),
+    "StrandExplorer": lambda model, data: rcviz.StrandExplorer(model, data).close(),
+    "equivariance_error": lambda model, data: rcviz.equivariance_error(model, data.one_hot()),
+    "diagnose_equivariance": lambda model, data: rcviz.diagnose_equivariance(model, data.one_hot()),
+    "assert_invariant": lambda model, data: rcviz.assert_invariant(model, data.one_hot()),
+    "check_structure": lambda model, data: rcviz.check_structure(model, length=40),
+    "to_standard": lambda model, data: rcviz.to_standard(model),
+    "to_revcomp": lambda model, data: rcviz.to_revcomp(model, length=40),
+}
+RUNNING = {*FUNCTIONS} - {"filter_bank", "palindromes", "check_structure", "to_standard", "to_revcomp"}
+CONTRIBUTIONS = {"filter_contributions", "at the convolution", "gap_by_filter", "FilterExplorer"}
+NEURONS = CONTRIBUTIONS | {"activation_profiles"}
+ATTRIBUTIONS = {"strand_attributions", "hypothetical_attributions"}
+COMPARED = {"diagnose_equivariance", "assert_invariant"}
+LOGITS = RUNNING - COMPARED - {"activation_profiles"}
+CONVERTED = {"to_standard", "to_revcomp"}
+
+NO_CHAIN = dict.fromkeys(CONVERTED, "Network.forward is no chain of modules: ")
+SENTENCES = {
+    "used twice": {
+        **dict.fromkeys(NEURONS, "layer 0 is used 2 times in a forward pass.*give the model a module for each use"),
+        **dict.fromkeys(CONVERTED, "0 and 2 are one module that is used twice; give each place its own"),
+    },
+    "over its input": NO_CHAIN,
+    "over what its gradient needs": {
+        **dict.fromkeys(ATTRIBUTIONS | {"at the convolution"}, "writes in place over a tensor that its gradient needs"),
+        **NO_CHAIN,
+    },
+    "a tuple": {
+        **dict.fromkeys(LOGITS, r"a tuple of 2, .*rcviz.as_sequence_model\(model, output=0\)"),
+        "predict conjoined": r"returned a tuple; pick .*rcviz.as_sequence_model\(",
+        **NO_CHAIN,
+    },
+    "a dict": {
+        **dict.fromkeys(LOGITS, r"the keys 'logits', 'input'.*as_sequence_model\(model, output='logits'\)"),
+        "predict conjoined": r"returned a dict; pick .*rcviz.as_sequence_model\(",
+        **NO_CHAIN,
+    },
+    "nothing": {
+        **dict.fromkeys(LOGITS, r"a NoneType, .* one tensor"),
+        "assert_invariant": "Network returns no floating-point tensor",
+        "predict conjoined": "the model returned a NoneType",
+        **NO_CHAIN,
+    },
+    "two types": dict.fromkeys(
+        (RUNNING - COMPARED) | {"to_revcomp"},
+        r"conv.weight is float32 on cpu and \S*head.weight is float64 on cpu; bring it together",
+    ),
+    "meta": dict.fromkeys(RUNNING | {"to_revcomp"}, "head.weight is on the meta device"),
+    "never reached": dict.fromkeys(NEURONS - {"FilterExplorer"}, "layer spare is never used.* such as conv"),
+}
+"""What is said, by model and function; whatever is not here gives an answer."""
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.usefixtures("as_users_run")
+def test_an_answer_or_one_sentence(kind, data):
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        model = MODELS[kind]()
+    state = [tensor.clone() for tensor in model.state_dict().values() if not tensor.is_meta]
+    for name, function in FUNCTIONS.items():
+        given = rcviz.SequenceSet(data.codes, data.labels, task_names=data.task_names)
+        sentence = SENTENCES.get(kind, {}).get(name)
+        if sentence is not None:
+            with pytest.raises(ValueError, match=sentence) as said:
+                function(model, given)
+            assert "\n" not in str(said.value), name
+        elif name == "assert_invariant":
+            with pytest.raises(AssertionError, match=r"is not invariant in float64: .*first broken by"):
+                function(model, given)
+        else:
+            function(model, given)
+        assert np.array_equal(given.codes, data.codes), name
+        assert all(part.training for part in model.modules()), name
+        assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules()), name
+    assert all(map(torch.equal, state, (tensor for tensor in model.state_dict().values() if not tensor.is_meta)))
+
+
+def test_work_in_place_gives_the_same_numbers(data):
+    one, other = (seeded(lambda inplace=inplace: in_place(inplace=inplace)) for inplace in (True, False))
+    for function in (
+        lambda model: rcviz.predict(model, data),
+        lambda model: rcviz.filter_contributions(model, data).per_sequence,
+        lambda model: rcviz.filter_contributions(model, data, at="convolution").per_sequence,
+        lambda model: rcviz.activation_profiles(model, data).binned,
+        lambda model: rcviz.hypothetical_attributions(model, data),
+        lambda model: rcviz.diagnose_equivariance(model, data.one_hot())["error"].to_numpy(),
+    ):
+        np.testing.assert_array_equal(function(one), function(other))
+        assert np.ptp(function(one)) > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_models_of_another_type_are_read_in_it(dtype, data):
+    """Beside the same in float32, within rounding; the tables are in a type that NumPy has."""
+    model = seeded(in_place, dtype=torch.float32)
+    other = copy.deepcopy(model).to(dtype)
+    limit = 8 * torch.finfo(dtype).eps + 1e-5
+    for function in (
+        lambda model: rcviz.predict(model, data),
+        lambda model: rcviz.strand_agreement(model, data).reverse,
+        lambda model: rcviz.filter_contributions(model, data).per_sequence,
+        lambda model: rcviz.hypothetical_attributions(model, data),
+    ):
+        np.testing.assert_allclose(function(other), function(model), atol=limit)
+    assert next(other.parameters()).dtype == dtype
+    for name in ("FilterExplorer", "StrandExplorer", "diagnose_equivariance", *CONVERTED):
+        FUNCTIONS[name](other, data)
