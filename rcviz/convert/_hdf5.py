@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from rcviz._checks import brief
+
 _NAME = re.compile(
     r"(?:(?P<layer>.+)/)?(?P<kind>kernel|bias|gamma|beta|moving_mean|moving_variance)(?::\d+)?"
     r"|(?P<layer1>.+)_(?P<kind1>W|b|gamma|beta|running_mean|running_std)(?::\d+)?"
@@ -72,7 +74,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[SavedModel]:
             yield _model(file)
     except (OSError, RuntimeError, KeyError, UnicodeError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{path} cannot be read as weights of Keras ({error}); give a file written by its save_weights(...)"
+            f"{path} cannot be read as weights of Keras ({brief(error)}); give a file written by its save_weights(...)"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, get_args
 
 from rcviz._checks import check_choice, check_positive, check_settings
@@ -75,7 +76,7 @@ class ModelConfig:
         check_choice("architecture", self.architecture, get_args(Architecture))
         if not isinstance(self.kernel_sizes, tuple | list):
             raise ValueError(
-                f"kernel_sizes is one width per convolution, such as (15, 14, 14), got {self.kernel_sizes!r}"
+                f"kernel_sizes is one width per convolution, such as (15, 14, 14), got {self.kernel_sizes!r:.100}"
             )
         object.__setattr__(self, "kernel_sizes", tuple(self.kernel_sizes))
         if self.head is None:
@@ -88,6 +89,13 @@ class ModelConfig:
             check_positive(name, getattr(self, name))
         for width in self.kernel_sizes:
             check_positive("every kernel size", width)
+        for name in ("batchnorm_eps", "batchnorm_momentum", "smoothness"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < float("inf"):
+                raise ValueError(f"{name} must be a number of at least 0, got {value!r:.100}")
+        for name in ("freeze_output", "symmetric"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r:.100}")
         if self.convolved_length < self.pool_size:
             raise ValueError(
                 f"sequences of {self.sequence_length} bp leave {self.convolved_length} positions after convolutions of "

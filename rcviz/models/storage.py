@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from rcviz._checks import brief
 from rcviz._files import written_whole
 from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
@@ -18,6 +21,8 @@ from rcviz.models.strand_gap import float32_strand_gap
 from rcviz.modules import check_one_place
 
 FORMAT = "rcviz.model.v1"
+_LONGEST_SETTINGS = 1 << 22  # characters, before they become objects of many times their size
+_PRECISIONS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _CARD, _GAP = "card", "strand_gap"  # beside the settings of the configuration
 
 
@@ -78,16 +83,32 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
     for name in (_CARD, _GAP):
         settings.pop(name, None)
     config = _config(settings, path)
-    model = build_model(config)
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    if wanted != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
+    if not _fit(config, tensors, path):
         raise ValueError(f"the weights in {path} do not fit the configuration saved with them; save the model again")
+    model = build_model(config)
     for tensor in tensors.values():
         if tensor.is_floating_point():
             model.to(tensor.dtype)
             break
     model.load_state_dict(tensors)
     return model.eval()
+
+
+def _fit(config: ModelConfig, tensors: dict[str, Tensor], path: object) -> bool:
+    """Whether weights are those of a configuration, which is found out without taking memory for what it claims."""
+    if len(config.kernel_sizes) > len(tensors):
+        return False
+    try:
+        with torch.device("meta"):
+            wanted = build_model(config).state_dict()
+    except (TypeError, RuntimeError, OverflowError) as error:  # sizes that no tensor can have
+        raise _unreadable(path, brief(error)) from error
+    kinds = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    return len(kinds & _PRECISIONS) == len(kinds) == 1 and _described(wanted) == _described(tensors)
+
+
+def _described(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
+    return {name: (tensor.shape, tensor.is_floating_point()) for name, tensor in tensors.items()}
 
 
 def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
@@ -114,7 +135,7 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
     try:
         return ModelCard.from_json(config, content)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the card in {path} cannot be read ({error}); save the model again") from error
+        raise ValueError(f"the card in {path} cannot be read ({brief(error)}); save the model again") from error
 
 
 def read_strand_gap(path: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -167,11 +188,15 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
             names = file.keys() if weights else ()
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({error}); give one written by save_model") from error
+        raise ValueError(
+            f"{path} is not a whole safetensors file ({brief(error)}); give one written by save_model"
+        ) from error
     try:
+        if len(metadata[FORMAT]) > _LONGEST_SETTINGS:
+            raise ValueError(f"it has {len(metadata[FORMAT]):,} characters")
         settings = json.loads(metadata[FORMAT])
     except (ValueError, RecursionError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, brief(error)) from error
     if not isinstance(settings, dict):
         raise _unreadable(path, f"it is a {type(settings).__name__}")
     return settings, tensors
@@ -181,7 +206,7 @@ def _config(settings: dict[str, Any], path: object) -> ModelConfig:
     try:
         return ModelConfig(**{**settings, "kernel_sizes": tuple(settings["kernel_sizes"])})
     except (TypeError, KeyError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, brief(error)) from error
 
 
 def _unreadable(path: object, why: object) -> ValueError:
