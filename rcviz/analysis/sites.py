@@ -132,13 +132,18 @@ def find_sites(
         raise ValueError(f"the filters are {width} bp wide but the sequences have {codes.shape[1]} bp; use longer ones")
     kernels = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float64))
     at_once = max(1, _NUMBERS_PER_BATCH // (codes.shape[1] * max(len(kernels), 4)))
-    parts = [_best_windows(codes[first : first + at_once], kernels, strands) for first in range(0, len(codes), at_once)]
-    best, start, reverse = (np.concatenate(column) for column in zip(*parts, strict=True))
+    # Made before the batches: results kept between their large arrays would let memory grow with every batch.
+    shape = (len(codes), len(kernels))
+    best, start, reverse = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape, dtype=bool)
+    for first in range(0, len(codes), at_once):
+        part = slice(first, first + at_once)
+        best[part], start[part], reverse[part] = _best_windows(codes[part], kernels, strands)
     if not np.isfinite(best).any():
         raise ValueError(
             f"every window of {width} bp holds an N, and a filter is exact on known bases only; use other sequences"
         )
-    return ActivatingSites(codes, width, best + bias, start, reverse, top)
+    best += bias
+    return ActivatingSites(codes, width, best, start, reverse, top)
 
 
 def _best_windows(
