@@ -1,6 +1,7 @@
 """The house keeps its own rules: names, floors, versions."""
 
 import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -129,10 +130,22 @@ def test_notebooks_call_the_library(path):
 def test_the_readmes_python_runs(monkeypatch):
     """The ten lines, with one epoch instead of thirty."""
     readme = (ROOT / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    assert code.count("epochs=30") == 1
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert [block.count("epochs=30") for block in blocks] == [1, 0]
     monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
-    exec(compile(code.replace("epochs=30", "epochs=1"), "README.md", "exec"), {})
+    scope: dict[str, object] = {}
+    for code in blocks:
+        exec(compile(code.replace("epochs=30", "epochs=1"), "README.md", "exec"), scope)
+
+
+def test_what_the_readme_names_is_there():
+    """Functions in its tables, and their settings."""
+    rows = re.findall(r"^\|(?:.*)\|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    named = re.findall(r"`(\w+)(?:\(([^`]*)\))?`", " ".join(rows))
+    assert len(named) >= 5
+    for name, given in named:
+        known = inspect.signature(getattr(rcviz, name)).parameters
+        assert set(re.findall(r"(\w+)=", given)) <= set(known), name
 
 
 def test_the_readmes_links_and_commands_are_there():

@@ -130,8 +130,20 @@ class FilterBank:
         """
         return find_sites(self.weights, self.bias, data, top=top, strands=strands)
 
-    def motifs(self, data: Any, *, top: int = 500) -> list[Motif]:
-        """PWM of every filter's activating sites; see :meth:`activating_sites`."""
+    def motifs(self, data: Any = None, *, top: int = 500) -> list[Motif]:
+        """PWM of every filter, ``filter_0`` and on, for :func:`rcviz.write_meme` and its like or to be matched.
+
+        Parameters
+        ----------
+        data : SequenceSet or what passes for one, optional
+            The PWM is that of the activating sites in these sequences, see :meth:`activating_sites`. Without it that of
+            the weights: probabilities proportional to ``exp(scale * weight)``, the scale giving the strongest column
+            1.5 bits, as a trained filter has no scale of its own.
+        top : int
+            Most sites of a filter.
+        """
+        if data is None:
+            return [weights_as_motif(weights, f"filter_{index}") for index, weights in enumerate(self.weights)]
         sites = self.activating_sites(data, top=top)
         return [sites.motif(index) for index in range(len(self))]
 
@@ -143,9 +155,8 @@ class FilterBank:
         motifs : list of Motif, path of a MEME file, or None
             None compares with the vertebrate motifs of JASPAR 2024.
         data : SequenceSet or what passes for one, optional
-            Compare the PWMs of the activating sites in these sequences. Without it the weights are compared, as
-            probabilities proportional to ``exp(scale * weight)``, the scale giving the strongest column 1.5 bits: a
-            trained filter has no scale of its own.
+            Compare the PWMs of the activating sites in these sequences; without it those of the weights, see
+            :meth:`motifs`.
         n_nearest : int
             Rows for each filter, the smallest p-value first.
 
@@ -160,8 +171,7 @@ class FilterBank:
         ModuleNotFoundError
             When memelite is not installed. Its first call on a machine compiles for about 40 s.
         """
-        queries = self.motifs(data) if data is not None else [weights_as_motif(weights) for weights in self.weights]
-        found = match_motifs(queries, motifs, n_nearest=n_nearest).rename(columns={"query": "filter"})
+        found = match_motifs(self.motifs(data), motifs, n_nearest=n_nearest).rename(columns={"query": "filter"})
         return found[["filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap"]]
 
     def plot(self, ax: Any = None) -> Any:
@@ -171,7 +181,7 @@ class FilterBank:
         return plot_filters(self.weights, ax, names=[f"filter {index}" for index in range(len(self))])
 
 
-def weights_as_motif(weights: Float[np.ndarray, "4 width"]) -> Motif:
+def weights_as_motif(weights: Float[np.ndarray, "4 width"], name: str = "weights") -> Motif:
     """Probabilities proportional to ``exp(scale * weight)``, the strongest column having 1.5 bits.
 
     Less only where the two preferred bases of every column are as good as equal, which leaves 1 bit.
@@ -179,7 +189,7 @@ def weights_as_motif(weights: Float[np.ndarray, "4 width"]) -> Motif:
 
     def scaled(scale: float) -> Motif:
         powers = np.exp(scale * (weights - weights.max(axis=0)))
-        return Motif("weights", powers / powers.sum(axis=0))
+        return Motif(name, powers / powers.sum(axis=0))
 
     largest = float(np.ptp(weights, axis=0).max())
     if largest == 0:

@@ -14,6 +14,7 @@ from torch import nn
 from rcviz.analysis.attributions import StrandAttributions, strand_attributions
 from rcviz.analysis.neurons import At
 from rcviz.analysis.strands import GapByFilter, StrandAgreement, gap_by_filter, strand_agreement
+from rcviz.modules import find_module
 from rcviz.plots._axes import new_figure
 from rcviz.plots.strands import plot_strands
 from rcviz.sequences.sequence_set import SequenceSet
@@ -41,13 +42,14 @@ class StrandResults:
     task_names : tuple of str
     """
 
-    def __init__(self, models: Any, data: SequenceSet, at: At) -> None:
+    def __init__(self, models: Any, data: SequenceSet, at: At, layer: Any = None) -> None:
         if not len(data):
             raise ValueError("there are no sequences; the selection that made the data is empty")
         self._data, self._at = data, at
         self._agreements: dict[str, StrandAgreement] = {}
         refused = []
         named = _named(models)
+        self._layers = _layers(named, layer)
         for name, model in named.items():
             try:
                 self._agreements[name] = _finite(strand_agreement(model, data))
@@ -100,7 +102,7 @@ class StrandResults:
         splits: dict[str, GapByFilter | str] = {}
         for name, model in self.models.items():
             try:
-                splits[name] = gap_by_filter(model, codes, task=task, at=self._at)
+                splits[name] = gap_by_filter(model, codes, task=task, layer=self._layers.get(name), at=self._at)
             except ValueError as error:  # a network without such filters still has predictions and attributions
                 splits[name] = str(error)
         return SequenceResult(attributions, splits)
@@ -170,3 +172,14 @@ def _named(models: Any) -> dict[str, nn.Module]:
         if not isinstance(model, nn.Module):
             raise ValueError(f"{name} must be a torch.nn.Module, got {type(model).__name__}")
     return {str(name): model for name, model in models.items()}
+
+
+def _layers(models: dict[str, nn.Module], layer: Any) -> dict[str, str]:
+    """Name of the layer that is looked into, by model; one that says nothing has its first convolution looked into."""
+    given = {str(name): each for name, each in layer.items()} if isinstance(layer, Mapping) else None
+    if given is None:
+        given = {} if layer is None else dict.fromkeys(models, layer)
+    for name in given:
+        if name not in models:
+            raise ValueError(f"layer names a model {name!r}, and the models are: {', '.join(models)}")
+    return {name: find_module(models[name], each)[0] for name, each in given.items()}

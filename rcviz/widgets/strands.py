@@ -43,8 +43,10 @@ class StrandExplorer(ipywidgets.VBox):
         Labels colour the points.
     task : int or str
         Which task to start with.
+    layer : nn.Module, str or dict of these by model, optional
+        Whose filters the gap is split by; by default each model's first convolution.
     at : "activation" or "convolution"
-        Which neurons of the first convolution the gap is split by; see :func:`rcviz.filter_contributions`.
+        Which of its neurons; see :func:`rcviz.filter_contributions`.
 
     Attributes
     ----------
@@ -54,8 +56,8 @@ class StrandExplorer(ipywidgets.VBox):
     Raises
     ------
     ValueError
-        When there is no model or no sequence, a task is not there, or no model takes the data. A model that fails
-        beside others that work is named in the error pane and left out.
+        When there is no model or no sequence, a task or layer is not there, or no model takes the data. A model that
+        fails beside others that work is named in the error pane and left out.
 
     Examples
     --------
@@ -64,10 +66,12 @@ class StrandExplorer(ipywidgets.VBox):
     >>> explorer.export("strands.csv")  # doctest: +SKIP
     """
 
-    def __init__(self, models: Any, data: Any, *, task: int | np.integer | str = 0, at: At = "activation") -> None:
+    def __init__(
+        self, models: Any, data: Any, *, task: int | np.integer | str = 0, layer: Any = None, at: At = "activation"
+    ) -> None:
         self._data = as_sequence_set(data)
         first_task, _ = task_of(self._data, task)
-        self._results = StrandResults(models, self._data, at)
+        self._results = StrandResults(models, self._data, at, layer)
         self.state = StrandState(
             task_names=self._results.task_names,
             models=tuple(self._results.models),

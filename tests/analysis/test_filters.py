@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import rcviz
 from rcviz import FilterBank, filter_bank, mean_center, one_hot
 from rcviz.analysis.filters import weights_as_motif
 from rcviz.layers.conv import RevCompConv1d
@@ -118,6 +119,17 @@ def test_weights_as_probabilities(seed, width, scale):
     shift = rng.normal(size=width)
     np.testing.assert_allclose(weights_as_motif(scale * (weights + shift)).probabilities, p, atol=1e-6)
     np.testing.assert_allclose(weights_as_motif(weights[::-1, ::-1]).probabilities, p[::-1, ::-1], atol=1e-12)
+
+
+def test_motifs_of_weights_can_be_written_and_read(make_model, tmp_path):
+    bank = filter_bank(make_model())
+    motifs = bank.motifs()
+    assert [motif.name for motif in motifs] == ["filter_0", "filter_1", "filter_2"]
+    for motif, weights in zip(motifs, bank.weights, strict=True):
+        np.testing.assert_array_equal(motif.probabilities, weights_as_motif(weights).probabilities)
+    for kind in ("meme", "jaspar", "transfac"):
+        getattr(rcviz, f"write_{kind}")(motifs, tmp_path / kind)
+        assert getattr(rcviz, f"read_{kind}")(tmp_path / kind) == motifs
 
 
 def test_weights_as_probabilities_by_hand():

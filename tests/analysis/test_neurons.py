@@ -201,7 +201,7 @@ def test_layers_that_cannot_have_contributions_are_explained(toy):
     shared = seeded(ProfileAndCounts)
     with pytest.raises(ValueError, match=r"layer relu is used 3 times in a forward pass.*a module for each use"):
         filter_contributions(shared, toy.codes, layer="relu")
-    with pytest.raises(ValueError, match="layer spare is never used in a forward pass; name one that is$"):
+    with pytest.raises(ValueError, match=r"layer spare is never used in a forward pass; name one that is$"):
         filter_contributions(NoConvolution(), toy.codes, layer="spare")
 
 

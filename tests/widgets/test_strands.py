@@ -315,6 +315,25 @@ def test_networks_of_torch_modules_beside_each_other_and_conjoined(toy):
     assert np.abs(table.loc[table["model"] == "conjoined", "difference"].astype(float)).max() < 1e-5
 
 
+def test_the_gap_is_split_by_the_layer_that_is_named(toy, make_model):
+    deep = make_model(kernel_sizes=(5, 3), n_filters=4)
+    plain = make_model("standard", n_filters=6)
+    given = {"RC": deep, "plain": plain}
+    sequence = toy.subset([StrandExplorer(given, toy).state.sequence])
+    for layer, of in (({"RC": "conv2"}, deep.conv2), ({"RC": deep.conv2}, deep.conv2), ("conv1", deep.conv1)):
+        table = StrandExplorer(given, toy, layer=layer).gap_table
+        for name, model, wanted in (("RC", deep, of), ("plain", plain, plain.conv1)):
+            split = gap_by_filter(model, sequence, layer=wanted)
+            found = table[(table["model"] == name) & (table["filter"] != "rest")].set_index("filter")["difference"]
+            np.testing.assert_allclose(found.sort_index().astype(float), split.difference[0], atol=1e-6)
+    for layer, message in (
+        ("conv2", "no layer named 'conv2'; its layers are: conv1"),  # the plain one has none
+        ({"other": "conv1"}, "layer names a model 'other', and the models are: RC, plain"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            StrandExplorer(given, toy, layer=layer)
+
+
 def words(explorer):
     """What the error pane says."""
     return html.unescape(explorer._error.value)
