@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
+from rcviz._files import written_whole
 from rcviz.analysis.contributions import FilterContributions, filter_contributions
 from rcviz.analysis.filters import filter_bank
 from rcviz.analysis.strands import StrandAgreement, strand_agreement
@@ -16,15 +17,17 @@ from rcviz.models.config import Architecture, ModelConfig
 from rcviz.models.network import SequenceModel, build_model, count_parameters
 from rcviz.models.storage import save_model
 from rcviz.plots import page
-from rcviz.plots._axes import figure_png, new_figure
+from rcviz.plots._axes import new_figure
 from rcviz.plots.contributions import plot_contributions
 from rcviz.plots.logo import plot_logo
+from rcviz.plots.saving import save_figure
 from rcviz.plots.strands import plot_strands
 from rcviz.plots.training import plot_history
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.dataset import Splits, split
 from rcviz.sequences.examples import load_example
 from rcviz.sequences.motifs import load_motif
+from rcviz.tables import save_table
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import EpochRecord, History
 from rcviz.training.loop import evaluate, fit
@@ -78,16 +81,17 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     for arm in arms:
         save_model(arm.model, out / f"{arm.key}.safetensors")
     for name, frame in tables.items():
-        frame.to_csv(out / f"{name}.csv", index=False)
+        save_table(frame, out / f"{name}.csv")
     for name, (figure, _) in figures.items():
-        (out / f"{name}.png").write_bytes(figure_png(figure))
+        save_figure(figure, out / f"{name}.png")
     found = _findings(arms)
     parts_of_page = [page.paragraph(line) for line in found.splitlines()]
     parts_of_page += [page.heading("The two models"), page.table(tables["models"])]
     for figure, caption in figures.values():
         parts_of_page.append(page.picture(figure, caption))
     parts_of_page += [page.heading("What each filter adds to the logit"), page.table(tables["contributions"])]
-    (out / "index.html").write_text(page.html_page("CTCF, read on both strands", parts_of_page), encoding="utf-8")
+    with written_whole(out / "index.html") as temporary:
+        temporary.write_text(page.html_page("CTCF, read on both strands", parts_of_page), encoding="utf-8")
     return (
         f"{found}\n\nWritten in {time.perf_counter() - started:.0f} s: {out}/index.html (open it in a browser), "
         f"both models, tables and figures.\n"

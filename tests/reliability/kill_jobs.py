@@ -340,7 +340,7 @@ class Killed:
                 self._begin()  # it had ended before its time came
             else:
                 break
-        if any([process.end_children() for process in processes]):  # a kill as well, that needs a run after it
+        if sum(process.end_children() for process in processes):  # a kill as well, that needs a run after it
             process = Process(self.work, self.folder)
             process.wait()
         self._judge(process.ended)
