@@ -89,11 +89,11 @@ class TestStrandGap:
         assert model.training
         assert same_weights(model.state_dict(), before)
         found = rcviz.read_strand_gap(path)
-        codes = np.random.default_rng(0).integers(0, 4, (32, 60), dtype=np.uint8)
+        codes = np.random.default_rng(0).integers(0, 4, (8, 60), dtype=np.uint8)
         strands = [torch.from_numpy(rcviz.one_hot(codes)), torch.from_numpy(rcviz.one_hot(3 - codes[:, ::-1]))]
         with torch.no_grad():
             one, other = (torch.sigmoid(copy.deepcopy(model).float().eval()(x)) for x in strands)
-        assert found == {"part": "random", "n": 32, "max": (one - other).abs().max().item(), "mean": found["mean"]}
+        assert found == {"part": "random", "n": 8, "max": (one - other).abs().max().item(), "mean": found["mean"]}
         assert found["mean"] == pytest.approx((one - other).double().abs().mean().item(), rel=1e-5, abs=1e-12)
         assert 0 <= found["max"] < 1e-5
         assert rcviz.read_model_card(path) is None

@@ -12,7 +12,7 @@ from rcviz.models.prediction import predict
 from rcviz.modules import place
 from rcviz.sequences.alphabet import reverse_complement
 
-N_SEQUENCES = 32
+N_SEQUENCES = 8
 
 
 def float32_strand_gap(model: SequenceModel) -> dict[str, Any]:

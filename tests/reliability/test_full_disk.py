@@ -1,0 +1,154 @@
+"""A full disk is one clear sentence, the old file stays, and once there is room the same call does its work."""
+
+import resource
+import subprocess
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from reliability.writers import WRITERS, Things
+from typer.testing import CliRunner
+
+import rcviz
+from rcviz._files import NoRoomError
+
+SIZE = 4 << 20
+REASON = r"(no space left on device|file too large)"
+
+
+class SmallDisk:
+    """A folder on a file system of its own that can be filled, where one may be mounted."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    @contextmanager
+    def full(self):
+        filler = self.folder / "filler"
+        with filler.open("wb", buffering=0) as file:
+            for size in (1 << 16, 1):
+                with pytest.raises(OSError, match="No space left"):
+                    while True:
+                        file.write(bytes(size))
+        try:
+            yield
+        finally:
+            filler.unlink()
+
+
+class Limit:
+    """An ordinary folder, and a limit of the system on what this process may write into a file."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    @contextmanager
+    def full(self):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="module", params=["small disk", "limit"])
+def disk(request, tmp_path_factory):
+    """Where no file system may be mounted, the limit stands in for it: nothing is skipped."""
+    folder = tmp_path_factory.mktemp("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(folder)]
+    if request.param == "limit" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        yield Limit(folder)
+        return
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def place(disk):
+    """A folder of a test on the disk."""
+    import shutil
+
+    folder = disk.folder / "work"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def things():
+    return Things(1), Things(2)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "0123456789abcdef.json"])
+def test_the_old_file_stays(disk, place, things, name):
+    write = WRITERS[name]
+    write(things[0], place / name)
+    before = files(place)
+    with disk.full(), pytest.raises(NoRoomError, match=rf"^cannot write .*: {REASON}, and the file of that name is as"):
+        write(things[1], place / name)
+    assert files(place) == before
+    write(things[1], place / name)
+    assert files(place).keys() == before.keys()
+    assert files(place) != before
+
+
+def test_a_record_is_not_there_or_whole(disk, place, things):
+    """A record that is there is never written over, so that this has no old file."""
+    (name,) = (name for name in WRITERS if name == "0123456789abcdef.json")
+    with disk.full(), pytest.raises(NoRoomError, match=rf"^cannot write .*{name}: {REASON}; make room"):
+        WRITERS[name](things[0], place / name)
+    assert files(place) == {}
+    WRITERS[name](things[0], place / name)
+    assert files(place).keys() == {name}
+
+
+def test_training_keeps_its_checkpoint_and_goes_on_from_there(disk, place, toy, make_model, same_weights):
+    config = rcviz.TrainConfig(epochs=4, batch_size=20, samples_per_epoch=40, learning_rate=0.05)
+    whole, model = make_model(), make_model()
+    expected = rcviz.fit(whole, toy, toy, config, progress=False)
+    epochs = rcviz.train_epochs(model, toy, toy, config, checkpoint=place / "run")
+    next(epochs)
+    next(epochs)
+    before = files(place)
+    with disk.full(), pytest.raises(NoRoomError, match=rf"cannot write .*run: {REASON}"):
+        next(epochs)
+    assert files(place) == before
+    again = make_model()
+    resumed = rcviz.fit(again, toy, toy, config, progress=False, checkpoint=place / "run")
+    assert resumed.table.to_dict("list") == expected.table.to_dict("list")
+    assert same_weights(again.state_dict(), whole.state_dict())
+
+
+def test_a_genome_that_does_not_fit_into_the_cache(disk, place, tmp_path, monkeypatch):
+    from rcviz.sequences.genome import Genome
+
+    monkeypatch.setenv("RCVIZ_CACHE", str(place))
+    (tmp_path / "genome.fa").write_text(">chrA\n" + "ACGT" * 5000 + "\n")
+    with disk.full(), pytest.raises(NoRoomError, match=rf"cannot write .*genome\.fa\..*: {REASON}; make room"):
+        Genome(tmp_path / "genome.fa")
+    assert files(place) == {}
+    assert Genome(tmp_path / "genome.fa").lengths == {"chrA": 20_000}
+
+
+def test_a_command_says_it_in_one_line(disk, place, toy):
+    from rcviz.cli import app
+
+    chrom = np.repeat(["a", "b", "c"], 40)
+    rcviz.SequenceSet(toy.codes, toy.labels[:, 0], task_names=["GATA"], chrom=chrom).save(place / "set")
+    (place / "small.toml").write_text(
+        '[model]\npreset = "one_layer"\nn_filters = 3\nkernel_sizes = [7]\npool_size = 9\n'
+    )
+    arguments = ["train", place / "set", "--out", place / "m.safetensors", "--config", place / "small.toml"]
+    arguments += ["--train", "a", "--valid", "b", "--epochs", 1]
+    before = files(place)
+    with disk.full():
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 2, result.output
+    assert result.stderr.splitlines()[-1].startswith(f"rcviz: cannot write {place / 'm.checkpoint.safetensors'}: ")
+    assert "Traceback" not in result.stderr
+    assert files(place) == before
