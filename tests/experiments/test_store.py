@@ -63,6 +63,18 @@ def test_success_removes_checkpoint_and_failure(store):
     assert [path.name for path in store.folder.iterdir()] == [f"{ID}.json"]
 
 
+def test_what_killed_sweeps_left_goes(store):
+    """Half-written files, and the checkpoint of a run that another sweep has finished meanwhile."""
+    for name in (f".{ID}.json.abcd1234.unfinished", f".{OTHER}.checkpoint.safetensors.zy_x9876.unfinished"):
+        (store.folder / name).mkdir()
+        (store.folder / name / "half").write_text("{")
+    store.write({"id": ID})
+    for run in (ID, OTHER):
+        store.checkpoint(run).write_text("state")
+    store.tidy()
+    assert {path.name for path in store.folder.iterdir()} == {f"{ID}.json", f"{OTHER}.checkpoint.safetensors"}
+
+
 def test_numbers_that_json_does_not_have_are_refused_and_leave_nothing(store):
     with pytest.raises(ValueError, match="JSON"):
         store.write({"id": ID, "loss": float("nan")})

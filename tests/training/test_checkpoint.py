@@ -1,8 +1,6 @@
-"""A run that is killed and started again has the numbers of one that was not."""
+"""A run that is killed and started again has the numbers of one that was not; tests/reliability/ kills in earnest."""
 
 import dataclasses
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -36,34 +34,6 @@ def test_resumed_run_is_the_uninterrupted_one(toy, make_model, same_weights, tmp
     resumed = fit(second, toy, toy, CONFIG, progress=False, checkpoint=tmp_path / "run")
     assert numbers(resumed) == numbers(expected)
     assert same_weights(second.state_dict(), whole.state_dict())
-
-
-def test_killed_process_resumes(tmp_path):
-    """The same with a real SIGKILL in the middle of an epoch."""
-    script = """
-import os, signal, sys, numpy as np, rcviz
-from rcviz.training.loop import train_epochs
-rng = np.random.default_rng(0)
-data = rcviz.SequenceSet(rng.integers(0, 4, (80, 40), dtype=np.uint8), np.arange(80) % 2)
-config = rcviz.ModelConfig.one_layer("revcomp", n_filters=2, sequence_length=40, pool_size=13)
-model = rcviz.build_model(config)
-training = rcviz.TrainConfig(epochs=4, batch_size=20, samples_per_epoch=80)
-def kill(batch):
-    if sys.argv[2] == "kill" and batch.epoch == 3 and batch.n_samples == 40:
-        os.kill(os.getpid(), signal.SIGKILL)
-records = list(train_epochs(model, data, data, training, checkpoint=sys.argv[1], on_batch=kill))
-print([(r.epoch, r.train, r.valid) for r in records], model.conv1.weight.double().sum().item())
-"""
-
-    def run(path, how):
-        return subprocess.run([sys.executable, "-c", script, path, how], capture_output=True, text=True, check=False)
-
-    killed = run(tmp_path / "killed", "kill")
-    assert killed.returncode == -9
-    resumed, whole = run(tmp_path / "killed", "go on"), run(tmp_path / "whole", "go on")
-    assert resumed.returncode == whole.returncode == 0, resumed.stderr + whole.stderr
-    assert resumed.stdout == whole.stdout
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
 
 
 def test_a_finished_run_is_not_repeated(toy, make_model, same_weights, tmp_path):
