@@ -1,7 +1,6 @@
 """The command line."""
 
 import re
-import subprocess
 
 import pandas as pd
 import pytest
@@ -9,7 +8,6 @@ from typer.testing import CliRunner
 
 import rcviz
 import rcviz.cli
-import rcviz.cli._lab
 
 
 @pytest.fixture(scope="module")
@@ -57,59 +55,6 @@ def test_the_page_needs_nothing_else(demo):
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", re.sub(r"xmlns[:a-z]*=\S+", "", html))
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """Commands that would have been started, by a stand-in that ends with code 3 after one interrupt."""
-    made = []
-
-    class Server:
-        def __init__(self, command):
-            made.append(command)
-            self.interrupted = False
-
-        def wait(self):
-            if not self.interrupted:
-                self.interrupted = True
-                raise KeyboardInterrupt
-            return 3
-
-    monkeypatch.setattr(subprocess, "Popen", Server)
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    return made
-
-
-def test_lab_opens_the_quickstart_and_hands_options_on(calls):
-    result = CliRunner().invoke(rcviz.cli.app, ["lab", "--no-browser", "--port", "8890"])
-    assert result.exit_code == 3  # JupyterLab's own
-    (command,) = calls
-    assert command[2:4] == ["jupyter", "lab"]
-    assert command[4].endswith("notebooks/01_quickstart.ipynb")
-    assert command[5:] == ["--no-browser", "--port", "8890"]
-
-
-def test_root_may_open_it_too(calls, monkeypatch):
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    CliRunner().invoke(rcviz.cli.app, ["lab"])
-    assert calls[0][-1] == "--allow-root"
-
-
-def test_outside_a_checkout_tutorials_are_copied_once(calls, monkeypatch, tmp_path):
-    installed = tmp_path / "site-packages" / "rcviz"
-    (installed / "notebooks" / "paper").mkdir(parents=True)
-    for name in ("01_quickstart.ipynb", "paper/fig2.ipynb"):
-        (installed / "notebooks" / name).write_text("shipped")
-    monkeypatch.setattr(rcviz.cli._lab, "__file__", str(installed / "cli" / "_lab.py"))
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    CliRunner().invoke(rcviz.cli.app, ["lab"])
-    mine = work / "rcviz-tutorials" / "01_quickstart.ipynb"
-    mine.write_text("changed by a person")
-    CliRunner().invoke(rcviz.cli.app, ["lab"])
-    assert mine.read_text() == "changed by a person"
-    assert (work / "rcviz-tutorials" / "paper" / "fig2.ipynb").read_text() == "shipped"
-
-
 @pytest.mark.parametrize("command", ["lab", "demo", "windows", "train", "inspect", "experiment", "fetch"])
 def test_help_shows_an_example(command):
     result = CliRunner().invoke(rcviz.cli.app, [command, "--help"])
@@ -121,11 +66,3 @@ def test_wrong_options_are_refused():
     result = CliRunner().invoke(rcviz.cli.app, ["demo", "--epochs", "0"])
     assert result.exit_code == 2
     assert "epochs" in result.output
-
-
-def test_without_jupyterlab_the_command_that_installs_it_is_shown(calls, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    result = CliRunner().invoke(rcviz.cli.app, ["lab"])
-    assert result.exit_code == 1
-    assert 'pip install "rcviz[lab]"' in result.output
-    assert not calls

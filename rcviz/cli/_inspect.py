@@ -118,13 +118,15 @@ def _write_notebook(model: Path, data: Path, chromosomes: list[str] | None) -> P
     """Write a notebook beside the person, and never over one that says anything else."""
     import nbformat
 
+    from rcviz.models.card import code_span
+
     load = f"import rcviz\n\nmodel = rcviz.load_model({os.path.relpath(model)!r})\n"
     load += f"data = rcviz.SequenceSet.load({os.path.relpath(data)!r})"
     if chromosomes is not None:
         load += f'\ndata = data.subset(data.table["chrom"].isin({chromosomes!r}).to_numpy())'
     cells = [
         nbformat.v4.new_markdown_cell(
-            f"# {model.stem}\n\nRun all cells; choose filters and sequences in the explorers."
+            f"# {code_span(model.stem)}\n\nRun all cells; choose filters and sequences in the explorers."
         ),
         *map(nbformat.v4.new_code_cell, [load, "rcviz.evaluate(model, data)", "rcviz.FilterExplorer(model, data)"]),
         nbformat.v4.new_code_cell(f"rcviz.StrandExplorer({{{model.stem!r}: model}}, data)"),

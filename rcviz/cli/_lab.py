@@ -1,30 +1,43 @@
-"""rcviz lab: JupyterLab, on the tutorials or on a notebook that was written for a model."""
+"""rcviz lab: JupyterLab, on copies of the tutorials or on a notebook that was written for a model."""
 
 import importlib.util
 import os
-import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-TUTORIALS = Path("rcviz-tutorials")
+from rcviz.cli._answers import answering
+from rcviz.cli._tutorials import FOLDER, copy_tutorials
+
 FIRST = "01_quickstart.ipynb"
+ADDRESS = "--ServerApp.ip=localhost"
+"""Before the person's own options, so that these win; a setting in Jupyter's files does not."""
 
 
 def lab(options: Annotated[list[str] | None, typer.Argument(help="Options for JupyterLab.")] = None) -> None:
     """Open JupyterLab on the quickstart tutorial.
 
-    In a checkout the tutorials open in place; elsewhere they are copied to ./rcviz-tutorials first, and what is
-    already there is kept.
+    The tutorials are copied to ./rcviz-tutorials first. What was changed there is kept: a tutorial that a newer rcviz
+    brings is put beside it. JupyterLab listens on this machine alone and asks for its token.
 
     Example: rcviz lab --no-browser --port 8890
     """
     check_jupyterlab()
-    open_lab(_tutorials() / FIRST, options or [])
+    with answering():
+        beside = copy_tutorials(Path(FOLDER))
+    if beside:
+        typer.echo(
+            f"This rcviz has newer tutorials; yours were changed and are kept, and the new ones stand beside them: "
+            f"{', '.join(map(str, beside))}.",
+            err=True,
+        )
+    open_lab(Path(FOLDER) / FIRST, options or [])
 
 
 def check_jupyterlab() -> None:
@@ -35,26 +48,16 @@ def check_jupyterlab() -> None:
 
 
 def open_lab(notebook: Path, options: Sequence[str]) -> NoReturn:
-    """Run JupyterLab on a notebook, and end as it does."""
-    command = [sys.executable, "-m", "jupyter", "lab", str(notebook), *options]
+    """Run JupyterLab on a notebook, and end as it does and when this process is told to end."""
+    path = os.path.join(os.curdir, notebook)  # noqa: PTH118 - Path drops the dot, and a name with a dash is an option
+    command = [sys.executable, "-m", "jupyter", "lab", path, ADDRESS, *options]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container there is often nobody else
     server = subprocess.Popen(command)
+    with suppress(ValueError):  # only the main thread hears signals
+        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     while True:
         try:
             raise typer.Exit(server.wait())
         except KeyboardInterrupt:
             continue  # JupyterLab got the interrupt too; it asks, and closes its kernels, by itself
-
-
-def _tutorials() -> Path:
-    package = Path(__file__).parents[1]
-    if (package.parent / "notebooks" / FIRST).exists() and (package.parent / "pyproject.toml").exists():
-        return package.parent / "notebooks"
-    TUTORIALS.mkdir(exist_ok=True)
-    for notebook in sorted((package / "notebooks").rglob("*.ipynb")):
-        copy = TUTORIALS / notebook.relative_to(package / "notebooks")
-        if not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(notebook, copy)
-    return TUTORIALS

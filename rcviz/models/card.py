@@ -63,7 +63,7 @@ class ModelCard:
             raise ValueError("scores must be a list of one mapping per part and task")
         for row in self.scores:
             _check_keys("every row of scores", row, COLUMNS)
-            counts, scores = [row[key] for key in COLUMNS[2:5]], [row[key] or 0.0 for key in COLUMNS[5:]]
+            counts, scores = [row[key] for key in COLUMNS[2:5]], [row[key] for key in COLUMNS[5:] if row[key] is not None]
             _check_numbers("every row of scores", counts + scores)
         _check_numbers("strand_gap", [self.strand_gap[key] for key in ("n", "max", "mean")])
 
@@ -76,7 +76,7 @@ class ModelCard:
     def markdown(self) -> str:
         """Return the card as Markdown; nothing in a name can be taken for more than text."""
         rows = [
-            [_code(row[key]).replace("|", "\\|") for key in ("part", "task")]
+            [code_span(row[key]).replace("|", "\\|") for key in ("part", "task")]
             + [f"{row[key]:,}" for key in ("n", "n_positive", "n_negative")]
             + ["" if row[key] is None else f"{row[key]:.4f}" for key in ("auroc", "auprc")]
             for row in self.scores
@@ -89,16 +89,16 @@ class ModelCard:
             "# Model card",
             f"A {config.architecture} network for sequences of {config.sequence_length:,} bp: convolutions of "
             f"{config.n_filters} filters (width {widths}), {config.head}, {config.n_tasks} "
-            f"{'output' if config.n_tasks == 1 else 'outputs'}. Made with rcviz {_code(self.rcviz)}.",
+            f"{'output' if config.n_tasks == 1 else 'outputs'}. Made with rcviz {code_span(self.rcviz)}.",
             "## Data",
-            f"{_code(self.data['name'])}, SHA-256 of sequences and labels {_code(self.data['fingerprint'])}.",
+            f"{code_span(self.data['name'])}, SHA-256 of sequences and labels {code_span(self.data['fingerprint'])}.",
             *([_block(more)] if more else []),
             "\n".join(f"| {' | '.join(row)} |" for row in table),
             "## Split",
             _block(self.split),
             "## Strands",
             f"In float32, the predicted probabilities of the two strands of the {gap['n']:,} sequences of "
-            f"{_code(gap['part'])} differ by at most {gap['max']:.2g}, by {gap['mean']:.2g} in the mean.",
+            f"{code_span(gap['part'])} differ by at most {gap['max']:.2g}, by {gap['mean']:.2g} in the mean.",
             "## Training",
             _block(self.training),
         ]
@@ -125,7 +125,8 @@ class ModelCard:
 def _plain(name: str, value: Any) -> Any:
     """Bring a value to what JSON gives back, so that reading returns exactly what was written."""
     try:
-        return json.loads(json.dumps(value, allow_nan=False, default=operator.methodcaller("item")))
+        text = json.dumps(value, allow_nan=False, default=operator.methodcaller("item"), ensure_ascii=False)
+        return json.loads(text.encode())  # half a character, which JSON can spell, cannot be encoded
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold what JSON can (text, finite numbers, lists, mappings): {error}") from error
 
@@ -143,7 +144,7 @@ def _check_numbers(name: str, values: Sequence[Any]) -> None:
         raise ValueError(f"{name} must count and measure in numbers, got {values}")
 
 
-def _code(text: Any) -> str:
+def code_span(text: Any) -> str:
     """Put text into a code span, where Markdown and HTML mean nothing."""
     return "`{}`".format(" ".join(str(text).replace("`", "'").split()))
 

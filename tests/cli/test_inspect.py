@@ -131,7 +131,7 @@ def test_without_html_jupyterlab_opens_a_notebook_that_runs(run, model, dataset,
     result = run("inspect", model, dataset, "--chromosomes", "chr1", "--", "--no-browser")
     assert result.exit_code == 0, result.output
     (command,) = opened
-    assert command[2:] == ["jupyter", "lab", "rc.inspect.ipynb", "--no-browser"]
+    assert command[2:] == ["jupyter", "lab", "./rc.inspect.ipynb", "--ServerApp.ip=localhost", "--no-browser"]
     notebook = nbformat.read(work / "rc.inspect.ipynb", as_version=4)
     nbformat.validate(notebook)
     names = {}
@@ -156,7 +156,7 @@ def test_a_notebook_is_never_written_over(run, model, dataset, work, opened):
     assert json.loads(said.stdout) == {"notebook": "rc.inspect-2.ipynb"}
     assert before != path.read_text()
     assert "my own" in path.read_text()
-    assert [command[4] for command in opened] == ["rc.inspect.ipynb", "rc.inspect.ipynb", "rc.inspect-2.ipynb"]
+    assert [command[4] for command in opened] == ["./rc.inspect.ipynb", "./rc.inspect.ipynb", "./rc.inspect-2.ipynb"]
 
 
 def test_a_model_that_does_not_fit_opens_nothing(refused, model, toy, work, opened):
