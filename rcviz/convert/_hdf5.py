@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +31,8 @@ _KINDS = {
     "running_mean": "mean",
     "running_std": "variance",  # so called in Keras 1, which divides by sqrt(running_std + epsilon)
 }
+_HEAP = b"GCOL\x01\0\0\0"
+_MOST_TEXTS = 1 << 20
 _LONGEST_LIST = 2**20
 """Bytes of an attribute; a list of layers or weights takes a few thousand."""
 
@@ -69,6 +72,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[SavedModel]:
         raise ImportError("reading Keras weights needs h5py: pip install 'rcviz[keras]'") from error
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}; give one written by Keras' save_weights")
+    _check_heaps(path)
     try:
         with h5py.File(path, "r") as file:
             yield _model(file)
@@ -76,6 +80,27 @@ def opened(path: str | os.PathLike[str]) -> Iterator[SavedModel]:
         raise ValueError(
             f"{path} cannot be read as weights of Keras ({brief(error)}); give a file written by its save_weights(...)"
         ) from error
+
+
+def _check_heaps(path: str | os.PathLike[str]) -> None:
+    """Refuse a damaged heap of texts: libhdf5 would go round in it for ever, where nothing can stop it."""
+    n_texts = 0
+    with Path(path).open("rb") as file:
+        if not file.read(1):
+            return
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            start = content.find(_HEAP)
+            while start >= 0:
+                end = min(start + int.from_bytes(content[start + 8 : start + 16], "little"), len(content))
+                place = start + 16
+                while place + 16 <= end:
+                    number, size = content[place : place + 2], int.from_bytes(content[place + 8 : place + 16], "little")
+                    is_rest = number == b"\0\0"
+                    n_texts += 1
+                    if (is_rest and size < 16) or n_texts > _MOST_TEXTS:
+                        raise ValueError(f"{path} is a damaged HDF5 file (its heap of texts has no end); copy it again")
+                    place += size if is_rest else 16 + (size + 7) // 8 * 8
+                start = content.find(_HEAP, start + 1)
 
 
 def read(weight: Any) -> np.ndarray:

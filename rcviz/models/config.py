@@ -91,8 +91,8 @@ class ModelConfig:
             check_positive("every kernel size", width)
         for name in ("batchnorm_eps", "batchnorm_momentum", "smoothness"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r:.100}")
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1e9:
+                raise ValueError(f"{name} must be a number from 0 to 1e9, got {value!r:.100}")
         for name in ("freeze_output", "symmetric"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r:.100}")

@@ -47,9 +47,10 @@ def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
                 got = quoted(value.strip())
                 raise error(path, number, f"expected the bases A C G T, got {got}; only DNA can be read")
             header = number
-        elif key.isdigit():
-            first = first if rows else int(key)
-            if not header or int(key) != first + len(rows):
+        elif key.isdecimal():
+            place = int(key[:18])
+            first = first if rows else place
+            if not header or place != first + len(rows):
                 raise error(
                     path, number, f"row {key[:20]} is out of place; rows are numbered one by one below 'P0 A C G T'"
                 )
