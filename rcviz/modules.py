@@ -144,7 +144,7 @@ class RandomStream:
 
 def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
     """Run a model; where torch refuses one that reads other layouts or is in two places, a sentence says so."""
-    _check_numbers(model)
+    check_numbers(model)
     try:
         return model(x)
     except torch.OutOfMemoryError:
@@ -163,12 +163,12 @@ def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
 
 def check_one_place(model: nn.Module) -> None:
     """Refuse a model on several devices or of several floating-point types, as torch does for some operations only."""
-    _check_numbers(model)
+    check_numbers(model)
     if (scattered := _scattered(model)) is not None:
         raise scattered
 
 
-def _check_numbers(model: nn.Module) -> None:
+def check_numbers(model: nn.Module) -> None:
     """Refuse parts without numbers: torch's convolutions take them for tensors that happen to hold anything."""
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.is_meta:

@@ -201,3 +201,11 @@ def test_models_of_another_type_are_read_in_it(dtype, data):
     assert next(other.parameters()).dtype == dtype
     for name in ("FilterExplorer", "StrandExplorer", "diagnose_equivariance", *CONVERTED):
         FUNCTIONS[name](other, data)
+
+
+def test_nothing_is_read_off_tensors_without_numbers(tmp_path):
+    model = in_place().to("meta")
+    for function in (rcviz.filter_bank, lambda model: rcviz.export_onnx(model, tmp_path / "model.onnx", length=40)):
+        with pytest.raises(ValueError, match=r"weight is on the meta device.*model.to_empty\(device='cpu'\)"):
+            function(model)
+    assert not list(tmp_path.iterdir())

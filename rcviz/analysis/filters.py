@@ -11,7 +11,7 @@ from torch import nn
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.models.adapter import channel_of_each_base
-from rcviz.modules import find_module
+from rcviz.modules import check_numbers, find_module
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.motifs import Motif
 from rcviz.sequences.similarity import match_motifs
@@ -229,6 +229,7 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
             f"{name} reads {convolution.in_channels} channels of the layer before it, not the 4 bases, and has no "
             f"logo of its own; look at the first convolution, or at contributions of {name}"
         )
+    check_numbers(convolution)
     weight = convolution.weight.detach()[:, channel_of_each_base(model, convolution)]
     stored = _spread(weight.cpu().double().numpy(), int(np.ravel(convolution.dilation)[0]))
     bias = np.zeros(len(stored)) if convolution.bias is None else convolution.bias.detach().cpu().double().numpy()

@@ -16,7 +16,7 @@ from rcviz._files import written_whole
 from rcviz.convert._chain import NotConvertibleError
 from rcviz.convert.standard import to_standard
 from rcviz.models.network import SequenceModel
-from rcviz.modules import one_tensor, run
+from rcviz.modules import check_numbers, one_tensor, run
 
 
 def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int | None = None) -> None:
@@ -57,6 +57,7 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
     if length is None:
         length = _known_length(model)
     check_positive("length", length)
+    check_numbers(model)
     network = copy.deepcopy(model).cpu().float().eval()
     with suppress(NotConvertibleError):  # else it goes as it is
         network = to_standard(network, length=length)
