@@ -17,7 +17,7 @@ from rcviz.cli._tutorials import FOLDER, copy_tutorials
 
 FIRST = "01_quickstart.ipynb"
 ADDRESS = "--ServerApp.ip=localhost"
-"""Before the person's own options, so that these win; a setting in Jupyter's files does not."""
+"""Unless the person's own options say otherwise; a setting in Jupyter's files does not count."""
 
 
 def lab(options: Annotated[list[str] | None, typer.Argument(help="Options for JupyterLab.")] = None) -> None:
@@ -50,7 +50,9 @@ def check_jupyterlab() -> None:
 def open_lab(notebook: Path, options: Sequence[str]) -> NoReturn:
     """Run JupyterLab on a notebook, and end as it does and when this process is told to end."""
     path = os.path.join(os.curdir, notebook)  # noqa: PTH118 - Path drops the dot, and a name with a dash is an option
-    command = [sys.executable, "-m", "jupyter", "lab", path, ADDRESS, *options]
+    command = [sys.executable, "-m", "jupyter", "lab", path, *options]
+    if not any(option.partition("=")[0] in ("--ip", ADDRESS.partition("=")[0]) for option in options):
+        command.append(ADDRESS)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container there is often nobody else
     server = subprocess.Popen(command)

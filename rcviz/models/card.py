@@ -63,8 +63,8 @@ class ModelCard:
             raise ValueError("scores must be a list of one mapping per part and task")
         for row in self.scores:
             _check_keys("every row of scores", row, COLUMNS)
-            counts, scores = [row[key] for key in COLUMNS[2:5]], [row[key] for key in COLUMNS[5:] if row[key] is not None]
-            _check_numbers("every row of scores", counts + scores)
+            scores = [row[key] for key in COLUMNS[5:] if row[key] is not None]
+            _check_numbers("every row of scores", [*(row[key] for key in COLUMNS[2:5]), *scores])
         _check_numbers("strand_gap", [self.strand_gap[key] for key in ("n", "max", "mean")])
 
     @property

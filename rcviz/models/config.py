@@ -2,7 +2,6 @@
 
 import dataclasses
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Literal, get_args
 
 from rcviz._checks import check_choice, check_positive, check_settings
@@ -91,7 +90,7 @@ class ModelConfig:
             check_positive("every kernel size", width)
         for name in ("batchnorm_eps", "batchnorm_momentum", "smoothness"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1e9:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
                 raise ValueError(f"{name} must be a number from 0 to 1e9, got {value!r:.100}")
         for name in ("freeze_output", "symmetric"):
             if not isinstance(getattr(self, name), bool):

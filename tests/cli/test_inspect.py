@@ -131,7 +131,7 @@ def test_without_html_jupyterlab_opens_a_notebook_that_runs(run, model, dataset,
     result = run("inspect", model, dataset, "--chromosomes", "chr1", "--", "--no-browser")
     assert result.exit_code == 0, result.output
     (command,) = opened
-    assert command[2:] == ["jupyter", "lab", "./rc.inspect.ipynb", "--ServerApp.ip=localhost", "--no-browser"]
+    assert command[2:] == ["jupyter", "lab", "./rc.inspect.ipynb", "--no-browser", "--ServerApp.ip=localhost"]
     notebook = nbformat.read(work / "rc.inspect.ipynb", as_version=4)
     nbformat.validate(notebook)
     names = {}

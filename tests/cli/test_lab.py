@@ -63,10 +63,16 @@ def test_it_opens_a_copy_on_this_machine_alone_and_hands_options_on(calls, run, 
     result = run("lab", "--no-browser", "--port", "8890")
     assert result.exit_code == 3  # JupyterLab's own
     (command,) = calls
-    options = ["--ServerApp.ip=localhost", "--no-browser", "--port", "8890"]
+    options = ["--no-browser", "--port", "8890", "--ServerApp.ip=localhost"]
     assert command[1:] == ["-m", "jupyter", "lab", f"./{QUICKSTART}", *options]
     assert (work / QUICKSTART).read_bytes() == (NOTEBOOKS / "01_quickstart.ipynb").read_bytes()
     assert contents(work / "rcviz-tutorials") == contents(NOTEBOOKS)
+
+
+@pytest.mark.parametrize("asked", [["--ip=0.0.0.0"], ["--ip", "0.0.0.0"], ["--ServerApp.ip=0.0.0.0"]])
+def test_only_a_person_opens_it_to_others(calls, run, work, asked):
+    run("lab", *asked)
+    assert calls[0][5:] == asked  # Jupyter takes one address and no more
 
 
 def test_root_may_open_it_too(calls, run, work, monkeypatch):
