@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_UNFINISHED = ".unfinished"
+_UNFINISHED, _WHOLE = ".unfinished", ".whole"
 _LOCK = ".lock"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -83,7 +83,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             umask = os.umask(0)
             os.umask(umask)
             temporary.chmod(0o666 & ~umask)  # some libraries make private files; this one is an ordinary one
-            temporary.replace(target)
+            _move(temporary, target)
     except NoRoomError:
         raise
     except Exception as error:
@@ -107,12 +107,16 @@ def remove(path: str | os.PathLike[str]) -> None:
 
 def remove_unfinished(folder: Path, name: str | None = None) -> None:
     """Remove what killed processes left of writing a file, or any file of a folder; what is being written stays."""
-    pattern = f".{'*' if name is None else glob.escape(name)}.{'?' * 8}{_UNFINISHED}"
+    pattern = f".{'*' if name is None else glob.escape(name)}.{'?' * 8}{_UNFINISHED}*"
     for left in folder.glob(pattern):
         with suppress(OSError):  # such as a folder of somebody else's, or a file system without locks
-            lock = _lock(left)
+            is_folder = left.is_dir()
+            lock = _lock(left / _LOCK, os.O_CREAT) if is_folder else _lock(left)
             if lock is not None:
-                shutil.rmtree(left, ignore_errors=True)
+                if is_folder:
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
                 os.close(lock)
 
 
@@ -123,7 +127,7 @@ def _folder_beside(target: Path) -> Iterator[Path]:
     while lock is None:  # only when another process takes it for left behind, before it is locked
         folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=_UNFINISHED))
         try:
-            lock = _lock(folder)
+            lock = _lock(folder / _LOCK, os.O_CREAT)
         except OSError:  # a file system without locks: nobody removes anything there
             break
     try:
@@ -134,8 +138,25 @@ def _folder_beside(target: Path) -> Iterator[Path]:
             os.close(lock)
 
 
-def _lock(folder: Path) -> int | None:
-    """Hold a folder until the file that is returned is closed, as any end of a process does.
+def _move(temporary: Path, target: Path) -> None:
+    """Give a file its name as the very last step: whoever is killed before it has to write again, and tidies then."""
+    folder = temporary.parent
+    whole = folder.with_name(f"{folder.name}{_WHOLE}")
+    lock = None
+    with suppress(OSError):
+        lock = _lock(temporary)
+    try:
+        temporary.rename(whole)
+        shutil.rmtree(folder, ignore_errors=True)
+        whole.replace(target)
+    finally:
+        whole.unlink(missing_ok=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(path: Path, flags: int = 0) -> int | None:
+    """Hold a file, and with it what it stands for, until it is closed, as it is by any end of a process.
 
     None when another process holds it or has removed it; OSError where there are no locks.
     """
@@ -144,14 +165,14 @@ def _lock(folder: Path) -> int | None:
     import fcntl
 
     try:
-        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        lock = os.open(path, os.O_RDWR | flags, 0o600)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_nlink:
+        if os.path.samestat(os.fstat(lock), path.stat()):
             return lock
-    except BlockingIOError:
+    except (BlockingIOError, FileNotFoundError):
         pass
     except OSError:
         os.close(lock)

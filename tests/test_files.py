@@ -75,6 +75,27 @@ os._exit(9)
             temporary.write_text("new")
         assert names(tmp_path) == sorted([next(name for name in left if "other" in name), "result"])
 
+    @pytest.mark.parametrize("step", ["rename", "rmdir", "replace"])
+    def test_once_a_file_has_its_name_nothing_is_left(self, tmp_path, step):
+        """Killed just before the last steps, the new file is not there yet, and writing it again tidies."""
+        script = """
+import os, pathlib, sys
+from rcviz._files import written_whole
+where, step = sys.argv[1:]
+owner = os if step == "rmdir" else pathlib.Path
+with written_whole(os.path.join(where, "result")) as temporary:
+    temporary.write_text("new")
+    setattr(owner, step, lambda *arguments, **options: os._exit(9))
+"""
+        (tmp_path / "result").write_text("old")
+        killed = subprocess.run([sys.executable, "-c", script, tmp_path, step], check=False)
+        assert killed.returncode == 9
+        assert (tmp_path / "result").read_text() == "old"
+        assert len(names(tmp_path)) > 1
+        with written_whole(tmp_path / "result") as temporary:
+            temporary.write_text("new")
+        assert names(tmp_path) == ["result"]
+
     def test_it_goes_with_the_file(self, tmp_path, left):
         (tmp_path / "other[1]").write_text("whole")
         remove(tmp_path / "other[1]")
