@@ -74,8 +74,8 @@ def train_one_epoch(
         with learning(model), exact_arithmetic(), drawing():
             logits, loss = logits_and_loss(model, x, torch.from_numpy(targets), config)
             value = float(loss.detach())
-            if not math.isfinite(value) or not logits.isfinite().all():
-                raise diverged(value, f"in batch {start // config.batch_size + 1}", epoch, config)
+            if not math.isfinite(value):
+                raise diverged(f"the loss became {value} in batch {start // config.batch_size + 1}", epoch, config)
             if interrupt is not None:
                 interrupt()
             optimizer.zero_grad(set_to_none=True)
@@ -103,11 +103,10 @@ def logits_and_loss(
     return logits, loss
 
 
-def diverged(loss: float | None, where: str, epoch: int, config: TrainConfig) -> FloatingPointError:
-    """What ends a run whose loss or, if that is finite or not known, whose logits are no longer finite."""
-    what = "a logit was not finite" if loss is None or math.isfinite(loss) else f"the loss became {loss}"
+def diverged(what: str, epoch: int, config: TrainConfig) -> FloatingPointError:
+    """Say what ends a run whose numbers are no longer finite."""
     return FloatingPointError(
-        f"{what} {where} of epoch {epoch} (seed {config.seed}); lower learning_rate (it is {config.learning_rate}); "
+        f"{what} of epoch {epoch} (seed {config.seed}); lower learning_rate (it is {config.learning_rate}); "
         f"the model has its best weights so far, or those it started with"
     )
 
@@ -123,7 +122,7 @@ def validate(
     batches, n_sequences = [], 0
     for logits in batches_of_logits(model, valid.codes):
         if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
-            raise diverged(None, "in the validation", epoch, config)
+            raise diverged("a logit was not finite in the validation", epoch, config)
         batches.append(to_numpy(logits))
         n_sequences += len(logits)
         if on_batch is not None:

@@ -69,8 +69,8 @@ def train_epochs(
     ValueError
         Before anything is changed, when data, labels, model and configuration do not fit each other.
     FloatingPointError
-        When the loss or a logit is no longer finite, naming epoch and batch; the best weights so far are kept, in the
-        model and in the checkpoint.
+        When the loss is no longer finite, naming epoch and batch, or a logit in the validation; the best weights so
+        far are kept, in the model and in the checkpoint.
     """
     check_training(model, train, valid, config)
     return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch, interrupt)

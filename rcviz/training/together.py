@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rcviz.modules import alone_with, one_hot_tensor, place
@@ -175,9 +175,10 @@ def _learn(stack: Stack, train: _Resident, items: Int[np.ndarray, "models sample
         x, targets = train.batch(batch, both_strands=config.augmentation == "revcomp")
         steps.append((targets, *stack.learn(x, targets)))
     labels, logits, losses = zip(*steps, strict=True)
-    finite = torch.stack([loss.isfinite() & _finite(of_step) for _, of_step, loss in steps])
-    for step, row in (~finite.cpu()).nonzero().tolist():  # the only wait for the device in an epoch of steps
-        raise diverged(float(losses[step][row]), f"in batch {step + 1}", epoch, stack.learners[row].config)
+    of_steps = torch.stack(losses).cpu()  # the only wait for the device in an epoch of steps
+    for step, row in (~of_steps.isfinite()).nonzero().tolist():
+        what = f"the loss became {float(of_steps[step, row])} in batch {step + 1}"
+        raise diverged(what, epoch, stack.learners[row].config)
     return score_models(torch.cat(labels, dim=1), torch.cat(logits, dim=1), config.positive_weight)
 
 
@@ -186,10 +187,6 @@ def _validate(stack: Stack, valid: _Resident, epoch: int) -> list[Scores]:
     config = stack.skeleton.config
     batches = torch.arange(len(valid.labels), device=valid.device).split(config.batch_size)
     logits = torch.cat([stack.predict(valid.batch(batch, both_strands=False)[0]) for batch in batches], dim=1)
-    for row in (~_finite(logits)).nonzero()[:, 0].tolist():
-        raise diverged(None, "in the validation", epoch, stack.learners[row].config)
+    for row in (~logits.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist():
+        raise diverged("a logit was not finite in the validation", epoch, stack.learners[row].config)
     return score_models(valid.labels.expand(logits.shape), logits, config.positive_weight)
-
-
-def _finite(logits: Float[Tensor, "models n tasks"]) -> Bool[Tensor, " models"]:
-    return logits.isfinite().flatten(1).all(1)

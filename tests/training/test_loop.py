@@ -279,20 +279,21 @@ class TestRefusals:
             predict(model, toy)
 
     def test_several_types(self, toy, make_model):
-        """Also where torch itself would go on with them, as in a product."""
+        """Also where torch itself goes on with them, as in a product."""
 
-        class Scaled(torch.nn.Module):
-            def __init__(self, network):
+        class Scale(torch.nn.Module):
+            def __init__(self):
                 super().__init__()
-                self.network = network
-                self.scale = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+                self.by = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
 
-            def forward(self, x):
-                return self.network(x) * self.scale
+            def forward(self, y):
+                return y * self.by
 
+        model = torch.nn.Sequential(make_model(), Scale())
+        assert model(torch.zeros(1, 4, 60)).dtype == torch.float64
         self.refused(
-            *(toy, make_model, "not in one place: scale is float64 on cpu and network.conv1.weight is float32 on cpu"),
-            model=Scaled(make_model()),
+            *(toy, make_model, "not in one place: 0.conv1.weight is float32 on cpu and 1.by is float64 on cpu"),
+            model=model,
         )
 
     def test_length(self, toy, make_model):
