@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rcviz.plots._axes import FAINT, INK, calm, figure_png, legend_below, new_figure
+from rcviz.plots._axes import FAINT, INK, calm, figure_png, new_figure
 from rcviz.plots.colors import MODEL_COLORS
 
 ROOT = Path(__file__).parents[1]
@@ -46,11 +46,12 @@ def main():
         ends = np.array(
             [min(p[axis] for s in ours for p in s["points"]), max(p[axis] for s in ours for p in s["points"])]
         )
-        times.plot(ends, ends / ends[0] if axis != "batch" else [1, 1], color=INK, linestyle=":", linewidth=1.2)
+        times.plot(ends, ends / ends[0] if axis != "batch" else [1, 1], color=INK, linestyle=":", linewidth=1.2, label="dotted")
         if axis == "sequences":
             length = ours[0]["fixed"]["length"]
             peaks.plot(ends, ends * length / 1e6, color=INK, linestyle=":", linewidth=1.2)
-            peaks.text(ends[1], ends[1] * length / 1e6, "1 byte per base ", ha="right", va="top", fontsize="small")
+            middle = ends[0] * 10
+            peaks.text(middle * 1.3, middle * length / 1e6, "1 byte per base", ha="left", va="top", fontsize="small")
         times.set_title({"batch": "sequences a batch"}.get(axis, axis), fontsize="medium", color=INK)
         for panel in (times, peaks):
             calm(panel)
@@ -59,7 +60,8 @@ def main():
     handles = {
         line.get_label(): line for ax in panels.flat for line in ax.lines if not line.get_label().startswith("_")
     }
-    legend_below(panels[1, 0], list(handles.values()), 4, note="dotted: linear growth")
+    handles["dotted"].set_label("dotted: linear growth")
+    figure.legend(handles=list(handles.values()), loc="outside lower left", ncols=4, frameon=False, fontsize="small")
     OUT.write_bytes(figure_png(figure))
 
 

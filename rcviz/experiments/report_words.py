@@ -28,7 +28,7 @@ def rules() -> str:
 ## How a verdict is reached
 
 The rules are code (`rcviz/experiments/verdicts.py`, `claims_*.py`); their thresholds were fixed before any result was
-seen. The exception is Figure 5: networks of three seeds had been looked at (`results/figure_5/`).
+seen. The exception is Figure 5: networks of three seeds had been looked at before.
 
 - One arm is *shown* to be above another when the exact one-sided rank-sum test over seeds (section 3.8) gives
   p <= {ALPHA:g}.

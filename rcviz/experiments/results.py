@@ -18,6 +18,7 @@ _TABLES = {
     "fig5_filters": "fig5_filters.csv",
     "table_1": "windows/table_1.csv",
 }
+_KEYS = {"table_1": ("factor",), "others": ("figure", "arm", "seed")}
 
 
 def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
@@ -90,9 +91,13 @@ def list_results() -> pd.DataFrame:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        table = pd.read_csv(path)
     except ValueError as error:
         raise ValueError(f"{path} is no table that rcviz wrote ({brief(error)}); make it anew, or remove it") from error
+    for column in _KEYS.get(path.stem, _KEYS["others"]):
+        if column not in table:
+            raise ValueError(f"{path} is no table that rcviz wrote (it has no {column}); make it anew, or remove it")
+    return table
 
 
 def published_folder() -> Path:
