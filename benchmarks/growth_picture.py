@@ -46,7 +46,9 @@ def main():
         ends = np.array(
             [min(p[axis] for s in ours for p in s["points"]), max(p[axis] for s in ours for p in s["points"])]
         )
-        times.plot(ends, ends / ends[0] if axis != "batch" else [1, 1], color=INK, linestyle=":", linewidth=1.2, label="dotted")
+        times.plot(
+            ends, ends / ends[0] if axis != "batch" else [1, 1], color=INK, linestyle=":", linewidth=1.2, label="dotted"
+        )
         if axis == "sequences":
             length = ours[0]["fixed"]["length"]
             peaks.plot(ends, ends * length / 1e6, color=INK, linestyle=":", linewidth=1.2)
@@ -61,7 +63,8 @@ def main():
         line.get_label(): line for ax in panels.flat for line in ax.lines if not line.get_label().startswith("_")
     }
     handles["dotted"].set_label("dotted: linear growth")
-    figure.legend(handles=list(handles.values()), loc="outside lower left", ncols=4, frameon=False, fontsize="small")
+    shown = list(handles.values())
+    figure.legend(handles=shown, loc="outside lower left", ncols=4, frameon=False, fontsize="small")
     OUT.write_bytes(figure_png(figure))
 
 

@@ -1,4 +1,4 @@
-"""What the how-to pages show is run, block by block; a block marked "py" needs what a test has not, such as a cluster."""
+"""What the how-to pages show is run; a block marked "py" needs what a test has not, such as a cluster."""
 
 import re
 from pathlib import Path
