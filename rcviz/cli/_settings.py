@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rcviz._checks import brief, check_choice, check_settings, quoted
+from rcviz._checks import brief, check_choice, check_settings, check_whole, quoted
 from rcviz.models.config import ModelConfig
 from rcviz.sequences.dataset import SequenceSet, Splits, split, split_by_chromosome
 from rcviz.training.config import TrainConfig
@@ -119,12 +119,14 @@ def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
     for name, found in zip(_OF_DATA, (data.length, len(data.task_names)), strict=True):
         if model.pop(name, found) != found:
             raise ValueError(
-                f"the configuration is for another dataset: its {name} is {config['model'][name]}, "
+                f"the configuration is for another dataset: its {name} is {config['model'][name]!r:.60}, "
                 f"that of the data {found}; leave it out of [model], or choose the other dataset"
             )
         model[name] = found
     training = _train_config(train)
     model_seed = model.pop("seed", training.seed)
+    for what, seed in (("model", model_seed), ("train", training.seed)):
+        check_whole(f"the seed of [{what}]", seed, 0)
     chosen = _split_section(flags.get("split") or config.get("split") or {})
     return Settings(_model_config(model), model_seed, training, chosen)
 
@@ -168,7 +170,9 @@ def _split_section(chosen: Mapping[str, Any]) -> dict[str, Any]:
     if not is_random:
         return section
     section.pop("preset", None)
-    return {**RANDOM, **section}
+    section = {**RANDOM, **section}
+    check_whole("the seed of [split]", section["seed"], 0)
+    return section
 
 
 def _model_config(model: dict[str, Any]) -> ModelConfig:

@@ -144,12 +144,21 @@ def _checked(weight: Any) -> Any:
     """Refuse what is no array of floats that lies in the file in one piece, as Keras writes them."""
     import h5py
 
-    if not isinstance(weight, h5py.Dataset) or weight.shape is None or weight.dtype.kind != "f":
+    if not isinstance(weight, h5py.Dataset) or weight.shape is None or _type(weight).kind != "f":
         _refuse(weight.file, f"{weight.name} is no array of floating-point numbers")
     inside = weight.external is None and weight.id.get_storage_size() == weight.dtype.itemsize * prod(weight.shape)
     if weight.chunks is not None or not inside:  # of a virtual one nothing is inside
         _refuse(weight.file, f"{weight.name} is compressed, scattered or was never written, which Keras does not do")
     return weight
+
+
+def _type(stored: Any) -> np.dtype:
+    """Type of an array or attribute; HDF5 has floating-point numbers of any number of bits, and NumPy has not."""
+    try:
+        kind: np.dtype = stored.dtype
+    except (TypeError, ValueError):
+        return np.dtype(bool)  # which nothing here is, so that it is refused
+    return kind
 
 
 def _list(group: Any, name: str) -> list[str]:
@@ -166,9 +175,9 @@ def _list(group: Any, name: str) -> list[str]:
 
 def _names(group: Any, attribute: str) -> list[str]:
     stored = group.attrs.get_id(attribute)
-    size = stored.dtype.itemsize * prod(stored.shape)
-    if size > _LONGEST_LIST:
-        _refuse(group.file, f"its list {attribute} of {size:,} bytes is none that Keras writes")
+    size = _type(stored).itemsize * prod(stored.shape)
+    if size > _LONGEST_LIST or (size and _type(stored).kind not in "SO"):  # an empty list is one of floats
+        _refuse(group.file, f"its list {attribute}, {size:,} bytes of {_type(stored)}, is none that Keras writes")
     values = np.ravel(group.attrs[attribute]).tolist()
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from rcviz._checks import check_choice
+from rcviz._checks import check_choice, quoted
 from rcviz.sequences.columns import in_other_style
 from rcviz.sequences.identical import find_leaks
 from rcviz.sequences.sequence_set import SequenceSet
@@ -209,8 +209,9 @@ def _check_present(part: str, names: list[str], present: list[str]) -> None:
     other_style = [in_other_style(name) for name in unknown]
     mend = "name some of these"
     if all(name in present for name in other_style):
-        mend = f"write {', '.join(map(repr, other_style))} as the data do"
-    raise ValueError(f"{part} names {', '.join(map(repr, unknown))}, but the data have {', '.join(present)}: {mend}")
+        mend = f"write {', '.join(map(quoted, other_style[:9]))} as the data do"
+    named, known = ", ".join(map(quoted, unknown[:9])), ", ".join(present)[:400]
+    raise ValueError(f"{part} names {named}, but the data have {known}: {mend}")
 
 
 def _divide(data: SequenceSet, parts: dict[str, np.ndarray], *, mend: str, without: Collection[str] = ()) -> Splits:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rcviz._checks import quoted
 from rcviz._files import written_whole
 from rcviz.sequences._reading import GZIP_MAGIC, check_bgzip_end, check_file, unpacked
 from rcviz.sequences.alphabet import CODE_OF_BYTE
@@ -193,7 +194,9 @@ def _fault(text: Path) -> str | None:
                     return f"line {number}: a record has no name: write one after '>'"
                 if name in named:
                     shown = name.decode("utf-8", "replace")
-                    return f"line {number}: {shown!r} names a record at line {named[name]} already: name each once"
+                    return (
+                        f"line {number}: {quoted(shown)} names a record at line {named[name]} already: name each once"
+                    )
                 named[name] = number
                 width = shorter = None
             elif width is None:
@@ -213,7 +216,7 @@ def _fault(text: Path) -> str | None:
 
 def _encode_record(path: Path, text: Path, chrom: str, record: Any, source: BinaryIO, target: BinaryIO) -> None:
     def refuse(what: str, at: int) -> ValueError:
-        return ValueError(f"{path}, line {_line_at(source, at)}: record {chrom!r} {what}")
+        return ValueError(f"{path}, line {_line_at(source, at)}: record {quoted(chrom)} {what}")
 
     if record.rlen == 0:
         raise refuse("has no sequence: remove it or fill it in", record.offset - 1)

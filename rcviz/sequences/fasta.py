@@ -63,7 +63,7 @@ def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
             if length > LONGEST_LINE:
                 raise ValueError(
                     f"{path}, line {first}: record {quoted(name)} has more than {LONGEST_LINE:,} bp, which is no "
-                    f"window: open a genome with rcviz.Genome, or cut windows out of it with rcviz windows"
+                    f"window: cut windows out of a genome with rcviz windows or rcviz.peak_windows"
                 )
         elif line.strip():
             raise ValueError(f"{path} is not FASTA: expected '>' at its start, got {line.strip()[:20]!r}")

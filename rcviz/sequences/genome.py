@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from rcviz._checks import quoted
 from rcviz.sequences.encoding import SOFT_MASKED, encoded
 
 _REGION = 1 << 24  # bytes mapped at a time: the system may count all of them as memory in use
@@ -130,7 +131,9 @@ class Genome:
         which, names = pd.factorize(np.asarray(chrom, dtype=object))
         unknown = [name for name in names if name not in self._records]
         if unknown:
-            raise ValueError(f"there is no chromosome {unknown[0]!r}: the FASTA has {', '.join(self._records)}")
+            raise ValueError(
+                f"there is no chromosome {quoted(unknown[0])}: the FASTA has {', '.join(self._records):.400}"
+            )
         records = np.array([self._records[name] for name in names], dtype=np.int64).reshape(-1, len(_Record._fields))
         files, lengths, offset = records[which].T
         outside = (start < 0) | (start + width > lengths)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import ipywidgets
 import pandas as pd
 import pytest
 
@@ -11,12 +12,16 @@ from rcviz import read_meme
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 EXPLORER = ".rcviz-filter-explorer"
+NAME = "<img src=x onerror='window.pwned=1'>"
+"""Of a task and of every sequence; as markup it would set a variable of the page."""
+
 CELLS = [
-    """
+    f"""
 import numpy as np, rcviz
+name = {NAME!r}
 parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
 labels = np.column_stack([parts.test.labels[:, 0], np.zeros(len(parts.test))])
-data = rcviz.SequenceSet(parts.test.codes, labels, task_names=["CTCF", "<b>nothing</b>"])
+data = rcviz.SequenceSet(parts.test.codes, labels, task_names=["CTCF", name], names=[name] * len(parts.test))
 config = rcviz.ModelConfig.one_layer("revcomp", n_filters=12, sequence_length=200, pool_size=31, n_tasks=2)
 model = rcviz.build_model(config)
 """,
@@ -62,8 +67,8 @@ def test_look_choose_save_and_err(run_cells, server, front_end):
     page.wait_for_function(f"document.querySelector('{EXPLORER} [role=option] span').textContent.startsWith('0:')")
     explorer.get_by_label("Positives", exact=True).select_option("my own choice")
     explorer.get_by_role("alert").filter(has_text="count_as_positive").wait_for()
-    explorer.get_by_label("Task", exact=True).select_option("<b>nothing</b>")
-    explorer.get_by_role("alert").filter(has_text="there are no positives for task <b>nothing</b>").wait_for()
+    explorer.get_by_label("Task", exact=True).select_option(NAME)
+    explorer.get_by_role("alert").filter(has_text=f"there are no positives for task {NAME}").wait_for()
     says(page, "rank 12 of 12")
 
     for ending in ("csv", "meme", "html"):
@@ -83,6 +88,35 @@ def test_look_choose_save_and_err(run_cells, server, front_end):
     explorer.get_by_label("Save as").press("Tab")
     explorer.get_by_role("button", name="Save", exact=True).click()
     explorer.get_by_role("alert").filter(has_text="its ending must be one of").wait_for()
+    assert NAME in explorer.locator(".rcviz-sites").inner_text()
+    assert page.evaluate("window.pwned") is None
+    # Had a name been taken for markup, the page would have run it.
+    page.evaluate("markup => document.querySelector('.rcviz-sites').insertAdjacentHTML('beforeend', markup)", NAME)
+    page.wait_for_function("window.pwned === 1")
+
+
+def test_no_name_of_a_file_runs_on_a_page(page, tmp_path, toy, make_model):
+    """Task, sequences, known motif and models, on a saved page and in what the strand explorer shows."""
+    import rcviz
+    from rcviz.plots.page import html_page
+
+    data = rcviz.SequenceSet(toy.codes, toy.labels, task_names=(NAME, "other"), names=[NAME] * len(toy))
+    motif = rcviz.Motif(NAME, rcviz.load_motif("GATA_known6").probabilities, NAME)
+    filters = rcviz.FilterExplorer(make_model(n_filters=2), data, motifs=[motif])
+    strands = rcviz.StrandExplorer({NAME: make_model()}, data)
+    left, panes = [strands], []
+    while left:
+        widget = left.pop()
+        left += getattr(widget, "children", ())
+        panes += [widget.value] if isinstance(widget, ipywidgets.HTML) else []
+    (tmp_path / "page.html").write_text(html_page(NAME, [*filters.html_parts(), *panes]), encoding="utf-8")
+    page.goto((tmp_path / "page.html").as_uri())
+    text = page.locator("body").inner_text()
+    assert text.count(NAME) >= 10
+    assert page.title() == NAME
+    assert page.evaluate("window.pwned") is None
+    page.evaluate("markup => document.body.insertAdjacentHTML('beforeend', markup)", NAME)
+    page.wait_for_function("window.pwned === 1")
 
 
 def test_the_saved_page_needs_no_network(page, tmp_path, toy, make_model):

@@ -240,10 +240,68 @@ def test_sizes_of_chromosomes_are_those_of_the_assembly():
     assert all(source.size == sizes[source.key] for source in read_sources("gm12878")[4:])
 
 
+NO_NAMES = r"""..  a\\..\\b  C:chr1.fa  a\u0000b  con  LPT1.fa  -rf  checksums.json  CHECKSUMS.json  a..b  .hidden  a\nb
+    a\u001b[2Jb  a?b  a%2fb  \u00e9  x.part:y  a\u202eb  ~root  $HOME"""  # as TOML spells them
+
+
+def listing(name):
+    """A list of one file."""
+    return f'[[file]]\nkey="a"\nabout="b"\nsize=1\nurl="https://host/some/{name}.gz"'
+
+
+@pytest.mark.parametrize("name", [*NO_NAMES.split(), "a b"])
+def test_names_that_are_paths_or_taken_are_refused(tmp_path, name):
+    path = tmp_path / "mine.toml"
+    path.write_text(listing(name))
+    with pytest.raises(ValueError, match=r"mine\.toml: entry 1 (has the url|would be kept as)") as raised:
+        read_sources(str(path))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["../chr1.fa", "/etc/chr1.fa", "a/../../chr1.fa"])
+def test_what_stands_before_the_last_slash_is_a_place_on_the_server(tmp_path, name):
+    path = tmp_path / "mine.toml"
+    path.write_text(listing(name))
+    assert [source.name for source in read_sources(str(path))] == ["chr1.fa"]
+
+
+@pytest.mark.parametrize(("key", "name"), [("a", "other"), ("b", "x"), ("b", "X")])
+def test_two_files_are_not_kept_as_one(tmp_path, key, name):
+    entry = '[[file]]\nkey="{}"\nabout="b"\nsize=1\nurl="https://host/{}.gz"\n'
+    path = tmp_path / "mine.toml"
+    path.write_text(entry.format("a", "x") + entry.format(key, name))
+    with pytest.raises(ValueError, match=r"two entries have the (key|file name) '[ax]'; give each its own"):
+        read_sources(str(path))
+
+
+def test_a_server_that_sends_far_more_than_the_list_says_is_hung_up_on(server, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "_UNSUSPECTED", 1 << 17)
+    server.content = bytes(1 << 20)
+    with pytest.raises(ValueError, match="sends more than 131,072 bytes, far more than the list says"):
+        fetch(dataclasses.replace(source, size=9), tmp_path, progress=False)
+    assert left_in(tmp_path) == []
+
+
+def test_nothing_is_written_through_a_link(server, source, tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("kept")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("peaks.narrowPeak", ".peaks.narrowPeak.part"):
+        (folder / name).symlink_to(mine)
+    assert fetch(source, folder, progress=False).path.read_bytes() == gzip.decompress(server.content)
+    assert mine.read_text() == "kept"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("file = [", "not TOML"),
+        ("file = 3", "lists no files"),
+        ("file = [1]", "entry 1 has '1', expected key"),
+        ('[[file]]\nkey=1\nabout="b"\nsize=1\nurl="https://h/a.gz"', "has the key '1', expected text"),
+        ('[[file]]\nkey="a"\nabout="b"\nsize=-1\nurl="https://h/a.gz"', "has the size '-1', expected whole bytes"),
+        ('[[file]]\nkey="a"\nabout="b"\nsize=1\nsha256="x"\nurl="https://h/a.gz"', "has the sha256 'x', expected 64"),
         ("", "lists no files"),
         ('[[file]]\nkey = "a"', "entry 1 has key"),
         ('[[file]]\nkey="a"\nabout="b"\nsize=1\nurl="file:///etc/passwd"', "expected http"),
