@@ -36,8 +36,8 @@ class TrainConfig:
         ``"revcomp"`` doubles the training set with the reverse complement of every sequence.
     seed : int
         Of the order of the samples and of dropout. Starting weights belong to :func:`build_model`. One seed gives one
-        result, bit for bit, on one machine with one number of threads; another number (``torch.set_num_threads``) adds
-        in another order, and weights then agree up to rounding.
+        result, bit for bit, on one machine with one number of threads; another number (``torch.set_num_threads``,
+        ``MKL_NUM_THREADS``) adds in another order, and weights then agree up to rounding.
     device : str
         ``"auto"`` takes a GPU if there is one; otherwise a torch device such as ``"cpu"`` or ``"cuda:1"``.
     precision : "float32" or "bfloat16"

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import unittest.mock
 from concurrent.futures.process import BrokenProcessPool
 
 import pandas as pd
@@ -134,6 +135,14 @@ def test_what_does_not_fit_is_refused_before_anything_is_done(options, words, tm
     assert not (tmp_path / "store").exists()
 
 
+@pytest.fixture
+def environment():
+    """Undo what a Dask cluster sets in the process that makes it, such as one thread for MKL: bits depend on it."""
+    with unittest.mock.patch.dict(os.environ):
+        yield
+
+
+@pytest.mark.usefixtures("environment")
 def test_a_dask_worker_killed_on_the_way_costs_nothing(tmp_path, sweep, no_times):
     """On a cluster of two processes, one of which is killed in the middle of a run: every record once."""
     from dask.distributed import Client, LocalCluster
