@@ -149,7 +149,7 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     from safetensors import SafetensorError, safe_open
 
     check_file(path)
-    if not mapped and Path(path).stat().st_size > memory_of_machine():
+    if not mapped and Path(path).stat().st_size > _memory_of_machine():
         raise ValueError(f"{path} is larger than this machine's memory: load it with memory_map=True")
     try:
         with safe_open(path, framework="numpy") as file:
@@ -178,7 +178,7 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     return kind, fields
 
 
-def memory_of_machine() -> int:
+def _memory_of_machine() -> int:
     """Bytes of memory, as far as the system tells."""
     if not hasattr(os, "sysconf"):
         return 1 << 62

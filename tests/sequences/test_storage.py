@@ -196,3 +196,14 @@ def test_a_mapped_file_must_hold_codes(tmp_path):
     save_file({"codes": np.zeros((3, 4), np.float32)}, tmp_path / "x", FORMAT)
     with pytest.raises(ValueError, match="is damaged: it has no codes of one byte each"):
         SequenceSet.load(tmp_path / "x", memory_map=True)
+
+
+def test_a_set_larger_than_memory_is_mapped_or_refused(tmp_path, monkeypatch):
+    path = tmp_path / "data.safetensors"
+    SequenceSet(CODES).save(path)
+    monkeypatch.setattr(storage, "_memory_of_machine", lambda: path.stat().st_size - 1)
+    with pytest.raises(ValueError, match="larger than this machine's memory: load it with memory_map=True"):
+        SequenceSet.load(path)
+    np.testing.assert_array_equal(SequenceSet.load(path, memory_map=True).codes, CODES)
+    monkeypatch.setattr(storage, "_memory_of_machine", lambda: path.stat().st_size)
+    np.testing.assert_array_equal(SequenceSet.load(path).codes, CODES)
