@@ -11,7 +11,7 @@ def quoted(text: object, most: int = 60) -> str:
     return repr(said if len(said) <= most else said[: most - 1] + "\N{HORIZONTAL ELLIPSIS}")
 
 
-def brief(error: BaseException) -> str:
+def brief(error: object) -> str:
     """What an error says, on one line and cut where it is long: libraries repeat what they were given."""
     said = " ".join(str(error).split())
     return said if len(said) <= 200 else said[:199] + "\N{HORIZONTAL ELLIPSIS}"

@@ -91,15 +91,15 @@ def _check_heaps(path: str | os.PathLike[str]) -> None:
         with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             start = content.find(_HEAP)
             while start >= 0:
-                end = min(start + int.from_bytes(content[start + 8 : start + 16], "little"), len(content))
+                end = start + int.from_bytes(content[start + 8 : start + 16], "little")
                 place = start + 16
-                while place + 16 <= end:
+                while place + 16 <= min(end, len(content)):
                     number, size = content[place : place + 2], int.from_bytes(content[place + 8 : place + 16], "little")
                     is_rest = number == b"\0\0"
-                    n_texts += 1
-                    if (is_rest and size < 16) or n_texts > _MOST_TEXTS:
-                        raise ValueError(f"{path} is a damaged HDF5 file (its heap of texts has no end); copy it again")
                     place += size if is_rest else 16 + (size + 7) // 8 * 8
+                    n_texts += 1
+                    if (is_rest and size < 16) or place > end or n_texts > _MOST_TEXTS:
+                        raise ValueError(f"{path} is a damaged HDF5 file (its heap of texts has no end); copy it again")
                 start = content.find(_HEAP, start + 1)
 
 
@@ -203,5 +203,5 @@ def _epsilons(configuration: str) -> dict[str, float]:
 
 def _refuse(file: Any, why: str) -> NoReturn:
     raise ValueError(
-        f"{file.filename} does not hold weights that can be read: {why}; save them anew with save_weights(...)"
+        f"{file.filename} does not hold weights that can be read: {brief(why)}; save them anew with save_weights(...)"
     )
