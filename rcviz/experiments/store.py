@@ -29,7 +29,7 @@ class Store:
         """Read the record of a run; None where there is none, or where the file is something else."""
         try:
             record = json.loads(self._record(run_id).read_text(encoding="utf-8"))
-        except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
         whole = isinstance(record, dict) and record.get("format") == FORMAT and record.get("id") == run_id
         return record if whole else None

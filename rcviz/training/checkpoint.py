@@ -13,11 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from rcviz._checks import brief
 from rcviz._files import written_whole
 from rcviz.models.network import SequenceModel
 from rcviz.sequences.dataset import SequenceSet
 from rcviz.training.config import TrainConfig
-from rcviz.training.history import EpochRecord
+from rcviz.training.history import EpochRecord, epochs_in_order
 
 FORMAT = "rcviz.checkpoint"
 
@@ -112,36 +113,71 @@ def load_checkpoint(
     except FileNotFoundError:  # not asked for before: another sweep may remove it on finishing the same run
         return Progress(start)
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({error}); {mend}") from error
+        raise ValueError(f"{path} is not a whole safetensors file ({brief(error)}); {mend}") from error
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} is no checkpoint of rcviz; {mend}")
+    try:
+        said = {name: json.loads(metadata[name]) for name in ("config", "model", "records")}
+        records = list(epochs_in_order(said["records"]))
+        state = _optimizer_state(_part(tensors, "optimizer."))
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({brief(error)}); {mend}") from error
     for kind, settings in {"config": dataclasses.asdict(config), "model": _settings_of(model)}.items():
-        was, now = json.loads(metadata.get(kind, "{}")), json.loads(json.dumps(settings))  # tuples are lists in both
-        changed = [f"{name} was {was.get(name)!r} and is {now[name]!r}" for name in now if was.get(name) != now[name]]
+        was, now = said[kind], json.loads(json.dumps(settings))  # tuples are lists in both
+        if not isinstance(was, dict):
+            raise ValueError(f"{path} is damaged (its {kind} holds no settings); {mend}")
+        changed = [
+            f"{name} was {was.get(name)!r:.60} and is {now[name]!r}" for name in now if was.get(name) != now[name]
+        ]
         if changed:
             what = "training configuration" if kind == "config" else "model"
             raise ValueError(f"{path} is the checkpoint of another {what} ({'; '.join(changed)}); {mend}")
-    if metadata["data"] != data:
+    if metadata.get("data") != data:
         raise ValueError(f"{path} is the checkpoint of a run on other sequences or labels; {mend}")
-    weights = _part(tensors, "model.")
-    if {name: tensor.shape for name, tensor in weights.items()} != {
-        name: tensor.shape for name, tensor in model.state_dict().items()
-    }:
+    weights, best = _part(tensors, "model."), _part(tensors, "best.")
+    kinds = _kinds(model.state_dict())
+    if _kinds(weights) != kinds:
         raise ValueError(f"{path} is the checkpoint of another model; {mend}")
-    best = _part(tensors, "best.")
     if start not in (metadata.get("start"), digest_of_weights(weights), digest_of_weights(best)):
         raise ValueError(
             f"{path} is the checkpoint of a run that started with other weights; build the model with the seed that "
             f"it had, or {mend}"
         )
+    if (records and _kinds(best) != kinds) or not _fits(optimizer, state):
+        raise ValueError(f"{path} is damaged (best weights or the optimizer's state do not fit the model); {mend}")
     model.load_state_dict(weights)
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _part(tensors, "optimizer.").items():
-        index, entry = name.split(".", 1)
-        state.setdefault(int(index), {})[entry] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    records = [EpochRecord.from_dict(record) for record in json.loads(metadata["records"])]
-    return Progress(metadata["start"], records, best)
+    return Progress(metadata.get("start", start), records, best)
+
+
+def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
+def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, _, entry = name.partition(".")
+        if not index.isdecimal() or len(index) > 9:
+            raise ValueError("the optimizer's state belongs to no parameter")
+        state.setdefault(int(index), {})[entry] = tensor
+    return state
+
+
+def _fits(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> bool:
+    """Whether a state is Adam's for these parameters: steps, and moments of their shapes."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return all(
+        index < len(parameters)
+        and entries.keys() == {"step", "exp_avg", "exp_avg_sq"}
+        and entries["step"].shape == ()
+        and 0 <= float(entries["step"]) < 2**53
+        and all(
+            (entries[name].shape, entries[name].dtype) == (parameters[index].shape, parameters[index].dtype)
+            for name in ("exp_avg", "exp_avg_sq")
+        )
+        for index, entries in state.items()
+    )
 
 
 def _settings_of(model: nn.Module) -> dict[str, Any]:

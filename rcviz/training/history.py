@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from rcviz._checks import brief
 from rcviz._files import written_whole
 from rcviz.training.config import TrainConfig
 
@@ -52,8 +53,18 @@ class EpochRecord:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "EpochRecord":
-        """Undo :func:`dataclasses.asdict`."""
-        return cls(**{**values, "train": Scores(**values["train"]), "valid": Scores(**values["valid"])})
+        """Undo :func:`dataclasses.asdict`; anything else is a ValueError."""
+        try:
+            record = cls(**{**values, "train": Scores(**values["train"]), "valid": Scores(**values["valid"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"it lacks what an epoch has: {brief(error)}") from error
+        counted = (record.epoch, record.best_epoch, record.n_samples)
+        measured = (*dataclasses.astuple(record.train), *dataclasses.astuple(record.valid), record.seconds)
+        if not all(type(value) is int for value in counted) or not all(type(value) is float for value in measured):
+            raise ValueError("an epoch is counted and measured in something else than numbers")
+        if not 1 <= record.best_epoch <= record.epoch:
+            raise ValueError(f"epoch {record.epoch} comes before its best, or is none")
+        return record
 
 
 @dataclass(frozen=True)
@@ -102,10 +113,19 @@ class History:
             content = json.loads(Path(path).read_text())
             if content["format"] != "rcviz.history":
                 raise KeyError("format")
-            records = tuple(EpochRecord.from_dict(record) for record in content["records"])
-            return cls(TrainConfig(**content["config"]), records)
-        except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a history that rcviz wrote ({error!r})") from error
+            return cls(TrainConfig(**content["config"]), epochs_in_order(content["records"]))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is not a history that rcviz wrote ({brief(error)})") from error
+
+
+def epochs_in_order(content: Any) -> tuple[EpochRecord, ...]:
+    """Undo :func:`dataclasses.asdict` for all epochs of a run, the first of which is 1; else a ValueError."""
+    if not isinstance(content, list):
+        raise ValueError("its epochs are no list")
+    records = tuple(EpochRecord.from_dict(record) for record in content)
+    if [record.epoch for record in records] != list(range(1, len(records) + 1)):
+        raise ValueError("its epochs are not in order")
+    return records
 
 
 def epoch_table(records: Sequence[EpochRecord]) -> pd.DataFrame:

@@ -113,6 +113,68 @@ def _model(path):
     return model
 
 
+def _training():
+    import torch
+
+    import rcviz
+    from rcviz.training.checkpoint import Progress, digest_of_weights
+
+    model = rcviz.build_model(_config())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return model, optimizer, Progress(digest_of_weights(model.state_dict())), rcviz.TrainConfig(epochs=3, batch_size=3)
+
+
+def _record(epoch=1):
+    from rcviz.training.history import EpochRecord, Scores
+
+    return EpochRecord(epoch, Scores(0.5, 0.5, 0.5), Scores(0.4, 0.6, 0.6), 1, 6, 0.25)
+
+
+def _checkpoints(folder):
+    import torch
+
+    from rcviz.training.checkpoint import save_checkpoint
+
+    model, optimizer, progress, config = _training()
+    torch.manual_seed(0)
+    model(torch.rand(3, 4, 40)).sum().backward()
+    optimizer.step()
+    progress.records.append(_record())
+    progress.best_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    return [_written(folder, lambda path: save_checkpoint(path, model, optimizer, progress, config, "data"))]
+
+
+def _checkpoint(path):
+    import torch
+
+    from rcviz.training.checkpoint import load_checkpoint
+    from rcviz.training.history import epoch_table
+
+    model, optimizer, _, config = _training()
+    progress = load_checkpoint(path, model, optimizer, config, "data")
+    epoch_table(progress.records), progress.finished(config)
+    model(torch.rand(3, 4, 40)).sum().backward()
+    optimizer.step()
+    if progress.best_weights:
+        model.load_state_dict(progress.best_weights)
+    return progress
+
+
+def _histories(folder):
+    import rcviz
+
+    return [_written(folder, rcviz.History(rcviz.TrainConfig(epochs=2, batch_size=3), (_record(), _record(2))).save)]
+
+
+def _history(path):
+    import rcviz
+
+    history = rcviz.History.load(path)
+    assert len(history.table) == 2 * len(history.records)
+    assert not history.records or history.best.epoch == history.best_epoch
+    return history
+
+
 def _keras_files(folder):
     import keras_files
 
@@ -343,6 +405,8 @@ READERS = {
     "sequence_set": Reader("data.safetensors", _sets, _set),
     "mapped_set": Reader("data.safetensors", _sets, lambda path: _set(path, memory_map=True)),
     "model": Reader("model.safetensors", _models, _model),
+    "checkpoint": Reader("run.safetensors", _checkpoints, _checkpoint),
+    "history": Reader("history.json", _histories, _history),
     "keras": Reader("weights.h5", _keras_files, _keras, names_file=False),
     "fasta": Reader("windows.fa", _fasta, _windows),
     "genome": Reader("genome.fa", _genomes, _genome),
