@@ -31,6 +31,11 @@ add_module_names = False
 html_theme = "pydata_sphinx_theme"
 html_title = f"rcviz {release}"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
+# Pages beside no others have nothing to list at their side.
+html_sidebars = {
+    page: [] for page in ("paper", "performance", "glossary", "command_line", "other_tools", "architecture")
+}
 html_show_sourcelink = False
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "pygments_light_style": "default"}
 # Nothing is fetched when a page is read, but for MathJax, which pages without formulas do not ask for.
