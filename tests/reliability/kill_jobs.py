@@ -402,6 +402,18 @@ def load_everything():
     _warm_up()
 
 
+def conclude(result, path):
+    """Print what came out, keep it with the machine where a path is given, and exit with 1 if there were faults."""
+    if path is not None:
+        from rcviz.experiments.machine import code_version, machine
+
+        result |= {"machine": machine("cpu"), "code": code_version()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+    sys.exit(1 if result["faults"] else 0)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=8)
@@ -430,14 +442,7 @@ def main():
             total.update({"kills": kills, "survived": kills - lost, **job.counts})
             faults += job.faults
     result = {"seed": asked.seed, **total, "faults": faults, "jobs": told}
-    if asked.record:
-        from rcviz.experiments.machine import code_version, machine
-
-        result |= {"machine": machine("cpu"), "code": code_version()}
-        RESULTS.parent.mkdir(parents=True, exist_ok=True)
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
-    sys.exit(1 if faults else 0)
+    conclude(result, RESULTS if asked.record else None)
 
 
 if __name__ == "__main__":

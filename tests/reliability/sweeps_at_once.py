@@ -7,7 +7,6 @@ alone leaves it, and nothing else; only what a clock or the machine's memory say
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -18,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from reliability.kill_jobs import Process, content, load_everything
+from reliability.kill_jobs import Process, conclude, content, load_everything
 
 import rcviz
 from rcviz.experiments.store import Store
@@ -86,14 +85,7 @@ def main():
         "different": len(other),
         "faults": faults,
     }
-    if asked.record:
-        from rcviz.experiments.machine import machine
-
-        told["machine"] = machine("cpu")
-        RESULTS.parent.mkdir(parents=True, exist_ok=True)
-        RESULTS.write_text(json.dumps(told, indent=1) + "\n")
-    print(json.dumps(told, indent=1))
-    sys.exit(1 if faults else 0)
+    conclude(told, RESULTS if asked.record else None)
 
 
 if __name__ == "__main__":
