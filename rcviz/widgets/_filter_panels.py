@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.figure import Figure
 
 from rcviz.plots._axes import figure_svg, new_figure, short_lived
 from rcviz.plots.colors import letter_colors
@@ -175,7 +176,7 @@ def thumbnail(weights: Float[np.ndarray, "4 width"], colors: Any) -> str:
     return logo_svg(weights, width=100, height=30, colors=colors)
 
 
-def picture(results: FilterResults, question: Question, index: int, colors: Any) -> Any:
+def picture(results: FilterResults, question: Question, index: int, colors: Any) -> Figure:
     """What is on the screen about one filter, as one matplotlib figure."""
     found, profiles = results.contributions(*question), results.profiles(question.layer)
     assert found.labels is not None

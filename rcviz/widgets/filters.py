@@ -6,6 +6,7 @@ from typing import Any
 
 import ipywidgets
 import pandas as pd
+from matplotlib.figure import Figure
 from torch import nn
 
 from rcviz._files import check_ending, written_whole
@@ -158,8 +159,11 @@ class FilterExplorer(ipywidgets.VBox):
         elif ending in TABLES:
             save_table(self.table, path)
         else:
-            figure = panels.picture(self._results, self.state.question, self.state.filter, self._colors)
-            saving.save_figure(figure, path)
+            saving.save_figure(self.picture(), path)
+
+    def picture(self) -> Figure:
+        """Draw the chosen filter as a matplotlib figure, which stays in a notebook where no kernel runs."""
+        return panels.picture(self._results, self.state.question, self.state.filter, self._colors)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page that needs no kernel and no network: all filters, to be chosen, sorted and read.

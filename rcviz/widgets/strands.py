@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rcviz._files import check_ending
 from rcviz.analysis.neurons import At
@@ -128,7 +129,11 @@ class StrandExplorer(ipywidgets.VBox):
     def export_figure(self, path: str | os.PathLike[str]) -> None:
         """Write the panels as one figure (Figure 4 a, b, c), ``.svg``, ``.pdf`` or ``.png``."""
         check_ending(path, PICTURES)
-        save_figure(self._results.figure(self.state.task), path)
+        save_figure(self.picture(), path)
+
+    def picture(self) -> Figure:
+        """Draw the panels as a matplotlib figure (Figure 4 a, b, c), which stays in a notebook where no kernel runs."""
+        return self._results.figure(self.state.task)
 
     def select_all(self) -> None:
         """Let go of the selection: the list offers all sequences again."""

@@ -272,6 +272,13 @@ def test_pictures_are_well_formed_and_no_pyplot_figure_is_left(explorer):
     assert plt.get_fignums() == []
 
 
+def test_a_still_picture_is_of_the_chosen_filter_and_not_pyplots(explorer):
+    explorer.state.select_rank(2)
+    figure = explorer.picture()
+    assert figure.get_suptitle().startswith(f"filter {explorer.state.filter}: score")
+    assert plt.get_fignums() == []
+
+
 def test_colours_can_be_the_usual_ones(toy, make_model):
     usual = FilterExplorer(make_model(), toy, colors="classic")
     assert 'fill="#008000"' in usual._logos.value

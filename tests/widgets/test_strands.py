@@ -397,6 +397,14 @@ def test_files_are_what_is_shown(explorer, tmp_path):
         assert (tmp_path / name).read_bytes().startswith(start)
 
 
+def test_a_still_picture_has_a_panel_for_each_model_and_is_of_the_chosen_task(explorer):
+    explorer.state.task = 1
+    forward = [explorer._results.predictions(1)[name][0] for name in explorer.state.models]
+    drawn = [np.concatenate([dots.get_offsets()[:, 0] for dots in ax.collections]) for ax in explorer.picture().axes]
+    for values, shown in zip(forward, drawn, strict=True):
+        np.testing.assert_allclose(np.sort(shown), np.sort(values), atol=1e-6)
+
+
 def test_a_file_of_another_kind_is_refused_in_the_error_pane(explorer, tmp_path):
     explorer._export.path.value = str(tmp_path / "strands.xlsx")
     explorer._export.button.click()
