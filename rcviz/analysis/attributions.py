@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
+from rcviz._memory import keeping_memory
 from rcviz.analysis.strands import task_of
 from rcviz.modules import differentiating, evaluating, exact_arithmetic, gradient, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import decode, reverse_complement
@@ -30,6 +31,13 @@ class StrandAttributions:
     codes : uint8 ndarray (N, L)
         The sequences.
     task : str
+
+    Examples
+    --------
+    >>> found = rcviz.strand_attributions(model, parts.test.subset([0, 1]))
+    >>> found.forward.shape
+    (2, 4, 200)
+    >>> ax = found.plot(sequence=1)
     """
 
     forward: Float[np.ndarray, "sequences 4 length"]
@@ -94,6 +102,12 @@ def strand_attributions(
     ------
     ValueError
         For a task that is not there, or no sequences.
+
+    Examples
+    --------
+    >>> found = rcviz.strand_attributions(standard, parts.test.subset([0]))
+    >>> found.table.columns.tolist()
+    ['sequence', 'position', 'base', 'forward', 'reverse', 'difference']
     """
     data, index, name = _asked(data, task, batch_size)
     x = data.one_hot()
@@ -128,6 +142,11 @@ def hypothetical_attributions(
     -------
     ndarray (N, 4, L)
         In the unit of the logit; the four of a position sum to zero.
+
+    Examples
+    --------
+    >>> rcviz.hypothetical_attributions(model, parts.test.subset(range(3)), strands="both").shape
+    (3, 4, 200)
     """
     check_choice("strands", strands, get_args(Strand))
     data, index, _ = _asked(data, task, batch_size)
@@ -148,6 +167,7 @@ def _asked(data: Any, task: int | np.integer | str, batch_size: int) -> tuple[Se
     return data, *task_of(data, task)
 
 
+@keeping_memory()
 def _centred_gradients(
     model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], task: int, batch_size: int
 ) -> Float[np.ndarray, "sequences 4 length"]:

@@ -54,8 +54,10 @@ def model_card(
 
     Examples
     --------
-    >>> card = rcviz.model_card(model, parts, name="CTCF, GM12878", training=history)  # doctest: +SKIP
-    >>> rcviz.save_model(model, "model.safetensors", card=card)  # doctest: +SKIP
+    >>> training = rcviz.TrainConfig(epochs=1, batch_size=100, samples_per_epoch=200)
+    >>> history = rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+    >>> card = rcviz.model_card(model, parts, name="CTCF, GM12878", training=history)
+    >>> rcviz.save_model(model, "model.safetensors", card=card)
     """
     filled = {part: data for part, data in parts._asdict().items() if len(data)}
     if not filled:

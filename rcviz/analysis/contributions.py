@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
+from rcviz._memory import keeping_memory
 from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.modules import (
     differentiating,
@@ -37,6 +38,13 @@ class FilterContributions:
     task : str
     layer : str
         The module whose output the contributions belong to.
+
+    Examples
+    --------
+    >>> contributions = rcviz.filter_contributions(model, parts.test)
+    >>> contributions.per_sequence.shape, len(contributions.scores)
+    ((375, 8), 8)
+    >>> best = contributions.ranking[0]
     """
 
     per_sequence: Float[np.ndarray, "sequences filters"]
@@ -88,6 +96,7 @@ class FilterContributions:
         return plot_contributions(self.table, ax)
 
 
+@keeping_memory()
 def filter_contributions(
     model: nn.Module,
     data: Any,
@@ -126,6 +135,13 @@ def filter_contributions(
     ------
     ValueError
         For a task, layer or class that is not there.
+
+    Examples
+    --------
+    >>> contributions = rcviz.filter_contributions(model, parts.test)
+    >>> contributions.table.columns.tolist()
+    ['filter', 'score', 'mean_positive', 'mean_negative']
+    >>> ax = contributions.plot()
     """
     check_choice("at", at, get_args(At))
     check_positive("batch_size", batch_size)

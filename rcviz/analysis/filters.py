@@ -38,6 +38,13 @@ def mean_center(
     weights : ndarray (..., 4, width)
         Every column sums to zero: what is above zero is preferred over the average base.
     bias : ndarray (...) or None
+
+    Examples
+    --------
+    >>> import numpy as np, rcviz
+    >>> weights, bias = rcviz.mean_center(np.array([[[1.0], [1.0], [1.0], [5.0]]]), np.array([0.5]))
+    >>> weights[0, :, 0], bias
+    (array([-1., -1., -1.,  3.]), array([2.5]))
     """
     weights = np.asarray(weights)
     if weights.ndim < 2 or weights.shape[-2] != 4:
@@ -63,6 +70,13 @@ class FilterBank:
         Name of the convolution in the model.
     tied : bool
         Whether the layer also scans with every filter's reverse complement.
+
+    Examples
+    --------
+    >>> bank = rcviz.filter_bank(model)
+    >>> bank.weights.shape, bank.expanded.shape
+    ((8, 4, 15), (16, 4, 15))
+    >>> rcviz.write_meme(bank.motifs(parts.test.positives()), "filters.meme")
     """
 
     weights: Float[np.ndarray, "filters 4 width"]
@@ -217,6 +231,13 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
     ------
     ValueError
         When there is no such layer, or it does not read one-hot DNA.
+
+    Examples
+    --------
+    >>> bank = rcviz.filter_bank(model)
+    >>> bank.layer, bank.tied
+    ('conv1', True)
+    >>> ax = bank.plot()
     """
     name, convolution = layer_of(model, layer)
     if not is_convolution(convolution):

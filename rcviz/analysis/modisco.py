@@ -37,7 +37,9 @@ def save_modisco(
 
     Examples
     --------
-    >>> rcviz.save_modisco(model, parts.test.positives(), "modisco")  # doctest: +SKIP
+    >>> from pathlib import Path
+    >>> Path("modisco").mkdir()
+    >>> rcviz.save_modisco(model, parts.test.positives(), "modisco")
     """
     target = Path(folder)
     if not target.is_dir():

@@ -57,6 +57,13 @@ class Palindromes:
     motifs : tuple of Motif or None
         What the sites of each filter show once their strands are told apart, its stronger strand, centred as the
         filter's palindrome is and so up to ``|shift|`` wider; None where there are no sites.
+
+    Examples
+    --------
+    >>> found = rcviz.palindromes(rcviz.filter_bank(model), filters=[0, 1])
+    >>> found.table["filter"].tolist(), found.motifs
+    ([0, 1], (None, None))
+    >>> ax = found.plot(filter=1)
     """
 
     weights: Float[np.ndarray, "filters 4 width"]
@@ -126,6 +133,12 @@ def palindromes(
     ------
     ValueError
         For a filter that is not there, data without sites, or sites of another bank.
+
+    Examples
+    --------
+    >>> found = rcviz.palindromes(rcviz.filter_bank(standard), parts.test.positives(), filters=[0])
+    >>> found.table["verdict"].item()
+    'none'
     """
     check_positive("top", top)
     check_positive("n_permutations", n_permutations)

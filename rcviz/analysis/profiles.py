@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
+from rcviz._memory import keeping_memory
 from rcviz.analysis.filters import is_convolution, layer_of
 from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch, to_numpy
@@ -28,6 +29,12 @@ class ActivationProfiles:
     edges : ndarray (bins + 1,)
         Bounds of the stretches on the sequence as given, in bp from its start; they reach half a stride beyond the
         first and the last centre, so that the other strand of the data has the same bounds mirrored.
+
+    Examples
+    --------
+    >>> profiles = rcviz.activation_profiles(model, parts.test, bins=10)
+    >>> profiles.binned.shape, profiles.edges.shape
+    ((375, 8, 10), (11,))
     """
 
     binned: Float[np.ndarray, "sequences filters bins"]
@@ -66,6 +73,7 @@ class ActivationProfiles:
         return plot_profile(self.edges, {"all": self.mean(filter)}, ax)
 
 
+@keeping_memory()
 def activation_profiles(
     model: nn.Module,
     data: Any,
@@ -95,6 +103,11 @@ def activation_profiles(
     ValueError
         When there are no sequences, or the layer is not there, no convolution, or one further up in the network: its
         positions are not the sequence's.
+
+    Examples
+    --------
+    >>> profiles = rcviz.activation_profiles(model, parts.test)
+    >>> ax = profiles.plot(filter=2)
     """
     check_choice("at", at, get_args(At))
     check_positive("bins", bins)

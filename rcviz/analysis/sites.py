@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from rcviz._checks import check_choice, check_positive
+from rcviz._memory import keeping_memory
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.dataset import as_sequence_set
 from rcviz.sequences.motifs import Motif
@@ -42,6 +43,14 @@ class ActivatingSites:
         Whether the filter reads it on the reverse strand.
     top : int
         How many sites a filter has at most.
+
+    Examples
+    --------
+    >>> sites = rcviz.filter_bank(model).activating_sites(parts.test, top=50)
+    >>> sites.motif(0).width, len(sites.sequences(0))
+    (15, 50)
+    >>> sites.filter_table(0)["activation"].is_monotonic_decreasing
+    True
     """
 
     codes: UInt8[np.ndarray, "sequences length"]
@@ -111,6 +120,7 @@ class ActivatingSites:
         return plot_logo(self.motif(filter), ax, title=f"filter {filter}, {n_sites:,} sites")
 
 
+@keeping_memory()
 def find_sites(
     weights: Float[np.ndarray, "filters 4 width"],
     bias: Float[np.ndarray, " filters"],

@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
+from rcviz._memory import keeping_memory
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.models.prediction import batches_of_logits, predict
@@ -31,6 +32,13 @@ class StrandAgreement:
         A prediction of at least this is a yes.
     names : ndarray (N,) of str, or None
         Of the sequences.
+
+    Examples
+    --------
+    >>> agreement = rcviz.strand_agreement(standard, parts.test)
+    >>> agreement.table.columns.tolist()
+    ['sequence', 'name', 'task', 'label', 'forward', 'reverse', 'gap', 'flips']
+    >>> ax = agreement.plot()
     """
 
     forward: Float[np.ndarray, "sequences tasks"]
@@ -118,6 +126,7 @@ class StrandAgreement:
         return plot_strands(self.forward[:, index], self.reverse[:, index], labels, ax, threshold=self.threshold)
 
 
+@keeping_memory()
 def strand_agreement(
     model: nn.Module,
     data: Any,
@@ -147,8 +156,10 @@ def strand_agreement(
 
     Examples
     --------
-    >>> rcviz.strand_agreement(model, parts.test).summary()  # doctest: +SKIP
-    >>> rcviz.strand_agreement(model, parts.test, threshold=0.9).flipped  # doctest: +SKIP
+    >>> rcviz.strand_agreement(model, parts.test).max_gap < 1e-5
+    True
+    >>> summary = rcviz.strand_agreement(standard, parts.test).summary()
+    >>> flipped = rcviz.strand_agreement(standard, parts.test, threshold=0.9).flipped
     """
     data = as_sequence_set(data)
     with evaluating(model):  # both strands with the same weights, should another thread be training them
@@ -190,6 +201,12 @@ class GapByFilter:
     task : str
     layer : str
         The module whose output the contributions belong to.
+
+    Examples
+    --------
+    >>> split = rcviz.gap_by_filter(standard, parts.test.subset([0]))
+    >>> np.allclose(split.difference.sum(axis=1) + split.rest, split.logit_gap, atol=1e-5)
+    True
     """
 
     forward: Float[np.ndarray, "sequences filters"]
@@ -274,6 +291,13 @@ def gap_by_filter(
     ------
     ValueError
         For a task or layer that is not there, or no sequences.
+
+    Examples
+    --------
+    >>> split = rcviz.gap_by_filter(standard, parts.test.subset([0]))
+    >>> split.table.columns.tolist()
+    ['filter', 'forward', 'reverse', 'difference', 'magnitude']
+    >>> ax = split.plot(top=5)
     """
     data = as_sequence_set(data)
     index, name = task_of(data, task)

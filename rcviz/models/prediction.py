@@ -9,11 +9,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
-from rcviz.modules import evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
+from rcviz._memory import keeping_memory
+from rcviz.modules import evaluating, exact_arithmetic, joined, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.dataset import as_sequence_set
 
 
+@keeping_memory()
 def predict(
     model: nn.Module,
     data: Any,
@@ -44,6 +46,13 @@ def predict(
     ValueError
         When there are no sequences, or the model returns no logits, wants its channels last or is not all on one
         device and in one floating-point type.
+
+    Examples
+    --------
+    >>> rcviz.predict(model, parts.test).shape
+    (375, 1)
+    >>> rcviz.predict(model, ["ACGT" * 50], output="logit").shape
+    (1, 1)
     """
     check_choice("output", output, ("probability", "logit"))
     check_positive("batch_size", batch_size)
@@ -51,7 +60,7 @@ def predict(
     if not len(codes):
         raise ValueError("there are no sequences to predict; the selection that made the data is empty")
     with evaluating(model):  # all batches with the same weights, should another thread be training them
-        logits = torch.cat(list(batches_of_logits(model, codes, batch_size)))
+        logits = joined(batches_of_logits(model, codes, batch_size), len(codes))
     return to_numpy(logits.sigmoid() if output == "probability" else logits)
 
 

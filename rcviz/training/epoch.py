@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from rcviz._memory import keeping_memory
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
@@ -53,6 +54,7 @@ class BatchRecord:
     loss: float
 
 
+@keeping_memory()
 def train_one_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -111,6 +113,7 @@ def diverged(what: str, epoch: int, config: TrainConfig) -> FloatingPointError:
     )
 
 
+@keeping_memory()
 def validate(
     model: nn.Module,
     valid: SequenceSet,

@@ -42,6 +42,13 @@ class EpochRecord:
         Training samples shown in this epoch.
     seconds : float
         Wall time of the epoch.
+
+    Examples
+    --------
+    >>> training = rcviz.TrainConfig(epochs=1, batch_size=100, samples_per_epoch=200)
+    >>> (record,) = rcviz.train_epochs(model, parts.train, parts.valid, training)
+    >>> record.epoch, record.n_samples
+    (1, 200)
     """
 
     epoch: int
@@ -73,8 +80,11 @@ class History:
 
     Examples
     --------
-    >>> history = fit(model, train, valid, config)  # doctest: +SKIP
-    >>> history.plot()  # doctest: +SKIP
+    >>> training = rcviz.TrainConfig(epochs=2, batch_size=100, samples_per_epoch=200)
+    >>> history = rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+    >>> history.table.columns.tolist()
+    ['epoch', 'split', 'loss', 'auroc', 'auprc']
+    >>> ax = history.plot()
     """
 
     config: TrainConfig

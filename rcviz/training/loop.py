@@ -71,6 +71,14 @@ def train_epochs(
     FloatingPointError
         When the loss is no longer finite, naming epoch and batch, or a logit in the validation; the best weights so
         far are kept, in the model and in the checkpoint.
+
+    Examples
+    --------
+    >>> training = rcviz.TrainConfig(epochs=2, batch_size=100, samples_per_epoch=200)
+    >>> for record in rcviz.train_epochs(model, parts.train, parts.valid, training):
+    ...     print(record.epoch, record.n_samples)
+    1 200
+    2 200
     """
     check_training(model, train, valid, config)
     return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch, interrupt)
@@ -135,6 +143,12 @@ def evaluate(model: nn.Module, data: SequenceSet, *, batch_size: int = 500) -> p
     -------
     DataFrame
         One row per task: task, n_positive, n_negative, auroc, auprc. NaN labels are left out.
+
+    Examples
+    --------
+    >>> table = rcviz.evaluate(model, parts.test)
+    >>> table[["n_positive", "n_negative"]].values.tolist(), 0 <= table["auroc"].item() <= 1
+    ([[68, 307]], True)
     """
     logits = predict(model, data, batch_size=batch_size, output="logit")
     return score_tasks(labels_of(data, "data"), logits, data.task_names)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from rcviz._memory import keeping_memory
 from rcviz.modules import alone_with, one_hot_tensor, place
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.dataset import SequenceSet
@@ -168,6 +169,7 @@ def _epochs(runs: list[_Run], train: _Resident, valid: _Resident) -> Generator[l
         stack.hand_back()
 
 
+@keeping_memory()
 def _learn(stack: Stack, train: _Resident, items: Int[np.ndarray, "models samples"], epoch: int) -> list[Scores]:
     config = stack.skeleton.config
     steps: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -182,6 +184,7 @@ def _learn(stack: Stack, train: _Resident, items: Int[np.ndarray, "models sample
     return score_models(torch.cat(labels, dim=1), torch.cat(logits, dim=1), config.positive_weight)
 
 
+@keeping_memory()
 def _validate(stack: Stack, valid: _Resident, epoch: int) -> list[Scores]:
     """Score all models on the whole set; as many sequences at a time as in a step, since a step's memory is there."""
     config = stack.skeleton.config
