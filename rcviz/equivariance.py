@@ -16,7 +16,7 @@ from rcviz.layers.irrep_batchnorm import IrrepBatchNorm1d
 from rcviz.layers.irrep_conv import IrrepConv1d
 from rcviz.layers.irreps import IrrepActivation1d, PairsToIrreps1d, signs_of
 from rcviz.layers.strategies import RevCompConjoined
-from rcviz.modules import evaluating, exact_arithmetic, one_tensor, place, run
+from rcviz.modules import check_module, evaluating, exact_arithmetic, one_tensor, place, run
 from rcviz.structure import CONJOIN, instead_of
 
 TOLERANCE = 1e-10
@@ -46,6 +46,13 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
         :class:`rcviz.RevCompConjoined` are compared as it declares them. In the unit of the output.
         Rounding alone gives about 1e-15 in float64 and 1e-6 in float32; float32 depends on the order of summation, so
         judge in float64: ``equivariance_error(copy.deepcopy(module).double(), x)``.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> layer = rcviz.RevCompConv1d(4, n_filters=8, kernel_size=15).double()
+    >>> rcviz.equivariance_error(layer, torch.rand(2, 4, 100, dtype=torch.float64)) < 1e-12
+    True
     """
     out, out_rc = _both_strands(module, _batch(module, x))
     if isinstance(module, RevCompConjoined):
@@ -63,6 +70,15 @@ def assert_equivariant(module: nn.Module, x: Any) -> None:
     ------
     AssertionError
         With the error measured and the first module that causes it.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.assert_equivariant(rcviz.RevCompConv1d(4, n_filters=8, kernel_size=15), torch.rand(2, 4, 100))
+    >>> rcviz.assert_equivariant(torch.nn.Conv1d(4, 16, 15), torch.rand(2, 4, 100))
+    Traceback (most recent call last):
+    ...
+    AssertionError: ...
     """
     _assert(module, x, {"equivariant", "invariant"}, "equivariant")
 
@@ -74,6 +90,14 @@ def assert_invariant(model: nn.Module, x: Any) -> None:
     ------
     AssertionError
         With the error measured and the first module that causes it.
+
+    Examples
+    --------
+    >>> rcviz.assert_invariant(model, parts.test.one_hot(slice(0, 8)))
+    >>> rcviz.assert_invariant(standard, parts.test.one_hot(slice(0, 8)))
+    Traceback (most recent call last):
+    ...
+    AssertionError: ...
     """
     _assert(model, x, {"invariant"}, "invariant")
 
@@ -101,7 +125,16 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     See Also
     --------
     check_structure : needs no sequences, and knows what shows in training only.
+
+    Examples
+    --------
+    >>> table = rcviz.diagnose_equivariance(standard, parts.test.one_hot(slice(0, 8)))
+    >>> table["module"][0], table["verdict"][0]
+    ('conv1', 'breaks')
+    >>> table["instead"][0]
+    'a plain convolution reads one strand; use rcviz.RevCompConv1d(4, n_filters=8, kernel_size=15)'
     """
+    check_module(model)
     twin = copy.deepcopy(model).double()
     x = _batch(twin, x)
     calls = [_record(twin, strand) for strand in (x, reverse_complement_features(x))]
@@ -271,6 +304,7 @@ def _assert(module: nn.Module, x: Any, allowed: set[str], what: str) -> None:
 
 
 def _batch(module: nn.Module, x: Any) -> Tensor:
+    check_module(module)
     device, dtype = place(module)
     shape = getattr(x, "shape", None)
     if shape is None or len(shape) != 3:

@@ -116,6 +116,12 @@ def rank_sum_test(a: Any, b: Any, *, alternative: str = "greater") -> float:
     ValueError
         When a sample is empty, not one-dimensional or holds NaN, when there are too many values to count
         exactly, or for another alternative.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> round(rcviz.rank_sum_test([0.93, 0.92, 0.94], [0.90, 0.91, 0.89]), 3)  # 1 of 20 orders
+    0.05
     """
     check_choice("alternative", alternative, ("greater", "less", "two-sided"))
     a, b = _sample("a", a), _sample("b", b)

@@ -5,7 +5,7 @@ torch's global settings and generators - is switched under a lock.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,6 +24,7 @@ _GENERATORS = threading.RLock()  # torch's global generators, one set for the wh
 @contextmanager
 def alone_with(model: nn.Module) -> Iterator[None]:
     """Make other threads that ask for the same model wait; a thread may ask again while it has it."""
+    check_module(model)
     with _GUARD:
         lock = _model_locks.setdefault(model, threading.RLock())
     with lock:
@@ -142,8 +143,14 @@ class RandomStream:
             torch.cuda.set_rng_state(state, device)
 
 
+def check_module(model: object) -> None:
+    """Refuse what is called like a model but has no parts to look into, such as a function."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}; wrap it in one that calls it")
+
+
 def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
-    """Run a model; where torch refuses one that reads other layouts or is in two places, a sentence says so."""
+    """Run a model; where torch refuses, a sentence says why: another layout or length, parts in two places."""
     check_numbers(model)
     try:
         return model(x)
@@ -158,7 +165,11 @@ def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
                 f"the model reads sequences as (batch, {reads}): say so with "
                 f"rcviz.as_sequence_model(model, layout={layout!r})"
             ) from error
-        raise
+        raise ValueError(
+            f"the model does not accept one-hot sequences (batch, {x.shape[1]}, {x.shape[2]}): "
+            f"{str(error).splitlines()[0]}; give it sequences of "
+            f"the length that it was built for, and another layout through rcviz.as_sequence_model"
+        ) from error
 
 
 def check_one_place(model: nn.Module) -> None:
@@ -170,6 +181,7 @@ def check_one_place(model: nn.Module) -> None:
 
 def check_numbers(model: nn.Module) -> None:
     """Refuse parts without numbers: torch's convolutions take them for tensors that happen to hold anything."""
+    check_module(model)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.is_meta:
             raise ValueError(
@@ -221,6 +233,11 @@ def as_logits(y: Tensor, n_sequences: int, picked: str = "y") -> Float[Tensor, "
 
     Models that squeeze their output also lose the axis of a batch of one.
     """
+    if not y.is_floating_point():
+        raise ValueError(
+            f"the model returns {str(y.dtype).removeprefix('torch.')}, and logits are real floating-point numbers; "
+            f"return what the last layer computes, before decisions are made of it"
+        )
     if y.ndim <= 1 and (n_sequences == 1 or y.shape == (n_sequences,)):
         return y.reshape(n_sequences, -1)
     if y.ndim == 2 and len(y) == n_sequences:
@@ -238,23 +255,28 @@ def as_logits(y: Tensor, n_sequences: int, picked: str = "y") -> Float[Tensor, "
 
 def gradient(logits: Float[Tensor, " batch"], of: Tensor, what: str) -> Tensor:
     """Gradient of each sequence's logit; where torch refuses it, a sentence says what stands in the way."""
-    try:
-        (found,) = torch.autograd.grad(logits.sum(), of, allow_unused=True)
-    except RuntimeError as error:
-        if "inplace operation" in str(error):
-            raise ValueError(
-                "the model writes in place over a tensor that its gradient needs; use operations that return a new "
-                "one, such as y = y * 2 instead of y *= 2"
-            ) from error
-        if logits.requires_grad:
-            raise
-        found = None
+    (found,) = gradients(logits, [of])
     if found is None:
         raise ValueError(
             f"the logit has no gradient with respect to {what}: the model does not use it for this output, or works "
             f"under torch.no_grad() or with .detach()"
         )
     return found
+
+
+def gradients(values: Tensor, of: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """Gradients of the sum of ``values``, None where there is none; where torch refuses, a sentence says why."""
+    if not values.requires_grad:
+        return [None] * len(of)
+    try:
+        return torch.autograd.grad(values.sum(), of, allow_unused=True)
+    except RuntimeError as error:
+        if "inplace operation" not in str(error):
+            raise
+        raise ValueError(
+            "the model writes in place over a tensor that its gradient needs; use operations that return a new one, "
+            "such as y = y * 2 instead of y *= 2"
+        ) from error
 
 
 def _places(model: nn.Module) -> dict[tuple[torch.device, torch.dtype], str]:
@@ -297,6 +319,7 @@ def one_hot_tensor(codes: UInt8[Tensor, "*batch length"], dtype: torch.dtype) ->
 
 def find_module(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Module]:
     """Return name and module of a part of ``model`` given as either one; an error lists the names there are."""
+    check_module(model)
     parts = dict(model.named_modules())
     for name, part in parts.items():
         if part is layer or name == layer:

@@ -20,6 +20,7 @@ from rcviz.layers.irreps import IrrepActivation1d, IrrepsToPairs1d, PairsToIrrep
 from rcviz.layers.pooling import RevCompAvgPool1d, RevCompGlobalPool1d, RevCompMaxPool1d
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.layers.weighted_sum import WeightedSum1d
+from rcviz.modules import check_module
 
 Basis = Literal["pairs", "irreps", "free"]
 
@@ -61,9 +62,17 @@ def check_structure(model: nn.Module, *, length: int | None = None) -> pd.DataFr
         ``kind`` (class), ``verdict``, ``instead`` (why, and what to use instead). Verdicts: ``"breaks"``;
         ``"in training"`` (evaluation does not show it); ``"may break"`` (depends on what cannot be read here);
         ``"unread"`` (a layer of one's own).
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> own = torch.nn.Sequential(rcviz.RevCompConv1d(4, 8, 15), torch.nn.BatchNorm1d(16), torch.nn.ReLU())
+    >>> rcviz.check_structure(own)["instead"].item()
+    'a plain normalisation has numbers of its own ...; use rcviz.RevCompBatchNorm1d(16)'
     """
     if length is not None:
         check_positive("length", length)
+    check_module(model)
     state = _State(length, certain=isinstance(model, nn.Sequential))
     rows: list[tuple[str, str, str, str]] = []
     if not any(isinstance(part, (*_TIED, RevCompConjoined)) for part in model.modules()):

@@ -28,7 +28,7 @@ def save_table(found: Any, path: str | os.PathLike[str]) -> None:
 
     Examples
     --------
-    >>> rcviz.save_table(rcviz.strand_agreement(model, data), "strands.parquet")  # doctest: +SKIP
+    >>> rcviz.save_table(rcviz.strand_agreement(model, parts.test), "strands.csv")
     """
     import pandas as pd
 

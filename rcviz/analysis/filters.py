@@ -11,7 +11,7 @@ from torch import nn
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.models.adapter import channel_of_each_base
-from rcviz.modules import check_numbers, find_module
+from rcviz.modules import check_module, check_numbers, find_module
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.motifs import Motif
 from rcviz.sequences.similarity import match_motifs
@@ -273,6 +273,7 @@ def layer_of(model: nn.Module, layer: nn.Module | str | None) -> tuple[str, Any]
     """
     if layer is not None:
         return find_module(model, layer)
+    check_module(model)
     there = [(name, module) for name, module in model.named_modules() if is_convolution(module)]
     if not there:
         raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; name the layer to look at")

@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from rcviz.convert._functions import as_modules, is_flattening
 from rcviz.models.network import SequenceModel
-from rcviz.modules import evaluating
+from rcviz.modules import check_module, evaluating
 
 Link: TypeAlias = tuple[str, nn.Module]
 
@@ -30,6 +30,7 @@ def chain_of(model: nn.Module) -> list[Link]:
     NotConvertibleError
         For a part that joins or splits tensors, is used twice although it has weights, or cannot be followed.
     """
+    check_module(model)
     links = list(_links("", model))
     first: dict[nn.Module, str] = {}
     for name, part in links:

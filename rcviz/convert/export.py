@@ -46,8 +46,7 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
 
     Examples
     --------
-    >>> import rcviz
-    >>> rcviz.export_onnx(rcviz.load_model("model.safetensors"), "model.onnx")  # doctest: +SKIP
+    >>> rcviz.export_onnx(model, "model.onnx")  # doctest: +SKIP
     """
     try:
         import onnx

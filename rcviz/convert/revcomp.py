@@ -29,6 +29,13 @@ class RevCompConversion:
         One row a part, in order of use: ``module`` (dotted name), ``kind`` (class), ``became`` (classes), ``change``
         (in words), ``parameters`` and ``parameters_after`` (as stored), ``zeros`` (weights that start at zero: what a
         filter makes of the other strand's channels is there to be learned).
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> conversion = rcviz.to_revcomp(torch.nn.Sequential(torch.nn.Conv1d(4, 16, 15), torch.nn.ReLU()))
+    >>> conversion.table[["module", "became"]].values.tolist()
+    [['0', 'RevCompConv1d'], ['1', 'ReLU']]
     """
 
     model: nn.Sequential

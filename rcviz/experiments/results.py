@@ -66,7 +66,9 @@ def load_results(name: str) -> pd.DataFrame:
 
     Examples
     --------
-    >>> rcviz.plot_architectures(rcviz.load_results("fig3_runs").query("paper"))  # doctest: +SKIP
+    >>> import rcviz
+    >>> runs = rcviz.load_results("fig3_runs")
+    >>> ax = rcviz.plot_architectures(runs[runs["paper"]])
     """
     if name not in _TABLES:
         raise ValueError(f"there is no table {name!r}; the tables are: {', '.join(_TABLES)}")
@@ -84,6 +86,12 @@ def list_results() -> pd.DataFrame:
     -------
     DataFrame, one row per table
         table, n_rows (0 where its figure has not been measured yet).
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> "fig3_runs" in rcviz.list_results()["table"].tolist()
+    True
     """
     found = read_results(published_folder())
     return pd.DataFrame({"table": list(_TABLES), "n_rows": [len(found.get(name, ())) for name in _TABLES]})

@@ -92,6 +92,12 @@ def run_experiment(
     -----
     FailedRunsWarning
         When runs failed, with the first error.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> runs = rcviz.run_experiment("fig3", scale="quick", seeds=3, arms="paper", store="runs")  # doctest: +SKIP
+    >>> rcviz.plot_architectures(runs)  # doctest: +SKIP
     """
     if backend is not None:
         check_choice("backend", backend, ("loky", "dask"))

@@ -49,6 +49,12 @@ class IrrepsToPairs1d(nn.Module):
     ------
     ValueError
         When called on an odd number of channels.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.IrrepsToPairs1d()(torch.zeros(2, 16, 86)).shape
+    torch.Size([2, 16, 86])
     """
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
@@ -67,6 +73,12 @@ class IrrepActivation1d(nn.Module):
     ----------
     n_plus, n_minus : int
         Channels of type +1, then of type -1; one of the two may be zero.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> rcviz.IrrepActivation1d(1, 1)(torch.tensor([[[-2.0], [0.0]]])).flatten()
+    tensor([0., 0.])
     """
 
     def __init__(self, n_plus: int, n_minus: int) -> None:

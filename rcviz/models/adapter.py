@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_features
 from rcviz.layers.conv import RevCompConv1d
-from rcviz.modules import as_logits, described, one_tensor, run
+from rcviz.modules import as_logits, check_module, described, one_tensor, run
 from rcviz.sequences.alphabet import BASES, reverse_complement
 
 Layout = Literal["NCL", "NLC"]
@@ -26,6 +26,14 @@ class AdaptedModel(nn.Module):
         The model itself, not a copy.
     layout, bases, output, output_is
         As given.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> network = torch.nn.Sequential(torch.nn.Conv1d(4, 8, 15), torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten())
+    >>> adapted = rcviz.as_sequence_model(network, bases="ACTG")
+    >>> adapted.model is network, rcviz.filter_bank(adapted).layer
+    (True, 'model.0')
     """
 
     def __init__(self, model: nn.Module, layout: Layout, bases: str, output: Pick | None, output_is: Scale) -> None:
@@ -132,8 +140,7 @@ def as_sequence_model(
     >>> rcviz.predict(adapted, ["ACGT" * 50]).shape
     (1, 3)
     """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}; wrap it in one that calls it")
+    check_module(model)
     check_choice("layout", layout, get_args(Layout))
     check_choice("output_is", output_is, get_args(Scale))
     order = bases.upper().replace("U", "T")

@@ -39,6 +39,14 @@ class ModelCard:
         Version that made the model.
     notes : str
         Anything else, such as what the model is meant for.
+
+    Examples
+    --------
+    >>> training = rcviz.TrainConfig.chipseq(epochs=1)
+    >>> card = rcviz.model_card(model, parts, name="CTCF, GM12878", training=training, notes="not trained yet")
+    >>> card.data["name"], card.strand_gap["part"]
+    ('CTCF, GM12878', 'test')
+    >>> text = card.markdown()
     """
 
     config: ModelConfig

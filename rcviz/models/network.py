@@ -32,6 +32,13 @@ class SequenceModel(nn.Sequential):
     Attributes
     ----------
     config : ModelConfig
+
+    Examples
+    --------
+    >>> [name for name, _ in model.named_children()]
+    ['conv1', 'norm1', 'relu1', 'pool', 'weighted_sum', 'dense']
+    >>> model(torch.from_numpy(parts.test.one_hot(slice(0, 2)))).shape
+    torch.Size([2, 1])
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -130,7 +137,14 @@ def _initialize(layer: nn.Conv1d | nn.Linear, limit: float) -> None:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters, counted as stored (section 3.6)."""
+    """Trainable parameters, counted as stored (section 3.6).
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.count_parameters(rcviz.build_model(rcviz.ModelConfig.simulated("standard")))
+    2283
+    """
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
@@ -142,6 +156,16 @@ def parameter_table(model: nn.Module) -> pd.DataFrame:
     DataFrame
         ``layer`` (dotted name), ``kind`` (class), ``shape`` of the weight as stored, ``parameters`` (count of weights
         and biases), ``trainable`` (whether they are learned).
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.parameter_table(rcviz.build_model(rcviz.ModelConfig.simulated("revcomp")))
+              layer                kind        shape  parameters  trainable
+    0         conv1       RevCompConv1d  (20, 4, 21)        1700       True
+    1         norm1  RevCompBatchNorm1d        (20,)          40       True
+    2  weighted_sum       WeightedSum1d      (20, 9)         180       True
+    3         dense       RevCompLinear      (3, 20)          63       True
     """
     rows = []
     for name, module in model.named_modules():

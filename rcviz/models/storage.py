@@ -43,6 +43,12 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
     ------
     ValueError
         When the model was not made by :func:`rcviz.build_model` or is not in one place, or the card is another model's.
+
+    Examples
+    --------
+    >>> rcviz.save_model(model, "model.safetensors")
+    >>> rcviz.load_model("model.safetensors").config == model.config
+    True
     """
     if not isinstance(model, SequenceModel):
         raise ValueError(
@@ -78,6 +84,13 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
         When there is no such file.
     ValueError
         When the file is not a model of rcviz, is cut off, or is of a newer version.
+
+    Examples
+    --------
+    >>> rcviz.save_model(model, "model.safetensors")
+    >>> again = rcviz.load_model("model.safetensors")
+    >>> np.array_equal(rcviz.predict(again, parts.test), rcviz.predict(model, parts.test))
+    True
     """
     settings, tensors = _read(path)
     for name in (_CARD, _GAP):
@@ -125,6 +138,13 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
         When there is no such file.
     ValueError
         When the file is not a model of rcviz, is cut off, or its card cannot be read.
+
+    Examples
+    --------
+    >>> card = rcviz.model_card(model, parts, name="CTCF, GM12878", training=rcviz.TrainConfig.chipseq())
+    >>> rcviz.save_model(model, "model.safetensors", card=card)
+    >>> rcviz.read_model_card("model.safetensors") == card
+    True
     """
     settings, _ = _read(path, weights=False)
     content = settings.pop(_CARD, None)
@@ -153,6 +173,12 @@ def read_strand_gap(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         When there is no such file.
     ValueError
         When the file is not a model of rcviz, is cut off, or what it says of the strands cannot be read.
+
+    Examples
+    --------
+    >>> rcviz.save_model(model, "model.safetensors")
+    >>> rcviz.read_strand_gap("model.safetensors")["max"] < 1e-5
+    True
     """
     card = read_model_card(path)
     if card is not None:

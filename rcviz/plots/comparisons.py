@@ -78,6 +78,13 @@ def plot_architectures(
     ValueError
         When a column is missing, the table is empty, a value is not finite, an arm has a seed twice in one group, or
         `compare` names an arm that is not there.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> runs = rcviz.load_results("fig3_runs")
+    >>> pairs = [("RC-20", "standard-20"), ("RC-20", "standard-40")]
+    >>> ax = rcviz.plot_architectures(runs[runs["paper"]], metric="valid_auprc", compare=pairs)
     """
     columns = ["arm", "seed", metric, *([] if group is None else [group])]
     check_table(table, columns, "trained network")
@@ -158,6 +165,12 @@ def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "val
     ValueError
         When a column is missing, the table is empty, a value is not finite, a fraction is not in (0, 1], or an arm
         has a seed twice at one fraction.
+
+    Examples
+    --------
+    >>> import pandas as pd, rcviz
+    >>> runs = pd.DataFrame({"arm": ["RC-16", "standard-16"] * 2, "seed": 0, "fraction": [0.5, 0.5, 1.0, 1.0]})
+    >>> ax = rcviz.plot_training_size(runs.assign(valid_auroc=[0.82, 0.78, 0.88, 0.87]))
     """
     check_table(table, ["arm", "fraction", "seed", metric], "trained network")
     fractions = np.asarray(table["fraction"], dtype=float)
@@ -218,6 +231,12 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     ValueError
         When a column is missing, the table is empty, `metric` or a split is unknown, or a seed has two rows for an
         epoch and split.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> epochs = rcviz.load_results("fig2")
+    >>> ax = rcviz.plot_learning_curves(epochs[epochs["paper"]])
     """
     check_choice("metric", metric, _METRICS)
     check_table(table, ["arm", "seed", "epoch", "split", metric], "epoch")

@@ -41,6 +41,10 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     ------
     ValueError
         When a column is missing, the table is empty, or `top` is below 1.
+
+    Examples
+    --------
+    >>> ax = rcviz.plot_contributions(rcviz.filter_contributions(model, parts.test).table, top=5)
     """
     check_table(table, _COLUMNS, "filter")
     if top is not None:

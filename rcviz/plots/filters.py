@@ -71,6 +71,11 @@ def plot_filters(
     ValueError
         When there is nothing to draw, one matrix is given instead of several, a matrix does not suit `kind`,
         the names do not match, or an option is not among its choices.
+
+    Examples
+    --------
+    >>> bank = rcviz.filter_bank(model)
+    >>> ax = rcviz.plot_filters(bank.weights, names=[f"filter {index}" for index in range(8)], columns=4)
     """
     check_choice("share_scale", share_scale, SHARE_SCALE)
     items = _as_list(matrices)

@@ -76,6 +76,12 @@ def plot_logo(
     ValueError
         When the matrix does not suit `kind` (see `rcviz.plots.heights.letter_heights`), or an option is not
         among its choices.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> ax = rcviz.plot_logo(rcviz.load_motif("CTCF_known1"), title="CTCF")
+    >>> rcviz.save_figure(ax, "ctcf.svg")
     """
     heights, kind, letters = letter_heights(matrix, kind)
     layout = logo_layout(heights, stack=stack, below=below, letters=letters)
@@ -144,6 +150,12 @@ def logo_svg(
     ------
     ValueError
         As `plot_logo`; also when the size leaves no room for the logo.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.logo_svg(rcviz.load_motif("CTCF_known1"), height=60, title="CTCF")[:4]
+    '<svg'
     """
     check_choice("axis", axis, _AXIS)
     heights, kind, letters = letter_heights(matrix, kind)

@@ -56,6 +56,11 @@ def plot_palindrome(
     ------
     ValueError
         As `plot_logo`.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> ax = rcviz.plot_palindrome(rcviz.load_motif("MA0058.4"), title="MAX")
     """
     heights, kind, letters = letter_heights(matrix, kind)
     values, _, _ = letter_heights(matrix, "weights")

@@ -32,6 +32,12 @@ def plot_profile(edges: Any, curves: Mapping[str, Any], ax: Axes | None = None) 
     ------
     ValueError
         When there is no curve, or one does not fit the edges.
+
+    Examples
+    --------
+    >>> profiles, bound = rcviz.activation_profiles(model, parts.test), parts.test.labels[:, 0] == 1
+    >>> curves = {"bound": profiles.mean(0, bound), "unbound": profiles.mean(0, ~bound)}
+    >>> ax = rcviz.plot_profile(profiles.edges, curves)
     """
     bounds = np.asarray(edges, dtype=float)
     if bounds.ndim != 1 or len(bounds) < 2 or not (np.diff(bounds) > 0).all():

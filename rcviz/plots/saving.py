@@ -34,7 +34,8 @@ def save_figure(ax: Any, path: str | os.PathLike[str]) -> None:
 
     Examples
     --------
-    >>> rcviz.save_figure(history.plot(), "curves.svg")  # doctest: +SKIP
+    >>> import rcviz
+    >>> rcviz.save_figure(rcviz.plot_logo(rcviz.load_motif("CTCF_known1")), "ctcf.pdf")
     """
     ending = check_ending(path, ENDINGS)
     figure = ax.get_figure(root=True) if isinstance(ax, Axes) else ax

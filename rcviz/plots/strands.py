@@ -58,6 +58,12 @@ def plot_strands(
     ValueError
         When the shapes differ or hold several tasks, there are no sequences, a prediction is not finite, or a
         label is neither 0, 1 nor NaN.
+
+    Examples
+    --------
+    >>> forward = rcviz.predict(standard, parts.test)[:, 0]
+    >>> reverse = rcviz.predict(standard, parts.test.reverse_complement())[:, 0]
+    >>> ax = rcviz.plot_strands(forward, reverse, parts.test.labels[:, 0], threshold=0.5)
     """
     x = _one_task("forward", forward)
     y = _one_task("reverse", reverse)

@@ -38,6 +38,12 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     ValueError
         When `metric` is unknown, a column is missing, the table is empty, a split is neither "train" nor
         "valid", or one run has two rows for the same epoch and split.
+
+    Examples
+    --------
+    >>> training = rcviz.TrainConfig(epochs=2, batch_size=100, samples_per_epoch=200)
+    >>> history = rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+    >>> ax = rcviz.plot_history(history.table, metric="loss")
     """
     check_choice("metric", metric, tuple(METRICS))
     _check(table, metric)

@@ -49,6 +49,13 @@ def encode(sequences: Any) -> UInt8[np.ndarray, "n length"]:
     -----
     UserWarning
         When more than 1% of the letters are unknown, with their number and share.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.encode(["ACGT", "ttga"])
+    array([[0, 1, 2, 3],
+           [3, 3, 2, 0]], dtype=uint8)
     """
     strings = _as_strings(sequences)
     _check_lengths(strings)
@@ -77,6 +84,12 @@ def decode(codes: Any) -> list[str]:
     Returns
     -------
     list of n str, each of ``length`` upper-case letters
+
+    Examples
+    --------
+    >>> import numpy as np, rcviz
+    >>> rcviz.decode(np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
+    ['ACGTN']
     """
     codes = as_codes(codes)
     n, length = codes.shape
@@ -96,6 +109,15 @@ def one_hot(sequences_or_codes: Any, *, dtype: npt.DTypeLike = "float32") -> Sha
     -------
     array (n, 4, length)
         One at the base of each position; an unknown base is an all-zero column.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.one_hot(["ACGTT"])[0]
+    array([[1., 0., 0., 0., 0.],
+           [0., 1., 0., 0., 0.],
+           [0., 0., 1., 0., 0.],
+           [0., 0., 0., 1., 1.]], dtype=float32)
     """
     codes = as_codes(sequences_or_codes)
     n, length = codes.shape
@@ -125,6 +147,14 @@ def reverse_complement(x: Any) -> Any:
     Returns
     -------
     the same kind, shape and dtype as ``x``, always a copy; a list of str for any other collection of str
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.reverse_complement("AACG")
+    'CGTT'
+    >>> rcviz.decode(rcviz.reverse_complement(rcviz.encode(["AACG"])))
+    ['CGTT']
     """
     if isinstance(x, str):
         return x.translate(_COMPLEMENT_LETTER)[::-1]

@@ -108,6 +108,15 @@ def peak_windows(
     ``off_end`` (leaves the chromosome), ``duplicated`` (an earlier window lies there), ``overlapping`` (see
     there), ``unknown_bases``, ``contradicting``. Windows that are drawn count as read when they are
     looked at; they are dropped as ``near_peaks`` and ``not_needed`` as well.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> windows = rcviz.peak_windows(
+    ...     "genome.fa", "peaks.narrowPeak", accessible="open.narrowPeak", width=200, progress=False
+    ... )
+    >>> len(windows.positives()), len(windows.negatives())
+    (7, 6)
     """
     from tqdm.auto import tqdm
 

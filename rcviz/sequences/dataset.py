@@ -81,6 +81,13 @@ def split(
     ValueError
         When a share is not above 0, all exceed 1 together, or a part would have no sequence, or no positive or no
         negative of a labelled task.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15, seed=0)
+    >>> [len(part) for part in parts]
+    [1750, 375, 375]
     """
     data = as_sequence_set(data)
     shares = {"train": train, "valid": valid, "test": test}
@@ -152,6 +159,16 @@ def split_by_chromosome(
     -----
     UserWarning
         When a window is found again in another part, as it is or reverse-complemented; see :func:`find_leaks`.
+
+    Examples
+    --------
+    >>> import numpy as np, rcviz
+    >>> rng = np.random.default_rng(0)
+    >>> chrom = np.repeat(["chr1", "chr2", "chr3"], 4)
+    >>> data = rcviz.SequenceSet(rng.integers(0, 4, (12, 50), dtype=np.uint8), [0, 1] * 6, chrom=chrom)
+    >>> parts = rcviz.split_by_chromosome(data, train="rest", valid="chr1", test="chr2")
+    >>> set(parts.train.table["chrom"])
+    {'chr3'}
     """
     if preset is not None:
         check_choice("preset", preset, _PRESETS)

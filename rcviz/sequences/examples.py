@@ -61,6 +61,13 @@ def load_example(name: str) -> SequenceSet:
     ------
     ValueError
         When there is no such example, naming the nearest.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> data = rcviz.load_example("ctcf")
+    >>> len(data), data.length, len(data.positives())
+    (2500, 200, 500)
     """
     if name not in _EXAMPLES:
         nearest = difflib.get_close_matches(name.casefold(), _EXAMPLES, n=1) or list(_EXAMPLES)
@@ -94,6 +101,12 @@ def list_examples() -> "pd.DataFrame":
     -------
     DataFrame, one row per example
         ``name``, ``description``, ``n_sequences``, ``length`` (bp), ``tasks``, ``source``, ``licence``.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.list_examples()["name"].tolist()
+    ['ctcf']
     """
     import pandas as pd
 

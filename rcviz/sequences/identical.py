@@ -90,6 +90,14 @@ def find_leaks(splits: Any) -> "pd.DataFrame":
     Notes
     -----
     Windows that only overlap are not found; chromosomes keep these apart.
+
+    Examples
+    --------
+    >>> len(rcviz.find_leaks(parts))
+    0
+    >>> leaks = rcviz.find_leaks({"train": parts.test, "test": parts.test.reverse_complement()})
+    >>> len(leaks)
+    375
     """
     import pandas as pd
 

@@ -32,6 +32,13 @@ def read_jaspar(path: str | os.PathLike[str]) -> list[Motif]:
     ------
     ValueError
         When the file is not JASPAR text or a matrix is malformed, naming file and line.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.write_jaspar([rcviz.load_motif("CTCF_known1")], "motifs.jaspar")
+    >>> [motif.name for motif in rcviz.read_jaspar("motifs.jaspar")]
+    ['CTCF_known1']
     """
     motifs: list[Motif] = []
     pending: tuple[int, str, str] | None = None  # line, id and name of a matrix still without its four rows
@@ -81,6 +88,14 @@ def write_jaspar(
     ------
     ValueError
         When there is no motif, two share a name, or a name is empty or holds blanks.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> motif = rcviz.load_motif("CTCF_known1")
+    >>> rcviz.write_jaspar([motif], "motifs.jaspar")
+    >>> rcviz.read_jaspar("motifs.jaspar") == [motif]
+    True
     """
 
     def record(motif: Motif) -> str:

@@ -36,6 +36,13 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     ------
     ValueError
         When the file is not MEME text or a motif is malformed, naming file and line.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.write_meme([rcviz.load_motif("CTCF_known1")], "motifs.meme")
+    >>> [motif.name for motif in rcviz.read_meme("motifs.meme")]
+    ['CTCF_known1']
     """
     lines = read_text(path).split("\n")
     motifs: list[Motif] = []
@@ -81,6 +88,14 @@ def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
     ------
     ValueError
         When there is no motif, two share a name, or a name is empty or holds blanks, which MEME cannot express.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> motif = rcviz.load_motif("CTCF_known1")
+    >>> rcviz.write_meme([motif], "motifs.meme")
+    >>> rcviz.read_meme("motifs.meme") == [motif]
+    True
     """
     head = (
         f"MEME version 4\n\nALPHABET= {BASES}\n\nstrands: + -\n\n"

@@ -52,6 +52,12 @@ def load_motif(name: str) -> Motif:
     ------
     ValueError
         When there is no such motif, naming the nearest ones.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.load_motif("GATA_known6").consensus
+    'NNCWGATARNNNN'
     """
     for collection in _COLLECTIONS:
         motifs = read_collection(collection)
@@ -76,6 +82,13 @@ def list_motifs() -> "pd.DataFrame":
     DataFrame, one row per motif
         ``name``, ``alternative_name``, ``collection``, ``width`` (bp), ``consensus`` (IUPAC),
         ``information`` (bits in all) and ``mean_information`` (bits per position).
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> motifs = rcviz.list_motifs()
+    >>> motifs[motifs["alternative_name"] == "MAX"]["name"].item()
+    'MA0058.4'
     """
     import pandas as pd
 

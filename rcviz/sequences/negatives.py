@@ -149,6 +149,13 @@ def dinucleotide_shuffle(
     A sequence is a walk over bases, and another walk over the same steps is another order (Altschul and Erickson
     1985). The last step out of every base must lead to the final base in the end; such a set of last steps is drawn
     uniformly by popping cycles (Propp and Wilson 1998), and all others are in random order.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> (shuffled,) = rcviz.decode(rcviz.dinucleotide_shuffle(["AACAGTTACGATTACA"], seed=0))
+    >>> shuffled.count("TT"), shuffled.count("AC")
+    (2, 3)
     """
     codes = as_codes(sequences)
     rng = np.random.default_rng(seed)

@@ -55,6 +55,14 @@ def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
     Notes
     -----
     A summit at the very end of its peak is taken as it is: SPP, which called the paper's peaks, writes such.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.read_peaks("peaks.narrowPeak")[["chrom", "start", "end", "summit"]].head(2)
+      chrom  start   end  summit
+    0  chr1    500   700     100
+    1  chr1   1500  1700     100
     """
     import pandas as pd
 

@@ -39,6 +39,17 @@ class Motif:
     Notes
     -----
     Motifs are equal when names and probabilities are; they may be dictionary keys.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> motif = rcviz.Motif("GATA", rcviz.one_hot(["GATA"])[0])
+    >>> motif.reverse_complement().consensus
+    'TATC'
+    >>> motif.scan(["CCTATCCC"])[["start", "strand"]].values.tolist()
+    [[2, '-']]
+    >>> rcviz.decode(motif.sample(2, seed=0))
+    ['GATA', 'GATA']
     """
 
     name: str

@@ -44,6 +44,18 @@ class SequenceSet:
     Notes
     -----
     Attributes cannot be reassigned; every method returns a new set. Unlabelled sets have ``labels`` None.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> data = rcviz.SequenceSet(["ACGT", "GGGG", "TTTT"], [1, 0, 1], task_names=["bound"])
+    >>> len(data), data.length
+    (3, 4)
+    >>> rcviz.decode(data.positives().codes)
+    ['ACGT', 'TTTT']
+    >>> data.save("three.safetensors")
+    >>> rcviz.SequenceSet.load("three.safetensors").task_names
+    ('bound',)
     """
 
     def __init__(

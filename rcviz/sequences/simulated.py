@@ -46,6 +46,15 @@ class SimulatedSet(SequenceSet):
     ValueError
         As for :class:`SequenceSet`, and when sites lack a column, hold what is no site or name a sequence that is not
         there.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> simulated = rcviz.simulate_motifs(n_per_motif=100)
+    >>> simulated.sites.columns.tolist()
+    ['sequence', 'motif', 'start', 'end', 'strand']
+    >>> simulated.clean_labels.sum(axis=0).tolist()
+    [100.0, 100.0, 100.0]
     """
 
     def __init__(
@@ -159,6 +168,13 @@ def simulate_motifs(
     -----
     An instance is placed uniformly over all positions where it overlaps no earlier one, which is what drawing
     positions until one is free amounts to. Where earlier instances leave no room, the sequence is begun anew.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> simulated = rcviz.simulate_motifs(["GATA_known6", "MA0058.4"], n_per_motif=100, label_noise=0, seed=1)
+    >>> simulated.task_names, len(simulated), simulated.length
+    (('GATA_known6', 'MA0058.4'), 200, 200)
     """
     loaded = _load(motifs)
     check_choice("shuffle", shuffle, get_args(Shuffle))

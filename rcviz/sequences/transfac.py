@@ -35,6 +35,13 @@ def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
     ------
     ValueError
         When the file is not TRANSFAC text or a matrix is malformed, naming file and line.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> rcviz.write_transfac([rcviz.load_motif("CTCF_known1")], "motifs.transfac")
+    >>> [motif.name for motif in rcviz.read_transfac("motifs.transfac")]
+    ['CTCF_known1']
     """
     motifs: list[Motif] = []
     said: dict[str, str] = {}
@@ -84,6 +91,14 @@ def write_transfac(
     ------
     ValueError
         For motifs whose names a file cannot hold, as :func:`rcviz.write_jaspar` does.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> motif = rcviz.load_motif("CTCF_known1")
+    >>> rcviz.write_transfac([motif], "motifs.transfac")
+    >>> rcviz.read_transfac("motifs.transfac") == [motif]
+    True
     """
 
     def record(motif: Motif) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import nn
 
 from rcviz.models.prediction import count_outputs
-from rcviz.modules import check_one_place
+from rcviz.modules import check_one_place, evaluating, exact_arithmetic, gradients, logits_of, one_hot_batch
 from rcviz.sequences.dataset import SequenceSet
 from rcviz.training.config import TrainConfig
 
@@ -68,6 +68,21 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
             f"the model gives {n_outputs} logits a sequence, but the data has {len(train.task_names)} tasks; "
             f"build it with n_tasks={len(train.task_names)}"
         )
+    _check_gradients(model, train)
+
+
+def _check_gradients(model: nn.Module, train: SequenceSet) -> None:
+    """Refuse a model whose weights cannot learn, as torch says it in the first step and in words of its own."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ValueError("the model has no weights to train; make some learn with .requires_grad_()")
+    with evaluating(model), exact_arithmetic(), torch.enable_grad():
+        logits = logits_of(model, one_hot_batch(train.codes[:2], model))
+        if all(found is None for found in gradients(logits, parameters)):
+            raise ValueError(
+                "the logits have no gradient with respect to any weight: the model does not use what it could learn, or "
+                "works under torch.no_grad() or with .detach()"
+            )
 
 
 def _computes_bfloat16() -> bool:

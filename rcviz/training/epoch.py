@@ -20,7 +20,16 @@ from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks
 from rcviz.models.network import SequenceModel
 from rcviz.models.prediction import batches_of_logits
-from rcviz.modules import RandomStream, exact_arithmetic, learning, one_hot_batch, place, to_numpy
+from rcviz.modules import (
+    RandomStream,
+    as_logits,
+    exact_arithmetic,
+    learning,
+    one_hot_batch,
+    one_tensor,
+    place,
+    to_numpy,
+)
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.dataset import SequenceSet
 from rcviz.training.checking import labels_of
@@ -95,9 +104,8 @@ def logits_and_loss(
 ) -> tuple[Float[Tensor, "batch tasks"], Float[Tensor, ""]]:
     """Compute what a step learns from: the loss of a batch with the penalties of the model's weighted sums."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-        logits = model(x)
+        logits = as_logits(one_tensor(model(x)), len(x))
     logits = logits.float() if config.precision == "bfloat16" else logits
-    logits = logits.reshape(len(x), -1)
     loss = mean_loss(logits, targets.to(logits), config.positive_weight)
     for module in model.modules():
         if isinstance(module, WeightedSum1d) and module.smoothness > 0:

@@ -62,9 +62,10 @@ class FilterExplorer(ipywidgets.VBox):
 
     Examples
     --------
-    >>> explorer = FilterExplorer(model, parts.test)  # doctest: +SKIP
-    >>> explorer.state.select_rank(0)  # doctest: +SKIP
-    >>> explorer.to_html("filters.html")  # doctest: +SKIP
+    >>> explorer = rcviz.FilterExplorer(model, parts.test)
+    >>> explorer.state.select_rank(0)
+    >>> explorer.export("best_filter.svg")
+    >>> explorer.close()
     """
 
     def __init__(

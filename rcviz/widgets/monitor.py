@@ -56,10 +56,11 @@ class TrainingMonitor(ipywidgets.VBox):
 
     Examples
     --------
-    >>> monitor = TrainingMonitor(model, parts.train, parts.valid, TrainConfig.chipseq())  # doctest: +SKIP
-    >>> monitor.start()  # doctest: +SKIP
-    >>> monitor.stop()  # doctest: +SKIP
-    >>> monitor.history.best_epoch  # doctest: +SKIP
+    >>> training = rcviz.TrainConfig(epochs=2, batch_size=100, samples_per_epoch=200)
+    >>> monitor = rcviz.TrainingMonitor(model, parts.train, parts.valid, training)
+    >>> monitor.start()  # returns at once; the curves grow while the notebook stays free
+    >>> monitor.stop()
+    >>> monitor.close()
     """
 
     def __init__(self, model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:

@@ -62,9 +62,10 @@ class StrandExplorer(ipywidgets.VBox):
 
     Examples
     --------
-    >>> explorer = StrandExplorer({"RC": rc, "standard": standard}, parts.test)  # doctest: +SKIP
-    >>> explorer.state.selection = (3, 14)  # doctest: +SKIP
-    >>> explorer.export("strands.csv")  # doctest: +SKIP
+    >>> explorer = rcviz.StrandExplorer({"RC": model, "standard": standard}, parts.test)
+    >>> explorer.state.selection = (3, 14)
+    >>> explorer.export("strands.csv")
+    >>> explorer.close()
     """
 
     def __init__(

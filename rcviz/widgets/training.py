@@ -25,8 +25,12 @@ class TrainingCurves(ipywidgets.VBox):
 
     Examples
     --------
-    >>> curves = TrainingCurves()  # doctest: +SKIP
-    >>> fit(model, train, valid, config, on_epoch=curves.follow("RC, 8 filters"))  # doctest: +SKIP
+    >>> curves = rcviz.TrainingCurves()
+    >>> training = rcviz.TrainConfig(epochs=1, batch_size=100, samples_per_epoch=200)
+    >>> follow = curves.follow("RC, 8 filters")
+    >>> history = rcviz.fit(model, parts.train, parts.valid, training, progress=False, on_epoch=follow)
+    >>> len(curves.table)
+    2
     """
 
     def __init__(self, *, metric: str = "auroc", size: tuple[float, float] = (6.4, 3.4)) -> None:

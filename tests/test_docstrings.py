@@ -1,0 +1,65 @@
+"""Every public name shows its use, and what it shows is what happens."""
+
+import copy
+import doctest
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import rcviz
+
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+NOT_RUN = {
+    "export_onnx": "needs an extra; tests/convert/test_export.py runs it",
+    "load_keras_weights": "needs a file that Keras wrote",
+    "run_experiment": "trains for minutes",
+}
+
+
+@pytest.fixture(scope="module")
+def names():
+    """What the package's own docstring defines: the data and models of all examples."""
+    scope: dict[str, object] = {}
+    (test,) = doctest.DocTestFinder(recurse=False).find(rcviz, globs=scope)
+    assert run(test, clear_globs=False) == ""
+    return test.globs
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A folder to write into, with a small genome and peaks on it."""
+    monkeypatch.chdir(tmp_path)
+    letters = "".join(np.random.default_rng(0).choice(list("ACGT"), 8000))
+    Path("genome.fa").write_text(f">chr1\n{letters}\n")
+    for name, first in (("peaks.narrowPeak", 500), ("open.narrowPeak", 1000)):
+        rows = [f"chr1\t{at}\t{at + 200}\tpeak\t0\t.\t1\t-1\t-1\t100" for at in range(first, 7000, 1000)]
+        Path(name).write_text("\n".join(rows) + "\n")
+
+
+def run(test, **options):
+    """Run one docstring's examples; returns what went wrong."""
+    said = []
+    doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append, **options)
+    return "".join(said)
+
+
+@pytest.mark.parametrize("name", rcviz.__all__)
+def test_every_public_name_shows_its_use(name):
+    """A function is called; a class is made, by itself or by the function that gives it."""
+    public = getattr(rcviz, name)
+    shown = doctest.DocTestParser().get_examples(inspect.getdoc(public), name)
+    assert any(inspect.isclass(public) or f"rcviz.{name}(" in example.source for example in shown)
+    skipped = any(example.options.get(doctest.SKIP) for example in shown)
+    assert skipped == (name in NOT_RUN)
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("name", rcviz.__all__)
+def test_what_a_docstring_shows_is_what_happens(name, names):
+    torch.manual_seed(0)
+    trained = {key: copy.deepcopy(names[key]) for key in ("model", "standard")}  # some examples train them
+    tests = doctest.DocTestFinder().find(getattr(rcviz, name), name, globs={**names, **trained})
+    assert "".join(run(test) for test in tests) == ""
