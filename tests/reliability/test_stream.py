@@ -1,0 +1,32 @@
+"""More sequences take more time, and no more memory than what is known of each; ``stream.py`` takes ten million."""
+
+import numpy as np
+from reliability.stream import LENGTH, WAYS, blocks, bytes_per_sequence, network, points, write
+
+import rcviz
+
+NUMBERS = (10_000, 60_000)
+ONE_HOT = 4 * 4 * LENGTH
+"""Bytes of one sequence as floats."""
+
+
+def test_memory_does_not_grow_as_sequences_do(tmp_path):
+    found = list(points(tmp_path, NUMBERS))
+    assert [(point["way"], point["sequences"]) for point in found] == [(way, n) for way in WAYS for n in NUMBERS]
+    for way in WAYS:
+        assert bytes_per_sequence(found, way) < ONE_HOT / 4
+
+
+def test_streams_and_files_give_the_numbers_of_memory(tmp_path):
+    write(tmp_path / "set", 25_000)
+    mapped = rcviz.SequenceSet.load(tmp_path / "set", memory_map=True)
+    codes, labels = (np.concatenate(parts) for parts in zip(*blocks(25_000), strict=True))
+    np.testing.assert_array_equal(mapped.codes, codes)
+    np.testing.assert_array_equal(mapped.labels, labels)
+    model = network()
+    one_by_one = [rcviz.predict(model, block) for block, _ in blocks(25_000)]
+    whole = rcviz.predict(model, codes)
+    np.testing.assert_array_equal(np.concatenate(one_by_one), whole)
+    np.testing.assert_array_equal(rcviz.predict(model, mapped), whole)
+    inside = rcviz.SequenceSet(codes, labels, task_names=mapped.task_names)
+    assert rcviz.evaluate(model, mapped).equals(rcviz.evaluate(model, inside))
