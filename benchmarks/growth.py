@@ -145,6 +145,14 @@ def loading(sizes, *, memory_map=False):
     return load
 
 
+def reading(sizes):
+    """What loading cannot do without: the bytes of the file."""
+    load = loading(sizes)
+    folder = load.__defaults__[0]
+    path = Path(folder.name) / "set.safetensors"
+    return lambda folder=folder: path.read_bytes()
+
+
 def mapped_prediction(sizes):
     import rcviz
 
@@ -204,6 +212,7 @@ SWEEPS = {
     "split by chromosome": (dividing_by_chromosome, {"sequences": MANY}),
     "split": (dividing, {"sequences": MANY}),
     "loading a set": (loading, {"sequences": MANY}),
+    "the bytes of its file, read": (reading, {"sequences": MANY}),
     "encoding strings": (encoding, {"sequences": MANY}),
     "activating sites": (activating_sites, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS}),
     "palindromicity": (palindromicity, {"filters": FILTERS}),

@@ -4,6 +4,7 @@ Training may run in a thread while the notebook analyses the same model: what is
 torch's global settings and generators - is switched under a lock.
 """
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,6 +20,7 @@ _GUARD = threading.Lock()  # of the two names below, never held for long
 _model_locks: "WeakKeyDictionary[nn.Module, threading.RLock]" = WeakKeyDictionary()
 _held: dict[str, dict[str, Any]] = {}
 _GENERATORS = threading.RLock()  # torch's global generators, one set for the whole process
+_SIZES = re.compile("shape|size|dimension|channels")  # words of torch's refusals of another length or layout
 
 
 @contextmanager
@@ -165,6 +167,8 @@ def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
                 f"the model reads sequences as (batch, {reads}): say so with "
                 f"rcviz.as_sequence_model(model, layout={layout!r})"
             ) from error
+        if not _SIZES.search(str(error)):  # what a network of one's own says is said as it is
+            raise
         raise ValueError(
             f"the model does not accept one-hot sequences (batch, {x.shape[1]}, {x.shape[2]}): "
             f"{str(error).splitlines()[0]}; give it sequences of "

@@ -209,3 +209,51 @@ def test_nothing_is_read_off_tensors_without_numbers(tmp_path):
         with pytest.raises(ValueError, match=r"weight is on the meta device.*model.to_empty\(device='cpu'\)"):
             function(model)
     assert not list(tmp_path.iterdir())
+
+
+OF_THE_LENGTH = r"does not accept one-hot sequences \(batch, 4, 40\): .*; give it sequences of the length"
+TOO_LITTLE = {
+    "of another length": (lambda: nn.Sequential(nn.Conv1d(4, 6, 7), nn.Flatten(), nn.Linear(180, 1)), OF_THE_LENGTH),
+    "a function": (lambda: torch.sum, "model must be a torch.nn.Module, got builtin_function_or_method; wrap it"),
+    "complex": (
+        lambda: Network(lambda net, x: net.plainly(x) + 0j),
+        "the model returns complex64, and logits are real",
+    ),
+    "decisions": (lambda: Network(lambda net, x: (net.plainly(x) > 0).long()), "returns int64, and logits are real"),
+    "one row": (lambda: Network(lambda net, x: net.plainly(x).mean(0, keepdim=True)), "give one row a sequence"),
+}
+
+
+@pytest.mark.parametrize("kind", TOO_LITTLE)
+@pytest.mark.usefixtures("as_users_run")
+def test_what_gives_no_logits_is_one_sentence_everywhere(kind, data):
+    make, sentence = TOO_LITTLE[kind]
+    for name in LOGITS - {"predict conjoined", "StrandExplorer", "equivariance_error"}:
+        with pytest.raises(ValueError, match=sentence) as said:
+            FUNCTIONS[name](make(), data)
+        assert "\n" not in str(said.value), name
+
+
+CANNOT_LEARN = {
+    "detached": (lambda: Network(lambda net, x: net.plainly(x).detach()), "no gradient with respect to any weight"),
+    "frozen": (lambda: Network(Network.plainly).requires_grad_(False), "no weights to train; .*requires_grad_"),
+    "over what its gradient needs": (over_what_is_needed, "writes in place over a tensor that its gradient needs"),
+    **TOO_LITTLE,
+}
+
+
+@pytest.mark.parametrize("kind", CANNOT_LEARN)
+@pytest.mark.usefixtures("as_users_run")
+def test_what_cannot_learn_is_refused_before_training(kind, data, tmp_path):
+    make, sentence = CANNOT_LEARN[kind]
+    config = rcviz.TrainConfig(epochs=1, batch_size=5)
+    with pytest.raises(ValueError, match=sentence):
+        rcviz.fit(make(), data, data, config, progress=False, checkpoint=tmp_path / "run.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_more_outputs_in_training_than_else_are_said(data):
+    model = Network(lambda net, x: (net.plainly(x), x) if net.training else net.plainly(x))
+    with pytest.raises(ValueError, match="the model returns a tuple of 2, and logits are one tensor"):
+        rcviz.fit(model, data, data, rcviz.TrainConfig(epochs=1, batch_size=5), progress=False)

@@ -236,7 +236,7 @@ def test_the_layout_a_model_wants_is_found_by_trying():
     last = nn.Sequential(nn.Linear(4, 2), nn.Flatten(), nn.Linear(60, 1))
     with pytest.raises(ValueError, match=r"reads sequences as \(batch, length, 4\): .*layout='NLC'"):
         logits_of(last, sequences())
-    with pytest.raises(RuntimeError, match="mat1 and mat2"):  # neither layout: torch's own words stay
+    with pytest.raises(ValueError, match=r"mat1 and mat2.*; give it sequences of the length"):  # neither layout
         logits_of(nn.Sequential(nn.Flatten(), nn.Linear(7, 1)), sequences())
 
 

@@ -80,8 +80,8 @@ def _check_gradients(model: nn.Module, train: SequenceSet) -> None:
         logits = logits_of(model, one_hot_batch(train.codes[:2], model))
         if all(found is None for found in gradients(logits, parameters)):
             raise ValueError(
-                "the logits have no gradient with respect to any weight: the model does not use what it could learn, or "
-                "works under torch.no_grad() or with .detach()"
+                "the logits have no gradient with respect to any weight: the model does not use what it could learn, "
+                "or works under torch.no_grad() or with .detach()"
             )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -46,9 +47,9 @@ def fingerprint(*sets: SequenceSet) -> str:
     digest = hashlib.sha256()
     for data in sets:
         digest.update(repr((data.codes.shape, None if data.labels is None else data.labels.shape)).encode())
-        digest.update(data.codes.tobytes())
+        digest.update(np.ascontiguousarray(data.codes))
         if data.labels is not None:
-            digest.update(data.labels.tobytes())
+            digest.update(np.ascontiguousarray(data.labels))
     return digest.hexdigest()
 
 

@@ -1,7 +1,7 @@
 """One epoch: the steps of the optimizer, and the validation after them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ from rcviz.modules import (
     RandomStream,
     as_logits,
     exact_arithmetic,
+    joined,
     learning,
     one_hot_batch,
     one_tensor,
@@ -76,14 +77,29 @@ def train_one_epoch(
 ) -> Scores:
     """Learn from ``items`` in turn; items beyond the last sequence are the same sequences' reverse complements."""
     labels = labels_of(train, "train")
+    logits = joined(_learn(model, optimizer, train, items, config, epoch, on_batch, interrupt), len(items))
+    return _scores(labels[items % len(train)], to_numpy(logits), train.task_names, config.positive_weight)
+
+
+def _learn(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: SequenceSet,
+    items: Int[np.ndarray, " samples"],
+    config: TrainConfig,
+    epoch: int,
+    on_batch: Callable[[BatchRecord], None] | None,
+    interrupt: Callable[[], None] | None,
+) -> Iterator[Float[Tensor, "batch tasks"]]:
+    """Take step after step and yield the logits of each, from before it."""
+    labels = labels_of(train, "train")
     drawing = _random_numbers(model, config.seed, epoch)
-    seen = []
     for start in range(0, len(items), config.batch_size):
         batch = items[start : start + config.batch_size]
         x = one_hot_batch(_codes(train.codes, batch), model)
-        targets = labels[batch % len(train)]
+        targets = torch.from_numpy(labels[batch % len(train)])
         with learning(model), exact_arithmetic(), drawing():
-            logits, loss = logits_and_loss(model, x, torch.from_numpy(targets), config)
+            logits, loss = logits_and_loss(model, x, targets, config)
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise diverged(f"the loss became {value} in batch {start // config.batch_size + 1}", epoch, config)
@@ -92,11 +108,9 @@ def train_one_epoch(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-        seen.append((targets, to_numpy(logits)))
+        yield logits.detach()
         if on_batch is not None:
             on_batch(BatchRecord(epoch, start + len(batch), value))
-    targets, predicted = (np.concatenate(part) for part in zip(*seen, strict=True))
-    return _scores(targets, predicted, train.task_names, config.positive_weight)
 
 
 def logits_and_loss(
@@ -130,15 +144,19 @@ def validate(
     on_batch: Callable[[int], None] | None,
 ) -> Scores:
     """Score the whole validation set; ``on_batch`` is told after every batch how many sequences are done."""
-    batches, n_sequences = [], 0
-    for logits in batches_of_logits(model, valid.codes):
-        if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
-            raise diverged("a logit was not finite in the validation", epoch, config)
-        batches.append(to_numpy(logits))
-        n_sequences += len(logits)
-        if on_batch is not None:
-            on_batch(n_sequences)
-    return _scores(labels_of(valid, "valid"), np.concatenate(batches), valid.task_names, config.positive_weight)
+
+    def checked() -> Iterator[Float[Tensor, "batch tasks"]]:
+        n_sequences = 0
+        for logits in batches_of_logits(model, valid.codes):
+            if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
+                raise diverged("a logit was not finite in the validation", epoch, config)
+            yield logits
+            n_sequences += len(logits)
+            if on_batch is not None:
+                on_batch(n_sequences)
+
+    logits = to_numpy(joined(checked(), len(valid)))
+    return _scores(labels_of(valid, "valid"), logits, valid.task_names, config.positive_weight)
 
 
 def _codes(codes: UInt8[np.ndarray, "n length"], items: Int[np.ndarray, " batch"]) -> UInt8[np.ndarray, "batch length"]:

@@ -220,7 +220,7 @@ def test_the_model_is_left_as_found_even_when_it_fails(toy):
     find_neurons(model, None, "activation", x)
     with pytest.raises(ValueError, match="never used"):
         find_neurons(NoConvolution().double(), "spare", "activation", x)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match="built for"):
         find_neurons(model, None, "activation", x[:, :, :9])
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
     assert torch.relu(torch.tensor(-1.0)) == 0  # no mode is left behind

@@ -109,7 +109,7 @@ class Undecided(Fixed):
         (Several, 10, ("dict", "logits")),
         (Undecided, 10, ("cannot export Undecided",)),
         (Fixed, None, ("Fixed", "length=")),
-        (Fixed, 11, (r"\(2, 4, 11\)", "built for")),
+        (Fixed, 11, (r"\(batch, 4, 11\)", "built for")),
         (lambda: nn.Sequential(rcviz.RevCompConv1d(4, 2, 12)), 10, ("12", "10")),
         (lambda: rcviz.build_model(rcviz.ModelConfig.simulated("revcomp")), 150, ("200", "150")),
     ],

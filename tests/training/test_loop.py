@@ -158,7 +158,7 @@ class Spoilt(torch.nn.Module):
 
     def forward(self, x):
         logits = self.network(x)
-        if len(x) > 1 and self.training == self.spoils:  # one sequence is what the check before training tries
+        if len(x) > 2 and self.training == self.spoils:  # up to two are what the checks before training try
             self.left -= 1
             if self.left == 0:
                 logits = logits.index_fill(0, torch.tensor([3]), self.value)
