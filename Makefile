@@ -58,6 +58,10 @@ bench: $(VENV)/.test ## measure, write results/benchmarks/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/explorers.py
 	$(BIN)/python benchmarks/speed.py
 
+.PHONY: release
+release: $(VENV)/.test ## wheel and sdist under dist/, tried in empty environments, with licences, an SBOM and an audit
+	$(BIN)/python release/make.py
+
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
