@@ -47,9 +47,9 @@ def fingerprint(*sets: SequenceSet) -> str:
     digest = hashlib.sha256()
     for data in sets:
         digest.update(repr((data.codes.shape, None if data.labels is None else data.labels.shape)).encode())
-        digest.update(np.ascontiguousarray(data.codes))
+        digest.update(np.ascontiguousarray(data.codes).data)
         if data.labels is not None:
-            digest.update(np.ascontiguousarray(data.labels))
+            digest.update(np.ascontiguousarray(data.labels).data)
     return digest.hexdigest()
 
 
