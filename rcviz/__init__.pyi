@@ -12,6 +12,8 @@ from .analysis.palindromes import Palindromes as Palindromes
 from .analysis.palindromes import palindromes as palindromes
 from .analysis.profiles import ActivationProfiles as ActivationProfiles
 from .analysis.profiles import activation_profiles as activation_profiles
+from .analysis.similarity import FilterSimilarity as FilterSimilarity
+from .analysis.similarity import filter_similarity as filter_similarity
 from .analysis.sites import ActivatingSites as ActivatingSites
 from .analysis.strands import GapByFilter as GapByFilter
 from .analysis.strands import StrandAgreement as StrandAgreement
@@ -70,6 +72,7 @@ from .plots.logo import plot_logo as plot_logo
 from .plots.palindromes import plot_palindrome as plot_palindrome
 from .plots.profiles import plot_profile as plot_profile
 from .plots.saving import save_figure as save_figure
+from .plots.similarity import plot_similarity as plot_similarity
 from .plots.strands import plot_strands as plot_strands
 from .plots.training import plot_history as plot_history
 from .sequences.alphabet import decode as decode

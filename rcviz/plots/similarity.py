@@ -1,0 +1,62 @@
+"""Every filter of one network against every filter of another, as a heat map."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from rcviz.plots._axes import INK, resolve_axes
+
+_CELL = 0.26  # inches
+_MARGIN = 1.9
+
+
+def plot_similarity(
+    scores: Any, ax: Axes | None = None, *, names: tuple[str, str] = ("filter", "other filter")
+) -> Axes:
+    """Draw similarities as a heat map, with a dot on each row's nearest column.
+
+    Parameters
+    ----------
+    scores
+        (F, G) numbers from -1 to 1, as :func:`rcviz.filter_similarity` gives them; NaN stays blank.
+    ax
+        Axes to draw into; None makes a figure.
+    names
+        What rows and columns are.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When the scores are no matrix or lie outside -1 to 1.
+
+    Examples
+    --------
+    >>> found = rcviz.filter_similarity(rcviz.filter_bank(model), rcviz.filter_bank(standard))
+    >>> ax = rcviz.plot_similarity(found.scores, names=("RC filter", "standard filter"))
+    """
+    values = np.asarray(scores, dtype=float)
+    if values.ndim != 2 or 0 in values.shape:
+        raise ValueError(f"expected scores (filters, other filters), got {values.shape}")
+    if (np.abs(values) > 1).any():
+        raise ValueError("similarities lie between -1 and 1; give the scores of rcviz.filter_similarity")
+    ax = resolve_axes(ax, _MARGIN + _CELL * values.shape[1], _MARGIN / 2 + _CELL * values.shape[0])
+    image = ax.imshow(values, cmap="cividis", vmin=min(0.0, float(np.nanmin(values, initial=0.0))), vmax=1.0)
+    rows = np.flatnonzero(~np.isnan(values).all(axis=1))
+    nearest = np.nanargmax(values[rows], axis=1) if len(rows) else rows
+    # White with a dark edge: the dot is seen on every colour of the map.
+    ax.plot(nearest, rows, "o", markersize=5, markerfacecolor="white", markeredgecolor="black", markeredgewidth=0.8)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_tick_params(labelsize="small", colors=INK)
+        axis.set_major_locator(MaxNLocator(nbins=9, integer=True, min_n_ticks=1))
+    ax.set_ylabel(names[0], fontsize="small", color=INK)
+    ax.set_xlabel(names[1], fontsize="small", color=INK)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    bar.set_label("similarity", fontsize="small", color=INK)
+    bar.ax.tick_params(labelsize="small", colors=INK)
+    return ax

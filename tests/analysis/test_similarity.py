@@ -1,0 +1,58 @@
+"""Similarity of filters against loops in float64, and against banks whose likeness is known."""
+
+import numpy as np
+
+import rcviz
+from rcviz.analysis.filters import FilterBank
+
+
+def bank(weights):
+    return FilterBank(weights=weights, bias=np.zeros(len(weights)), layer="conv", tied=False)
+
+
+def by_loops(one, other):
+    """Largest cosine over shifts and strands, its shift and strand, column by column."""
+    best = (-np.inf, 0, False)
+    for reverse in (False, True):
+        read = other[::-1, ::-1] if reverse else other
+        for shift in range(1 - read.shape[1], one.shape[1]):
+            product = sum(one[:, i] @ read[:, i - shift] for i in range(one.shape[1]) if 0 <= i - shift < read.shape[1])
+            if product > best[0]:
+                best = (product, shift, reverse)
+    return (best[0] / np.linalg.norm(one) / np.linalg.norm(other), *best[1:])
+
+
+def test_loops_find_the_same():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(3, 4, 7)), rng.normal(size=(5, 4, 4))
+    found = rcviz.filter_similarity(bank(first), bank(second))
+    for f, one in enumerate(first):
+        for g, other in enumerate(second):
+            score, shift, reverse = by_loops(one, other)
+            assert abs(found.scores[f, g] - score) < 1e-12
+            assert (found.shift[f, g], found.reverse[f, g]) == (shift, reverse)
+
+
+def test_filters_that_were_shuffled_shifted_and_turned_round_are_found_again():
+    rng = np.random.default_rng(1)
+    first = rng.normal(size=(6, 4, 9))
+    order = rng.permutation(6)
+    moved = np.pad(first[order], ((0, 0), (0, 0), (3, 0)))
+    table = rcviz.filter_similarity(bank(first), bank(moved[:, ::-1, ::-1])).table
+    np.testing.assert_array_equal(order[table["nearest"]], np.arange(6))
+    np.testing.assert_allclose(table["similarity"], 1)
+    assert set(table["strand"]) == {"-"}
+    assert set(table["shift"]) == {-3}  # as it is read, three columns of zeros stand before it
+
+
+def test_a_filter_of_zeros_is_like_nothing():
+    weights = np.stack([np.zeros((4, 5)), np.eye(4, 5)])
+    found = rcviz.filter_similarity(bank(weights), bank(weights))
+    np.testing.assert_array_equal(np.isnan(found.scores), [[True, True], [True, False]])
+
+
+def test_what_is_drawn_is_what_was_found():
+    weights = np.random.default_rng(3).normal(size=(4, 4, 6))
+    found = rcviz.filter_similarity(bank(weights[:2]), bank(weights))
+    (image,) = found.plot().images
+    np.testing.assert_array_equal(image.get_array(), found.scores)
