@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo test check format lint types floors unit browser notebooks pictures docs bench clean
+.PHONY: help setup lab demo test check format lint types floors unit browser notebooks pictures report docs bench clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,13 +42,17 @@ unit: $(VENV)/.test ## the tests without notebooks and browser
 browser: $(VENV)/.test ## only the tests in a real browser
 	$(BIN)/python -m pytest -m browser
 
-notebooks: $(VENV)/.test ## run the tutorials from a fresh kernel and keep their output
-	$(BIN)/jupyter execute --inplace --timeout=600 notebooks/*.ipynb notebooks/paper/*.ipynb
+# What widgets were is not kept: it is megabytes, and a page that shows it fetches scripts; pictures stand beside them.
+NOTEBOOKS ?= $(wildcard notebooks/*.ipynb notebooks/paper/*.ipynb)
+notebooks: $(VENV)/.test ## run the tutorials from a fresh kernel and keep their output; NOTEBOOKS names some
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=900 \
+	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
 
 pictures: $(VENV)/.test ## make the README's pictures anew
-	$(BIN)/rcviz demo
-	cp runs/demo/strands.png runs/demo/filters.png docs/pictures/
 	RCVIZ_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -m browser
+
+report: setup ## the page about the paper and the README's verdicts, from the tables under results/
+	$(BIN)/rcviz report --readme README.md
 
 docs: $(VENV)/.test ## the documentation site, under build/docs/; a warning is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs

@@ -1,6 +1,7 @@
 """The command line."""
 
 import re
+from importlib.metadata import version
 
 import pandas as pd
 import pytest
@@ -60,6 +61,11 @@ def test_help_shows_an_example(command):
     result = CliRunner().invoke(rcviz.cli.app, [command, "--help"])
     assert result.exit_code == 0
     assert f"Example: rcviz {command}" in result.output
+
+
+def test_the_version_is_that_of_the_package():
+    result = CliRunner().invoke(rcviz.cli.app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"rcviz {version('rcviz')}\n")
 
 
 def test_wrong_options_are_refused():

@@ -11,6 +11,9 @@ from rcviz.cli._answers import AsJson, answer, answering
 def report(
     results: Annotated[Path, typer.Option(help="Folder of tables that rcviz experiment wrote.")] = Path("results"),
     docs: Annotated[Path, typer.Option(help="Folder for paper.md and pictures/paper/.")] = Path("docs"),
+    readme: Annotated[
+        Path | None, typer.Option(help="A page to put the verdicts into, between <!-- claims --> and its end.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Set every claim of the paper beside what was measured: a page, and every figure, made from the tables alone.
@@ -22,6 +25,6 @@ def report(
     with answering():
         from rcviz.experiments.report import write_report
 
-        page, *pictures = write_report(results, docs)
+        page, *pictures = write_report(results, docs, readme=readme)
         told = f"Written: {page} and {len(pictures)} pictures."
         answer(told, {"page": page, "pictures": pictures}, as_json=as_json)

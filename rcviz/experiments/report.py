@@ -1,6 +1,7 @@
 """docs/paper.md and its pictures, from the tables alone: every claim of the paper beside what was measured."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from rcviz.experiments.verdicts import Verdict
 
 CLAIMS = (*claims_simulated.CLAIMS, *claims_chipseq.CLAIMS)
 PAGE = Path("paper.md")
+_MARKED = re.compile(r"(<!-- claims[^>]*-->\n).*?(<!-- end of claims -->)", re.DOTALL)
 
 
-def write_report(results: str | os.PathLike[str], docs: str | os.PathLike[str]) -> list[Path]:
+def write_report(
+    results: str | os.PathLike[str], docs: str | os.PathLike[str], *, readme: str | os.PathLike[str] | None = None
+) -> list[Path]:
     """Make the page and its pictures anew: the same tables give the same bytes.
 
     Parameters
@@ -30,13 +34,22 @@ def write_report(results: str | os.PathLike[str], docs: str | os.PathLike[str]) 
     docs : path-like
         Folder for ``paper.md`` and ``pictures/paper/``; made if it is not there. Pictures of an earlier report that no
         table gives any more are removed.
+    readme : path-like, optional
+        A page that gets the claims and their verdicts, without numbers, between its comments ``<!-- claims -->`` and
+        ``<!-- end of claims -->``.
 
     Returns
     -------
     list of Path
         The page, then its pictures.
+
+    Raises
+    ------
+    ValueError
+        When `readme` has no such comments; then nothing is written.
     """
     tables = read_results(results)
+    told = None if readme is None else with_overview(Path(readme).read_text(encoding="utf-8"), tables)
     folder = Path(docs) / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     captions: dict[str, list[tuple[str, str]]] = {}
@@ -55,7 +68,22 @@ def write_report(results: str | os.PathLike[str], docs: str | os.PathLike[str]) 
     for name, image in images.items():
         written.append(folder / f"{name}.png")
         _write(written[-1], image)
+    if readme is not None and told is not None:
+        _write(Path(readme), told.encode())
     return written
+
+
+def with_overview(page: str, results: Results) -> str:
+    """`page` with every claim and its verdict, without numbers, between its two comments."""
+    if not _MARKED.search(page):
+        raise ValueError("the page has no place for the claims: put <!-- claims --> and <!-- end of claims --> into it")
+    findings = judge_claims(CLAIMS, results)
+    rows = [
+        [claim.said, claim.figure or f"Section {claim.section}", str(finding.verdict)]
+        for claim, finding in zip(CLAIMS, findings, strict=True)
+    ]
+    told = _summary(findings) + "\n" + markdown(["the paper says", "where", "here"], rows)
+    return _MARKED.sub(lambda found: found[1] + told + found[2], page)
 
 
 def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: bool) -> str:

@@ -193,6 +193,22 @@ def test_pictures_that_no_table_gives_any_more_are_removed_and_nothing_else(repo
     assert list(mine.parent.iterdir()) == [mine]
 
 
+def test_a_page_gets_the_verdicts_between_its_comments_and_nothing_else_changes(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- claims, made by hand -->\nold\n<!-- end of claims -->\nafter\n")
+    (tmp_path / "results").mkdir()
+    every_table()["fig3_runs"].to_csv(tmp_path / "results" / "fig3_runs.csv", index=False)
+    write_report(tmp_path / "results", tmp_path / "docs", readme=readme)
+    before, table, after = re.split("<!--.*-->\n", readme.read_text())
+    assert (before, after) == ("before\n", "after\n")
+    assert table.count("\n| ") == len(CLAIMS) + 1
+    assert f"| {CLAIMS[0].said} | Figure 3 | {Verdict.HOLDS} |" in table
+    assert table.count(f"| {Verdict.UNKNOWN} |") > 0
+    readme.write_text("no place\n")
+    with pytest.raises(ValueError, match="put <!-- claims -->"):
+        write_report(tmp_path / "results", tmp_path / "docs", readme=readme)
+
+
 def test_without_a_folder_of_tables_nothing_is_written(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere: give the one that rcviz experiment"):
         write_report(tmp_path / "nowhere", tmp_path / "docs")

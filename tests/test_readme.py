@@ -1,0 +1,70 @@
+"""What the README and its pages show works: Python, commands, links, pictures and the claims' verdicts."""
+
+import inspect
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+
+import rcviz
+from rcviz.cli import app
+from rcviz.experiments.report import with_overview
+from rcviz.experiments.results import read_results
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_its_python_runs(monkeypatch):
+    """One block after the other, with one epoch instead of thirty."""
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert [block.count("epochs=30") for block in blocks] == [1, 0]
+    scope: dict[str, object] = {}
+    for code in blocks:
+        exec(compile(code.replace("epochs=30", "epochs=1"), "README.md", "exec"), scope)
+    assert isinstance(scope["history"], rcviz.History)
+
+
+def test_the_ten_lines_are_ten():
+    (block, _) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len([line for line in block.splitlines() if line]) == 10
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))))
+def test_make_knows_the_command(target):
+    told = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+
+
+def test_rcviz_knows_its_commands():
+    commands = typer.main.get_command(app).commands
+    assert set(re.findall(r"(?:`|: )rcviz ([a-z]+)", README)) <= set(commands)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_are_there(page):
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text()):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("explorer", ["filter_explorer", "strand_explorer", "training_monitor"])
+def test_there_is_a_picture_of_each_explorer(explorer):
+    assert re.search(rf"!\[[^\]]+\]\(docs/pictures/{explorer}\.png\)", README)
+
+
+def test_its_verdicts_are_those_of_the_tables():
+    """After new tables: make report, and commit what it wrote."""
+    assert with_overview(README, read_results(ROOT / "results")) == README
+
+
+def test_what_a_how_to_page_names_is_there():
+    """Functions in its tables, and their settings."""
+    page = (ROOT / "docs" / "howto" / "own_model.md").read_text()
+    rows = re.findall(r"^\|(?:.*)\|(.*)\|$", page, re.MULTILINE)
+    named = re.findall(r"`(\w+)(?:\(([^`]*)\))?`", " ".join(rows))
+    assert len(named) >= 5
+    for name, given in named:
+        known = inspect.signature(getattr(rcviz, name)).parameters
+        assert set(re.findall(r"(\w+)=", given)) <= set(known), name
