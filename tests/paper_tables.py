@@ -34,7 +34,7 @@ def runs(values, *, figure="fig3", rivals=(), **columns):
         "fraction": 1.0,
         "chromosomes": "at random, 40% train, 30% valid, 30% test",
         "best_epoch": 2,
-        "n_epochs": 3,
+        "n_epochs": 80,
         "gap_max": 0.6,
         "gap_mean": 0.2,
         "wall_seconds": 60.0,

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from rcviz.experiments.arms import POSITIVE_WEIGHTS
 from rcviz.experiments.results import Results
 from rcviz.experiments.verdicts import PAPER_SEEDS, Comparison, Verdict
+from rcviz.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,21 @@ def _circumstances(table: pd.DataFrame) -> list[str]:
         fewest = int(counts.groupby(["arm", "dataset", "fraction"]).size().min())
         if fewest < PAPER_SEEDS:
             said.append(f"{fewest} of the paper's {PAPER_SEEDS} seeds.")
-    if stands_in(table):
-        said.append("On stand-in chromosomes.")
+    said += unlike_the_paper(table)
     if "scale" in table and (table["scale"] != "paper").any():
         said.append("At the quick scale, which is not the paper's.")
+    return said
+
+
+def unlike_the_paper(table: pd.DataFrame) -> list[str]:
+    """What a caption of networks at the paper's scale must say: other chromosomes, fewer epochs."""
+    said = ["On stand-in chromosomes."] if stands_in(table) else []
+    if {"scale", "n_epochs"} <= {*table}:
+        epochs = table.loc[table["dataset"].isin([*POSITIVE_WEIGHTS]) & (table["scale"] == "paper"), "n_epochs"]
+        whole = TrainConfig.chipseq().epochs  # nothing stops these trainings early
+        if (epochs < whole).any():
+            trained = "Trained" if (epochs < whole).all() else "In part trained"
+            said.append(f"{trained} for {int(epochs.min())} of the paper's {whole} epochs.")
     return said
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rcviz.experiments import claims_chipseq, claims_simulated, worth
-from rcviz.experiments.claims import stands_in
+from rcviz.experiments.claims import unlike_the_paper
 from rcviz.experiments.results import Results
 from rcviz.experiments.verdicts import SCORES, by_seed
 from rcviz.plots._axes import figure_png, new_figure
@@ -50,7 +50,7 @@ class Drawing:
 
 
 def drawn(results: Results) -> Iterator[tuple[Drawing, str, bytes]]:
-    """Draw every picture whose tables are there: with its caption, which names stand-ins, and as PNG."""
+    """Draw every picture whose tables are there: with its caption, which says what is not the paper's, and as PNG."""
     for drawing in DRAWINGS:
         # Rivals have a picture of their own.
         tables = [results[name] for name in drawing.needs if name in results]
@@ -61,10 +61,8 @@ def drawn(results: Results) -> Iterator[tuple[Drawing, str, bytes]]:
         if figure is None:
             continue
         figure.set_dpi(_DPI)
-        caption = drawing.caption
-        if any(stands_in(table) for table in shown):
-            caption += " On stand-in chromosomes."
-        yield drawing, caption, figure_png(figure)
+        said = dict.fromkeys(sentence for table in shown for sentence in unlike_the_paper(table))
+        yield drawing, " ".join([drawing.caption, *said]), figure_png(figure)
 
 
 def _curves(history: pd.DataFrame) -> Figure:

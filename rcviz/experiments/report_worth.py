@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from rcviz.experiments import worth
-from rcviz.experiments.claims import spread, stands_in
+from rcviz.experiments.claims import spread, unlike_the_paper
 from rcviz.experiments.report_words import SHARING, markdown, picture
 from rcviz.experiments.results import Results
 from rcviz.experiments.verdicts import ALPHA, by_seed
@@ -27,10 +27,9 @@ def worth_section(results: Results, *, sharing: bool) -> Iterator[str]:
         "is ahead on more than half of the data sets and behind on none, *not worth it* the reverse.\n"
     )
     if sharing:
-        caption = "Sharing and its rivals at equal memory."
-        if any(stands_in(results[f"{contest.setting.figure}_runs"]) for contest in contests):
-            caption += " ChIP-seq on stand-in chromosomes."
-        yield picture(SHARING, caption)
+        tables = [results[f"{contest.setting.figure}_runs"] for contest in contests]
+        said = dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table))
+        yield picture(SHARING, " ".join(["Sharing and its rivals at equal memory.", *(f"ChIP-seq: {s}" for s in said)]))
     yield _memory_table(results, contests)
     yield from _time_part(results)
 

@@ -6,7 +6,7 @@ import pytest
 from paper_tables import ABOVE, BELOW, filters, history, runs, table_1
 
 from rcviz.experiments import claims_chipseq, claims_simulated
-from rcviz.experiments.claims import differences, judge_claims, spread, stands_in
+from rcviz.experiments.claims import differences, judge_claims, spread, stands_in, unlike_the_paper
 from rcviz.experiments.verdicts import Verdict, compare_seeds
 
 CLAIMS = {claim.rule.__name__.lstrip("_"): claim for claim in (*claims_simulated.CLAIMS, *claims_chipseq.CLAIMS)}
@@ -390,3 +390,18 @@ def test_numbers_as_they_are_written():
     pair = compare_seeds(pd.Series([3.0, 4.0]), pd.Series([1.0, 2.0]), "a", "b", "auROC")
     told = "0 of 1 comparisons shown; mean differences +2.0000 to +2.0000; largest p = 0.1667"
     assert differences([pair]) == told
+
+
+@pytest.mark.parametrize(
+    ("epochs", "said"),
+    [
+        ([80, 80], []),
+        ([8, 8], ["Trained for 8 of the paper's 80 epochs."]),
+        ([8, 80], ["In part trained for 8 of the paper's 80 epochs."]),
+    ],
+)
+def test_fewer_epochs_than_the_papers_are_said(epochs, said):
+    table = runs({"RC-16": [0.9, 0.8]}, dataset="CTCF").assign(n_epochs=epochs)
+    assert unlike_the_paper(table) == said
+    assert unlike_the_paper(table.assign(dataset="simulated")) == []  # these stop early by themselves
+    assert unlike_the_paper(table.assign(scale="quick")) == []
