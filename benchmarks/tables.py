@@ -219,13 +219,13 @@ TABLES = {
 }
 
 
-def filled(page):
+def filled(page, tables=TABLES):
     """Put every table between its two markers."""
-    for name, make in TABLES.items():
+    for name, make in tables.items():
         opening, closing = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, found, rest = page.partition(opening)
         if not found or closing not in rest:
-            raise ValueError(f"{PAGE.name} has no place for {name!r}: write {opening.strip()} and {closing} there")
+            raise ValueError(f"the page has no place for {name!r}: write {opening.strip()} and {closing} there")
         page = before + opening + make() + "\n" + closing + rest.partition(closing)[2]
     return page
 

@@ -1,0 +1,167 @@
+"""The tables of docs/reliability.md, made from results/reliability/*.json.
+
+    python benchmarks/reliability_tables.py
+
+writes them between the page's markers; a test holds page and files together.
+"""
+
+import json
+from functools import partial
+from pathlib import Path
+
+from tables import filled, table
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reliability.md"
+RESULTS = ROOT / "results" / "reliability"
+
+
+def made_by(command, content=None):
+    """The command that measures it again, and on what it was measured."""
+    machine = (content or {}).get("machine", {})
+    where = [f"{key} {machine[key]}" for key in ("python", "torch") if key in machine]
+    if "cores" in machine:
+        where.append(f"{machine['cores']} cores")
+    seed = [f"seed {content['seed']}"] if content and "seed" in content else []
+    return f"`{command}`" + (f" ({', '.join([*seed, *where])})" if seed or where else "")
+
+
+def faults(content):
+    found = content["faults"]
+    return f"Faults: {'; '.join(found)}" if found else "No faults."
+
+
+def megabytes(value):
+    return f"{value:,.0f} MB"
+
+
+def kills(content):
+    jobs = [*content["jobs"].items(), ("**all**", content)]
+    rows = [
+        [name, job["kills"], job["survived"], job["while writing"], job["that left a file unfinished"]]
+        for name, job in jobs
+    ]
+    header = ["job", "kills", "survived", "after writing had begun", "a temporary file left"]
+    command = f"RCVIZ_KILLS={content['kills']} python -m pytest tests/reliability/test_kills.py"
+    return f"{table(header, rows)}\n\n{faults(content)} {made_by(command, content)}"
+
+
+def sweeps(content):
+    told = (
+        f"{content['sweeps']} sweeps started at the same moment on one store asked for {content['runs_asked_for']}",
+        f"runs, {content['records_of_one_sweep']} of them different. {content['records']} records were kept,",
+        f"{content['lost']} lost, {content['left_over']} left over, {content['different']} different from those of a",
+        f"sweep alone. {faults(content)}",
+        made_by(f"python tests/reliability/sweeps_at_once.py --sweeps {content['sweeps']} --record", content),
+    )
+    return " ".join(told)
+
+
+def fuzz(content):
+    rows = []
+    for name, runs in content.items():
+        total = [sum(run[key] for run in runs) for key in ("minutes", "inputs", "finds")]
+        rows.append([name.replace("_", " "), f"{total[0]:.0f}", f"{total[1]:,}", total[2]])
+    runs = [run for each in content.values() for run in each]
+    minutes, inputs, finds = (sum(run[key] for run in runs) for key in ("minutes", "inputs", "finds"))
+    rows.append(["**all**", f"{minutes:.0f}", f"{inputs:,}", finds])
+    header = ["reader", "minutes", "inputs tried", "faults found"]
+    return f"{table(header, rows)}\n\n{made_by('python tests/reliability/fuzz.py --minutes 10 --reader all')}"
+
+
+def properties(content):
+    rows = [
+        [name, f"{found['examples']:,}", f"{found['largest_error']:.1e}" if found["largest_error"] else "0"]
+        for name, found in content["properties"].items()
+    ]
+    rows.append(["**all**", f"{sum(found['examples'] for found in content['properties'].values()):,}", ""])
+    command = made_by("python tests/reliability/properties.py --record", content)
+    allowed = f"Allowed is {content['tolerance']:.0e}."
+    header = ["what holds", "random examples", "largest error"]
+    return f"{table(header, rows)}\n\n{faults(content)} {allowed} {command}"
+
+
+def stream(content):
+    words = {"mapped": "a mapped file, `rcviz.evaluate`", "streamed": "a stream of blocks, `rcviz.predict`"}
+    rows = [
+        [
+            words[point["way"]],
+            f"{point['sequences']:,}",
+            megabytes(point["anonymous_mb_before"]),
+            megabytes(point["anonymous_mb_at_most"]),
+            megabytes(point["file_mb_at_most"]),
+            f"{point['processor_seconds'] / point['sequences'] * 1e6:.0f} s",
+        ]
+        for point in content["points"]
+    ]
+    header = ["way", "sequences", "memory before", "at most", "pages of files", "processor time a million"]
+    grown = " and ".join(f"{each:.0f} bytes ({way})" for way, each in content["bytes_per_sequence"].items())
+    command = made_by("python tests/reliability/stream.py --record", content)
+    return (
+        f"{table(header, rows)}\n\nSequences of {content['length']} bp. Between the smallest and the largest number "
+        f"memory grew by {grown} a sequence. {command}"
+    )
+
+
+def widgets(content):
+    rows = []
+    for entry in content["explorers"]:
+        times = entry["milliseconds"]
+        medians = [f"{found['p50_ms']:,.0f} ms ({found['worst_ms']:,.0f})" for found in times.values()]
+        opened = entry["opened"]
+        rows.append(
+            [
+                f"{entry['filters']:,}",
+                f"{entry['sequences']:,}",
+                f"{opened['seconds']:,.0f} s",
+                megabytes(opened["memory_mb"]),
+                *medians,
+            ]
+        )
+    header = [
+        *("filters", "sequences", "to open", "memory taken", "another filter, first time", "again"),
+        "gallery in another order",
+    ]
+    command = "python benchmarks/explorers.py --only-filters --filters 1000 --sequences 1000"
+    return f"{table(header, rows)}\n\nMedians, and the worst in brackets. {made_by(command, content)}"
+
+
+def release(content):
+    rows = []
+    for wanted, found in content["pythons"].items():
+        if "failed" in found:
+            rows.append([found.get("python", wanted), "**failed**", ""])
+        else:
+            rows.append([found["python"], found["packages"], f"ran, and wrote {len(found['demo_wrote'])} files"])
+    rows += [[wanted, "not found here", ""] for wanted in content["not_found"]]
+    rows += [[wanted, "not tried", ""] for wanted in content["not_tried"]]
+    files = ", ".join(f"{name} ({found['bytes'] / 1e6:.1f} MB)" for name, found in content["distributions"].items())
+    told = [f"{table(['Python', 'packages installed', '`rcviz demo`'], rows)}", f"Built and checked: {files}."]
+    if "components" in content:
+        licences = ", ".join(f"{kind} ({n})" for kind, n in content["licences"].items())
+        told.append(f"The bill of materials has {content['components']} components. Licences: {licences}.")
+        told.append(audit(content["audit"]))
+    return "\n\n".join([*told, made_by("make release")])
+
+
+def audit(found):
+    if not found["done"]:
+        return f"Not audited: {found['why']}."
+    known = "; ".join(f"{name}: {', '.join(ids)}" for name, ids in found["vulnerable"].items())
+    skipped = f" Not in its data: {', '.join(found['skipped'])}." if found["skipped"] else ""
+    return f"pip-audit looked at {found['packages']} packages and found {known or 'no known vulnerability'}.{skipped}"
+
+
+MADE = {make.__name__: make for make in (kills, sweeps, fuzz, properties, stream, widgets, release)}
+"""By the names of the page's markers, which are those of the files."""
+
+
+def told(name):
+    path = RESULTS / f"{name}.json"
+    return MADE[name](json.loads(path.read_text())) if path.exists() else "Not measured yet."
+
+
+TABLES = {name: partial(told, name) for name in MADE}
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(), TABLES))

@@ -1,0 +1,55 @@
+"""The page about reliability says what was found."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import reliability_tables
+
+    yield reliability_tables
+    for name in ("reliability_tables", "tables"):
+        del sys.modules[name]
+
+
+def test_the_page_holds_the_tables_of_the_files(tables):
+    page = tables.PAGE.read_text()
+    assert page == tables.filled(page, tables.TABLES), "run python benchmarks/reliability_tables.py"
+    files = sorted(path.stem for path in tables.RESULTS.glob("*.json"))
+    assert files == sorted(tables.TABLES), "every file has a table, and every table a file"
+
+
+def test_the_commands_it_names_are_there(tables):
+    page = tables.PAGE.read_text()
+    scripts = [word for word in page.replace("`", " ").split() if word.endswith(".py")]
+    assert len(scripts) >= 6
+    for script in scripts:
+        assert (ROOT / script).is_file(), script
+
+
+def test_a_table_follows_its_file(tables, monkeypatch, tmp_path):
+    """A kill that was not survived and a property that was missed are seen."""
+    for name, change in (
+        ("kills", {"survived": 119, "faults": ["rcviz train: a half file was left"]}),
+        ("properties", {"faults": ["both strands of a model: 0.5"]}),
+    ):
+        content = json.loads((tables.RESULTS / f"{name}.json").read_text()) | change
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    assert "| **all** | 120 | 119 |" in tables.told("kills")
+    assert "Faults: rcviz train: a half file was left" in tables.told("kills")
+    assert "Faults: both strands of a model: 0.5" in tables.told("properties")
+    assert tables.told("stream") == "Not measured yet."
+
+
+def test_what_is_not_audited_is_said(tables):
+    assert tables.audit({"done": False, "why": "no way there"}) == "Not audited: no way there."
+    found = {"done": True, "packages": 3, "skipped": {"rcviz": "not there"}, "vulnerable": {"a 1": ["X-1", "X-2"]}}
+    assert tables.audit(found) == "pip-audit looked at 3 packages and found a 1: X-1, X-2. Not in its data: rcviz."
