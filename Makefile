@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo test check format lint types floors unit browser notebooks pictures report docs bench clean
+.PHONY: help setup lab demo test check format lint types floors unit browser notebooks pictures report docs links bench clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ report: setup ## the page about the paper and the README's verdicts, from the ta
 
 docs: $(VENV)/.test ## the documentation site, under build/docs/; a warning is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
+
+links: $(VENV)/.test ## ask for every address that the pages link to; needs a network
+	$(BIN)/sphinx-build --quiet --keep-going --builder linkcheck docs build/links
 
 bench: $(VENV)/.test ## measure, write results/benchmarks/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/run.py

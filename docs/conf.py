@@ -11,7 +11,15 @@ import site_pages
 project = "rcviz"
 author = "the rcviz authors"
 version = release = version_of("rcviz")
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "mathml",
+    "sphinx.ext.viewcode",
+    "running",
+    "two_strands",
+]
 root_doc = "index"
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
@@ -28,17 +36,27 @@ napoleon_use_ivar = True
 suppress_warnings = ["ref.python"]  # several classes have an attribute of the same name, and none is meant
 add_module_names = False
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"rcviz {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 # Pages beside no others have nothing to list at their side.
 html_sidebars = {
-    page: [] for page in ("paper", "performance", "glossary", "command_line", "other_tools", "architecture")
+    page: []
+    for page in (
+        "paper",
+        "performance",
+        "glossary",
+        "command_line",
+        "other_tools",
+        "architecture",
+        "gallery/index",
+    )
 }
 html_show_sourcelink = False
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "pygments_light_style": "default"}
-# Nothing is fetched when a page is read, but for MathJax, which pages without formulas do not ask for.
+# Nothing is fetched when a page is read.
 
 
 def setup(app):

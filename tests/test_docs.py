@@ -1,12 +1,18 @@
-"""What the how-to pages show is run; a block marked "py" needs what a test has not, such as a cluster."""
+"""What the site's pages show is run; a how-to's block marked "py" needs what a test has not, such as a cluster."""
 
+import inspect
+import itertools
 import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+
+import rcviz
+from rcviz.plots.colors import MODEL_COLORS, NEGATIVE, POSITIVE, letter_colors
 
 DOCS = Path(__file__).parents[1] / "docs"
 BASES = np.array(list("ACGT"))
@@ -38,9 +44,144 @@ def test_what_a_page_shows_runs(page):
     exec(compile(code, page.name, "exec"), {"__name__": "__page__"})
 
 
+@pytest.mark.timeout(600)
 def test_the_site_is_built_without_a_warning(tmp_path):
+    # The code of explanations and gallery is run by the build.
     command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", DOCS, tmp_path / "site"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    told = subprocess.run(command, capture_output=True, text=True, timeout=580)
     assert told.returncode == 0, told.stderr
     page = (tmp_path / "site" / "howto" / "own_peaks.html").read_text()
     assert "Train on your own peaks" in page
+    fetched = re.compile(r'<(?:script|link rel="stylesheet"|img)[^>]* (?:src|href)="https?:')
+    pages = sorted((tmp_path / "site").rglob("*.html"))
+    assert [page.name for page in pages if fetched.search(page.read_text())] == []
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The modules that make the site's pages can be imported."""
+    monkeypatch.syspath_prepend(DOCS)
+
+
+@pytest.mark.usefixtures("made")
+def test_the_figure_of_two_strands_is_what_the_layers_compute():
+    import two_strands
+
+    layers = two_strands.tied_layers()
+    readings = [two_strands.SEQUENCE, rcviz.reverse_complement(two_strands.SEQUENCE)]
+    forward, reverse = (two_strands.feature_maps(layers, reading) for reading in readings)
+    for layer, rows in enumerate(two_strands.connections(layers), start=1):
+        for channel, neurons in enumerate(rows):
+            for at, inputs in enumerate(neurons):
+                mirrored = rows[-1 - channel][-1 - at]
+                own, other = forward[layer][channel][at], reverse[layer][-1 - channel][-1 - at]
+                assert own == other
+                for maps, read, value in ((forward, inputs, own), (reverse, mirrored, other)):
+                    total = sum(weight * maps[layer - 1][source][place] for source, place, weight, _ in read)
+                    assert value == (max(total, 0) if layer < 3 else total)
+                # Each stored weight meets the same value in both readings.
+                met = [
+                    sorted((stored, weight, maps[layer - 1][source][place]) for source, place, weight, stored in read)
+                    for maps, read in ((forward, inputs), (reverse, mirrored))
+                ]
+                assert met[0] == met[1]
+
+
+@pytest.mark.usefixtures("made")
+def test_code_of_a_page_is_run_like_cells():
+    import running
+    from matplotlib.figure import Figure
+
+    page = {}
+    assert running.execute("a = 1\nprint(a)", "page", page) == ("1", [])
+    printed, drawn = running.execute("import rcviz\nrcviz.plot_logo(rcviz.load_motif('CTCF_known1'))", "page", page)
+    assert (printed, [type(picture) for picture in drawn]) == ("", [Figure])
+    assert running.execute("'<svg></svg>' * a", "page", page) == ("", ["<svg></svg>"])
+    with pytest.raises(ZeroDivisionError):
+        running.execute("a / 0", "page", page)
+
+
+@pytest.mark.usefixtures("made")
+def test_colours_of_the_gallery_stay_apart_on_dark_pages():
+    import looks
+
+    def luminance(color):
+        return ((looks.lab(color)[0] + 16) / 116) ** 3 + 0.05  # above L = 8, as WCAG adds it
+
+    letters = [letter_colors("colorblind")[letter] for letter in "ACGT"]
+    for palette in (letters, [POSITIVE, NEGATIVE], MODEL_COLORS[:3]):
+        dark = [looks.dark_color(color) for color in palette]
+        assert min(abs(looks.lab(a)[0] - looks.lab(b)[0]) for a, b in itertools.combinations(dark, 2)) > 14
+        assert min(luminance(color) for color in dark) / luminance(looks.DARK_PAGE) > 2.7
+    assert looks.lab(looks.dark_color("#333333"))[0] > 70
+    assert looks.dark_color("#ffffff") == looks.DARK_PAGE
+    np.testing.assert_allclose(looks.lab("red"), [53.24, 80.09, 67.20], atol=0.05)
+
+
+@pytest.mark.usefixtures("made")
+def test_the_dark_picture_changes_colours_and_no_words():
+    import looks
+
+    dark = looks.dark('<svg><path style="fill: #ffffff"/><use href="#f0123456789-a"/><text>#ffffff</text></svg>')
+    assert f"fill: {looks.DARK_PAGE}" in dark
+    assert 'href="#f0123456789-a"' in dark
+    assert "<text>#ffffff</text>" in dark
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize(
+    ("look", "other", "apart"),
+    [
+        ({"color": POSITIVE}, {"color": NEGATIVE}, True),
+        ({"color": "#777777"}, {"color": "#7a7a7a"}, False),
+        ({"color": "green", "marker": "o"}, {"color": "green", "marker": "s"}, True),
+        ({"color": "green", "linestyle": "--"}, {"color": "green", "linestyle": ":"}, True),
+        ({"color": "green", "marker": "o"}, {"color": "green", "marker": "o", "markerfacecolor": "none"}, True),
+        ({"color": "#2f9e82"}, {"color": "#c06a5a"}, False),
+    ],
+)
+def test_what_is_lost_in_grey_is_found(look, other, apart):
+    import looks
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    axes = figure.add_subplot()
+    axes.plot([0, 1], label="one", **look)
+    axes.plot([1, 0], label="other", **other)
+    axes.legend()
+    assert looks.alike_in_grey(figure) == ([] if apart else [("one", "other")])
+
+
+def test_the_gallery_shows_every_plot_and_explorer():
+    import ipywidgets
+
+    shown = (DOCS / "gallery" / "index.md").read_text()
+    for name in rcviz.__all__:
+        public = getattr(rcviz, name)
+        if (
+            name.startswith("plot_")
+            or name == "logo_svg"
+            or (inspect.isclass(public) and issubclass(public, ipywidgets.Widget))
+        ):
+            assert re.search(rf"rcviz\.{name}[`(]", shown), f"{name} has no picture in docs/gallery/index.md"
+        elif hasattr(public, "plot"):
+            assert f"`{name}.plot`" in shown, f"{name}.plot has no picture in docs/gallery/index.md"
+
+
+LINK = re.compile(r"\]\(<?((?:[a-z]+:)?//[^\s>]*?)>?\)|<((?:[a-z]+:)?//[^\s>]+)>|\"(https?:/[^\s\"]*)\"", re.IGNORECASE)
+
+
+def test_links_to_the_web_are_https_and_whole():
+    root = DOCS.parent
+    pages = [
+        *root.glob("*.md"),
+        *(page for page in DOCS.rglob("*.md") if not {"api", "tutorials"} & set(page.relative_to(DOCS).parts)),
+        *(root / "notebooks").rglob("*.ipynb"),
+    ]
+    links = [(page.name, *filter(None, found)) for page in pages for found in LINK.findall(page.read_text())]
+    assert len(links) > 5
+    for page, link in links:
+        parts = urlsplit(link)
+        whole = parts.scheme == "https" and re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", parts.netloc)
+        assert whole, f"{page}: {link}"
+        assert not re.search(r"[\\,]|\.$", link), f"{page}: {link}"
