@@ -53,13 +53,13 @@ def test_a_neuron_and_its_partner_light_up_by_every_way_of_choosing(figure):
     expect(figure.locator('.neuron[data-at="2 1 2"]').first).to_be_focused()
     figure.locator("input[type=range]").fill("0")
     partners("2 1 0", "2 2 3")
-    figure.get_by_label("layer 1").check()
-    figure.get_by_label("Channel").select_option("3")
+    figure.get_by_role("radio", name="layer 1").check()
+    figure.get_by_role("combobox").select_option("3")
     partners("1 3 0", "1 0 4")
     # Pointing at the other reading chooses the partner in this one.
     figure.locator('.two-strands figure >> nth=1 >> .neuron[data-at="3 2 0"]').hover()
     partners("3 1 0", "3 2 0")
-    figure.get_by_label("dense").check()
+    figure.get_by_role("radio", name="dense").check()
     partners("4 0 0", "4 0 0")
     sums = figure.locator(".two-strands-said p").all_inner_texts()
     assert len(sums) == 2
