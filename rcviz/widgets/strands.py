@@ -138,7 +138,7 @@ class StrandExplorer(ipywidgets.VBox):
 
     def select_all(self) -> None:
         """Let go of the selection: the list offers all sequences again."""
-        self.state.selection = ()
+        self._write("selection", ())
 
     def _build(self) -> None:
         state = self.state
@@ -181,7 +181,7 @@ class StrandExplorer(ipywidgets.VBox):
         controls = {"task": self._task, "model": self._model, "sequence": self._list, "position": self._position}
         for name, control in controls.items():
             control.observe(lambda change, name=name: self._write(name, change["new"]), "value")
-        self._all.on_click(lambda button: self._write("selection", ()))
+        self._all.on_click(lambda button: self.select_all())
 
     def _parts(self) -> list[ipywidgets.Widget]:
         legend = MarkupPane()
