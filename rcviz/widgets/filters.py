@@ -31,6 +31,8 @@ from rcviz.widgets.state import FilterState
 
 SORTS = {"contribution": "contribution", "number": "number", "palindromicity": "palindromicity"}
 MOTIFS = {".meme": write_meme, ".jaspar": write_jaspar, ".transfac": write_transfac}
+PAGE = 64
+"""Logos in the gallery at a time; a thousand would keep a browser busy for seconds."""
 KINDS = (".html", *TABLES, *MOTIFS, *saving.ENDINGS)
 
 
@@ -203,21 +205,29 @@ class FilterExplorer(ipywidgets.VBox):
         self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Convolution that is looked into")
         self._positives = _choice("Positives", POSITIVES.items(), "Sequences that count as positive", width="290px")
         self._sort = _choice("Sort by", SORTS.items(), "Order of the gallery")
+        self._page = _choice("Page", [(0, "")], "Part of the gallery that is shown")
         self._gallery = Gallery(description="Filters", layout=ipywidgets.Layout(flex="0 0 352px"))
         self._caption, self._logos, self._named, self._behaviour = (MarkupPane() for _ in range(4))
         self._export = ExportBox(self.export, "filters.html", KINDS, self._error)
         self._controls = ipywidgets.HBox(
-            [self._sort, self._task, self._layer, self._positives], layout=ipywidgets.Layout(flex_flow="row wrap")
+            [self._sort, self._page, self._task, self._layer, self._positives],
+            layout=ipywidgets.Layout(flex_flow="row wrap"),
         )
         for name in ("task", "layer", "positives", "sort"):
             getattr(self, f"_{name}").observe(lambda change, name=name: self._write(name, change["new"]), "value")
         self._gallery.observe(lambda change: self._write("filter", change["new"]), "value")
+        self._page.observe(lambda change: self._turn_to(change["new"]), "value")
 
     def _write(self, name: str, value: Any) -> None:
         if not self._following:
             with self._error.reporting():
                 setattr(self.state, name, value)
             self._follow()  # a choice that was refused goes back to what is shown
+
+    def _turn_to(self, page: int) -> None:
+        """Show a page of the gallery by choosing its first filter."""
+        if not self._following:
+            self._write("filter", self.state.order[page * PAGE])
 
     def _on_question(self, change: Any = None) -> None:
         state = self.state
@@ -251,6 +261,11 @@ class FilterExplorer(ipywidgets.VBox):
 
     def _fill_gallery(self) -> None:
         bank, found = self._results.bank(self.state.layer), self._results.contributions(*self.state.question)
+        order = self.state.order
+        page, n = order.index(self.state.filter) // PAGE, len(order)
+        pages = tuple(
+            (f"{first + 1:,} to {min(first + PAGE, n):,} of {n:,}", first // PAGE) for first in range(0, n, PAGE)
+        )
         self._following = True
         try:
             with self._gallery.hold_sync():
@@ -260,9 +275,13 @@ class FilterExplorer(ipywidgets.VBox):
                         f"{index}: {found.scores[index]:+z.2f}",
                         panels.thumbnail(bank.weights[index], self._colors),
                     )
-                    for index in self.state.order
+                    for index in order[page * PAGE : (page + 1) * PAGE]
                 ]
                 self._gallery.value = self.state.filter
+            if self._page.options != pages:
+                self._page.options = pages
+            self._page.value, self._page.disabled = page, False
+            self._page.layout.display = None if n > PAGE else "none"
         finally:
             self._following = False
 
@@ -280,6 +299,8 @@ class FilterExplorer(ipywidgets.VBox):
         self._logos.show(f'<div class="rcviz-panels" data-filter="{index}">{logos}</div>')
         self._behaviour.show(f'<div class="rcviz-panels" data-filter="{index}">{behaviour}</div>')
         self._show_names()
+        if index in self.state.order and index not in [shown for shown, *_ in self._gallery.items]:
+            self._fill_gallery()  # it is on another page
         self._follow()
 
     def _follow(self) -> None:

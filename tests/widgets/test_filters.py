@@ -67,6 +67,33 @@ def test_the_gallery_holds_every_filter_once_and_is_sorted(explorer):
     assert explorer.state.filter == explorer.state.order[1]
 
 
+def test_a_large_gallery_has_pages(toy, make_model):
+    """The page is that of the chosen filter; turning it chooses its first one."""
+    explorer = FilterExplorer(make_model(n_filters=130), toy.subset(slice(20)))
+    gallery, page, state = explorer._gallery, explorer._page, explorer.state
+
+    def ids():
+        return tuple(item[0] for item in gallery.items)
+
+    assert [label for label, _ in page.options] == ["1 to 64 of 130", "65 to 128 of 130", "129 to 130 of 130"]
+    assert page.layout.display is None
+    assert (page.value, ids()) == (0, state.order[:64])
+    page.value = 2
+    assert state.filter == gallery.value == state.order[128]
+    assert ids() == state.order[128:]
+    gallery.value = state.order[129]
+    assert (state.filter, page.value) == (state.order[129], 2)
+    state.select_rank(70)
+    assert (page.value, ids()) == (1, state.order[64:128])
+    state.sort = "number"
+    assert page.value == state.filter // 64
+    assert ids() == tuple(range(130))[page.value * 64 : (page.value + 1) * 64]
+
+
+def test_a_small_gallery_has_no_pages(explorer):
+    assert explorer._page.layout.display == "none"
+
+
 def test_state_redraws_and_controls_follow(explorer):
     before = shown(explorer)
     explorer.state.step(2)
