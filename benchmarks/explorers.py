@@ -2,8 +2,12 @@
 
 A model of 64 filters and 10,000 sequences; every interaction is an event in the page, timed until all that it changes
 is in the page and painted. Run with ``make bench``; writes results/benchmarks/explorers.json and prints a table.
+
+``--only-filters --filters 1000 --sequences 1000 --times 10 --epochs 0`` looks at the filter explorer alone, with other
+sizes, and puts what it finds into results/reliability/widgets.json, beside what was found with other sizes.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -23,17 +27,18 @@ PLAIN = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 OUT = ROOT / "results" / "benchmarks" / "explorers.json"
+SIZES = ROOT / "results" / "reliability" / "widgets.json"
 TIMES = 50
 GROWTH = 500
 
 SETUP = """
 import rcviz
-data = rcviz.simulate_motifs(n_per_motif=3400, seed=0).subset(slice(10_000))
+data = rcviz.simulate_motifs(n_per_motif=SEQUENCES // 3 + 100, seed=0).subset(slice(SEQUENCES))
 parts = rcviz.split(data, train=0.5, valid=0.4, test=0.1)
-config = rcviz.ModelConfig.simulated("revcomp", n_filters=64)
+config = rcviz.ModelConfig.simulated("revcomp", n_filters=FILTERS)
 model = rcviz.build_model(config)
-training = rcviz.TrainConfig.simulated(epochs=3)
-rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+if EPOCHS:
+    rcviz.fit(model, parts.train, parts.valid, rcviz.TrainConfig.simulated(epochs=EPOCHS), progress=False)
 import ipywidgets
 def count(button):
     button.description = f"counted {int(button.description.split()[-1]) + 1}"
@@ -41,7 +46,15 @@ counter = ipywidgets.Button(description="counted 0")
 counter.on_click(count)
 counter
 """
-FILTERS = "explorer = rcviz.FilterExplorer(model, data)\nexplorer"
+FILTERS = """
+import json, time, psutil
+started, before = time.perf_counter(), psutil.Process().memory_info().rss
+explorer = rcviz.FilterExplorer(model, data)
+opened = time.perf_counter() - started
+with open("opened.json", "w") as file:
+    json.dump({"seconds": opened, "memory_mb": (psutil.Process().memory_info().rss - before) / 1e6}, file)
+explorer
+"""
 STRANDS = """
 standard = rcviz.build_model(rcviz.ModelConfig.simulated("standard", n_filters=64))
 strands = rcviz.StrandExplorer({"RC": model, "standard": standard}, data)
@@ -105,7 +118,13 @@ def measure(page, act, done, *, before="null"):
     return page.evaluate(MEASURE, [{"act": act, "before": before}, done, 30_000])
 
 
-def filters(page):
+def setup(n_filters, n_sequences, epochs):
+    return (
+        SETUP.replace("SEQUENCES", str(n_sequences)).replace("FILTERS", str(n_filters)).replace("EPOCHS", str(epochs))
+    )
+
+
+def filters(page, times=TIMES, n_filters=64):
     """Another filter: for the first time, then again; the gallery."""
     gallery = "document.querySelector('.rcviz-gallery')"
     key = f"{gallery}.dispatchEvent(new KeyboardEvent('keydown', {{key: 'KEY', bubbles: true}}))"
@@ -114,19 +133,20 @@ def filters(page):
     done = (
         f"{chosen} !== before && {panels}.length === 3 && {panels}.every((panel) => panel.dataset.filter === {chosen})"
     )
-    first = [measure(page, key.replace("KEY", "ArrowRight"), done, before=chosen) for _ in range(TIMES)]
-    again = [measure(page, key.replace("KEY", "ArrowLeft"), done, before=chosen) for _ in range(TIMES)]
+    first = [measure(page, key.replace("KEY", "ArrowRight"), done, before=chosen) for _ in range(times)]
+    again = [measure(page, key.replace("KEY", "ArrowLeft"), done, before=chosen) for _ in range(times)]
     sort = "document.querySelector('.rcviz-filter-explorer select')"
     turned = []
     ids = f"[...{gallery}.children].map((cell) => cell.dataset.id).join()"
-    for turn in range(TIMES):
+    shown = min(n_filters, 64)  # on a page
+    for turn in range(times):
         place = (1, 0)[turn % 2]
         act = f"{sort}.selectedIndex = {place}; {sort}.dispatchEvent(new Event('change', {{bubbles: true}}))"
-        turned.append(measure(page, act, f"{ids} !== before && {gallery}.children.length === 64", before=ids))
+        turned.append(measure(page, act, f"{ids} !== before && {gallery}.children.length === {shown}", before=ids))
     return {
         "another filter, first time": first,
         "another filter, again": again,
-        "gallery of 64 logos": turned,
+        f"gallery of {shown} logos": turned,
     }
 
 
@@ -183,7 +203,49 @@ def new_page(playwright, browser_path, arguments):
     return page
 
 
+def only_filters(asked):
+    """The filter explorer of other sizes."""
+    browser_path = next(found for found in map(shutil.which, BROWSERS) if found)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        jupyter_server(Path(folder)) as server,
+        sync_playwright() as playwright,
+    ):
+        page = new_page(playwright, browser_path, PLAIN)
+        page.set_default_timeout(1_200_000)
+        server.write("filters.ipynb", [setup(asked.filters, asked.sequences, asked.epochs), FILTERS])
+        run_all(page, server.url("filters.ipynb"), timeout=3_600_000)
+        page.locator(".rcviz-matches").wait_for()
+        times = filters(page, asked.times, asked.filters)
+        opened = json.loads((Path(folder) / "opened.json").read_text())
+        page.context.browser.close()
+    known = json.loads(SIZES.read_text())["explorers"] if SIZES.exists() else []
+    sizes = {"filters": asked.filters, "sequences": asked.sequences}
+    known = [entry for entry in known if not sizes.items() <= entry.items()]
+    found = {**sizes, "opened": opened, "milliseconds": {name: summary(values) for name, values in times.items()}}
+    told = {
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
+        "explorers": sorted([*known, found], key=lambda entry: (entry["filters"], entry["sequences"])),
+    }
+    SIZES.write_text(json.dumps(told, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only-filters", action="store_true")
+    parser.add_argument("--filters", type=int, default=1000)
+    parser.add_argument("--sequences", type=int, default=1000)
+    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=0)
+    asked = parser.parse_args()
+    if asked.only_filters:
+        only_filters(asked)
+    else:
+        everything()
+
+
+def everything():
     browser_path = next(found for found in map(shutil.which, BROWSERS) if found)
     times = {}
     with (
@@ -197,7 +259,7 @@ def main():
             ("monitor", MONITOR, stopping, PLAIN),
         ):
             page = new_page(playwright, browser_path, arguments)
-            server.write(f"{name}.ipynb", [SETUP, cell])
+            server.write(f"{name}.ipynb", [setup(64, 10_000, 3), cell])
             run_all(page, server.url(f"{name}.ipynb"), timeout=300_000)
             page.get_by_role("button", name="counted 0").wait_for()
             if name == "filters":
@@ -209,7 +271,7 @@ def main():
             page.context.browser.close()
             server.stop_kernels()
         page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
-        server.write("growth.ipynb", [SETUP, FILTERS, STRANDS, MONITOR, GROWING])
+        server.write("growth.ipynb", [setup(64, 10_000, 3), FILTERS, STRANDS, MONITOR, GROWING])
         run_all(page, server.url("growth.ipynb"), timeout=1_200_000)
         growth = json.loads((Path(folder) / "growth.json").read_text())
         page.context.browser.close()
