@@ -101,6 +101,28 @@ def test_code_of_a_page_is_run_like_cells():
         running.execute("a / 0", "page", page)
 
 
+def test_code_that_fails_and_pictures_that_some_cannot_read_fail_the_build(tmp_path):
+    drawn = "import rcviz\nax = rcviz.plot_logo(rcviz.load_motif('CTCF_known1'))"
+    grey = f"{drawn}\nfor name in 'ab': ax.plot([1, 2], color='#777777', label=name)\nax.legend()"
+    pages = {"fails": "1 / 0", "no_words": drawn, "grey": f":alt: Lines.\n{grey}", "good": f":alt: A logo.\n{drawn}"}
+    for name, code in pages.items():
+        (tmp_path / f"{name}.md").write_text(f"# Page\n\n```{{run}}\n{code}\n```\n")
+    listed = "\n".join(pages)
+    (tmp_path / "index.md").write_text(f"# Site\n\n```{{toctree}}\n{listed}\n```\n")
+    path = f"import sys\nsys.path.insert(0, {str(DOCS)!r})\n"
+    (tmp_path / "conf.py").write_text(path + 'extensions = ["myst_nb", "running"]\nnb_execution_mode = "off"\n')
+    command = [sys.executable, "-m", "sphinx", "-q", "--fail-on-warning", "--keep-going", tmp_path, tmp_path / "site"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert told.returncode != 0
+    found = dict(re.findall(r"(\w+)\.md:\d+: ERROR: (.*?) \[", told.stderr))
+    assert found.keys() == {"fails", "no_words", "grey"}, told.stderr
+    assert "ZeroDivisionError" in found["fails"]
+    assert ":alt:" in found["no_words"]
+    assert "'a' from 'b'" in found["grey"]
+    images = sorted(path.name for path in (tmp_path / "site" / "_images").iterdir())
+    assert images == ["good-0-dark.svg", "good-0-light.svg"]
+
+
 @pytest.mark.usefixtures("made")
 def test_colours_of_the_gallery_stay_apart_on_dark_pages():
     import looks
