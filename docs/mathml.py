@@ -1,6 +1,7 @@
 """Formulas as MathML, which browsers draw themselves: no script is fetched to read a page."""
 
 import html
+import re
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -10,13 +11,18 @@ from sphinx.util.logging import getLogger
 _logger = getLogger(__name__)
 
 
+def mathml(formula, *, as_block=False):
+    """Draw LaTeX; fractions of two digits are given the braces that docutils needs."""
+    return tex2mathml(re.sub(r"\\t?frac\s*(\d)(\d)", r"\\frac{\1}{\2}", formula), as_block=as_block)
+
+
 def _visit(writer, node, *, as_block):
     try:
-        drawn = tex2mathml(node.astext().replace(r"\tfrac", r"\frac"), as_block=as_block)
+        drawn = mathml(node.astext(), as_block=as_block)
     except MathError as error:
         _logger.warning("a formula cannot be read: %s", error, location=node)
         drawn = html.escape(node.astext())
-    writer.body.append(f'<div class="math">{drawn}</div>' if as_block else drawn)
+    writer.body.append(f'<div class="formula">{drawn}</div>' if as_block else drawn)
     raise nodes.SkipNode
 
 

@@ -124,6 +124,14 @@ def test_code_that_fails_and_pictures_that_some_cannot_read_fail_the_build(tmp_p
 
 
 @pytest.mark.usefixtures("made")
+def test_short_fractions_are_fractions():
+    from mathml import mathml
+
+    for formula in (r"\tfrac12 x", r"\frac12 x", r"\frac{1}{2} x"):
+        assert re.search(r"<mfrac>\s*<mn>1</mn>\s*<mn>2</mn>\s*</mfrac>\s*<mi>x</mi>", mathml(formula)), formula
+
+
+@pytest.mark.usefixtures("made")
 def test_colours_of_the_gallery_stay_apart_on_dark_pages():
     import looks
 
