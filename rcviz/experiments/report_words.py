@@ -1,5 +1,6 @@
 """What the page about the paper says in words, and how it writes tables and pictures."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -76,10 +77,16 @@ def limits(results: Results) -> str:
 
 def picture(file: str, caption: str) -> str:
     """A picture of the page with its caption below."""
+    caption = _as_text(caption)
     return f"![{caption}]({PICTURES.as_posix()}/{file}.png)\n\n*{caption}*\n"
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
+    """A table; what tables of strangers name is text in it and no markup."""
     lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(map(_as_text, line)) + " |\n" for line in lines)
+
+
+def _as_text(told: str) -> str:
+    told = " ".join(told.replace("|", "\\|").replace("[", "\\[").splitlines())
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", told)

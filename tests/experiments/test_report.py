@@ -142,6 +142,19 @@ def test_choices_that_the_paper_leaves_open_stand_beside_each_other(reported):
     assert rows[2][-1].startswith("+0.1000, p = 5.41e-06")
 
 
+def test_what_tables_of_strangers_name_is_text(tmp_path):
+    bad = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) | a\n# b"
+    tables = every_table()
+    tables["fig3_runs"] = tables["fig3_runs"].assign(cpu=bad, code=bad, chromosomes=bad, scale=bad)
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    text = page_text(read_results(tmp_path), {"Figure 3": [("fig3", bad)]}, sharing=False)
+    assert text.count("&lt;img src=x") == 6
+    assert text.count("\\[x](javascript") == 6
+    assert "<img" not in text
+    assert "\n# b" not in text
+
+
 def test_the_same_tables_give_the_same_bytes(reported, tmp_path):
     tables, docs, _ = reported
     write_report(tables, tmp_path)
@@ -201,7 +214,7 @@ def test_a_page_gets_the_verdicts_between_its_comments_and_nothing_else_changes(
     write_report(tmp_path / "results", tmp_path / "docs", readme=readme)
     before, table, after = re.split("<!--.*-->\n", readme.read_text())
     assert (before, after) == ("before\n", "after\n")
-    assert table.count("\n| ") == len(CLAIMS) + 1
+    assert table.count("\n| ") == len(CLAIMS) + 2  # names and rule
     assert f"| {CLAIMS[0].said} | Figure 3 | {Verdict.HOLDS} |" in table
     assert table.count(f"| {Verdict.UNKNOWN} |") > 0
     readme.write_text("no place\n")
