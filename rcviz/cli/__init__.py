@@ -30,10 +30,11 @@ app = typer.Typer(
 )
 
 
-def _say_version(asked: bool) -> None:
+def _say_version(asked: bool) -> bool:
     if asked:
         typer.echo(f"rcviz {version('rcviz')}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
