@@ -122,7 +122,9 @@ def widgets(content):
         *("filters", "sequences", "to open", "memory taken", "another filter, first time", "again"),
         "gallery in another order",
     ]
-    command = "python benchmarks/explorers.py --only-filters --filters 1000 --sequences 1000"
+    largest = content["explorers"][-1]
+    sizes = f"--filters {largest['filters']} --sequences {largest['sequences']}"
+    command = f"python benchmarks/explorers.py --only-filters {sizes}"
     return f"{table(header, rows)}\n\nMedians, and the worst in brackets. {made_by(command, content)}"
 
 
@@ -145,11 +147,15 @@ def release(content):
 
 
 def audit(found):
-    if not found["done"]:
-        return f"Not audited: {found['why']}."
+    """Nothing is said to be free of what nobody looked for."""
+    if not found["audited"]:
+        why = found.get(
+            "why", f"the index that is reached here has such data for none of {len(found['unknown'])} packages"
+        )
+        return f"Not audited by pip-audit: {why}."
     known = "; ".join(f"{name}: {', '.join(ids)}" for name, ids in found["vulnerable"].items())
-    skipped = f" Not in its data: {', '.join(found['skipped'])}." if found["skipped"] else ""
-    return f"pip-audit looked at {found['packages']} packages and found {known or 'no known vulnerability'}.{skipped}"
+    rest = f" Not in its data, and so not audited: {', '.join(found['unknown'])}." if found["unknown"] else ""
+    return f"pip-audit looked at {found['audited']} packages and found {known or 'no known vulnerability'}.{rest}"
 
 
 MADE = {make.__name__: make for make in (kills, sweeps, fuzz, properties, stream, widgets, release)}

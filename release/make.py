@@ -102,24 +102,22 @@ def audited(tools, inside):
     packages = run(inside, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     command = [tools, "-m", "pip_audit", "--path", packages, "--format", "json", "--progress-spinner", "off"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    (DIST / "audit.json").write_text(done.stdout)
+    return audit_of(done.stdout, done.stderr)
+
+
+def audit_of(report, complaints=""):
+    """What a report of pip-audit comes to; a package that its data does not know was not audited."""
     try:
-        report = json.loads(done.stdout)
+        entries = json.loads(report)["dependencies"]
     except ValueError:
-        why = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        told = {"done": False, "why": f"pip-audit could not reach its data: {why[:300]}"}
-        (DIST / "audit.json").write_text(json.dumps(told, indent=1) + "\n")
-        return told
-    (DIST / "audit.json").write_text(json.dumps(report, indent=1) + "\n")
-    known = [entry for entry in report["dependencies"] if "vulns" in entry]
+        return {"audited": 0, "unknown": [], "why": (complaints.strip().splitlines() or ["it said nothing"])[-1][:300]}
+    known = [entry for entry in entries if "vulns" in entry]
+    found = {f"{each['name']} {each['version']}": [vuln["id"] for vuln in each["vulns"]] for each in known}
     return {
-        "done": True,
-        "packages": len(known),
-        "skipped": {entry["name"]: entry["skip_reason"] for entry in report["dependencies"] if "skip_reason" in entry},
-        "vulnerable": {
-            f"{entry['name']} {entry['version']}": [each["id"] for each in entry["vulns"]]
-            for entry in known
-            if entry["vulns"]
-        },
+        "audited": len(known),
+        "unknown": [entry["name"] for entry in entries if "vulns" not in entry],
+        "vulnerable": {name: ids for name, ids in found.items() if ids},
     }
 
 

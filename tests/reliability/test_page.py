@@ -50,6 +50,11 @@ def test_a_table_follows_its_file(tables, monkeypatch, tmp_path):
 
 
 def test_what_is_not_audited_is_said(tables):
-    assert tables.audit({"done": False, "why": "no way there"}) == "Not audited: no way there."
-    found = {"done": True, "packages": 3, "skipped": {"rcviz": "not there"}, "vulnerable": {"a 1": ["X-1", "X-2"]}}
-    assert tables.audit(found) == "pip-audit looked at 3 packages and found a 1: X-1, X-2. Not in its data: rcviz."
+    assert (
+        tables.audit({"audited": 0, "unknown": [], "why": "no way there"}) == "Not audited by pip-audit: no way there."
+    )
+    assert "for none of 2 packages" in tables.audit({"audited": 0, "unknown": ["a", "b"], "vulnerable": {}})
+    found = tables.audit({"audited": 3, "unknown": ["rcviz"], "vulnerable": {"a 1": ["X-1", "X-2"]}})
+    assert found == (
+        "pip-audit looked at 3 packages and found a 1: X-1, X-2. Not in its data, and so not audited: rcviz."
+    )

@@ -5,7 +5,7 @@ from reliability.stream import LENGTH, WAYS, blocks, bytes_per_sequence, network
 
 import rcviz
 
-NUMBERS = (10_000, 60_000)
+NUMBERS = (10_000, 40_000)
 ONE_HOT = 4 * 4 * LENGTH
 """Bytes of one sequence as floats."""
 
