@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -93,6 +94,17 @@ def source_of(arm: Arm, scale: Scale, data: Path | None) -> Source:
     if not path.is_file():
         raise FileNotFoundError(f"{arm.figure} needs {path}, which is not there: make it with rcviz windows")
     return _of_file(path.resolve(), arm.split)
+
+
+def divided_as(split: str, parts: Sequence[Any]) -> bool:
+    """Whether parts are what an arm's split may come to: the paper's chromosomes, their stand-ins, or shares."""
+    if split == "random" or isinstance(parts[0], float):
+        return split == "random" and isinstance(parts[0], float)
+    given = [set(part) for part in parts]
+    if all(name == "rest" or part == {name} for name, part in zip(split.split("/"), given, strict=True)):
+        return True
+    train, valid, test = STAND_INS.get(split, ((), (), ()))
+    return given[:2] == [{*train}, {*valid}] and given[2] <= {*test}
 
 
 def load_parts(source: Source, seed: int, fraction: float) -> Splits:

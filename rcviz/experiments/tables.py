@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rcviz._files import written_whole
 from rcviz.experiments.arms import Arm, Scale, every_arm, figures_of
 from rcviz.experiments.runs import run_id
+from rcviz.experiments.sources import divided_as
 from rcviz.experiments.store import Record, Store
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def _pairs(records: Iterable[Record]) -> Iterator[Pair]:
         arms = every_arm(scale=record["scale"], epochs=training["epochs"], device=training["device"])
         for place, arm in enumerate(arms):
             alike = arm.dataset == record["dataset"] and arm.fraction == record["fraction"]
+            alike = alike and divided_as(arm.split, data["parts"])  # figures share arms, not chromosomes
             if alike and run_id(arm, record["seed"], data["fingerprint"], data["parts"]) == record["id"]:
                 found.append((place, record["seed"], record["id"], record, arm))
     yield from ((record, arm) for *_, record, arm in sorted(found, key=lambda entry: entry[:3]))

@@ -7,7 +7,7 @@ from sweeps import MAY_DIFFER
 
 from rcviz.experiments import arms, runner, runs
 from rcviz.experiments.runs import Run
-from rcviz.experiments.sources import Source
+from rcviz.experiments.sources import STAND_INS, Source
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def record_of():
         source = Source(
             kind="file",
             place=f"{arm.dataset}.safetensors",
-            parts=(("chr19",), ("chr22",), ("chr21",)),
+            parts={**STAND_INS, "random": (0.4, 0.3, 0.3)}.get(arm.split, (("chr21",), ("chr22",), ("chr19",))),
             stand_in=True,
             fingerprint=arm.dataset,
         )

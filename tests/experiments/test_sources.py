@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import rcviz
 from rcviz.experiments.arms import TASKS_APART, arms_of
 from rcviz.experiments.runs import runs_of
-from rcviz.experiments.sources import load_parts, nested_subset, source_of
+from rcviz.experiments.sources import divided_as, load_parts, nested_subset, source_of
 
 HERE = ("chr17", "chr19", "chr20", "chr21", "chr22", "chrX")
 GENOME = tuple(f"chr{name}" for name in (*range(1, 23), "X"))
@@ -51,6 +51,8 @@ def arm_of(figure):
 def test_chromosomes_are_the_papers_or_are_called_stand_ins(folder, figure, chromosomes, sentence):
     source = source_of(arm_of(figure), "paper", folder(chromosomes))
     assert source.sentence == sentence
+    splits = {arm_of(other).split for other in ("fig3", "fig4", "fig5", "fig7b")}
+    assert {split for split in splits if divided_as(split, source.parts)} == {arm_of(figure).split}
     parts = load_parts(source, 0, 1.0)
     for part, names in zip(parts, source.parts, strict=True):
         assert set(part.table["chrom"]) == set(names)

@@ -26,7 +26,7 @@ def test_a_row_is_a_figure_an_arm_and_a_seed_and_both_averages_of_a_standard_net
     rows = [[f"{name}{more}" for more in words] for name in names[:2]] + [[name] for name in names[2:]]
     assert list(table["arm"]) == [name for group in rows for _seed in (0, 1) for name in group]
     assert not table.duplicated(["arm", "seed"]).any()
-    assert set(table["chromosomes"]) == {"train chr19, valid chr22, test chr21 (stand-in)"}
+    assert set(table["chromosomes"]) == {"train chr19+chr20, valid chr22, test chr21+chrX+chr17 (stand-in)"}
     assert table["cpu_seconds"].isna().all()
     assert dict(zip(table["arm"], table["paper"], strict=True))["standard-16, siamese"] is False
 
@@ -63,6 +63,17 @@ def test_figure_7_is_written_in_two_parts(store, tmp_path, record_of):
     names = [path.name for path in write_tables("fig7", store.folder, tmp_path)]
     assert names == ["fig7a.csv", "fig7a_runs.csv", "fig7b.csv", "fig7b_runs.csv"]
     assert set(pd.read_csv(tmp_path / "fig7b_runs.csv")["dataset"]) == {"CTCF", "SPI1", "MAX"}
+
+
+def test_a_network_of_other_chromosomes_is_of_another_figure(store, tmp_path, record_of):
+    """Figures 4 and 7b both have RC-16, on CTCF, with all settings alike."""
+    for figure in ("fig4", "fig7b"):
+        (arm,) = (arm for arm in arms_of(figure) if arm.name == "RC-16" and arm.dataset == "CTCF")
+        store.write(record_of(arm, 0))
+    table = runs_table(store.read_all())
+    shown = table[table["arm"] == "RC-16"].groupby("figure")["chromosomes"].unique()
+    assert shown["fig4"] != shown["fig7b"]
+    assert all(len(chromosomes) == 1 for chromosomes in shown)
 
 
 def test_two_runs_of_one_arm_and_seed_are_not_put_into_one_table(store, tmp_path, record_of):
