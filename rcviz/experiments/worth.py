@@ -1,5 +1,6 @@
 """When is RC weight sharing worth it? Against its rivals, at equal memory and at equal training time."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -84,7 +85,10 @@ class Contest:
 
     @property
     def outcome(self) -> str:
-        """Whether sharing is "ahead", "behind", or "even": no difference is shown."""
+        """Whether sharing is "ahead", "behind", "even": no difference is shown, "open": so few seeds can show none."""
+        n, m = len(self.pair.a), len(self.pair.b)
+        if 2 / math.comb(n + m, n) > ALPHA:
+            return "open"
         if self.p_value > ALPHA:
             return "even"
         return "ahead" if self.pair.difference > 0 else "behind"
@@ -195,8 +199,11 @@ def worth_it(contests: Sequence[Contest]) -> str:
     """Sum up the contests with one rival.
 
     "worth it": ahead in most settings, behind in none; "not worth it": behind in most, ahead in none; "no difference is
-    shown": even in all; "it depends": anything else.
+    shown": even in all; "it depends": anything else. Open contests count for nothing.
     """
+    contests = [contest for contest in contests if contest.outcome != "open"]
+    if not contests:
+        return "open, with so few seeds,"
     ahead, behind = (sum(contest.outcome == outcome for contest in contests) for outcome in ("ahead", "behind"))
     if ahead > len(contests) / 2 and not behind:
         return "worth it"
@@ -213,7 +220,7 @@ def outcomes(contests: Sequence[Contest]) -> str:
             for contest in contests
             if contest.outcome == outcome
         ]
-        for outcome in ("ahead", "even", "behind")
+        for outcome in ("ahead", "even", "behind", "open")
     }
     return "; ".join(f"{outcome} on {', '.join(names)}" for outcome, names in where.items() if names)
 

@@ -56,6 +56,17 @@ def test_ahead_even_and_behind_are_two_sided():
     assert found["post-hoc averaging"].pair.difference == pytest.approx(-0.05)
 
 
+@pytest.mark.parametrize(("n", "outcome", "said"), [(3, "open", "open, with so few seeds,"), (4, "ahead", "worth it")])
+def test_seeds_that_can_show_nothing_leave_it_open(n, outcome, said):
+    """However far apart: of three against three the least two-sided p is 0.1, of four 2 / 70."""
+    table = runs({"RC-20": ABOVE[:n], "standard-40": BELOW[:n]})
+    (contest,) = worth.equal_memory({"fig3_runs": table})
+    assert contest.p_value == pytest.approx(2 / (20, 70)[n - 3])
+    assert contest.outcome == outcome
+    assert worth.worth_it([contest]) == said
+    assert worth.outcomes([contest]).startswith(f"{outcome} on simulated (")
+
+
 def test_other_scores_and_other_data_stay_apart():
     table = simulated()
     table["test_auroc"] = np.where(table["arm"] == "RC-20", 0.1, 0.9)
@@ -137,7 +148,7 @@ def test_arms_without_an_epoch_in_time_are_no_contest():
     (budget,) = worth.equal_time(timed())
     (contest,) = worth.contests_in_time(budget)
     assert contest.rival == "no strand handling at half the channels"
-    assert contest.outcome == "even"  # behind in all three seeds, of which two-sided p is at least 0.1
+    assert contest.outcome == "open"  # behind in all three seeds, of which two-sided p is at least 0.1
     assert contest.pair.difference == pytest.approx(-0.01)
 
 
