@@ -25,7 +25,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reliability.architectures import SEEDS, Composed, codes, composed, configs, counted, stirred
-from reliability.kill_jobs import conclude
+from reliability.processes import conclude
 from torch import nn
 
 import rcviz

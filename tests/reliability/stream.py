@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np
-from reliability.kill_jobs import conclude
+from reliability.processes import conclude
 
 import rcviz
 from rcviz.sequences.storage import written_while_growing

@@ -17,7 +17,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from reliability.kill_jobs import Process, conclude, content, load_everything
+from reliability.content import content
+from reliability.processes import Process, conclude, load_everything
 
 import rcviz
 from rcviz.experiments.store import Store
