@@ -130,14 +130,21 @@ def dividing_by_chromosome(sizes):
     return lambda: rcviz.split_by_chromosome(data, preset="chr1/chr17/rest")
 
 
-def loading(sizes, *, memory_map=False):
-    import rcviz
-
+def saved(sizes):
+    """Folder and path of a set in a file; the folder goes when nobody holds it any more."""
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name) / "set.safetensors"
     # In a process of its own: what writing takes is not asked.
     code = f"from growth import sequence_set; sequence_set({sizes}).save({str(path)!r})"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+    return folder, path
+
+
+def loading(sizes, *, memory_map=False):
+    import rcviz
+
+    folder, path = saved(sizes)
 
     def load(folder=folder):
         return rcviz.SequenceSet.load(path, memory_map=memory_map)
@@ -147,9 +154,7 @@ def loading(sizes, *, memory_map=False):
 
 def reading(sizes):
     """What loading cannot do without: the bytes of the file."""
-    load = loading(sizes)
-    folder = load.__defaults__[0]
-    path = Path(folder.name) / "set.safetensors"
+    folder, path = saved(sizes)
     return lambda folder=folder: path.read_bytes()
 
 

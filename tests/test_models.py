@@ -9,6 +9,7 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
+from stirred import stirred
 from torch import nn
 
 import rcviz
@@ -28,19 +29,6 @@ def tiny(architecture="revcomp", **changes):
         "head": "weighted_sum" if architecture == "revcomp" else "flatten",
     }
     return rcviz.ModelConfig(architecture=architecture, **(settings | changes))
-
-
-def stirred(model, seed=0, dtype=torch.float64):
-    """Random parameters and statistics everywhere except where they are frozen, in evaluation mode."""
-    generator = torch.Generator().manual_seed(seed)
-    model = model.to(dtype).eval()
-    with torch.no_grad():
-        for name, value in model.state_dict(keep_vars=True).items():
-            frozen = isinstance(value, nn.Parameter) and not value.requires_grad
-            if value.is_floating_point() and not frozen:
-                draw = torch.randn(value.shape, generator=generator, dtype=torch.float64) * 0.4
-                value.copy_(draw.abs() + 0.5 if name.endswith("running_var") else draw)
-    return model
 
 
 def one_hot(n, length, seed=0, *, unknown=0.0):

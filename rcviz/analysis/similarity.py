@@ -72,12 +72,22 @@ def filter_similarity(bank: FilterBank, other: FilterBank) -> FilterSimilarity:
         Columns that a shift brings in from outside count as zeros, so that a short overlap is never alike. Of equal
         scores the strand as stored and the least shift count.
 
+    Raises
+    ------
+    ValueError
+        When one is no filter bank.
+
     Examples
     --------
     >>> bank = rcviz.filter_bank(model)
     >>> bool((rcviz.filter_similarity(bank, bank).table["nearest"] == range(8)).all())
     True
     """
+    for given in (bank, other):
+        if not isinstance(given, FilterBank):
+            raise ValueError(
+                f"expected two filter banks, got {type(given).__name__}; rcviz.filter_bank(model) makes one"
+            )
     first, second = bank.weights.astype(np.float64), other.weights.astype(np.float64)
     sizes = np.linalg.norm(first, axis=(1, 2))[:, None] * np.linalg.norm(second, axis=(1, 2))
     products = np.stack([_products(first, strand) for strand in (second, reverse_complement(second))], axis=2)

@@ -77,40 +77,29 @@ def train_one_epoch(
 ) -> Scores:
     """Learn from ``items`` in turn; items beyond the last sequence are the same sequences' reverse complements."""
     labels = labels_of(train, "train")
-    logits = joined(_learn(model, optimizer, train, items, config, epoch, on_batch, interrupt), len(items))
-    return _scores(labels[items % len(train)], to_numpy(logits), train.task_names, config.positive_weight)
-
-
-def _learn(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    train: SequenceSet,
-    items: Int[np.ndarray, " samples"],
-    config: TrainConfig,
-    epoch: int,
-    on_batch: Callable[[BatchRecord], None] | None,
-    interrupt: Callable[[], None] | None,
-) -> Iterator[Float[Tensor, "batch tasks"]]:
-    """Take step after step and yield the logits of each, from before it."""
-    labels = labels_of(train, "train")
     drawing = _random_numbers(model, config.seed, epoch)
-    for start in range(0, len(items), config.batch_size):
-        batch = items[start : start + config.batch_size]
-        x = one_hot_batch(_codes(train.codes, batch), model)
-        targets = torch.from_numpy(labels[batch % len(train)])
-        with learning(model), exact_arithmetic(), drawing():
-            logits, loss = logits_and_loss(model, x, targets, config)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise diverged(f"the loss became {value} in batch {start // config.batch_size + 1}", epoch, config)
-            if interrupt is not None:
-                interrupt()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-        yield logits.detach()
-        if on_batch is not None:
-            on_batch(BatchRecord(epoch, start + len(batch), value))
+
+    def steps() -> Iterator[Float[Tensor, "batch tasks"]]:
+        for start in range(0, len(items), config.batch_size):
+            batch = items[start : start + config.batch_size]
+            x = one_hot_batch(_codes(train.codes, batch), model)
+            targets = torch.from_numpy(labels[batch % len(train)])
+            with learning(model), exact_arithmetic(), drawing():
+                logits, loss = logits_and_loss(model, x, targets, config)
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    raise diverged(f"the loss became {value} in batch {start // config.batch_size + 1}", epoch, config)
+                if interrupt is not None:
+                    interrupt()
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+            yield logits.detach()
+            if on_batch is not None:
+                on_batch(BatchRecord(epoch, start + len(batch), value))
+
+    logits = to_numpy(joined(steps(), len(items)))
+    return _scores(labels[items % len(train)], logits, train.task_names, config.positive_weight)
 
 
 def logits_and_loss(

@@ -1,6 +1,8 @@
 """Similarity of filters against loops in float64, and against banks whose likeness is known."""
 
 import numpy as np
+import pytest
+from torch import nn
 
 import rcviz
 from rcviz.analysis.filters import FilterBank
@@ -56,3 +58,14 @@ def test_what_is_drawn_is_what_was_found():
     found = rcviz.filter_similarity(bank(weights[:2]), bank(weights))
     (image,) = found.plot().images
     np.testing.assert_array_equal(image.get_array(), found.scores)
+
+
+@pytest.mark.usefixtures("as_users_run")
+@pytest.mark.parametrize("given", [nn.Conv1d(4, 2, 3), None])
+def test_a_model_is_told_to_be_made_a_bank(given):
+    bank = rcviz.filter_bank(nn.Conv1d(4, 2, 3))
+    for pair in ((given, bank), (bank, given)):
+        with pytest.raises(
+            ValueError, match=r"expected two filter banks, got (Conv1d|NoneType); rcviz.filter_bank\(model\)"
+        ):
+            rcviz.filter_similarity(*pair)

@@ -8,7 +8,6 @@ descriptions, beside the layer and never from it.
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from hypothesis import strategies as st
 from torch import nn
 
@@ -230,19 +229,6 @@ def end(draw, made):
     else:
         made.add(rcviz.RevCompGlobalPool1d(draw(st.sampled_from(["max", "mean"]))))
         made.add(nn.Linear(n // 2, n_tasks), n_tasks * (n // 2 + 1))
-
-
-def stirred(model, seed):
-    """Random parameters and statistics in float64, in evaluation mode; what is frozen stays as it is."""
-    generator = torch.Generator().manual_seed(seed)
-    model = model.double().eval()
-    with torch.no_grad():
-        for name, value in model.state_dict(keep_vars=True).items():
-            frozen = isinstance(value, nn.Parameter) and not value.requires_grad
-            if value.is_floating_point() and not frozen:
-                draw = torch.randn(value.shape, generator=generator, dtype=torch.float64) * 0.4
-                value.copy_(draw.abs() + 0.5 if name.endswith("running_var") else draw)
-    return model
 
 
 def codes(length, seed):

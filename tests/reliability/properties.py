@@ -24,8 +24,9 @@ import oracles
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reliability.architectures import SEEDS, Composed, codes, composed, configs, counted, stirred
+from reliability.architectures import SEEDS, Composed, codes, composed, configs, counted
 from reliability.processes import conclude
+from stirred import stirred
 from torch import nn
 
 import rcviz
