@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from rcviz._checks import check_choice, check_positive
@@ -54,15 +54,17 @@ class FilterContributions:
 
     def positive(self, index: int | np.integer) -> Float[np.ndarray, " positives"]:
         """Contributions of one filter in the positives."""
-        return self._of_class(1)[:, index]
+        return self.per_sequence[self._chosen(1), index]
 
     def negative(self, index: int | np.integer) -> Float[np.ndarray, " negatives"]:
         """Contributions of one filter in the negatives."""
-        return self._of_class(0)[:, index]
+        return self.per_sequence[self._chosen(0), index]
+
+    def _chosen(self, label: int) -> Bool[np.ndarray, " sequences"]:
+        return np.zeros(len(self.per_sequence), bool) if self.labels is None else self.labels == label
 
     def _of_class(self, label: int) -> Float[np.ndarray, "n filters"]:
-        chosen = np.zeros(len(self.per_sequence), bool) if self.labels is None else self.labels == label
-        return self.per_sequence[chosen]
+        return self.per_sequence[self._chosen(label)]
 
     @cached_property
     def scores(self) -> Float[np.ndarray, " filters"]:

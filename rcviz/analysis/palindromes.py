@@ -146,7 +146,7 @@ def palindromes(
     for index in chosen:
         if not 0 <= index < len(bank):
             raise ValueError(f"there is no filter {index}; the filters are 0 to {len(bank) - 1}")
-    sites = sites_to_judge(bank, data, top)
+    sites = _sites_to_judge(bank, data, top)
     rows, motifs = [], []
     for index in chosen:
         found = palindromicity(bank.weights[index])
@@ -168,8 +168,7 @@ _COLUMNS = (
 )
 
 
-def sites_to_judge(bank: FilterBank, data: Any, top: int) -> ActivatingSites | None:
-    """Sites as :func:`palindromes` takes them from ``data``, for who asks about one filter after the other."""
+def _sites_to_judge(bank: FilterBank, data: Any, top: int) -> ActivatingSites | None:
     if data is None:
         return None
     if not isinstance(data, ActivatingSites):

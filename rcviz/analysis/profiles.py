@@ -81,7 +81,7 @@ def activation_profiles(
     layer: nn.Module | str | None = None,
     at: At = "activation",
     bins: int = 40,
-    batch_size: int = 500,
+    batch_size: int = 100,
 ) -> ActivationProfiles:
     """Mean activation of every filter along every sequence.
 

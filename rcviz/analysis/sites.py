@@ -1,6 +1,6 @@
 """The stretches of DNA that activate a filter most, and the motif that they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -64,6 +64,11 @@ class ActivatingSites:
     def n_filters(self) -> int:
         """Number of filters."""
         return self.best.shape[1]
+
+    def subset(self, rows: Any) -> "ActivatingSites":
+        """Sites in some of the sequences only: indices, a slice or a mask; sequences are counted anew from zero."""
+        parts = {name: getattr(self, name)[rows] for name in ("codes", "best", "start", "reverse")}
+        return replace(self, **parts)
 
     def sequences(self, index: int | np.integer) -> Int[np.ndarray, " sites"]:
         """Sequences that hold one filter's sites, largest activation first; of equals the first of the data."""

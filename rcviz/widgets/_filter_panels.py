@@ -92,17 +92,16 @@ def activity(results: FilterResults, question: Question, index: int) -> str:
     """Contributions in positives and negatives; activation along the sequence."""
     with short_lived():
         drawn = _activity_pictures(results, question, index)
-    return _section("Contributions; activation along the sequence", _pair("rcviz-figure", drawn))
+    profiled, n = len(results.profiled(question.layer)), len(results.data)
+    sample = "" if profiled == n else f" (of {profiled:,} of the {n:,} sequences)"
+    return _section(f"Contributions; activation along the sequence{sample}", _pair("rcviz-figure", drawn))
 
 
 def _activity_pictures(results: FilterResults, question: Question, index: int) -> list[str]:
     found = results.contributions(*question)
-    labels, profiles = found.labels, results.profiles(question.layer)
-    assert labels is not None
     left, right = (new_figure(4.0, 2.5, margins=(0.62, 0.92, 0.08, 0.08)) for _ in range(2))
     plot_contribution_distribution(found.positive(index), found.negative(index), left.add_subplot())
-    curves = {name: profiles.mean(index, labels == value) for name, value in (("positives", 1), ("negatives", 0))}
-    plot_profile(profiles.edges, curves, right.add_subplot())
+    plot_profile(results.profiles(question.layer).edges, results.curves(question, index), right.add_subplot())
     return [
         f'<div role="img" aria-label="{what} of filter {index} in positives and negatives">{figure_svg(figure)}</div>'
         for what, figure in (("Contributions", left), ("Activation along the sequence", right))
@@ -178,8 +177,7 @@ def thumbnail(weights: Float[np.ndarray, "4 width"], colors: Any) -> str:
 
 def picture(results: FilterResults, question: Question, index: int, colors: Any) -> Figure:
     """What is on the screen about one filter, as one matplotlib figure."""
-    found, profiles = results.contributions(*question), results.profiles(question.layer)
-    assert found.labels is not None
+    found = results.contributions(*question)
     weights, motif = results.bank(question.layer).weights[index], results.sites(question.layer).motif(index)
     count = len(results.sites(question.layer).sequences(index))
     figure = new_figure(10, 7.5)
@@ -190,8 +188,7 @@ def picture(results: FilterResults, question: Question, index: int, colors: Any)
     plot_logo(motif, axes[1, 0], colors=colors, title=f"motif of {count:,} activating sites")
     plot_logo(motif.reverse_complement(), axes[1, 1], colors=colors, title="its reverse complement")
     plot_contribution_distribution(found.positive(index), found.negative(index), axes[2, 0])
-    curves = {name: profiles.mean(index, found.labels == value) for name, value in (("positives", 1), ("negatives", 0))}
-    plot_profile(profiles.edges, curves, axes[2, 1])
+    plot_profile(results.profiles(question.layer).edges, results.curves(question, index), axes[2, 1])
     score = found.scores[index]
     figure.suptitle(f"filter {index}: score {score:+z.3f} for {found.task}", fontsize="medium", parse_math=False)
     return figure

@@ -6,22 +6,26 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import nn
 
 from rcviz.analysis.contributions import FilterContributions, filter_contributions
 from rcviz.analysis.filters import FilterBank, filter_bank, reads_bases
 from rcviz.analysis.neurons import At, reached
-from rcviz.analysis.palindromes import Palindromes, palindromes, sites_to_judge
+from rcviz.analysis.palindromes import Palindromes, palindromes
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.models.prediction import count_outputs, predict
 from rcviz.modules import evaluating, one_hot_batch
 from rcviz.sequences.dataset import SequenceSet
+from rcviz.widgets.state import Question
 
 Kept = TypeVar("Kept")
 
 TOP_SITES = 500
+BINS = 40
+PROFILE_NUMBERS = 1 << 29
+"""Most that are kept for profiles, in half precision: 1 GB, or 40 for each of 1,000 filters in 13,000 sequences."""
 
 POSITIVES = {
     "labelled": "labelled positive",
@@ -81,11 +85,31 @@ class FilterResults:
         """Their activating sites on both strands."""
         return self._keep(("sites", layer), lambda: self.bank(layer).activating_sites(self.data, top=TOP_SITES))
 
-    def profiles(self, layer: str) -> ActivationProfiles:
-        """Where they are active."""
+    def profiled(self, layer: str) -> Int[np.ndarray, " sampled"]:
+        """Sequences whose profiles are kept: all of them, or a random sample where all would be too many numbers."""
+        most = max(1, PROFILE_NUMBERS // (BINS * len(self.bank(layer))))
         return self._keep(
-            ("profiles", layer), lambda: activation_profiles(self.model, self.data, layer=layer, at=self._at)
+            ("profiled", layer),
+            lambda: np.sort(np.random.default_rng(0).permutation(len(self.data))[:most]),
         )
+
+    def profiles(self, layer: str) -> ActivationProfiles:
+        """Where they are active, in the sequences of :meth:`profiled`."""
+
+        def computed() -> ActivationProfiles:
+            data = self.data.subset(self.profiled(layer))
+            return activation_profiles(self.model, data, layer=layer, at=self._at, bins=BINS)
+
+        return self._keep(("profiles", layer), computed)
+
+    def curves(self, question: Question, index: int) -> dict[str, Float[np.ndarray, " bins"]]:
+        """One filter's mean profile in what counts as positive and as negative; in all where neither was sampled."""
+        profiles, labels = self.profiles(question.layer), self.contributions(*question).labels
+        assert labels is not None
+        sampled = labels[self.profiled(question.layer)]
+        classes = {"positives": sampled == 1, "negatives": sampled == 0}
+        found = {name: profiles.mean(index, chosen) for name, chosen in classes.items() if chosen.any()}
+        return found or {"all": profiles.mean(index)}
 
     def contributions(self, layer: str, task: int, positives: str) -> FilterContributions:
         """Contributions to a task's logit, compared between the sequences that count as positive and the others."""
@@ -125,7 +149,9 @@ class FilterResults:
 
     def palindrome(self, layer: str, index: int) -> pd.Series:
         """One filter's row of the palindrome table, with the verdict from its sites in the labelled positives."""
-        sites = self._keep(("judged", layer), lambda: sites_to_judge(self.bank(layer), self.data, TOP_SITES))
+        assert self.data.labels is not None
+        positive = (self.data.labels == 1).any(axis=1)
+        sites = self._keep(("judged", layer), lambda: self.sites(layer).subset(positive))
         return self._keep(
             ("palindrome", layer, index),
             lambda: palindromes(self.bank(layer), sites, filters=[index]).table.iloc[0],

@@ -386,3 +386,10 @@ def test_a_filter_that_is_not_there(method, index):
     sites = bank_of(np.ones((2, 4, 4))).activating_sites(["ACGTAC"])
     with pytest.raises(ValueError, match=rf"no filter {index}.*0 to 1"):
         getattr(sites, method)(index)
+
+
+@pytest.mark.parametrize("rows", [slice(5, 40), [7, 3, 3], np.arange(120) % 3 == 0])
+def test_sites_in_some_of_the_sequences(toy, rows):
+    bank = bank_of(np.random.default_rng(2).normal(size=(3, 4, 6)))
+    found = bank.activating_sites(toy, top=4).subset(rows)
+    pd.testing.assert_frame_equal(found.table, bank.activating_sites(toy.subset(rows), top=4).table)

@@ -18,6 +18,7 @@ from rcviz import (
     Motif,
     RevCompConjoined,
     SequenceSet,
+    activation_profiles,
     as_sequence_model,
     filter_bank,
     filter_contributions,
@@ -118,6 +119,26 @@ def test_sites_and_their_number_are_those_of_the_bank(explorer, toy):
     text = re.sub(r"<[^>]+>", "|", explorer._behaviour.value)
     assert "|".join(("", str(first["sequence"]), "", f"{first['start']}-{first['end']}", "", first["strand"])) in text
     assert re.sub(r"<[^>]+>", "", explorer._behaviour.value).count(first["site"]) >= 1
+
+
+def test_profiles_of_more_sequences_than_can_be_kept_are_those_of_a_sample(toy, make_model, monkeypatch):
+    monkeypatch.setattr("rcviz.widgets._filter_results.PROFILE_NUMBERS", 40 * 5 * 90)
+    explorer = FilterExplorer(make_model(n_filters=5), toy)
+    results, state = explorer._results, explorer.state
+    rows = results.profiled("conv1")
+    assert len(set(rows)) == 90
+    assert list(rows) == sorted(rows)
+    assert "along the sequence (of 90 of the 120 sequences)" in explorer._behaviour.value
+    everything = activation_profiles(results.model, toy)
+    curves = results.curves(state.question, 2)
+    for name, label in (("positives", 1), ("negatives", 0)):
+        chosen = np.isin(np.arange(120), rows) & (toy.labels[:, 0] == label)
+        np.testing.assert_allclose(curves[name], everything.mean(2, chosen), atol=1e-3)
+
+    own = np.zeros(120, bool)
+    own[np.setdiff1d(np.arange(120), rows)[0]] = True
+    explorer.count_as_positive(own)
+    assert list(results.curves(state.question, 2)) == ["negatives"]
 
 
 def test_another_task_ranks_anew_and_keeps_the_filter(explorer, toy):
