@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from reliability.mutations import mutated
-from reliability.readers import READERS, judge
+from reliability.reader import judge
+from reliability.readers import READERS
 
 RESULTS = ROOT / "results" / "reliability" / "fuzz.json"
 SECONDS, MEMORY = 5, 1 << 30

@@ -20,7 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reliability.mutations import mutated
-from reliability.readers import READERS, judge
+from reliability.reader import judge
+from reliability.readers import READERS
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"

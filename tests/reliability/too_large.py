@@ -12,7 +12,9 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
 import numpy as np
-from reliability.readers import READERS, _config, judge
+from reliability.binary_readers import small_config
+from reliability.reader import judge
+from reliability.readers import READERS
 
 MEMORY = 1 << 28
 TRILLION = 10**12
@@ -41,11 +43,11 @@ def models(folder):
     import rcviz
 
     path = folder / "small.safetensors"
-    rcviz.save_model(rcviz.build_model(_config()), path)
+    rcviz.save_model(rcviz.build_model(small_config()), path)
     content = path.read_bytes()
     n_header = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + n_header])
-    settings = dataclasses.asdict(_config())
+    settings = dataclasses.asdict(small_config())
     for name, change in (
         ("a million filters", {"n_filters": 10**6}),
         ("a kernel of a billion", {"kernel_sizes": [10**9], "sequence_length": 10**10}),
@@ -106,7 +108,7 @@ def main(folder):
         for content in READERS[name].seeds(folder):
             (folder / READERS[name].file).write_bytes(content)
             READERS[name].read(folder / READERS[name].file)
-    rcviz.predict(rcviz.build_model(_config()), np.zeros((2, 40), np.uint8))
+    rcviz.predict(rcviz.build_model(small_config()), np.zeros((2, 40), np.uint8))
     (folder / "sparse").mkdir()
     status = Path("/proc/self/status").read_text().splitlines()
     used = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData"))
