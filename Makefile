@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that share the tests.
+JOBS ?= 2
 INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
@@ -22,7 +24,7 @@ test: $(VENV)/.test ## make the environment and run every check
 	$(MAKE) --no-print-directory check
 
 check: format lint types floors ## what CI runs: format, lint, types, import floors, all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 format: $(VENV)/.test
 	$(BIN)/ruff format --check

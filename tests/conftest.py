@@ -4,6 +4,8 @@ import os
 
 # Before torch starts: threads that wait in a busy loop starve the browser and the kernels that tests run beside them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores already
 
 import sys
 

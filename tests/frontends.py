@@ -69,10 +69,11 @@ def jupyter_server(folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = (folder / "server.log").open("w")
+    short = {} if "RCVIZ_PICTURES" in os.environ else {"RCVIZ_FAST": "1"}  # tutorials in full where pictures are taken
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"],
         cwd=folder,
-        env={**os.environ, "JUPYTER_TOKEN": TOKEN, "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings")},
+        env={**os.environ, "JUPYTER_TOKEN": TOKEN, "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"), **short},
         stdout=log,
         stderr=subprocess.STDOUT,
     )

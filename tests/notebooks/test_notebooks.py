@@ -53,6 +53,11 @@ def test_the_first_cell_says_question_time_and_what_one_learns(path):
 
 
 @each_notebook
+def test_has_the_fast_switch(path):
+    assert any("RCVIZ_FAST" in cell.source for cell in code_of(nbformat.read(path, as_version=4)))
+
+
+@each_notebook
 def test_what_is_committed_is_one_run_from_top_to_bottom(path):
     """After a change: make notebooks NOTEBOOKS=..., which keeps no state of widgets."""
     notebook = nbformat.read(path, as_version=4)
