@@ -28,6 +28,7 @@ _TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 16
 _UNSUSPECTED = 1 << 26  # bytes that a server may send, whatever the list says
 _PARTIAL = ".part"
+_UNPACKING = ".unpacking"
 _OF_THE_SYSTEM = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # Windows
 _KEYS = {"key", "url", "about", "size", "sha256"}
 
@@ -178,6 +179,9 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
 def _download(url: str, output: str, pup: Any, *, expected: str | None, name: str, most: int, progress: bool) -> None:
     """Fetch what is missing of the packed file, then unpack it for pooch, which moves it to its place."""
     partial = Path(pup.abspath) / f".{name}{_PARTIAL}"
+    # Not at once into pooch's file: it has another name every time, and a kill would leave it there, as large as a
+    # genome; nor may others read it.
+    unpacking = partial.with_name(f".{name}{_UNPACKING}")
     if partial.is_symlink():  # written through, it would change a file elsewhere
         partial.unlink()
     idle = 0
@@ -193,19 +197,16 @@ def _download(url: str, output: str, pup: Any, *, expected: str | None, name: st
                 kept = f"; {there:,} bytes are kept, and the same command goes on from there" if there else ""
                 raise ConnectionError(f"{url} could not be fetched: {error}{kept}") from error
     try:
-        digest = _unpack(partial, Path(output))
-    except ValueError as error:
-        raise ValueError(
-            f"what {url} sent cannot be unpacked ({brief(error)}); nothing was kept: try again later, or look at "
-            f"the address in a browser"
-        ) from error
+        digest = _unpack(partial, unpacking, url)
+        if expected and digest != expected:
+            raise ValueError(
+                f"what {url} sent has another content than expected (sha256 {digest}, not {expected}); nothing was "
+                f"kept: the file at this address was damaged or exchanged"
+            )
+        unpacking.replace(output)
     finally:
         partial.unlink(missing_ok=True)
-    if expected and digest != expected:
-        raise ValueError(
-            f"what {url} sent has another content than expected (sha256 {digest}, not {expected}); nothing was kept: "
-            f"the file at this address was damaged or exchanged"
-        )
+        unpacking.unlink(missing_ok=True)
 
 
 def _receive(url: str, partial: Path, *, name: str, most: int, progress: bool) -> None:
@@ -270,13 +271,19 @@ def _reason(error: Exception) -> str:
     return str(inner) or type(inner).__name__
 
 
-def _unpack(packed: Path, target: Path) -> str:
+def _unpack(packed: Path, target: Path, url: str) -> str:
     digest = hashlib.sha256()
-    target.unlink(missing_ok=True)  # pooch made it for nobody else to read; made anew it is an ordinary file
-    with packed.open("rb") as source, target.open("wb") as file:
-        for chunk in unpacked(packed, source):
-            digest.update(chunk)
-            file.write(chunk)
+    target.unlink(missing_ok=True)
+    try:
+        with packed.open("rb") as source, target.open("wb") as file:
+            for chunk in unpacked(packed, source):
+                digest.update(chunk)
+                file.write(chunk)
+    except ValueError as error:
+        raise ValueError(
+            f"what {url} sent cannot be unpacked ({brief(error)}); nothing was kept: try again later, or look at "
+            f"the address in a browser"
+        ) from error
     return digest.hexdigest()
 
 

@@ -1,16 +1,20 @@
 """Files from elsewhere, by a server on this machine that does what servers do wrong. No real address is visited."""
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
 import http.server
 import json
+import os
+import signal
 import socket
 import struct
 import threading
 
 import pytest
 
+from rcviz.sequences import _reading as reading
 from rcviz.sequences import fetch as fetching
 from rcviz.sequences.fetch import Source, choose, fetch, read_sources
 
@@ -139,6 +143,24 @@ def test_what_broke_off_for_good_is_taken_up_by_the_next_call(server, source, tm
     assert fetch(source, tmp_path, progress=False).sha256 == source.sha256
     assert server.asked == ["bytes=3000-"]
     assert left_in(tmp_path) == [fetching.RECORD, "peaks.narrowPeak"]
+
+
+def test_a_kill_while_unpacking_leaves_nothing_large_behind(server, source, tmp_path, monkeypatch):
+    def killed(path, file):
+        yield next(reading.unpacked(path, file))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(fetching, "unpacked", killed)
+        with contextlib.suppress(Exception):
+            fetch(source, tmp_path, progress=False)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert ".peaks.narrowPeak.unpacking" in left_in(tmp_path)
+    assert fetch(source, tmp_path, progress=False).sha256 == source.sha256
+    left = [tmp_path / name for name in left_in(tmp_path) if name not in (fetching.RECORD, source.name)]
+    assert sum(path.stat().st_size for path in left) == 0  # pooch's own file, which is filled by being replaced
 
 
 def test_a_server_that_cannot_begin_in_the_middle_sends_all_again(server, source, tmp_path):
