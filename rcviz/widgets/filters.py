@@ -122,6 +122,10 @@ class FilterExplorer(ipywidgets.VBox):
         )
         self.add_class("rcviz-explorer").add_class("rcviz-filter-explorer")
 
+    def __repr__(self) -> str:
+        n_filters = len(self._results.bank(self.state.layer))
+        return f"FilterExplorer({n_filters:,} filters of {self.state.layer}, {len(self._results.data):,} sequences)"
+
     @property
     def table(self) -> pd.DataFrame:
         """Contributions, consensus, palindromicity and, once known, the nearest motif of every filter, best first."""

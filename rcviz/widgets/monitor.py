@@ -89,6 +89,9 @@ class TrainingMonitor(ipywidgets.VBox):
         )
         self.add_class("rcviz-explorer").add_class("rcviz-training-monitor")
 
+    def __repr__(self) -> str:
+        return f"TrainingMonitor({self._in_hand.name(self._settings())}, {self.state.status})"
+
     @property
     def model(self) -> nn.Module:
         """The model in hand: the one that was given, or the one that the last start built."""

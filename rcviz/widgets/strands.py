@@ -94,6 +94,9 @@ class StrandExplorer(ipywidgets.VBox):
         for name in ("task", "model", "selection", "sequence", "position"):
             self.state.observe(getattr(self, f"_on_{name}"), name)
 
+    def __repr__(self) -> str:
+        return f"StrandExplorer({', '.join(self.state.models)}: {len(self._data):,} sequences)"
+
     @property
     def table(self) -> pd.DataFrame:
         """The chosen sequences, or all, the most discrepant of the sorting model first.

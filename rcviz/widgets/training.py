@@ -41,6 +41,9 @@ class TrainingCurves(ipywidgets.VBox):
         super().__init__([self._pane])
         self.add_class("rcviz-training-curves")
 
+    def __repr__(self) -> str:
+        return f"TrainingCurves({', '.join(self._records)})"
+
     def follow(self, name: str) -> Callable[[EpochRecord], None]:
         """Return a function that adds an epoch to the curve ``name`` and redraws."""
         records = self._records[name] = []

@@ -1,0 +1,25 @@
+"""What stands in a notebook for an explorer where no kernel runs: one line that says what it is of."""
+
+import pytest
+
+import rcviz
+
+pytestmark = pytest.mark.usefixtures("no_names")
+
+
+def test_an_explorer_says_what_it_is_of(toy, make_model):
+    model, config = make_model(n_filters=5), rcviz.TrainConfig(epochs=2, batch_size=20, samples_per_epoch=60)
+    monitor = rcviz.TrainingMonitor(model, toy, toy, config)
+    curves = rcviz.TrainingCurves()
+    curves.follow("RC")
+    explorers = [rcviz.FilterExplorer(model, toy), rcviz.StrandExplorer({"RC": model}, toy), curves, monitor]
+    lines = [explorer._repr_mimebundle_()["text/plain"] for explorer in explorers]
+    assert lines == [
+        "FilterExplorer(5 filters of conv1, 120 sequences)",
+        "StrandExplorer(RC: 120 sequences)",
+        "TrainingCurves(RC)",
+        "TrainingMonitor(RC, 5 filters, ready)",
+    ]
+    for explorer in (*explorers[:2], monitor):
+        explorer.close()
+        assert repr(explorer)
