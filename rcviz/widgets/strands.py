@@ -95,7 +95,7 @@ class StrandExplorer(ipywidgets.VBox):
             self.state.observe(getattr(self, f"_on_{name}"), name)
 
     def __repr__(self) -> str:
-        return f"StrandExplorer({', '.join(self.state.models)}: {len(self._data):,} sequences)"
+        return f"StrandExplorer({len(self.state.models)} models, {len(self._data):,} sequences)"
 
     @property
     def table(self) -> pd.DataFrame:

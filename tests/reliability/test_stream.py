@@ -26,7 +26,8 @@ def test_streams_and_files_give_the_numbers_of_memory(tmp_path):
     model = network()
     one_by_one = [rcviz.predict(model, block) for block, _ in blocks(25_000)]
     whole = rcviz.predict(model, codes)
-    np.testing.assert_array_equal(np.concatenate(one_by_one), whole)
+    # Blocks end in smaller batches, which some processors round otherwise.
+    np.testing.assert_allclose(np.concatenate(one_by_one), whole, rtol=1e-6)
     np.testing.assert_array_equal(rcviz.predict(model, mapped), whole)
     inside = rcviz.SequenceSet(codes, labels, task_names=mapped.task_names)
     assert rcviz.evaluate(model, mapped).equals(rcviz.evaluate(model, inside))
