@@ -35,9 +35,10 @@ seen. The exception is Figure 5: networks of three seeds had been looked at befo
   p <= {ALPHA:g}.
 - A claim of several comparisons **{Verdict.HOLDS}** when every one of them is shown. That needs no correction for their
   number: if one of them were not true, the claim could hold only by that one's chance of {ALPHA:g} or less. It
-  **{Verdict.IN_PART}** when at least one is shown after Holm's correction, or when all seeds of one are in order but
-  too few for p <= {ALPHA:g}. Otherwise it **{Verdict.NOT}**, which says that these seeds do not show it, not that the
-  opposite is true.
+  **{Verdict.IN_PART}** when at least one is shown after Holm's correction, or when more than half of them have all
+  seeds in order, and so few seeds could not show it after that correction
+  ([a rule that was mended](decisions/0026-too-few-seeds.md)). Otherwise it **{Verdict.NOT}**, which says that these
+  seeds do not show it, not that the opposite is true.
 - "On all ten seeds" holds only when every seed of one arm is above every seed of the other, and there are
   {PAPER_SEEDS} or more of each.
 - Training scores are *similar* when they differ by less than {simulated.SIMILAR:g} of the difference in validation.

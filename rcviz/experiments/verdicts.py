@@ -106,16 +106,17 @@ def judge(comparisons: Sequence[Comparison | None]) -> Verdict:
     """Make one verdict of all the comparisons that a claim is about.
 
     It holds when every one is shown: claiming all of them at once needs no correction, since each would have to err.
-    It holds in part when one or more are shown after Holm's correction for their number, or all seeds are in order
-    where there are too few for the test. A comparison without data counts as not shown.
+    It holds in part when one or more are shown after Holm's correction for their number, or when more than half have
+    all seeds in order where so few seeds could not show it after that correction. A comparison without data counts as
+    not shown.
     """
     known = [comparison for comparison in comparisons if comparison is not None]
     if not known:
         return Verdict.UNKNOWN
     if len(known) == len(comparisons) and all(comparison.shown for comparison in known):
         return Verdict.HOLDS
-    too_few = any(comparison.separated and comparison.smallest_p > ALPHA for comparison in known)
-    return Verdict.IN_PART if n_shown_of_several(known) or too_few else Verdict.NOT
+    in_order = sum(comparison.separated and comparison.smallest_p > ALPHA / len(known) for comparison in known)
+    return Verdict.IN_PART if n_shown_of_several(known) or 2 * in_order > len(comparisons) else Verdict.NOT
 
 
 def n_shown_of_several(comparisons: Sequence[Comparison]) -> int:

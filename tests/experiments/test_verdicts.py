@@ -84,6 +84,17 @@ def test_seeds_in_order_that_are_too_few_for_the_test_are_no_refutation():
     assert judge([pair([1.0, 2.0], [3.0, 4.0])]) is Verdict.NOT
 
 
+def test_seeds_in_order_that_are_too_few_for_the_correction_count_where_they_are_the_rule():
+    """Decision 26: more seeds of the same kind do not make a verdict worse, and one lucky comparison makes none."""
+    against = pair(BELOW, ABOVE)
+    assert judge([SHOWN, SHOWN, UNSURE]) is Verdict.IN_PART
+    assert judge([SHOWN, SHOWN, against, against]) is Verdict.NOT
+    two = pair([3.0, 4.0], [1.0, 2.0])
+    assert judge([two, two, against]) is Verdict.IN_PART
+    assert judge([two, against, against]) is Verdict.NOT
+    assert judge([two, None]) is Verdict.NOT
+
+
 def test_halves_of_a_claim():
     assert both_or_one(True, True) is Verdict.HOLDS
     assert both_or_one(True, False) is Verdict.IN_PART
