@@ -12,7 +12,8 @@ def test_an_explorer_says_what_it_is_of(toy, make_model):
     monitor = rcviz.TrainingMonitor(model, toy, toy, config)
     curves = rcviz.TrainingCurves()
     curves.follow("RC")
-    explorers = [rcviz.FilterExplorer(model, toy), rcviz.StrandExplorer({"RC": model, "again": model}, toy), curves, monitor]
+    strands = rcviz.StrandExplorer({"RC": model, "again": model}, toy)
+    explorers = [rcviz.FilterExplorer(model, toy), strands, curves, monitor]
     lines = [explorer._repr_mimebundle_()["text/plain"] for explorer in explorers]
     assert lines == [
         "FilterExplorer(5 filters of conv1, 120 sequences)",
