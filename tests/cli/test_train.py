@@ -211,6 +211,8 @@ def stopped(arguments, checkpoint, signal_number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # What a shell starts in the background ignores an interrupt, and so would what the tests start there.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not checkpoint.exists():
         assert process.poll() is None, process.communicate()
