@@ -14,6 +14,7 @@ from torch import Tensor
 from rcviz._checks import check_choice, check_positive
 from rcviz._memory import keeping_memory
 from rcviz.sequences.alphabet import decode, reverse_complement
+from rcviz.sequences.columns import selector
 from rcviz.sequences.dataset import as_sequence_set
 from rcviz.sequences.motifs import Motif
 
@@ -65,10 +66,16 @@ class ActivatingSites:
         """Number of filters."""
         return self.best.shape[1]
 
-    def subset(self, rows: Any) -> "ActivatingSites":
-        """Sites in some of the sequences only: indices, a slice or a mask; sequences are counted anew from zero."""
-        parts = {name: getattr(self, name)[rows] for name in ("codes", "best", "start", "reverse")}
-        return replace(self, **parts)
+    def subset(self, mask_or_index: Any) -> "ActivatingSites":
+        """Sites in some of the sequences only, chosen as by :meth:`SequenceSet.subset` and counted anew from zero.
+
+        Raises
+        ------
+        ValueError
+            When a mask has another length, an index is out of range, or it is neither.
+        """
+        rows = selector(mask_or_index, len(self.codes))
+        return replace(self, **{name: getattr(self, name)[rows] for name in ("codes", "best", "start", "reverse")})
 
     def sequences(self, index: int | np.integer) -> Int[np.ndarray, " sites"]:
         """Sequences that hold one filter's sites, largest activation first; of equals the first of the data."""

@@ -92,9 +92,9 @@ def activity(results: FilterResults, question: Question, index: int) -> str:
     """Contributions in positives and negatives; activation along the sequence."""
     with short_lived():
         drawn = _activity_pictures(results, question, index)
-    profiled, n = len(results.profiled(question.layer)), len(results.data)
-    sample = "" if profiled == n else f" (of {profiled:,} of the {n:,} sequences)"
-    return _section(f"Contributions; activation along the sequence{sample}", _pair("rcviz-figure", drawn))
+    sample = results.sample(question.layer)
+    told = f" ({sample})" if sample else ""
+    return _section(f"Contributions; activation along the sequence{told}", _pair("rcviz-figure", drawn))
 
 
 def _activity_pictures(results: FilterResults, question: Question, index: int) -> list[str]:
@@ -189,6 +189,7 @@ def picture(results: FilterResults, question: Question, index: int, colors: Any)
     plot_logo(motif.reverse_complement(), axes[1, 1], colors=colors, title="its reverse complement")
     plot_contribution_distribution(found.positive(index), found.negative(index), axes[2, 0])
     plot_profile(results.profiles(question.layer).edges, results.curves(question, index), axes[2, 1])
+    axes[2, 1].set_title(results.sample(question.layer), fontsize="small")
     score = found.scores[index]
     figure.suptitle(f"filter {index}: score {score:+z.3f} for {found.task}", fontsize="medium", parse_math=False)
     return figure

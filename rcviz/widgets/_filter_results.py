@@ -102,6 +102,11 @@ class FilterResults:
 
         return self._keep(("profiles", layer), computed)
 
+    def sample(self, layer: str) -> str:
+        """Of how many sequences profiles are, in words; empty where they are of all."""
+        profiled, n = len(self.profiled(layer)), len(self.data)
+        return "" if profiled == n else f"of {profiled:,} of the {n:,} sequences"
+
     def curves(self, question: Question, index: int) -> dict[str, Float[np.ndarray, " bins"]]:
         """One filter's mean profile in what counts as positive and as negative; in all where neither was sampled."""
         profiles, labels = self.profiles(question.layer), self.contributions(*question).labels
@@ -150,8 +155,8 @@ class FilterResults:
     def palindrome(self, layer: str, index: int) -> pd.Series:
         """One filter's row of the palindrome table, with the verdict from its sites in the labelled positives."""
         assert self.data.labels is not None
-        positive = (self.data.labels == 1).any(axis=1)
-        sites = self._keep(("judged", layer), lambda: self.sites(layer).subset(positive))
+        labels = self.data.labels
+        sites = self._keep(("judged", layer), lambda: self.sites(layer).subset((labels == 1).any(axis=1)))
         return self._keep(
             ("palindrome", layer, index),
             lambda: palindromes(self.bank(layer), sites, filters=[index]).table.iloc[0],

@@ -47,7 +47,8 @@ class FilterExplorer(ipywidgets.VBox):
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found. Others do by way of
         :func:`rcviz.as_sequence_model`.
     data : SequenceSet
-        Labelled sequences on which contributions and sites are computed.
+        Labelled sequences on which contributions and sites are computed. Profiles along the sequence are those of a
+        random sample where all would take more than 1 GB, and the panel says so.
     motifs : list of Motif, path of a MEME file, or None
         Known motifs to name filters after; None takes the vertebrate motifs of JASPAR 2024.
     layer, at

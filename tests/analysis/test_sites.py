@@ -393,3 +393,16 @@ def test_sites_in_some_of_the_sequences(toy, rows):
     bank = bank_of(np.random.default_rng(2).normal(size=(3, 4, 6)))
     found = bank.activating_sites(toy, top=4).subset(rows)
     pd.testing.assert_frame_equal(found.table, bank.activating_sites(toy.subset(rows), top=4).table)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([500], "500 is out of range for 6"),
+        ([True, False], "a mask of 6 values"),
+        ("all", "a mask, integers or a slice"),
+    ],
+)
+def test_sequences_that_are_not_there(rows, message):
+    with pytest.raises(ValueError, match=message):
+        bank_of(np.ones((2, 4, 4))).activating_sites(["ACGTAC"] * 6).subset(rows)

@@ -139,6 +139,16 @@ def test_profiles_of_more_sequences_than_can_be_kept_are_those_of_a_sample(toy, 
     own[np.setdiff1d(np.arange(120), rows)[0]] = True
     explorer.count_as_positive(own)
     assert list(results.curves(state.question, 2)) == ["negatives"]
+    assert explorer.picture().axes[-1].get_title() == "of 90 of the 120 sequences"
+
+
+def test_profiles_are_of_all_where_no_class_was_sampled(toy, make_model, monkeypatch):
+    monkeypatch.setattr("rcviz.widgets._filter_results.PROFILE_NUMBERS", 40 * 5 * 90)
+    labels = np.full((120, 1), np.nan, np.float32)
+    out = np.setdiff1d(np.arange(120), np.sort(np.random.default_rng(0).permutation(120)[:90]))
+    labels[out[:2], 0] = 0, 1
+    explorer = FilterExplorer(make_model(n_filters=5, n_tasks=1), SequenceSet(toy.codes, labels, task_names=("GATA",)))
+    assert list(explorer._results.curves(explorer.state.question, 2)) == ["all"]
 
 
 def test_another_task_ranks_anew_and_keeps_the_filter(explorer, toy):
