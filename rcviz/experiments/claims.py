@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rcviz.experiments.arms import POSITIVE_WEIGHTS
-from rcviz.experiments.results import Results
+from rcviz.experiments.results import Results, trained_again
 from rcviz.experiments.verdicts import PAPER_SEEDS, Comparison, Verdict
 from rcviz.training.config import TrainConfig
 
@@ -23,6 +23,8 @@ class Finding:
     verdict : Verdict
     comparisons : tuple of Comparison
         Those that the verdict rests on, to be listed.
+    again : Finding, optional
+        What the networks that were trained again on a GPU say of the same claim.
     """
 
     ours: str
@@ -30,6 +32,7 @@ class Finding:
     verdict: Verdict
     why: str
     comparisons: tuple[Comparison, ...] = ()
+    again: "Finding | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,12 @@ class Claim:
 
 def judge_claims(claims: Sequence[Claim], results: Results) -> list[Finding]:
     """Measure every claim on the tables that are there; what is missing is said, and no error."""
-    return [_judged(claim, results) for claim in claims]
+    again = trained_again(results)
+    return [replace(_judged(claim, results), again=_known(_judged(claim, again))) for claim in claims]
+
+
+def _known(finding: Finding) -> Finding | None:
+    return None if finding.verdict is Verdict.UNKNOWN else finding
 
 
 def _judged(claim: Claim, results: Results) -> Finding:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from rcviz._files import written_whole
 from rcviz.experiments import claims_chipseq, claims_simulated
-from rcviz.experiments.claims import Claim, Finding, judge_claims
-from rcviz.experiments.pictures import DRAWINGS, draw_sharing, drawn
+from rcviz.experiments.claims import Finding, judge_claims
+from rcviz.experiments.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
 from rcviz.experiments.report_choices import choices_section
 from rcviz.experiments.report_words import INTRODUCTION, PICTURES, SHARING, limits, markdown, picture, rules
 from rcviz.experiments.report_worth import worth_section
-from rcviz.experiments.results import FIGURES, Results, read_results
+from rcviz.experiments.results import AGAIN, FIGURES, Results, read_results, trained_again
 from rcviz.experiments.verdicts import Verdict
 
 CLAIMS = (*claims_simulated.CLAIMS, *claims_chipseq.CLAIMS)
@@ -60,7 +60,7 @@ def write_report(
     sharing = draw_sharing(tables)
     if sharing is not None:
         images[SHARING] = sharing
-    for name in {SHARING, *(drawing.name for drawing in DRAWINGS)} - set(images):
+    for name in {SHARING, *(drawing.name for drawing in (*DRAWINGS, *DRAWN_AGAIN))} - set(images):
         (folder / f"{name}.png").unlink(missing_ok=True)
     page = Path(docs) / PAGE
     _write(page, page_text(tables, captions, sharing=sharing is not None).encode())
@@ -79,7 +79,7 @@ def with_overview(page: str, results: Results) -> str:
         raise ValueError("the page has no place for the claims: put <!-- claims --> and <!-- end of claims --> into it")
     findings = judge_claims(CLAIMS, results)
     rows = [
-        [claim.said, claim.figure or f"Section {claim.section}", str(finding.verdict)]
+        [claim.said, claim.figure or f"Section {claim.section}", _both_verdicts(finding)]
         for claim, finding in zip(CLAIMS, findings, strict=True)
     ]
     told = _summary(findings) + "\n" + markdown(["the paper says", "where", "here"], rows)
@@ -112,6 +112,11 @@ def _summary(findings: Sequence[Finding]) -> str:
     return f"Of {len(findings)} claims, {told}.\n"
 
 
+def _both_verdicts(finding: Finding) -> str:
+    again = "" if finding.again is None else f"; on a GPU: {finding.again.verdict}"
+    return f"{finding.verdict}{again}"
+
+
 def _claims_table(findings: Sequence[Finding]) -> str:
     rows = [
         [
@@ -121,11 +126,18 @@ def _claims_table(findings: Sequence[Finding]) -> str:
             finding.ours,
             finding.test,
             f"**{finding.verdict}**",
-            finding.why,
+            " ".join(filter(None, [finding.why, _again(finding)])),
         ]
         for place, (claim, finding) in enumerate(zip(CLAIMS, findings, strict=True), start=1)
     ]
     return markdown(["", "claim", "the paper", "here", "test", "verdict", "why"], rows)
+
+
+def _again(finding: Finding) -> str:
+    """What came of the claim when its networks were trained again on a GPU."""
+    if finding.again is None:
+        return ""
+    return f"**Trained again on a GPU: {finding.again.verdict}.** {finding.again.ours}. {finding.again.why}"
 
 
 def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, str]]]) -> Iterable[str]:
@@ -138,10 +150,14 @@ def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, st
         for file, caption in pictures:
             yield picture(file, caption)
         pairs = zip(CLAIMS, findings, strict=True)
-        yield from (_comparisons(claim, finding) for claim, finding in pairs if claim.figure == name)
+        for claim, finding in pairs:
+            if claim.figure == name:
+                yield _comparisons(claim.said, finding)
+                if finding.again is not None:
+                    yield _comparisons(f"{claim.said} Trained again on a GPU.", finding.again)
 
 
-def _comparisons(claim: Claim, finding: Finding) -> str:
+def _comparisons(said: str, finding: Finding) -> str:
     """The comparisons behind a verdict, folded."""
     if not finding.comparisons:
         return ""
@@ -158,13 +174,15 @@ def _comparisons(claim: Claim, finding: Finding) -> str:
         for pair in finding.comparisons
     ]
     table = markdown(["", "what", "above", "below", "difference of means", "seeds", "p"], rows)
-    return f"<details><summary>{claim.said}</summary>\n\n{table}\n</details>\n"
+    return f"<details><summary>{said}</summary>\n\n{table}\n</details>\n"
 
 
 def _provenance(results: Results) -> str:
+    again = trained_again(results)
+    tables = {figure: results.get(f"{figure}_runs") for figure in FIGURES}
+    tables |= {f"{figure} on a GPU": again[f"{figure}_runs"] for figure in AGAIN if f"{figure}_runs" in again}
     rows = []
-    for figure in FIGURES:
-        runs = results.get(f"{figure}_runs")
+    for figure, runs in tables.items():
         if runs is None:
             rows.append([figure, "not measured here yet", *[""] * 6])
             continue

@@ -7,7 +7,7 @@ from pathlib import Path
 from rcviz.experiments import claims_chipseq as chipseq
 from rcviz.experiments import claims_simulated as simulated
 from rcviz.experiments.claims import stands_in
-from rcviz.experiments.results import Results
+from rcviz.experiments.results import Results, trained_again
 from rcviz.experiments.verdicts import ALPHA, PAPER_SEEDS, Verdict
 
 PICTURES = Path("pictures/paper")
@@ -72,6 +72,12 @@ def limits(results: Results) -> str:
             0,
             "Most of the genome is not here. Where a table says *stand-in*, other chromosomes took the place of the "
             "paper's, and the training sets differ in size from the paper's.",
+        )
+    if trained_again(results):
+        lines.append(
+            "Networks of Figures 4, 6 and 7 were trained again on a GPU, for longer or with more seeds ([decision "
+            "28](decisions/0028-twice.md)). A claim's verdict is that of the first measurement; what the second says "
+            "stands beside it."
         )
     return "## What to keep in mind\n\n" + "\n".join(f"- {line}" for line in lines) + "\n"
 

@@ -7,7 +7,7 @@ import pandas as pd
 from rcviz.experiments import worth
 from rcviz.experiments.claims import spread, unlike_the_paper
 from rcviz.experiments.report_words import SHARING, markdown, picture
-from rcviz.experiments.results import Results
+from rcviz.experiments.results import Results, trained_again
 from rcviz.experiments.verdicts import ALPHA, by_seed
 
 
@@ -32,6 +32,7 @@ def worth_section(results: Results, *, sharing: bool) -> Iterator[str]:
         said = dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table))
         yield picture(SHARING, " ".join(["Sharing and its rivals at equal memory.", *(f"ChIP-seq: {s}" for s in said)]))
     yield _memory_table(results, contests)
+    yield from _again(results)
     yield from _time_part(results)
 
 
@@ -60,6 +61,20 @@ def _in_short(contests: list[worth.Contest]) -> str:
     told = "; ".join(f"{verdict} against {', '.join(rivals)}" for verdict, rivals in verdicts.items())
     n_settings = len({contest.setting for contest in contests if contest.outcome != "open"})
     return f"RC weight sharing, over {n_settings} data set{'s' if n_settings > 1 else ''}: {told}."
+
+
+def _again(results: Results) -> Iterator[str]:
+    """The same at equal memory, of what was trained again on a GPU."""
+    again = trained_again(results)
+    contests = worth.equal_memory(again)
+    if not contests:
+        return
+    yield "### At equal memory, trained again on a GPU\n"
+    tables = [again[f"{contest.setting.figure}_runs"] for contest in contests]
+    told = " ".join(dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table)))
+    yield f"{told}\n"
+    yield "".join(f"- Against {words}: {worth.outcomes(mine)}.\n" for words, mine in worth.by_rival(contests).items())
+    yield _memory_table(again, contests)
 
 
 def _memory_table(results: Results, contests: list[worth.Contest]) -> str:

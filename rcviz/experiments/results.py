@@ -12,8 +12,12 @@ Results = Mapping[str, pd.DataFrame]
 """Tables by name, such as "fig3_runs"; those that are not there yet are left out."""
 
 FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7a", "fig7b", "choices")
+AGAIN = ("fig4", "fig6", "fig7a", "fig7b")
+"""Figures that were trained a second time, on a GPU: for longer, or with more seeds."""
+_AGAIN = "_gpu"
 _TABLES = {
     **{name: f"{name}.csv" for figure in FIGURES for name in (figure, f"{figure}_runs")},
+    **{f"{figure}{_AGAIN}{part}": f"gpu/{figure}{part}.csv" for figure in AGAIN for part in ("", "_runs")},
     "fig4_strands": "fig4_strands.csv",
     "fig5_filters": "fig5_filters.csv",
     "table_1": "windows/table_1.csv",
@@ -27,8 +31,9 @@ def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of DataFrame
-        ``fig2`` ... ``fig7b`` and ``choices`` (every epoch), ``fig2_runs`` ... (every training), ``fig4_strands``,
-        ``fig5_filters`` and ``table_1``, as far as they are there.
+        ``fig2`` ... ``fig7b`` and ``choices`` (every epoch), ``fig2_runs`` ... (every training), ``fig4_gpu``,
+        ``fig4_gpu_runs`` ... (those trained again on a GPU), ``fig4_strands``, ``fig5_filters`` and ``table_1``, as far
+        as they are there.
 
     Raises
     ------
@@ -45,6 +50,11 @@ def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
     return {name: _read(root / file) for name, file in _TABLES.items() if (root / file).is_file()}
 
 
+def trained_again(results: Results) -> dict[str, pd.DataFrame]:
+    """Of all tables those of what was trained again on a GPU, by the names of the figures."""
+    return {name.replace(_AGAIN, ""): table for name, table in results.items() if _AGAIN in name}
+
+
 def load_results(name: str) -> pd.DataFrame:
     """Load one of the tables that rcviz was published with: what its authors measured of the paper.
 
@@ -52,7 +62,8 @@ def load_results(name: str) -> pd.DataFrame:
     ----------
     name : str
         "fig2" ... "fig7b" and "choices" have a row for each epoch and split, "fig2_runs" ... one for each training,
-        "fig4_strands" the predictions for both strands, "fig5_filters" every filter, "table_1" the windows counted.
+        "fig4_gpu", "fig4_gpu_runs" ... "fig7b_gpu_runs" the same of networks trained again on a GPU, "fig4_strands" the
+        predictions for both strands, "fig5_filters" every filter, "table_1" the windows counted.
 
     Returns
     -------

@@ -63,7 +63,8 @@ def runs_table(records: Iterable[Record]) -> "pd.DataFrame":
         n_train, n_train_positive (labels of all tasks), best_epoch, n_epochs, valid_auroc, valid_auprc, test_auroc,
         test_auprc (of the best epoch's weights, mean over tasks; NaN without a test set), gap_max, gap_mean (between
         the probabilities of the two strands, validation set), wall_seconds (of all epochs), cpu_seconds (NaN for a run
-        that was killed on the way), peak_memory_mb (of the process), cpu, threads, scale, code (version and digest).
+        that was killed on the way), peak_memory_mb (of the process), cpu (and the GPU, if one was used), threads,
+        scale, code (version and digest).
     """
     return tabulate_runs(_pairs(records))
 
@@ -224,7 +225,7 @@ def _runs(record: Record, arm: Arm) -> Iterator[Record]:
         "wall_seconds": record["seconds"]["wall"],
         "cpu_seconds": math.nan if record["seconds"]["cpu"] is None else record["seconds"]["cpu"],
         "peak_memory_mb": record["peak_memory_mb"],
-        "cpu": record["machine"]["cpu"],
+        "cpu": " and ".join(record["machine"][part] for part in ("cpu", "gpu") if part in record["machine"]),
         "threads": record["machine"]["threads"],
         "scale": record["scale"],
         "code": f"{record['code']['rcviz']} {record['code']['digest']}",

@@ -68,10 +68,24 @@ def every_table():
     }
 
 
+def tables_again():
+    """On a GPU the claims about Figure 6 and CTCF are not true."""
+    below = {"RC-16": BELOW, "standard-16": ABOVE, "standard-32": ABOVE, "standard-16, siamese": ABOVE}
+    sizes = [
+        runs(below, figure="fig6", dataset="CTCF", fraction=size, chromosomes=STAND_IN) for size in (0.05, 0.2, 1.0)
+    ]
+    return {
+        "fig6_gpu_runs": pd.concat(sizes).assign(n_epochs=60),
+        "fig7b_gpu_runs": runs(below, figure="fig7b", dataset="CTCF", chromosomes=STAND_IN),
+    }
+
+
 def write_tables(folder, tables):
-    (folder / "windows").mkdir(parents=True)
+    for place in ("windows", "gpu"):
+        (folder / place).mkdir(parents=True)
     for name, table in tables.items():
-        table.to_csv(folder / ("windows/table_1.csv" if name == "table_1" else f"{name}.csv"), index=False)
+        place = "windows/" if name == "table_1" else "gpu/" if "_gpu" in name else ""
+        table.to_csv(folder / f"{place}{name.replace('_gpu', '')}.csv", index=False)
     return folder
 
 
@@ -126,6 +140,30 @@ def test_stand_ins_are_named_in_captions_rows_and_limits(reported):
         assert ("stand-in" in row[6]) is expected, row
     assert STAND_IN in page.split("## What was run")[1]
     assert "Where a table says *stand-in*" in page
+
+
+def test_what_was_trained_again_stands_beside_and_changes_no_verdict(reported, tmp_path):
+    tables = write_tables(tmp_path / "results", {**every_table(), **tables_again()})
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- claims -->\n<!-- end of claims -->\n")
+    write_report(tables, tmp_path, readme=readme)
+    page = (tmp_path / "paper.md").read_text()
+    for before, after in zip(claims_table(reported[2]), claims_table(page), strict=True):
+        again = re.search(r"\(Figure (6|7b), section", after[1]) is not None
+        assert before[:6] == after[:6]
+        assert after[6].startswith(before[6])
+        assert ("**Trained again on a GPU: does not hold here.**" in after[6]) is again
+    higher = next(row[6] for row in claims_table(page) if "5% to 100%" in row[1])
+    assert "0 of 12 comparisons shown" in higher
+    assert higher.endswith("Trained for 60 of the paper's 80 epochs.")
+    assert "Trained again on a GPU.</summary>" in page
+    assert {"fig6_gpu.png", "fig7b_gpu.png"} < {path.name for path in (tmp_path / "pictures/paper").iterdir()}
+    section = page.split("### At equal memory, trained again on a GPU\n")[1].split("### ")[0]
+    assert "- Against a siamese network: behind on CTCF (-" in section
+    assert "| fig6 on a GPU |" in page.split("## What was run")[1]
+    assert "(decisions/0028-twice.md)" in page
+    assert "trained again" not in reported[2].lower()
+    assert f"| Figure 6 | {Verdict.HOLDS}; on a GPU: {Verdict.NOT} |" in readme.read_text()
 
 
 def test_choices_that_the_paper_leaves_open_stand_beside_each_other(reported):
@@ -253,7 +291,8 @@ def test_published_tables_are_those_of_the_checkout():
 def test_every_table_travels_with_the_wheel():
     built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     shipped = {path for path in built["force-include"] if path.startswith("results/")}
-    tables = {path.relative_to(ROOT).as_posix() for path in (ROOT / "results").glob("*.csv")}
+    found = [path for place in ("*.csv", "gpu/*.csv") for path in (ROOT / "results").glob(place)]
+    tables = {path.relative_to(ROOT).as_posix() for path in found}
     assert shipped == tables | {"results/windows/table_1.csv"}
     assert all(built["force-include"][path] == f"rcviz/{path}" for path in shipped)
 
