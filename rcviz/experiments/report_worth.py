@@ -1,6 +1,6 @@
 """The page's section on sharing and its rivals, in words and tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
@@ -32,8 +32,9 @@ def worth_section(results: Results, *, sharing: bool) -> Iterator[str]:
         said = dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table))
         yield picture(SHARING, " ".join(["Sharing and its rivals at equal memory.", *(f"ChIP-seq: {s}" for s in said)]))
     yield _memory_table(results, contests)
-    yield from _again(results)
+    yield from _memory_again(results)
     yield from _time_part(results)
+    yield from _time_again(results)
 
 
 def _short_answer(results: Results, contests: list[worth.Contest]) -> Iterator[str]:
@@ -63,7 +64,7 @@ def _in_short(contests: list[worth.Contest]) -> str:
     return f"RC weight sharing, over {n_settings} data set{'s' if n_settings > 1 else ''}: {told}."
 
 
-def _again(results: Results) -> Iterator[str]:
+def _memory_again(results: Results) -> Iterator[str]:
     """The same at equal memory, of what was trained again on a GPU."""
     again = trained_again(results)
     contests = worth.equal_memory(again)
@@ -73,8 +74,12 @@ def _again(results: Results) -> Iterator[str]:
     tables = [again[f"{contest.setting.figure}_runs"] for contest in contests]
     told = " ".join(dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table)))
     yield f"{told}\n"
-    yield "".join(f"- Against {words}: {worth.outcomes(mine)}.\n" for words, mine in worth.by_rival(contests).items())
+    yield _by_rival(contests)
     yield _memory_table(again, contests)
+
+
+def _by_rival(contests: list[worth.Contest]) -> str:
+    return "".join(f"- Against {words}: {worth.outcomes(mine)}.\n" for words, mine in worth.by_rival(contests).items())
 
 
 def _memory_table(results: Results, contests: list[worth.Contest]) -> str:
@@ -116,6 +121,24 @@ def _time_part(results: Results) -> Iterator[str]:
         "run's share of CPU time, since the machines did other work as well. Averaging afterwards is left out: it "
         "costs no training, and is not known at every epoch.\n"
     )
+    yield _time_table(budgets)
+
+
+def _time_again(results: Results) -> Iterator[str]:
+    """The same with the curves of what was trained again on a GPU."""
+    budgets = list(worth.equal_time_again(results))
+    if not budgets:
+        return
+    yield "### At equal training time, trained again on a GPU\n"
+    yield (
+        "Curves of the longer training, by the clock of the processors: an epoch costs what it did above, in the "
+        "median over seeds and epochs, since networks that share a GPU have no clock of their own.\n"
+    )
+    yield _by_rival([contest for budget in budgets for contest in worth.contests_in_time(budget)])
+    yield _time_table(budgets)
+
+
+def _time_table(budgets: Iterable[worth.Budget]) -> str:
     rows = []
     for budget in budgets:
         contests = {contest.pair.lower: contest for contest in worth.contests_in_time(budget)}
@@ -132,4 +155,4 @@ def _time_part(results: Results) -> Iterator[str]:
                     *_against(contests.get(str(arm))),
                 ]
             )
-    yield markdown(["data", "network", "minutes in all", "minutes given", "validation auROC", "sharing", "p"], rows)
+    return markdown(["data", "network", "minutes in all", "minutes given", "validation auROC", "sharing", "p"], rows)

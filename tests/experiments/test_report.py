@@ -68,6 +68,12 @@ def every_table():
     }
 
 
+def curves(seeds):
+    """Each seed's score in the first of two epochs."""
+    found = {arm: [([0.5, 0.5], [value, 0.5]) for value in values] for arm, values in seeds.items()}
+    return history(found, figure="fig7b", dataset="CTCF")
+
+
 def tables_again():
     """On a GPU the claims about Figure 6 and CTCF are not true."""
     below = {"RC-16": BELOW, "standard-16": ABOVE, "standard-32": ABOVE, "standard-16, siamese": ABOVE}
@@ -76,6 +82,7 @@ def tables_again():
     ]
     return {
         "fig6_gpu_runs": pd.concat(sizes).assign(n_epochs=60),
+        "fig7b_gpu": curves(below),
         "fig7b_gpu_runs": runs(below, figure="fig7b", dataset="CTCF", chromosomes=STAND_IN),
     }
 
@@ -143,7 +150,9 @@ def test_stand_ins_are_named_in_captions_rows_and_limits(reported):
 
 
 def test_what_was_trained_again_stands_beside_and_changes_no_verdict(reported, tmp_path):
-    tables = write_tables(tmp_path / "results", {**every_table(), **tables_again()})
+    again = tables_again()
+    clock = curves({"RC-16": ABOVE, "standard-16": BELOW})
+    tables = write_tables(tmp_path / "results", {**every_table(), **again, "fig7b": clock})
     readme = tmp_path / "README.md"
     readme.write_text("<!-- claims -->\n<!-- end of claims -->\n")
     write_report(tables, tmp_path, readme=readme)
@@ -160,6 +169,9 @@ def test_what_was_trained_again_stands_beside_and_changes_no_verdict(reported, t
     assert {"fig6_gpu.png", "fig7b_gpu.png"} < {path.name for path in (tmp_path / "pictures/paper").iterdir()}
     section = page.split("### At equal memory, trained again on a GPU\n")[1].split("### ")[0]
     assert "- Against a siamese network: behind on CTCF (-" in section
+    section = page.split("### At equal training time, trained again on a GPU\n")[1].split("## ")[0]
+    assert "- Against no strand handling at half the channels: behind on CTCF (-0.1" in section
+    assert "siamese" not in section  # no processor timed one
     assert "| fig6 on a GPU |" in page.split("## What was run")[1]
     assert "(decisions/0028-twice.md)" in page
     assert "trained again" not in reported[2].lower()

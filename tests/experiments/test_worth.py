@@ -144,6 +144,24 @@ def test_equal_time_is_that_of_the_quickest_arm(resumed):
     assert budget.scores["standard-40"].isna().all()  # its first epoch takes 2.5 s
 
 
+def test_equal_time_of_longer_training_is_by_the_first_clock():
+    """Epochs cost 1, 0.5 and 2.5 s, whatever the GPU's clock says; six epochs of the quickest are three of RC-20."""
+    longer = {
+        "RC-20": [([0.5] * 6, [0.1, 0.2, 0.8, 0.9, 0.9, 0.9])] * 3,
+        "standard-20": [([0.5] * 6, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])] * 3,
+        "standard-20, siamese": [([0.5] * 6, [0.9] * 6)] * 3,  # of which no clock is known
+    }
+    tables = {**timed(), "fig3_gpu": history(longer, seconds=dict.fromkeys(longer, 100.0))}
+    (budget,) = worth.equal_time_again(tables)
+    assert (budget.quickest, budget.seconds) == ("standard-20", 3.0)
+    assert budget.totals.to_dict() == {"standard-20": 3.0, "RC-20": 6.0}
+    assert {arm: scores.tolist() for arm, scores in budget.scores.items()} == {
+        "standard-20": [0.6] * 3,
+        "RC-20": [0.8] * 3,
+    }
+    assert list(worth.equal_time_again(timed())) == []
+
+
 def test_arms_without_an_epoch_in_time_are_no_contest():
     (budget,) = worth.equal_time(timed())
     (contest,) = worth.contests_in_time(budget)
