@@ -33,6 +33,7 @@ def runs(values, *, figure="fig3", rivals=(), **columns):
         "dataset": "simulated",
         "fraction": 1.0,
         "chromosomes": "at random, 40% train, 30% valid, 30% test",
+        "n_train": 1000,
         "best_epoch": 2,
         "n_epochs": 80,
         "gap_max": 0.6,

@@ -24,7 +24,9 @@ class Finding:
     comparisons : tuple of Comparison
         Those that the verdict rests on, to be listed.
     again : Finding, optional
-        What the networks that were trained again on a GPU say of the same claim.
+        The same claim measured on networks of a GPU, which `trained` describes.
+    trained : str
+        How they were trained, such as "60 epochs, on a GPU".
     """
 
     ours: str
@@ -33,6 +35,7 @@ class Finding:
     why: str
     comparisons: tuple[Comparison, ...] = ()
     again: "Finding | None" = None
+    trained: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +69,20 @@ class Claim:
 def judge_claims(claims: Sequence[Claim], results: Results) -> list[Finding]:
     """Measure every claim on the tables that are there; what is missing is said, and no error."""
     again = trained_again(results)
-    return [replace(_judged(claim, results), again=_known(_judged(claim, again))) for claim in claims]
+    return [replace(_judged(claim, results), again=_again(claim, again)) for claim in claims]
 
 
-def _known(finding: Finding) -> Finding | None:
-    return None if finding.verdict is Verdict.UNKNOWN else finding
+def _again(claim: Claim, again: Results) -> Finding | None:
+    finding = _judged(claim, again)
+    if finding.verdict is Verdict.UNKNOWN:
+        return None
+    return replace(finding, trained=f"{epochs_text(again[claim.needs[-1]])}, on a GPU")
+
+
+def epochs_text(runs: pd.DataFrame) -> str:
+    """Write how long networks were trained: ``8 epochs``, ``104 to 160 epochs``."""
+    least, most = int(runs["n_epochs"].min()), int(runs["n_epochs"].max())
+    return f"{least} epochs" if least == most else f"{least} to {most} epochs"
 
 
 def _judged(claim: Claim, results: Results) -> Finding:
@@ -82,7 +94,9 @@ def _judged(claim: Claim, results: Results) -> Finding:
     if lacking:
         return _unmeasured(f"No network of the arm {lacking[0]} is in the tables yet.")
     finding = claim.rule(*tables)
-    return replace(finding, why=" ".join([finding.why, *_circumstances(tables[-1])]).strip())
+    last = tables[-1]
+    mine = last[last["arm"].isin(claim.arms)] if claim.arms else last
+    return replace(finding, why=" ".join([finding.why, *_circumstances(mine)]).strip())
 
 
 def _unmeasured(why: str) -> Finding:

@@ -199,7 +199,7 @@ CLAIMS = (
     Claim(
         figure="Figure 2",
         section="2.1.1",
-        said="Its training performance is like that of the standard network with 20 filters.",
+        said="The RC network's training performance is similar to that of the standard one with 20 filters.",
         paper="curves",
         needs=("fig2", "fig2_runs"),
         arms=(RC, SAME, DOUBLE),
@@ -253,7 +253,7 @@ CLAIMS = (
     Claim(
         figure="Table 1",
         section="3.3",
-        said="So many windows are positive and negative for CTCF, SPI1 and MAX.",
+        said="Table 1's numbers of positive and negative windows of CTCF, SPI1 and MAX.",
         paper="positives 44,982, 42,938, 12,542; negatives 225,533, 203,960, 206,628",
         needs=("table_1",),
         rule=_table_1,

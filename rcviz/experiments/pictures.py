@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rcviz.experiments import claims_chipseq, claims_simulated, worth
+from rcviz.experiments import claims_chipseq, claims_filters, claims_simulated, worth
 from rcviz.experiments.claims import unlike_the_paper
 from rcviz.experiments.results import AGAIN, Results, trained_again
 from rcviz.experiments.verdicts import SCORES, by_seed
@@ -118,16 +118,16 @@ def weights_of(row: dict[Any, Any]) -> np.ndarray:
 
 
 def _palindromes(filters: pd.DataFrame) -> Figure:
-    top = filters[filters["rank"] <= claims_chipseq.TOP]
+    top = filters[filters["rank"] <= claims_filters.TOP]
     top = top.assign(share_of_hybrids=(top["verdict"] == "hybrid").astype(float))
     shares = top.groupby(["arm", "seed"], sort=False)[["share_of_hybrids", "palindromicity"]].mean().reset_index()
-    rc, standard, few = claims_chipseq.RC_FILTERS, claims_chipseq.STANDARD_FILTERS, claims_chipseq.FEW_FILTERS
+    rc, standard, few = claims_filters.RC_FILTERS, claims_filters.STANDARD_FILTERS, claims_filters.FEW_FILTERS
     pairs = _present(shares, [(standard, rc), (few, rc)])
     figure = new_figure(9, 4.4)
     for place, metric in enumerate(("share_of_hybrids", "palindromicity"), start=1):
         axes = figure.add_subplot(1, 2, place)
         plot_architectures(shares, axes, metric=metric, compare=pairs)
-        axes.set_ylabel(f"{metric.replace('_', ' ')}, top {claims_chipseq.TOP} filters", fontsize="small")
+        axes.set_ylabel(f"{metric.replace('_', ' ')}, top {claims_filters.TOP} filters", fontsize="small")
     return figure
 
 
@@ -193,17 +193,19 @@ def draw_sharing(results: Results) -> bytes | None:
         axes.set_xlabel("")
         if place > 1:
             axes.set_ylabel("")
-    _share_legend(figure)
+    counts = [int(n) for _, table in panels for n in table.groupby("arm").size()]
+    seeds = str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    _share_legend(figure, f"mean, and least to greatest of {seeds} seeds")
     figure.set_dpi(_DPI)
     return figure_png(figure)
 
 
-def _share_legend(figure: Figure) -> None:
-    """Put the legend of the first Axes below all of them: a legend of its own would squeeze its Axes."""
+def _share_legend(figure: Figure, note: str) -> None:
+    """Put the fullest legend of all Axes below them, under a note: a legend of its own would squeeze its Axes."""
     legends = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
-    handles = legends[0].legend_handles
-    labels = [text.get_text() for text in legends[0].get_texts()]
-    note = legends[0].get_title().get_text()
+    fullest = max(legends, key=lambda legend: len(legend.get_texts()))
+    handles = fullest.legend_handles
+    labels = [text.get_text() for text in fullest.get_texts()]
     for legend in legends:
         legend.remove()
     figure.legend(
@@ -220,7 +222,9 @@ def _share_legend(figure: Figure) -> None:
 
 
 DRAWINGS = (
-    Drawing("fig2", "Figure 2", "Learning curves on simulated data.", ("fig2",), _curves),
+    Drawing(
+        "fig2", "Figure 2", "Learning curves on simulated data, each as far as all its seeds went.", ("fig2",), _curves
+    ),
     Drawing("fig3", "Figure 3", "Best validation scores on simulated data.", ("fig3_runs",), _simulated),
     Drawing(
         "fig4",
@@ -233,14 +237,15 @@ DRAWINGS = (
         "fig5",
         "Figure 5",
         f"CTCF_known1 and the {SHOWN} best filters of each one-layer network, mean-centred, each on its own scale, "
-        "with the verdict on their sites; the standard networks were trained on both strands. Networks of one seed.",
+        "with the verdict on their sites: a palindrome that is genuine, a hybrid of both strands of a motif, or none. "
+        "The standard networks were trained on both strands. Networks of seed 0.",
         ("fig5_filters",),
         _filters,
     ),
     Drawing(
         "fig5_seeds",
         "Figure 5",
-        f"Over seeds: how many of the {claims_chipseq.TOP} best filters are hybrids, and how palindromic they are.",
+        f"Over seeds: how many of the {claims_filters.TOP} best filters are hybrids, and how palindromic they are.",
         ("fig5_filters",),
         _palindromes,
     ),
@@ -259,7 +264,7 @@ DRAWN_AGAIN = tuple(
     replace(
         drawing,
         name=f"{drawing.name}_gpu",
-        caption=f"Trained again on a GPU: {drawing.caption[0].lower()}{drawing.caption[1:]}",
+        caption=f"On a GPU: {drawing.caption[0].lower()}{drawing.caption[1:]}",
     )
     for drawing in DRAWINGS
     if drawing.name in AGAIN

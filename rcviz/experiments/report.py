@@ -2,22 +2,33 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from rcviz._files import written_whole
-from rcviz.experiments import claims_chipseq, claims_simulated
-from rcviz.experiments.claims import Finding, judge_claims
+from rcviz.experiments import claims_chipseq, claims_filters, claims_simulated
+from rcviz.experiments.claims import Finding, epochs_text, judge_claims
 from rcviz.experiments.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
 from rcviz.experiments.report_choices import choices_section
-from rcviz.experiments.report_words import INTRODUCTION, PICTURES, SHARING, limits, markdown, picture, rules
+from rcviz.experiments.report_words import (
+    INTRODUCTION,
+    PICTURES,
+    SHARING,
+    SHARING_AGAIN,
+    limits,
+    markdown,
+    picture,
+    rules,
+)
 from rcviz.experiments.report_worth import worth_section
 from rcviz.experiments.results import AGAIN, FIGURES, Results, read_results, trained_again
 from rcviz.experiments.verdicts import Verdict
 
-CLAIMS = (*claims_simulated.CLAIMS, *claims_chipseq.CLAIMS)
+_CHIPSEQ = (*claims_chipseq.CLAIMS, *claims_filters.CLAIMS)
+CLAIMS = (*claims_simulated.CLAIMS, *sorted(_CHIPSEQ, key=lambda claim: claim.figure))
 PAGE = Path("paper.md")
 _MARKED = re.compile(r"(<!-- claims[^>]*-->\n).*?(<!-- end of claims -->)", re.DOTALL)
 
@@ -57,13 +68,13 @@ def write_report(
     for drawing, caption, image in drawn(tables):
         captions.setdefault(drawing.figure, []).append((drawing.name, caption))
         images[drawing.name] = image
-    sharing = draw_sharing(tables)
-    if sharing is not None:
-        images[SHARING] = sharing
-    for name in {SHARING, *(drawing.name for drawing in (*DRAWINGS, *DRAWN_AGAIN))} - set(images):
+    for name, of_them in {SHARING: tables, SHARING_AGAIN: trained_again(tables)}.items():
+        if (sharing := draw_sharing(of_them)) is not None:
+            images[name] = sharing
+    for name in {SHARING, SHARING_AGAIN, *(drawing.name for drawing in (*DRAWINGS, *DRAWN_AGAIN))} - set(images):
         (folder / f"{name}.png").unlink(missing_ok=True)
     page = Path(docs) / PAGE
-    _write(page, page_text(tables, captions, sharing=sharing is not None).encode())
+    _write(page, page_text(tables, captions, sharing=images).encode())
     written = [page]
     for name, image in images.items():
         written.append(folder / f"{name}.png")
@@ -74,7 +85,7 @@ def write_report(
 
 
 def with_overview(page: str, results: Results) -> str:
-    """`page` with every claim and its verdict, without numbers, between its two comments."""
+    """`page` with every claim and its verdict, without what was measured, between its two comments."""
     if not _MARKED.search(page):
         raise ValueError("the page has no place for the claims: put <!-- claims --> and <!-- end of claims --> into it")
     findings = judge_claims(CLAIMS, results)
@@ -86,8 +97,12 @@ def with_overview(page: str, results: Results) -> str:
     return _MARKED.sub(lambda found: found[1] + told + found[2], page)
 
 
-def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: bool) -> str:
-    """The page as Markdown; `captions` has names and captions of the pictures of each of the paper's figures."""
+def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: Container[str] = ()) -> str:
+    """The page as Markdown.
+
+    `captions` has names and captions of the pictures of each of the paper's figures, `sharing` the names of those of
+    sharing and its rivals.
+    """
     findings = judge_claims(CLAIMS, results)
     parts = [
         INTRODUCTION,
@@ -107,14 +122,24 @@ def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, s
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    counts = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
-    told = ", ".join(f"{verdict}: {count}" for verdict, count in counts.items() if count)
-    return f"Of {len(findings)} claims, {told}.\n"
+    told = f"Of {len(findings)} claims, {_counted(finding.verdict for finding in findings)}."
+    again = [finding.again for finding in findings if finding.again is not None]
+    if again:
+        trained = " and ".join(dict.fromkeys(finding.trained for finding in again))
+        told += (
+            f" Of {len(again)} that were measured with {trained}, as well: {_counted(one.verdict for one in again)}."
+        )
+    return f"{told}\n"
+
+
+def _counted(verdicts: Iterable[Verdict]) -> str:
+    counts = Counter(verdicts)
+    return ", ".join(f"{verdict}: {counts[verdict]}" for verdict in Verdict if counts[verdict])
 
 
 def _both_verdicts(finding: Finding) -> str:
-    again = "" if finding.again is None else f"; on a GPU: {finding.again.verdict}"
-    return f"{finding.verdict}{again}"
+    again = finding.again
+    return f"{finding.verdict}" + ("" if again is None else f"; with {again.trained}: {again.verdict}")
 
 
 def _claims_table(findings: Sequence[Finding]) -> str:
@@ -134,10 +159,9 @@ def _claims_table(findings: Sequence[Finding]) -> str:
 
 
 def _again(finding: Finding) -> str:
-    """What came of the claim when its networks were trained again on a GPU."""
-    if finding.again is None:
-        return ""
-    return f"**Trained again on a GPU: {finding.again.verdict}.** {finding.again.ours}. {finding.again.why}"
+    """What networks of a GPU say of the claim."""
+    again = finding.again
+    return "" if again is None else f"**With {again.trained}: {again.verdict}.** {again.ours}. {again.why}"
 
 
 def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, str]]]) -> Iterable[str]:
@@ -154,7 +178,7 @@ def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, st
             if claim.figure == name:
                 yield _comparisons(claim.said, finding)
                 if finding.again is not None:
-                    yield _comparisons(f"{claim.said} Trained again on a GPU.", finding.again)
+                    yield _comparisons(f"{claim.said} With {finding.again.trained}.", finding.again)
 
 
 def _comparisons(said: str, finding: Finding) -> str:
@@ -184,7 +208,7 @@ def _provenance(results: Results) -> str:
     rows = []
     for figure, runs in tables.items():
         if runs is None:
-            rows.append([figure, "not measured here yet", *[""] * 6])
+            rows.append([figure, "not measured here yet", *[""] * 7])
             continue
         trained = runs[~runs["strategy"].str.startswith("posthoc")]
         seeds = trained.groupby(["arm", "dataset", "fraction"])["seed"].nunique()
@@ -193,24 +217,31 @@ def _provenance(results: Results) -> str:
             [
                 figure,
                 f"{len(trained)} trainings, {trained['arm'].nunique()} arms",
-                _range_text(int(seeds.min()), int(seeds.max())),
-                _joined(trained["scale"]),
-                _joined(trained["chromosomes"]),
+                _range_text(*_extremes(seeds)),
+                f"{epochs_text(trained)}, scale {_joined(trained['scale'])}",
+                f"{_joined(trained['chromosomes'])}; {_range_text(*_extremes(trained['n_train']))} to train with",
                 f"{_joined(trained['cpu'])}; {_joined(trained['threads'])} thread",
                 f"{seconds / 3600:.2f}",
+                f"{trained['cpu_seconds'].sum() / 3600:.2f}",
                 _joined(trained["code"]),
             ]
         )
-    heads = ["figure", "what", "seeds", "scale", "sequences", "where", "hours in all", "code"]
+    heads = ["figure", "what", "seeds", "trained for", "sequences", "where", "hours", "CPU hours", "code"]
     return markdown(heads, rows) + (
-        "\nHours are wall time of all epochs, added up over trainings that ran beside each other. Figures 2 and 3 show "
-        "the same trainings, and so do Figures 4, 6 and 7a in part. Code is the version and a digest of the files that "
-        "determine numbers.\n"
+        "\nHours are wall time of all epochs, added up over trainings that ran beside each other; how long the GPU was "
+        "used is told in [decision 28](decisions/0028-twice.md). CPU hours of trainings that were interrupted are not "
+        "known and not counted. Figures 2 and 3 show the same trainings, and so do Figures 4, 6 and 7a in part. Code "
+        "is the version and a digest of the files that determine numbers; versions of torch and Python stand in the "
+        "records.\n"
     )
 
 
 def _range_text(least: int, most: int) -> str:
-    return str(least) if least == most else f"{least} to {most}"
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _extremes(values: pd.Series) -> tuple[int, int]:
+    return int(values.min()), int(values.max())
 
 
 def _joined(values: pd.Series) -> str:

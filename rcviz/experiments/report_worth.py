@@ -1,18 +1,18 @@
 """The page's section on sharing and its rivals, in words and tables."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import pandas as pd
 
 from rcviz.experiments import worth
-from rcviz.experiments.claims import spread, unlike_the_paper
-from rcviz.experiments.report_words import SHARING, markdown, picture
-from rcviz.experiments.results import Results, trained_again
+from rcviz.experiments.claims import epochs_text, spread, unlike_the_paper
+from rcviz.experiments.report_words import SHARING, SHARING_AGAIN, markdown, picture
+from rcviz.experiments.results import COSTS, Results, trained_again
 from rcviz.experiments.verdicts import ALPHA, by_seed
 
 
-def worth_section(results: Results, *, sharing: bool) -> Iterator[str]:
-    """The section as paragraphs; `sharing` says whether there is a picture of that name."""
+def worth_section(results: Results, *, sharing: Container[str]) -> Iterator[str]:
+    """The section as paragraphs; `sharing` has the names of the pictures that there are."""
     yield "## When is RC weight sharing worth it?\n"
     contests = worth.equal_memory(results)
     if not contests:
@@ -27,29 +27,35 @@ def worth_section(results: Results, *, sharing: bool) -> Iterator[str]:
         "where so few seeds could not show a difference. *Worth it* is ahead on more than half of the other data sets "
         "and behind on none, *not worth it* the reverse.\n"
     )
-    if sharing:
+    if SHARING in sharing:
         tables = [results[f"{contest.setting.figure}_runs"] for contest in contests]
         said = dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table))
         yield picture(SHARING, " ".join(["Sharing and its rivals at equal memory.", *(f"ChIP-seq: {s}" for s in said)]))
     yield _memory_table(results, contests)
-    yield from _memory_again(results)
+    yield from _memory_again(results, drawn=SHARING_AGAIN in sharing)
     yield from _time_part(results)
-    yield from _time_again(results)
 
 
 def _short_answer(results: Results, contests: list[worth.Contest]) -> Iterator[str]:
     """What the tables come to, in sentences whose every number is computed."""
-    in_time = [contest for budget in worth.equal_time(results) for contest in worth.contests_in_time(budget)]
-    for said, fought in (("equal memory", contests), ("equal training time", in_time)):
-        if fought:
-            yield f"**The short answer, at {said}.** {_in_short(fought)}\n"
-            yield "".join(
-                f"- {worth.worth_it(mine).capitalize()} against {words}: {worth.outcomes(mine)}.\n"
-                for words, mine in worth.by_rival(fought).items()
-            )
-    gaps = worth.strand_gaps(results)
-    told = ", ".join(f"{words} {gap:.2g}" for words, gap in gaps.items())
-    yield f"Largest gap between the probabilities of the two strands of a sequence, at equal memory: {told}.\n"
+    yield f"**The short answer, at equal memory**, {_trained(results)}. {_in_short(contests)}\n"
+    yield _by_rival(contests)
+    again = trained_again(results)
+    if longer := worth.equal_memory(again):
+        yield f"**At equal memory**, {_trained(again)}. {_in_short(longer)}\n"
+        yield _by_rival(longer)
+    longest = {**results, **again}
+    budgets = worth.equal_time(longest, results.get(COSTS))
+    if in_time := [contest for budget in budgets for contest in worth.contests_in_time(budget)]:
+        yield f"**At equal training time**, {_trained(longest)}, on a processor. {_in_short(in_time)}\n"
+        yield _by_rival(in_time)
+    gaps = [worth.strand_gaps(tables) for tables in (results, again)]
+    largest = {words: max(found[words] for found in gaps if words in found) for words in {**gaps[0], **gaps[1]}}
+    told = ", ".join(f"{words} {gap:.2g}" for words, gap in largest.items() if "averaging" not in words)
+    yield (
+        "Largest gap between the probabilities of the two strands of a sequence, validation sets, at equal memory: "
+        f"{told}; averaging has none by construction.\n"
+    )
     lacking = [setting.name for setting in worth.SETTINGS if setting not in {contest.setting for contest in contests}]
     if lacking:
         yield f"Not measured here yet: {'; '.join(lacking)}.\n"
@@ -60,26 +66,41 @@ def _in_short(contests: list[worth.Contest]) -> str:
     for words, mine in worth.by_rival(contests).items():
         verdicts.setdefault(worth.worth_it(mine), []).append(words)
     told = "; ".join(f"{verdict} against {', '.join(rivals)}" for verdict, rivals in verdicts.items())
-    n_settings = len({contest.setting for contest in contests if contest.outcome != "open"})
-    return f"RC weight sharing, over {n_settings} data set{'s' if n_settings > 1 else ''}: {told}."
+    return f"RC weight sharing: {told}."
 
 
-def _memory_again(results: Results) -> Iterator[str]:
-    """The same at equal memory, of what was trained again on a GPU."""
+def _trained(results: Results) -> str:
+    """How long the networks of the settings were trained."""
+    told = {
+        setting.name: epochs_text(runs)
+        for setting in worth.SETTINGS
+        if (runs := worth.runs_of_setting(setting, results)) is not None
+    }
+    return "; ".join(
+        f"{', '.join(name for name, other in told.items() if other == epochs)} with {epochs}"
+        for epochs in dict.fromkeys(told.values())
+    )
+
+
+def _by_rival(contests: list[worth.Contest]) -> str:
+    return "".join(
+        f"- {worth.worth_it(mine).capitalize()} against {words}: {worth.outcomes(mine)}.\n"
+        for words, mine in worth.by_rival(contests).items()
+    )
+
+
+def _memory_again(results: Results, *, drawn: bool) -> Iterator[str]:
+    """The same at equal memory, of what was trained on a GPU."""
     again = trained_again(results)
     contests = worth.equal_memory(again)
     if not contests:
         return
-    yield "### At equal memory, trained again on a GPU\n"
+    yield "### At equal memory, on a GPU\n"
     tables = [again[f"{contest.setting.figure}_runs"] for contest in contests]
-    told = " ".join(dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table)))
-    yield f"{told}\n"
-    yield _by_rival(contests)
+    said = dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table))
+    if drawn:
+        yield picture(SHARING_AGAIN, " ".join(["Sharing and its rivals at equal memory, on a GPU.", *said]))
     yield _memory_table(again, contests)
-
-
-def _by_rival(contests: list[worth.Contest]) -> str:
-    return "".join(f"- Against {words}: {worth.outcomes(mine)}.\n" for words, mine in worth.by_rival(contests).items())
 
 
 def _memory_table(results: Results, contests: list[worth.Contest]) -> str:
@@ -110,32 +131,30 @@ def _against(contest: worth.Contest | None) -> list[str]:
 
 
 def _time_part(results: Results) -> Iterator[str]:
-    budgets = list(worth.equal_time(results))
+    costs = results.get(COSTS)
+    again = trained_again(results)
+    budgets = list(worth.equal_time({**results, **again}, costs))
     yield "### At equal training time\n"
-    if not budgets:
+    if costs is None or not budgets:
         yield "Not measured here yet.\n"
         return
     yield (
-        "Each arm gets the CPU time in which the quickest one had finished all its epochs, median over seeds, with one "
-        "thread; what counts is the best validation auROC reached by then. The wall time of an epoch is scaled by its "
-        "run's share of CPU time, since the machines did other work as well. Averaging afterwards is left out: it "
-        "costs no training, and is not known at every epoch.\n"
+        "Each arm gets the CPU time in which the quickest one had finished all its epochs, median over seeds; what "
+        "counts is the best validation auROC reached by then. What an epoch costs, with validation and scores, was "
+        "measured by itself: all arms in turn in one process with one thread, on "
+        f"{', '.join(costs['cpu'].unique())}, median of {costs['repeat'].nunique()} "
+        "(`benchmarks/epoch_costs.py`, `results/epoch_costs.csv`). Averaging afterwards is left out: it costs no "
+        "training, and is not known at every epoch.\n"
     )
     yield _time_table(budgets)
-
-
-def _time_again(results: Results) -> Iterator[str]:
-    """The same with the curves of what was trained again on a GPU."""
-    budgets = list(worth.equal_time_again(results))
-    if not budgets:
-        return
-    yield "### At equal training time, trained again on a GPU\n"
-    yield (
-        "Curves of the longer training, by the clock of the processors: an epoch costs what it did above, in the "
-        "median over seeds and epochs, since networks that share a GPU have no clock of their own.\n"
-    )
-    yield _by_rival([contest for budget in budgets for contest in worth.contests_in_time(budget)])
-    yield _time_table(budgets)
+    of_gpu = worth.equal_time(again, worth.gpu_costs(again))
+    contests = [contest for budget in of_gpu for contest in worth.contests_in_time(budget)]
+    if contests:
+        yield (
+            "The curves of ChIP-seq data are those of the longer training, on a GPU. By its own clock, which is that "
+            "of networks that shared it:\n"
+        )
+        yield _by_rival(contests)
 
 
 def _time_table(budgets: Iterable[worth.Budget]) -> str:

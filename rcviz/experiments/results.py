@@ -14,15 +14,18 @@ Results = Mapping[str, pd.DataFrame]
 FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7a", "fig7b", "choices")
 AGAIN = ("fig4", "fig6", "fig7a", "fig7b")
 """Figures that were trained a second time, on a GPU: for longer, or with more seeds."""
+COSTS = "epoch_costs"
+"""What an epoch costs the arms that are compared at equal training time."""
 _AGAIN = "_gpu"
 _TABLES = {
     **{name: f"{name}.csv" for figure in FIGURES for name in (figure, f"{figure}_runs")},
     **{f"{figure}{_AGAIN}{part}": f"gpu/{figure}{part}.csv" for figure in AGAIN for part in ("", "_runs")},
     "fig4_strands": "fig4_strands.csv",
     "fig5_filters": "fig5_filters.csv",
+    COSTS: f"{COSTS}.csv",
     "table_1": "windows/table_1.csv",
 }
-_KEYS = {"table_1": ("factor",), "others": ("figure", "arm", "seed")}
+_KEYS = {"table_1": ("factor",), COSTS: ("setting", "arm"), "others": ("figure", "arm", "seed")}
 
 
 def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
@@ -32,8 +35,8 @@ def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
     -------
     dict of DataFrame
         ``fig2`` ... ``fig7b`` and ``choices`` (every epoch), ``fig2_runs`` ... (every training), ``fig4_gpu``,
-        ``fig4_gpu_runs`` ... (those trained again on a GPU), ``fig4_strands``, ``fig5_filters`` and ``table_1``, as far
-        as they are there.
+        ``fig4_gpu_runs`` ... (those trained again on a GPU), ``fig4_strands``, ``fig5_filters``, ``epoch_costs`` and
+        ``table_1``, as far as they are there.
 
     Raises
     ------
@@ -63,7 +66,8 @@ def load_results(name: str) -> pd.DataFrame:
     name : str
         "fig2" ... "fig7b" and "choices" have a row for each epoch and split, "fig2_runs" ... one for each training,
         "fig4_gpu", "fig4_gpu_runs" ... "fig7b_gpu_runs" the same of networks trained again on a GPU, "fig4_strands" the
-        predictions for both strands, "fig5_filters" every filter, "table_1" the windows counted.
+        predictions for both strands, "fig5_filters" every filter, "epoch_costs" what an epoch costs, "table_1" the
+        windows counted.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rcviz.experiments.results import Results, trained_again
+from rcviz.experiments.results import Results
 from rcviz.experiments.verdicts import ALPHA, Comparison, by_seed, compare_scores, compare_seeds
 from rcviz.metrics import rank_sum_test
 
@@ -39,7 +39,6 @@ class Setting:
 
 SETTINGS = (
     Setting("simulated", "fig3", "simulated", 20),
-    Setting("CTCF with a small training set", "fig7a", "CTCF", 16),
     Setting("CTCF", "fig7b", "CTCF", 16),
     Setting("SPI1", "fig7b", "SPI1", 16),
     Setting("MAX", "fig7b", "MAX", 16),
@@ -154,48 +153,36 @@ class Budget:
     scores: dict[str, pd.Series]
 
 
-def equal_time(results: Results) -> Iterator[Budget]:
+def equal_time(results: Results, costs: pd.DataFrame | None) -> Iterator[Budget]:
     """What every trained arm of a setting reaches in the time in which the quickest had finished.
 
-    Epochs are timed on the wall, on machines that do other work as well: each is scaled by its run's share of CPU time.
+    `costs` has what an epoch costs each arm (``benchmarks/epoch_costs.py``): the clocks of trainings that ran beside
+    others, on several machines, cannot be compared.
     """
     for setting in SETTINGS:
-        clock = _clock(setting, results)
-        if clock is not None and (budget := _budget(setting, clock)) is not None:
-            yield budget
-
-
-def equal_time_again(results: Results) -> Iterator[Budget]:
-    """The same of what was trained again on a GPU, by the processors' clock.
-
-    Networks that share a GPU have no clock of their own. An epoch costs what it did in the first measurement, in the
-    median over seeds; what is reached after so many is read off the longer training.
-    """
-    again = trained_again(results)
-    for setting in SETTINGS:
-        clock, history = _clock(setting, results), again.get(setting.figure)
-        if clock is None or clock.empty or history is None:
+        history = results.get(setting.figure)
+        if history is None or costs is None:
             continue
-        costs = (clock["elapsed"] / clock["epoch"]).groupby(clock["arm"]).median()
-        valid = _validated(setting, history)
-        valid = valid[valid["arm"].isin(costs.index)]
-        longer = valid.assign(elapsed=valid["epoch"] * valid["arm"].map(costs))
-        if (budget := _budget(setting, longer)) is not None:
-            yield budget
+        clock = _clock(setting, history, costs)
+        totals = clock.groupby(["arm", "seed"])["elapsed"].max().groupby("arm").median().sort_values()
+        if setting.shared not in totals or len(totals) < 2:
+            continue
+        seconds = float(totals.iloc[0])
+        within = clock.assign(auroc=clock["auroc"].where(clock["elapsed"] <= seconds))
+        best = within.groupby(["arm", "seed"])["auroc"].max()
+        scores = {str(arm): best[arm] for arm in totals.index}
+        yield Budget(setting, seconds, str(totals.index[0]), totals, scores)
 
 
-def _budget(setting: Setting, clock: pd.DataFrame) -> Budget | None:
-    """None where the clock lacks the sharing arm, or all others."""
-    if clock.empty:
-        return None
-    totals = clock.groupby(["arm", "seed"])["elapsed"].max().groupby("arm").median().sort_values()
-    if setting.shared not in totals.dropna() or len(totals) < 2:
-        return None
-    seconds = float(totals.iloc[0])
-    within = clock.assign(auroc=clock["auroc"].where(clock["elapsed"] <= seconds))
-    best = within.groupby(["arm", "seed"])["auroc"].max()
-    scores = {str(arm): best[arm] for arm in totals.index}
-    return Budget(setting, seconds, str(totals.index[0]), totals, scores)
+def gpu_costs(again: Results) -> pd.DataFrame:
+    """What an epoch took on the GPU, by the wall clock of networks that shared it: setting, arm, cpu_seconds."""
+    rows = [
+        history[(history["dataset"] == setting.dataset) & (history["fraction"] == 1)].assign(setting=setting.name)
+        for setting in SETTINGS
+        if (history := again.get(setting.figure)) is not None
+    ]
+    columns = {"seconds": "cpu_seconds"}
+    return pd.concat(rows)[["setting", "arm", "seconds"]].rename(columns=columns) if rows else pd.DataFrame()
 
 
 def contests_in_time(budget: Budget) -> list[Contest]:
@@ -247,24 +234,14 @@ def outcomes(contests: Sequence[Contest]) -> str:
     return "; ".join(f"{outcome} on {', '.join(names)}" for outcome, names in where.items() if names)
 
 
-def _clock(setting: Setting, results: Results) -> pd.DataFrame | None:
-    """Validation at every epoch with the CPU seconds since training began: arm, seed, epoch, auroc, elapsed."""
-    runs, history = runs_of_setting(setting, results), results.get(setting.figure)
-    if runs is None or history is None:
-        return None
-    share = runs[["arm", "seed"]].assign(share=runs["cpu_seconds"] / runs["wall_seconds"])
-    # What a run that was killed on the way used is not known: taken as that of its arm's other seeds.
-    share["share"] = share["share"].fillna(share.groupby("arm")["share"].transform("median"))
-    clock = _validated(setting, history).merge(share, on=["arm", "seed"]).sort_values(["arm", "seed", "epoch"])
-    elapsed = (clock["seconds"] * clock["share"]).groupby([clock["arm"], clock["seed"]]).cumsum()
-    return clock[["arm", "seed", "epoch", "auroc"]].assign(elapsed=elapsed)
-
-
-def _validated(setting: Setting, history: pd.DataFrame) -> pd.DataFrame:
-    """Every epoch's validation of a setting's trained arms."""
+def _clock(setting: Setting, history: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """Validation at every epoch with the CPU seconds since training began: arm, seed, auroc, elapsed."""
+    mine = costs[costs["setting"] == setting.name].groupby("arm")["cpu_seconds"].median()
     arms = {setting.shared, *trained_rivals(setting).values()}
     chosen = history["arm"].isin(arms) & (history["dataset"] == setting.dataset)
-    return history[chosen & (history["split"] == "valid") & (history["fraction"] == 1)]
+    valid = history[chosen & (history["split"] == "valid") & (history["fraction"] == 1)]
+    cost = valid["arm"].str.removesuffix(", augmented").map(mine).astype(float)  # turning sequences round is no cost
+    return valid[["arm", "seed", "auroc"]].assign(elapsed=valid["epoch"] * cost)[cost.notna()]
 
 
 def strand_gaps(results: Results) -> dict[str, float]:

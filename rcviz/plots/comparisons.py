@@ -121,7 +121,7 @@ def plot_architectures(
     ax.set_axisbelow(True)
     ax.set_xlim(-0.75, len(groups) * (len(arms) + 1) - 1.25)
     ax.set_ylim(low - 0.06 * scale, top + 0.03 * scale)
-    if metric.endswith(("auroc", "auprc")) and top > 1:  # brackets need the room above, no score does
+    if high <= 1 < top:  # brackets need the room above, no score does
         bottom = ax.get_ylim()[0]
         ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick <= 1])
     ax.tick_params(axis="x", length=0)

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from paper_tables import ABOVE, BELOW, filters, history, runs, table_1
 
-from rcviz.experiments import claims_chipseq, claims_simulated
+from rcviz.experiments import claims_chipseq, claims_filters, claims_simulated
 from rcviz.experiments.claims import differences, judge_claims, spread, stands_in, unlike_the_paper
 from rcviz.experiments.verdicts import Verdict, compare_seeds
 
-CLAIMS = {claim.rule.__name__.lstrip("_"): claim for claim in (*claims_simulated.CLAIMS, *claims_chipseq.CLAIMS)}
+ROOMS = (claims_simulated, claims_chipseq, claims_filters)
+CLAIMS = {claim.rule.__name__.lstrip("_"): claim for room in ROOMS for claim in room.CLAIMS}
 RC, SAME, DOUBLE = "RC-20", "standard-20", "standard-40"
 
 

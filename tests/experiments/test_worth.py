@@ -79,7 +79,6 @@ def test_other_scores_and_other_data_stay_apart():
 def test_settings_that_were_not_measured_are_left_out():
     assert worth.equal_memory({}) == []
     assert worth.equal_memory({"fig3_runs": simulated().query("arm != 'RC-20'")}) == []
-    assert list(worth.equal_time({"fig3_runs": simulated()})) == []
 
 
 def contests(**outcomes):
@@ -111,7 +110,7 @@ def test_several_settings_make_one_answer(outcomes, said):
 
 def test_outcomes_name_the_settings_and_the_differences():
     told = worth.outcomes(contests(a="ahead", b="behind", c="ahead"))
-    assert told == "ahead on simulated (+0.1000), CTCF (+0.1000); behind on CTCF with a small training set (-0.1000)"
+    assert told == "ahead on simulated (+0.1000), SPI1 (+0.1000); behind on CTCF (-0.1000)"
 
 
 def test_contests_are_kept_apart_by_rival():
@@ -119,51 +118,49 @@ def test_contests_are_kept_apart_by_rival():
     assert {rival: len(mine) for rival, mine in worth.by_rival(found).items()} == dict.fromkeys(worth.RIVALS, 1)
 
 
-def timed(wall=1.0, cpu_share=0.5, resumed=False):
-    """RC-20 learns more each epoch, but standard-20 has finished when it is at its second of three."""
-    curves = {
-        "RC-20": [([0.5] * 3, [0.6, 0.7, 0.9])] * 3,
-        "standard-20": [([0.5] * 4, [0.65, 0.71, 0.6, 0.6])] * 3,
-        "standard-40": [([0.5] * 2, [0.5, 0.99])] * 3,
-    }
-    seconds = {"RC-20": 2 * wall, "standard-20": wall, "standard-40": 5 * wall}
-    table = runs({arm: [0.9] * 3 for arm in curves}, wall_seconds=100.0, cpu_seconds=100.0 * cpu_share)
-    if resumed:
-        table.loc[table["seed"] == 1, "cpu_seconds"] = np.nan
-    return {"fig3": history(curves, seconds=seconds), "fig3_runs": table}
+CURVES = {
+    "RC-20": [([0.5] * 3, [0.6, 0.7, 0.9])] * 3,
+    "standard-20": [([0.5] * 4, [0.65, 0.71, 0.6, 0.6])] * 3,
+    "standard-40": [([0.5] * 2, [0.5, 0.99])] * 3,
+    "standard-40, augmented": [([0.5], [0.99])] * 3,
+    "standard-20, siamese": [([0.5], [0.99])] * 3,
+}
+"""RC-20 learns more each epoch, but standard-20 has finished when it is at its second of three."""
 
 
-@pytest.mark.parametrize("resumed", [False, True])
-def test_equal_time_is_that_of_the_quickest_arm(resumed):
-    """Four epochs of 1 s on the wall are 2 s of one CPU at half its time: the others get so much."""
-    (budget,) = worth.equal_time(timed(resumed=resumed))
+def costs():
+    """Medians 1, 0.5 and 2.5 s an epoch; none is known of the siamese network."""
+    seconds = {"RC-20": (1.0, 0.9, 5.0), "standard-20": (0.5, 0.5, 0.4), "standard-40": (2.5, 2.5, 2.5)}
+    rows = [
+        {"setting": setting, "arm": arm, "cpu_seconds": value}
+        for setting, factor in {"simulated": 1.0, "CTCF": 100.0}.items()
+        for arm, values in seconds.items()
+        for value in np.multiply(values, factor)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_equal_time_is_that_of_the_quickest_arm():
+    """Four epochs of half a second: the others get so much, whatever the clocks of their trainings said."""
+    (budget,) = worth.equal_time({"fig3": history(CURVES, seconds=dict.fromkeys(CURVES, 99.0))}, costs())
     assert (budget.quickest, budget.seconds) == ("standard-20", 2.0)
-    assert budget.totals.to_dict() == {"standard-20": 2.0, "RC-20": 3.0, "standard-40": 5.0}
+    totals = {"standard-20": 2.0, "standard-40, augmented": 2.5, "RC-20": 3.0, "standard-40": 5.0}
+    assert budget.totals.to_dict() == totals
     assert budget.scores["standard-20"].tolist() == [0.71] * 3
     assert budget.scores["RC-20"].tolist() == [0.7] * 3
     assert budget.scores["standard-40"].isna().all()  # its first epoch takes 2.5 s
 
 
-def test_equal_time_of_longer_training_is_by_the_first_clock():
-    """Epochs cost 1, 0.5 and 2.5 s, whatever the GPU's clock says; six epochs of the quickest are three of RC-20."""
-    longer = {
-        "RC-20": [([0.5] * 6, [0.1, 0.2, 0.8, 0.9, 0.9, 0.9])] * 3,
-        "standard-20": [([0.5] * 6, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])] * 3,
-        "standard-20, siamese": [([0.5] * 6, [0.9] * 6)] * 3,  # of which no clock is known
-    }
-    tables = {**timed(), "fig3_gpu": history(longer, seconds=dict.fromkeys(longer, 100.0))}
-    (budget,) = worth.equal_time_again(tables)
-    assert (budget.quickest, budget.seconds) == ("standard-20", 3.0)
-    assert budget.totals.to_dict() == {"standard-20": 3.0, "RC-20": 6.0}
-    assert {arm: scores.tolist() for arm, scores in budget.scores.items()} == {
-        "standard-20": [0.6] * 3,
-        "RC-20": [0.8] * 3,
-    }
-    assert list(worth.equal_time_again(timed())) == []
+def test_equal_time_needs_sharing_a_rival_and_what_an_epoch_costs():
+    table = history(CURVES)
+    assert list(worth.equal_time({"fig3": table}, None)) == []
+    assert list(worth.equal_time({}, costs())) == []
+    for arms in (["RC-20"], ["standard-20", "standard-40"], ["RC-20", "standard-20, siamese"], []):
+        assert list(worth.equal_time({"fig3": table[table["arm"].isin(arms)]}, costs())) == []
 
 
 def test_arms_without_an_epoch_in_time_are_no_contest():
-    (budget,) = worth.equal_time(timed())
+    (budget,) = worth.equal_time({"fig3": history(CURVES)}, costs())
     (contest,) = worth.contests_in_time(budget)
     assert contest.rival == "no strand handling at half the channels"
     assert contest.outcome == "open"  # behind in all three seeds, of which two-sided p is at least 0.1
