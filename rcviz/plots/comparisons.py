@@ -123,7 +123,7 @@ def plot_architectures(
     ax.set_ylim(low - 0.06 * scale, top + 0.03 * scale)
     if high <= 1 < top:  # brackets need the room above, no score does
         bottom = ax.get_ylim()[0]
-        ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick <= 1])
+        ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick < 1 + 1e-9])
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
     if group is None:

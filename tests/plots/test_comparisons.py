@@ -93,6 +93,18 @@ def test_brackets_do_not_cross_markers_or_each_other_and_lie_within_the_axes(axe
     assert all(box.y1 <= ax.bbox.y1 for box in boxes)
 
 
+@pytest.mark.parametrize(("factor", "beyond"), [(1.0, False), (2.0, True)])
+def test_no_tick_says_that_a_score_is_above_one(factor, beyond, axes):
+    """Brackets go above one where scores come near it; other quantities may be larger."""
+    table = runs(dict(zip(NAMES, [[0.98, 1.0], [0.5, 0.6], [0.5, 0.7]], strict=True)))
+    ax = plot_architectures(table.assign(valid_auroc=factor * table["valid_auroc"]), axes)
+    shown = [tick for tick in ax.get_yticks() if tick <= ax.get_ylim()[1]]
+    assert (max(shown) > 1 + 1e-9) is beyond
+    assert any(np.isclose(shown, 1.0))
+    assert ax.get_ylim()[1] > 1.05
+    assert ax.get_ylim()[0] < 0.5 * factor
+
+
 def test_groups_stand_side_by_side_and_may_lack_an_arm(axes):
     table = pd.concat([THREE.assign(dataset="CTCF"), THREE[THREE["arm"] != "standard 40"].assign(dataset="MAX")])
     ax = plot_architectures(table, axes, group="dataset")
