@@ -99,7 +99,7 @@ def test_no_tick_says_that_a_score_is_above_one(factor, beyond, axes):
     table = runs(dict(zip(NAMES, [[0.98, 1.0], [0.5, 0.6], [0.5, 0.7]], strict=True)))
     ax = plot_architectures(table.assign(valid_auroc=factor * table["valid_auroc"]), axes)
     shown = [tick for tick in ax.get_yticks() if tick <= ax.get_ylim()[1]]
-    assert (max(shown) > 1 + 1e-9) is beyond
+    assert bool(max(shown) > 1 + 1e-9) is beyond
     assert any(np.isclose(shown, 1.0))
     assert ax.get_ylim()[1] > 1.05
     assert ax.get_ylim()[0] < 0.5 * factor
