@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 
 def quoted(text: object, most: int = 60) -> str:
     """Quote what a file says in a sentence, cut where it is long."""
@@ -21,6 +23,14 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse a value outside a closed set, quoting the choices."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r:.100}")
+
+
+def as_numbers(name: str, values: Any) -> np.ndarray:
+    """Give an array of float64, or say that `values` are not numbers."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers, all rows of one length, got {values!r:.100}") from error
 
 
 def check_positive(name: str, value: Any) -> None:

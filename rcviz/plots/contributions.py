@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rcviz._checks import check_choice, check_positive, check_table
+from rcviz._checks import as_numbers, check_choice, check_positive, check_table
 from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
@@ -171,7 +171,7 @@ def plot_contribution_distribution(
 
 
 def _known_scores(name: str, scores: Any) -> tuple[Float[np.ndarray, " _"], int]:
-    values = np.asarray(scores, dtype=float)
+    values = as_numbers(name, scores)
     if values.ndim != 1:
         raise ValueError(
             f"{name} must be one score a sequence, shape (N,), got {values.shape}: choose a filter, as in "

@@ -6,7 +6,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import Float
 
-from rcviz._checks import check_choice
+from rcviz._checks import as_numbers, check_choice
 
 KINDS = ("weights", "information", "probability")
 UNITS = {"weights": "weight", "information": "bits", "probability": "probability"}
@@ -64,11 +64,11 @@ def _rows(matrix: Any) -> tuple[Any, str]:
     if hasattr(matrix, "probabilities"):
         return np.asarray(matrix.probabilities, dtype=float), "ACGT"
     if not hasattr(matrix, "columns"):
-        return np.asarray(matrix, dtype=float), "ACGT"
+        return as_numbers("the matrix", matrix), "ACGT"
     columns = [str(column) for column in matrix.columns]
     for letters in ("ACGT", "ACGU"):
         if sorted(columns) == list(letters):
-            table = np.asarray(matrix, dtype=float)
+            table = as_numbers("the matrix", matrix)
             return table[:, [columns.index(letter) for letter in letters]].T, letters
     shown = ", ".join(columns[:6]) + (", ..." if len(columns) > 6 else "")
     raise ValueError(

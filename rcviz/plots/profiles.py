@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from rcviz._checks import as_numbers
 from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import NEGATIVE, POSITIVE
 
@@ -39,12 +40,12 @@ def plot_profile(edges: Any, curves: Mapping[str, Any], ax: Axes | None = None) 
     >>> curves = {"bound": profiles.mean(0, bound), "unbound": profiles.mean(0, ~bound)}
     >>> ax = rcviz.plot_profile(profiles.edges, curves)
     """
-    bounds = np.asarray(edges, dtype=float)
+    bounds = as_numbers("edges", edges)
     if bounds.ndim != 1 or len(bounds) < 2 or not (np.diff(bounds) > 0).all():
         raise ValueError(f"edges must be (bins + 1,) rising positions, got {bounds.shape}")
     if not curves:
         raise ValueError("expected at least one curve, got none")
-    heights = {name: np.asarray(values, dtype=float) for name, values in curves.items()}
+    heights = {name: as_numbers(name, values) for name, values in curves.items()}
     for name, values in heights.items():
         if values.shape != (len(bounds) - 1,):
             raise ValueError(f"{name} has shape {values.shape}; {len(bounds)} edges bound {len(bounds) - 1} stretches")

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from rcviz._checks import as_numbers
 from rcviz.plots._axes import INK, resolve_axes
 
 _CELL = 0.26  # inches
@@ -40,7 +41,7 @@ def plot_similarity(
     >>> found = rcviz.filter_similarity(rcviz.filter_bank(model), rcviz.filter_bank(standard))
     >>> ax = rcviz.plot_similarity(found.scores, names=("RC filter", "standard filter"))
     """
-    values = np.asarray(scores, dtype=float)
+    values = as_numbers("scores", scores)
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"expected scores (filters, other filters), got {values.shape}")
     if (np.abs(values) > 1).any():

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.lines import Line2D
 
-from rcviz._checks import check_positive, check_table
+from rcviz._checks import as_numbers, check_positive, check_table
 from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
@@ -181,7 +181,7 @@ def written(value: float) -> str:
 
 
 def _one_task(name: str, values: Any) -> Float[np.ndarray, " N"]:
-    array = np.asarray(values, dtype=float)
+    array = as_numbers(name, values)
     if array.ndim == 2 and array.shape[1] == 1:
         return array[:, 0]
     if array.ndim == 2:

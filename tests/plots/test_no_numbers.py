@@ -1,0 +1,25 @@
+"""What is no array of numbers is one sentence, whichever plot it was given to."""
+
+import pytest
+
+import rcviz
+
+
+@pytest.mark.parametrize(
+    ("plot", "given", "name"),
+    [
+        ("plot_logo", ("CTCF",), "the matrix"),
+        ("plot_logo", ([[1, 2], [1], [1], [1]],), "the matrix"),
+        ("plot_filters", ([[["a"]]],), "matrix 0: the matrix"),
+        ("plot_strands", ("ACGT", "ACGT"), "forward"),
+        ("plot_strands", ([0.1], [None, []]), "reverse"),
+        ("plot_similarity", ("abc",), "scores"),
+        ("plot_profile", (["a", "b"], {"bound": [1.0]}), "edges"),
+        ("plot_profile", ([0, 1], {"bound": "many"}), "bound"),
+        ("plot_contribution_distribution", ("many", [0.5]), "positive"),
+    ],
+)
+def test_it_is_said_in_one_sentence(plot, given, name, as_users_run):
+    with pytest.raises(ValueError, match=f"^{name} must be numbers, all rows of one length, got ") as error:
+        getattr(rcviz, plot)(*given)
+    assert "\n" not in str(error.value)
