@@ -16,7 +16,6 @@ import rcviz
         ("plot_similarity", ("abc",), "scores"),
         ("plot_profile", (["a", "b"], {"bound": [1.0]}), "edges"),
         ("plot_profile", ([0, 1], {"bound": "many"}), "bound"),
-        ("plot_contribution_distribution", ("many", [0.5]), "positive"),
     ],
 )
 def test_it_is_said_in_one_sentence(plot, given, name, as_users_run):
