@@ -25,7 +25,7 @@ def worth_section(results: Results, *, sharing: Container[str]) -> Iterator[str]
         "two passes at prediction. Scores are of the epoch that validation chose. p-values are two-sided, exact, and "
         f"not corrected for their number: *ahead* and *behind* are p <= {ALPHA:g}, *even* is anything else, *open* "
         "where so few seeds could not show a difference. *Worth it* is ahead on more than half of the other data sets "
-        "and behind on none, *not worth it* the reverse.\n"
+        "and behind on none, *not worth it* the reverse; where more than half are open, so is the answer.\n"
     )
     if SHARING in sharing:
         tables = [results[f"{contest.setting.figure}_runs"] for contest in contests]

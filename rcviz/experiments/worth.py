@@ -208,10 +208,11 @@ def worth_it(contests: Sequence[Contest]) -> str:
     """Sum up the contests with one rival.
 
     "worth it": ahead in most settings, behind in none; "not worth it": behind in most, ahead in none; "no difference is
-    shown": even in all; "it depends": anything else. Open contests count for nothing.
+    shown": even in all; "it depends": anything else. Open contests count for nothing, and most being open, all is.
     """
+    n_settings = len(contests)
     contests = [contest for contest in contests if contest.outcome != "open"]
-    if not contests:
+    if not contests or 2 * len(contests) < n_settings:
         return "open, with so few seeds,"
     ahead, behind = (sum(contest.outcome == outcome for contest in contests) for outcome in ("ahead", "behind"))
     if ahead > len(contests) / 2 and not behind:

@@ -108,6 +108,12 @@ def test_several_settings_make_one_answer(outcomes, said):
     assert worth.worth_it(found) == said
 
 
+@pytest.mark.parametrize(("n_open", "said"), [(1, "worth it"), (2, "open, with so few seeds,")])
+def test_most_being_open_the_answer_is(n_open, said):
+    (few,) = worth.equal_memory({"fig3_runs": runs({"RC-20": BELOW[:3], "standard-40": ABOVE[:3]})})
+    assert worth.worth_it([*contests(a="ahead"), *[few] * n_open]) == said
+
+
 def test_outcomes_name_the_settings_and_the_differences():
     told = worth.outcomes(contests(a="ahead", b="behind", c="ahead"))
     assert told == "ahead on simulated (+0.1000), SPI1 (+0.1000); behind on CTCF (-0.1000)"
