@@ -25,7 +25,11 @@ _TABLES = {
     COSTS: f"{COSTS}.csv",
     "table_1": "windows/table_1.csv",
 }
-_KEYS = {"table_1": ("factor",), COSTS: ("setting", "arm"), "others": ("figure", "arm", "seed")}
+_KEYS = {
+    "table_1": ("factor",),
+    COSTS: ("setting", "arm", "repeat", "cpu_seconds", "cpu"),
+    "others": ("figure", "arm", "seed"),
+}
 
 
 def read_results(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
@@ -90,7 +94,9 @@ def load_results(name: str) -> pd.DataFrame:
     path = published_folder() / _TABLES[name]
     if not path.is_file():
         figure = name.partition("_")[0]
-        raise ValueError(f"{name} has not been measured yet; rcviz experiment {figure} makes it")
+        on_gpu = " --device cuda --out results/gpu" if _AGAIN in name else ""
+        made = f"; rcviz experiment {figure}{on_gpu} makes it" if figure in FIGURES else ""
+        raise ValueError(f"{name} has not been measured yet{made}")
     return _read(path)
 
 

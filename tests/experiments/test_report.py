@@ -323,3 +323,8 @@ def test_tables_that_are_not_there_are_explained(monkeypatch, tmp_path):
     monkeypatch.setattr("rcviz.experiments.results.published_folder", lambda: tmp_path)
     with pytest.raises(ValueError, match="fig6_runs has not been measured yet; rcviz experiment fig6 makes it"):
         load_results("fig6_runs")
+    with pytest.raises(ValueError, match="yet; rcviz experiment fig6 --device cuda --out results/gpu makes it"):
+        load_results("fig6_gpu_runs")
+    for name in ("epoch_costs", "table_1"):  # which no figure's command makes
+        with pytest.raises(ValueError, match=f"^{name} has not been measured yet$"):
+            load_results(name)
