@@ -15,8 +15,8 @@ from scipy.spatial.distance import squareform
 
 import rcviz
 from rcviz.analysis.palindromes import palindromes
-from rcviz.sequences.motifs import read_collection
-from rcviz.sequences.palindromicity import palindromicity
+from rcviz.motifs.bundled import read_collection
+from rcviz.motifs.palindromicity import palindromicity
 
 OUT = Path(__file__).parents[1] / "results" / "palindromes"
 RIGHT = {"ordinary": "none", "genuine": "genuine", "hybrid": "hybrid"}

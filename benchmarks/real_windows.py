@@ -12,9 +12,9 @@ import pandas as pd
 
 import rcviz
 from rcviz.experiments.counts import TABLE_1
-from rcviz.sequences.chipseq import peak_windows
-from rcviz.sequences.dataset import find_leaks
-from rcviz.sequences.peaks import read_peaks
+from rcviz.genome.peaks import read_peaks
+from rcviz.genome.windows import peak_windows
+from rcviz.sequences.duplicates import find_leaks
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -28,7 +28,7 @@ from run import REPEATS, interleaved
 
 import rcviz
 from rcviz.experiments.machine import machine
-from rcviz.modules import exact_arithmetic
+from rcviz.models.runtime import exact_arithmetic
 
 OUT = Path(__file__).parents[1] / "results" / "benchmarks" / "together.json"
 ALONE, TOGETHER = "one after the other", "together"

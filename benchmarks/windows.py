@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rcviz.sequences.chipseq import peak_windows
-from rcviz.sequences.genome import Genome
-from rcviz.sequences.peaks import centers, read_peaks
+from rcviz.genome.fasta import Genome
+from rcviz.genome.peaks import centers, read_peaks
+from rcviz.genome.windows import peak_windows
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

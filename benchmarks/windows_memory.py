@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rcviz.sequences.chipseq import peak_windows
-from rcviz.sequences.genome import Genome
+from rcviz.genome.fasta import Genome
+from rcviz.genome.windows import peak_windows
 
 ROOT = Path(__file__).parents[1]
 FASTA = [ROOT.parent / "shared" / "data" / "hg19" / name for name in ("chr21.fa.gz", "chr22.rebuilt.fa.gz")]

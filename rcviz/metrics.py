@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rcviz._checks import check_choice
+from rcviz._core.checks import check_choice
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,20 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from rcviz._checks import check_choice, check_positive
-from rcviz._memory import keeping_memory
+from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.memory import keeping_memory
 from rcviz.analysis.strands import task_of
-from rcviz.modules import differentiating, evaluating, exact_arithmetic, gradient, logits_of, one_hot_batch, to_numpy
+from rcviz.models.runtime import (
+    differentiating,
+    evaluating,
+    exact_arithmetic,
+    gradient,
+    logits_of,
+    one_hot_batch,
+    to_numpy,
+)
 from rcviz.sequences.alphabet import decode, reverse_complement
-from rcviz.sequences.dataset import SequenceSet, as_sequence_set
+from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
 Strand = Literal["forward", "both"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 from rcviz.analysis.strands import strand_agreement
 from rcviz.models.card import COLUMNS, ModelCard
 from rcviz.models.network import SequenceModel
-from rcviz.sequences.dataset import Splits
+from rcviz.sequences.splits import Splits
 from rcviz.training.checkpoint import fingerprint
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import History

@@ -9,10 +9,10 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from rcviz._checks import check_choice, check_positive
-from rcviz._memory import keeping_memory
+from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.memory import keeping_memory
 from rcviz.analysis.neurons import At, Neurons, find_neurons
-from rcviz.modules import (
+from rcviz.models.runtime import (
     differentiating,
     evaluating,
     exact_arithmetic,
@@ -22,7 +22,7 @@ from rcviz.modules import (
     one_hot_batch,
     to_numpy,
 )
-from rcviz.sequences.dataset import as_sequence_set
+from rcviz.sequences.sequence_set import as_sequence_set
 
 
 @dataclass(frozen=True)

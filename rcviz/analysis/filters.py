@@ -11,10 +11,10 @@ from torch import nn
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.models.adapter import channel_of_each_base
-from rcviz.modules import check_module, check_numbers, find_module
+from rcviz.models.runtime import check_module, check_numbers, find_module
+from rcviz.motifs.motif import Motif
+from rcviz.motifs.similarity import match_motifs
 from rcviz.sequences.alphabet import reverse_complement
-from rcviz.sequences.motifs import Motif
-from rcviz.sequences.similarity import match_motifs
 
 _BITS_OF_THE_STRONGEST_COLUMN = 1.5
 
@@ -178,7 +178,7 @@ class FilterBank:
         -------
         DataFrame
             filter, motif, strand, offset, similarity, p_value, alternative_name and overlap; strand, offset and
-            overlap say how the motif lies on the filter. See :func:`rcviz.sequences.similarity.match_motifs`.
+            overlap say how the motif lies on the filter. See :func:`rcviz.motifs.similarity.match_motifs`.
 
         Raises
         ------

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from rcviz._files import written_whole
+from rcviz._core.files import written_whole
 from rcviz.analysis.attributions import Strand, hypothetical_attributions
-from rcviz.sequences.dataset import as_sequence_set
+from rcviz.sequences.sequence_set import as_sequence_set
 
 FILES = ("sequences.npz", "attributions.npz")
 

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from rcviz.analysis.filters import is_convolution, layer_of
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.strategies import RevCompConjoined
-from rcviz.modules import find_module, run
+from rcviz.models.runtime import find_module, run
 
 At = Literal["activation", "convolution"]
 

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
 
-from rcviz._checks import check_positive
+from rcviz._core.checks import check_positive
 from rcviz.analysis.filters import FilterBank
 from rcviz.analysis.site_palindromes import FEWEST_SITES, SitePalindromes, compare_site_models
 from rcviz.analysis.sites import ActivatingSites
+from rcviz.motifs.motif import Motif
+from rcviz.motifs.palindromicity import Palindromicity, palindromicity, palindromicity_p_value
 from rcviz.sequences.alphabet import UNKNOWN, reverse_complement
-from rcviz.sequences.dataset import as_sequence_set
-from rcviz.sequences.motifs import Motif
-from rcviz.sequences.palindromicity import Palindromicity, palindromicity, palindromicity_p_value
+from rcviz.sequences.sequence_set import as_sequence_set
 
 SIGNIFICANCE = 0.05
 """Largest p-value of a filter that counts as palindromic."""

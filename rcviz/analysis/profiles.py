@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from rcviz._checks import check_choice, check_positive
-from rcviz._memory import keeping_memory
+from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.memory import keeping_memory
 from rcviz.analysis.filters import is_convolution, layer_of
 from rcviz.analysis.neurons import At, Neurons, find_neurons
-from rcviz.modules import evaluating, exact_arithmetic, one_hot_batch, to_numpy
-from rcviz.sequences.dataset import as_sequence_set
+from rcviz.models.runtime import evaluating, exact_arithmetic, one_hot_batch, to_numpy
+from rcviz.sequences.sequence_set import as_sequence_set
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from rcviz._checks import check_choice, check_positive
-from rcviz._memory import keeping_memory
+from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.memory import keeping_memory
+from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
-from rcviz.sequences.columns import selector
-from rcviz.sequences.dataset import as_sequence_set
-from rcviz.sequences.motifs import Motif
+from rcviz.sequences.annotations import selector
+from rcviz.sequences.sequence_set import as_sequence_set
 
 Strands = Literal["both", "forward"]
 

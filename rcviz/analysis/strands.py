@@ -9,13 +9,13 @@ import pandas as pd
 from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
-from rcviz._memory import keeping_memory
+from rcviz._core.memory import keeping_memory
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.models.prediction import batches_of_logits, predict
-from rcviz.modules import evaluating, joined, to_numpy
+from rcviz.models.runtime import evaluating, joined, to_numpy
 from rcviz.sequences.alphabet import reverse_complement
-from rcviz.sequences.dataset import SequenceSet, as_sequence_set
+from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
 
 @dataclass(frozen=True)

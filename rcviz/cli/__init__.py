@@ -13,14 +13,8 @@ from typing import Annotated
 
 import typer
 
-from rcviz.cli._answers import answering
-from rcviz.cli._experiment import experiment
-from rcviz.cli._fetch import fetch
-from rcviz.cli._inspect import inspect
-from rcviz.cli._lab import lab
-from rcviz.cli._report import report
-from rcviz.cli._train import train
-from rcviz.cli._windows import windows
+from rcviz.cli import experiment, fetch, inspect, lab, report, train, windows
+from rcviz.cli.messages import answering
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,15 +64,15 @@ def demo(
     Example: rcviz demo --out runs/demo
     """
     with answering():
-        from rcviz.demo import run_demo
+        from rcviz.cli.demo import run_demo
 
         typer.echo(run_demo(out, epochs=epochs, seed=seed))
 
 
-app.command()(fetch)
-app.command()(windows)
-app.command()(train)
-app.command()(inspect)
-app.command()(experiment)
-app.command()(report)
-app.command(context_settings={"ignore_unknown_options": True})(lab)
+app.command()(fetch.fetch)
+app.command()(windows.windows)
+app.command()(train.train)
+app.command()(inspect.inspect)
+app.command()(experiment.experiment)
+app.command()(report.report)
+app.command(context_settings={"ignore_unknown_options": True})(lab.lab)

@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from rcviz.convert._functions import as_modules, is_flattening
 from rcviz.models.network import SequenceModel
-from rcviz.modules import check_module, evaluating
+from rcviz.models.runtime import check_module, evaluating
 
 Link: TypeAlias = tuple[str, nn.Module]
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from rcviz._checks import brief
+from rcviz._core.checks import brief
 
 _NAME = re.compile(
     r"(?:(?P<layer>.+)/)?(?P<kind>kernel|bias|gamma|beta|moving_mean|moving_variance)(?::\d+)?"

@@ -25,7 +25,7 @@ from rcviz.layers.pooling import RevCompAvgPool1d, RevCompGlobalPool1d, RevCompM
 from rcviz.layers.residual import RevCompResidual1d
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.layers.weighted_sum import WeightedSum1d
-from rcviz.modules import evaluating
+from rcviz.models.runtime import evaluating
 
 Words: TypeAlias = list[tuple[str, nn.Module]]
 """Modules, each with the word that its name has beside the layer's; the layer's own name has none."""

@@ -21,7 +21,7 @@ from rcviz.layers.dense import RevCompLinear
 from rcviz.layers.dropout import RevCompDropout1d
 from rcviz.layers.pooling import RevCompAvgPool1d, RevCompGlobalPool1d, RevCompMaxPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
-from rcviz.modules import RandomStream
+from rcviz.models.runtime import RandomStream
 
 Form: TypeAlias = Literal["map", "flat", "column"]
 """(batch, channels, length); (batch, features); or these as (batch, features, 1), which tied convolutions read."""

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rcviz._checks import check_choice
+from rcviz._core.checks import check_choice
 from rcviz.convert._chain import chain_of
 from rcviz.convert._hdf5 import SavedLayer, SavedModel, opened, read
 from rcviz.convert._keras_layers import READABLE, Quirks, Slot, channels_behind, wanted

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rcviz._checks import check_positive
+from rcviz._core.checks import check_positive
 from rcviz.convert._chain import Link, NotConvertibleError, assemble, chain_of
 from rcviz.convert._tied import Features, Tied, meet, tie
 from rcviz.models.network import SequenceModel, build_model
-from rcviz.modules import evaluating, place, run
+from rcviz.models.runtime import evaluating, place, run
 
 _COLUMNS = ["module", "kind", "became", "change", "parameters", "parameters_after", "zeros"]
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from rcviz._checks import check_features, check_positive
+from rcviz._core.checks import check_features, check_positive
 from rcviz.convert._chain import Link, assemble, chain_of
 from rcviz.convert._plain import Features, channels_into, plain_modules
 from rcviz.models.network import SequenceModel
-from rcviz.modules import place
+from rcviz.models.runtime import place
 
 
 def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential:

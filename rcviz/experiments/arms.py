@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args
 
-from rcviz._checks import check_choice, check_positive, check_whole
+from rcviz._core.checks import check_choice, check_positive, check_whole
 from rcviz.models.config import Architecture, ModelConfig
 from rcviz.training.config import TrainConfig
 

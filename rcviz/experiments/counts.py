@@ -7,7 +7,7 @@ import pandas as pd
 
 from rcviz.experiments.arms import every_arm
 from rcviz.models.network import build_model, count_parameters
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.sequences.sequence_set import SequenceSet
 
 TABLE_1 = {"CTCF": (44_982, 225_533), "SPI1": (42_938, 203_960), "MAX": (12_542, 206_628)}
 """Positives and negatives of every factor, as printed."""

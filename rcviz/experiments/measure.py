@@ -22,8 +22,9 @@ from rcviz.experiments.store import Record
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.metrics import score_tasks
 from rcviz.models.network import SequenceModel, build_model, count_parameters
-from rcviz.sequences.dataset import SequenceSet, Splits
-from rcviz.sequences.motifs import load_motif
+from rcviz.motifs.bundled import load_motif
+from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.splits import Splits
 from rcviz.training.loop import train_epochs
 
 N_SHOWN = 10_000

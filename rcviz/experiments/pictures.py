@@ -13,11 +13,11 @@ from rcviz.experiments import claims_chipseq, claims_filters, claims_simulated, 
 from rcviz.experiments.claims import unlike_the_paper
 from rcviz.experiments.results import AGAIN, Results, trained_again
 from rcviz.experiments.verdicts import SCORES, by_seed
+from rcviz.motifs.bundled import load_motif
 from rcviz.plots._axes import figure_png, new_figure
 from rcviz.plots.comparisons import plot_architectures, plot_learning_curves, plot_training_size
 from rcviz.plots.filters import plot_filters
 from rcviz.plots.strands import plot_strands
-from rcviz.sequences.motifs import load_motif
 
 SHOWN = 4
 """Best filters of a network that Figure 5 shows, as in the paper."""

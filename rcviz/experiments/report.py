@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rcviz._files import written_whole
+from rcviz._core.files import written_whole
 from rcviz.experiments import claims_chipseq, claims_filters, claims_simulated
 from rcviz.experiments.claims import Finding, epochs_text, judge_claims
 from rcviz.experiments.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn

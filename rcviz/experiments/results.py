@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rcviz._checks import brief
+from rcviz._core.checks import brief
 
 Results = Mapping[str, pd.DataFrame]
 """Tables by name, such as "fig3_runs"; those that are not there yet are left out."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from rcviz._checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_positive
 from rcviz.experiments.arms import Scale, arms_of, chosen_arms, seeds_of
 from rcviz.experiments.measure import measure
 from rcviz.experiments.runs import Run, runs_of

@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 
 from rcviz.experiments.arms import TASKS_APART, Arm, Scale
-from rcviz.sequences.dataset import SequenceSet, Splits, split, split_by_chromosome
+from rcviz.motifs.simulated import Shuffle, simulate_motifs
 from rcviz.sequences.examples import load_example
-from rcviz.sequences.simulated import Shuffle, simulate_motifs
+from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.splits import Splits, split, split_by_chromosome
 from rcviz.training.checkpoint import fingerprint
 
 Chromosomes = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rcviz._files import remove, remove_unfinished, written_whole
+from rcviz._core.files import remove, remove_unfinished, written_whole
 
 FORMAT = "rcviz.run.v1"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rcviz._files import written_whole
+from rcviz._core.files import written_whole
 from rcviz.experiments.arms import Arm, Scale, every_arm, figures_of
 from rcviz.experiments.runs import run_id
 from rcviz.experiments.sources import divided_as

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_positive, check_whole
+from rcviz._core.checks import check_positive, check_whole
 from rcviz.layers import _tying
 from rcviz.layers.conv import RevCompConv1d
 

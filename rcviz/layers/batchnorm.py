@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features
+from rcviz._core.checks import check_features
 from rcviz.layers import _cpu, _tying
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_choice, check_features, check_positive
+from rcviz._core.checks import check_choice, check_features, check_positive
 from rcviz.layers import _cpu, _tying
 from rcviz.layers.initializers import Initializer, check_initializer, conv_limit, uniform_
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_positive
+from rcviz._core.checks import check_positive
 from rcviz.layers import _tying
 from rcviz.layers.initializers import glorot_limit, uniform_
 

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from rcviz._checks import check_choice
+from rcviz._core.checks import check_choice
 
 Initializer = Literal["glorot", "keras1"]
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features
+from rcviz._core.checks import check_features
 from rcviz.layers.irreps import check_types
 
 

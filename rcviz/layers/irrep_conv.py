@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features, check_positive
+from rcviz._core.checks import check_features, check_positive
 from rcviz.layers import _tying
 from rcviz.layers.conv import Padding, check_windows, pad_each_end
 from rcviz.layers.initializers import glorot_limit, uniform_

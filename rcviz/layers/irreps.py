@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features, check_whole
+from rcviz._core.checks import check_features, check_whole
 from rcviz.layers import _tying
 
 

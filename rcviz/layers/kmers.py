@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from rcviz._checks import check_features, check_positive
+from rcviz._core.checks import check_features, check_positive
 from rcviz.layers import _tying
 from rcviz.sequences.alphabet import BASES
 

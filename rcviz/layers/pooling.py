@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_positive
 from rcviz.layers import _cpu, _tying
 
 Edge = Literal["strict", "trim"]

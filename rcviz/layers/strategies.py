@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_choice, check_features
+from rcviz._core.checks import check_choice, check_features
 from rcviz.layers import _tying
 
 Average = Literal["logit", "probability"]

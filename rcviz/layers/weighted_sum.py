@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features, check_positive
+from rcviz._core.checks import check_features, check_positive
 from rcviz.layers import _tying
 from rcviz.layers.initializers import uniform_, weighted_sum_limit
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_choice, check_features
+from rcviz._core.checks import check_choice, check_features
 from rcviz.layers.conv import RevCompConv1d
-from rcviz.modules import as_logits, check_module, described, one_tensor, run
+from rcviz.models.runtime import as_logits, check_module, described, one_tensor, run
 from rcviz.sequences.alphabet import BASES, reverse_complement
 
 Layout = Literal["NCL", "NLC"]

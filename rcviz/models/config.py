@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from rcviz._checks import check_choice, check_positive, check_settings
+from rcviz._core.checks import check_choice, check_positive, check_settings
 from rcviz.layers.initializers import Initializer, check_initializer
 from rcviz.layers.pooling import RevCompMaxPool1d
 

@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._checks import check_features
+from rcviz._core.checks import check_features
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
 from rcviz.layers.initializers import conv_limit, glorot_limit, uniform_
 from rcviz.layers.pooling import RevCompMaxPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
-from rcviz.models import _cpu
+from rcviz.models import fused as _cpu
 from rcviz.models.config import ModelConfig
-from rcviz.modules import RandomStream
+from rcviz.models.runtime import RandomStream
 
 _DEEP_LIFT = "captum.attr._core.deep_lift"
 

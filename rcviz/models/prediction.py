@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from rcviz._checks import check_choice, check_positive
-from rcviz._memory import keeping_memory
-from rcviz.modules import evaluating, exact_arithmetic, joined, logits_of, one_hot_batch, to_numpy
+from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.memory import keeping_memory
+from rcviz.models.runtime import evaluating, exact_arithmetic, joined, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import UNKNOWN
-from rcviz.sequences.dataset import as_sequence_set
+from rcviz.sequences.sequence_set import as_sequence_set
 
 
 @keeping_memory()

@@ -12,13 +12,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rcviz._checks import brief
-from rcviz._files import written_whole
+from rcviz._core.checks import brief
+from rcviz._core.files import written_whole
 from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
+from rcviz.models.runtime import check_one_place
 from rcviz.models.strand_gap import float32_strand_gap
-from rcviz.modules import check_one_place
 
 FORMAT = "rcviz.model.v1"
 _LONGEST_SETTINGS = 1 << 22  # characters, before they become objects of many times their size

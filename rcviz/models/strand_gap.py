@@ -9,7 +9,7 @@ import torch
 
 from rcviz.models.network import SequenceModel
 from rcviz.models.prediction import predict
-from rcviz.modules import place
+from rcviz.models.runtime import place
 from rcviz.sequences.alphabet import reverse_complement
 
 N_SEQUENCES = 8

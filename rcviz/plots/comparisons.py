@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from rcviz._checks import check_choice, check_table
+from rcviz._core.checks import check_choice, check_table
 from rcviz.metrics import rank_sum_test
 from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import model_colors

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rcviz._checks import as_numbers, check_choice, check_positive, check_table
+from rcviz._core.checks import as_numbers, check_choice, check_positive, check_table
 from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 

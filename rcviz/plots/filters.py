@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from rcviz._checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_positive
 from rcviz.plots._axes import FAINT, INK, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout

@@ -14,7 +14,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
-from rcviz._checks import check_choice
+from rcviz._core.checks import check_choice
 
 LETTERS = "ACGTUN"
 STACKS = ("big_on_top", "small_on_top", "fixed")

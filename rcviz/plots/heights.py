@@ -6,7 +6,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import Float
 
-from rcviz._checks import as_numbers, check_choice
+from rcviz._core.checks import as_numbers, check_choice
 
 KINDS = ("weights", "information", "probability")
 UNITS = {"weights": "weight", "information": "bits", "probability": "probability"}

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from rcviz._checks import check_choice
+from rcviz._core.checks import check_choice
 from rcviz.plots._axes import INK, calm, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout, svg_letters

@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import FixedLocator
 
+from rcviz.motifs.palindromicity import palindromicity
 from rcviz.plots._axes import FAINT, INK, calm, integer_ticks, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
 from rcviz.plots.heights import letter_heights, y_limits
 from rcviz.plots.logo import letter_collection
 from rcviz.sequences.alphabet import reverse_complement
-from rcviz.sequences.palindromicity import palindromicity
 
 _GAP = 0.25
 """Between the two logos, as a share of the height of one."""

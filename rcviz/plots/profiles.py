@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from rcviz._checks import as_numbers
+from rcviz._core.checks import as_numbers
 from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import NEGATIVE, POSITIVE
 

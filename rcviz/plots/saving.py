@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rcviz._files import check_ending, written_whole
+from rcviz._core.files import check_ending, written_whole
 from rcviz.plots._axes import figure_pdf, figure_png, figure_svg
 
 ENDINGS = (".svg", ".pdf", ".png")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from rcviz._checks import as_numbers
+from rcviz._core.checks import as_numbers
 from rcviz.plots._axes import INK, resolve_axes
 
 _CELL = 0.26  # inches

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rcviz._checks import check_choice
+from rcviz._core.checks import check_choice
 from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import MODEL_COLORS, model_colors
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rcviz._checks import quoted
-from rcviz.sequences._reading import LONGEST_LINE, read_lines
-from rcviz.sequences.letters import MOSTLY_CODES, foreign, unusual
+from rcviz._core.checks import quoted
+from rcviz._core.text_files import LONGEST_LINE, read_lines
+from rcviz.sequences.nucleotides import MOSTLY_CODES, foreign, unusual
 
 # chr21:100-300, as bedtools writes it also as peak7::chr21:100-300(+)
 _COORDINATES = re.compile(r"(?:.*::)?([^\s:]+):(\d{1,18})-(\d{1,18})(?:\([+-]\))?")
@@ -38,7 +38,7 @@ def read_windows(path: str | os.PathLike[str]) -> Windows:
     ValueError
         When the file is no FASTA, is empty or cut off, or a record is empty, of another length than the first, too
         long for a window or
-        no DNA (see :class:`rcviz.sequences.genome.Genome`), naming its line.
+        no DNA (see :class:`rcviz.genome.fasta.Genome`), naming its line.
     """
     names, sequences = [], []
     for line, name, sequence in _records(path):

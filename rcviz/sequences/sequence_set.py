@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from rcviz._checks import brief, quoted
+from rcviz._core.checks import brief, quoted
 from rcviz.sequences import storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
-from rcviz.sequences.columns import checked_columns, checked_labels, checked_provenance, checked_task_names, selector
+from rcviz.sequences.annotations import (
+    checked_columns,
+    checked_labels,
+    checked_provenance,
+    checked_task_names,
+    selector,
+)
 from rcviz.sequences.fasta import parse_coordinates, read_windows
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SITE_COLUMNS = ("sequence", "motif", "start", "end", "strand")
 
 
 class SequenceSet:
@@ -210,8 +218,6 @@ class SequenceSet:
         ValueError
             When the file is not such a set, is cut off or damaged, or is of another version.
         """
-        from rcviz.sequences.simulated import SimulatedSet
-
         kind, fields = storage.read_fields(path, mapped=("codes",) if memory_map else ())
         found = {"SequenceSet": SequenceSet, "SimulatedSet": SimulatedSet}.get(kind)
         if found is None or not issubclass(found, cls):
@@ -278,3 +284,115 @@ class SequenceSet:
         index = self.task_index(task)
         assert self._labels is not None
         return self._labels[:, index]
+
+
+class SimulatedSet(SequenceSet):
+    """A :class:`SequenceSet` that knows where its motifs are and which labels are true.
+
+    Parameters
+    ----------
+    codes : uint8 array (n, length)
+    labels : array (n, n_tasks)
+        With noise, where there is any.
+    clean_labels : array (n, n_tasks)
+        The labels before noise.
+    sites : DataFrame
+        One row per instance: ``sequence`` (its position in this set), ``motif`` (name), ``start`` and
+        ``end`` (zero-based, half-open), ``strand`` ("+" or "-").
+    task_names : sequence of str, optional
+    provenance : mapping, optional
+
+    Raises
+    ------
+    ValueError
+        As for :class:`SequenceSet`, and when sites lack a column, hold what is no site or name a sequence that is not
+        there.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> simulated = rcviz.simulate_motifs(n_per_motif=100)
+    >>> simulated.sites.columns.tolist()
+    ['sequence', 'motif', 'start', 'end', 'strand']
+    >>> simulated.clean_labels.sum(axis=0).tolist()
+    [100.0, 100.0, 100.0]
+    """
+
+    def __init__(
+        self,
+        codes: Any,
+        labels: Any,
+        *,
+        clean_labels: Any,
+        sites: "pd.DataFrame",
+        task_names: Sequence[str] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(codes, labels, task_names=task_names, provenance=provenance)
+        self._clean_labels = checked_labels(clean_labels, len(self))
+        missing = [column for column in _SITE_COLUMNS if column not in sites]
+        if missing:
+            raise ValueError(
+                f"sites need columns {', '.join(_SITE_COLUMNS)}, but {', '.join(missing)} is missing: add it"
+            )
+        are_text = all(isinstance(value, str) for column in ("motif", "strand") for value in sites[column])
+        are_whole = all(sites[column].dtype.kind in "iu" for column in ("sequence", "start", "end"))
+        if len(sites) and not (are_text and are_whole and set(sites["strand"]) <= {"+", "-"}):
+            raise ValueError(
+                'sites need whole numbers as sequence, start and end, the name of a motif and "+" or "-" as strand: '
+                "give them as simulate_motifs does"
+            )
+        if not sites["sequence"].between(0, len(self) - 1).all():
+            raise ValueError(
+                f"sites name sequences outside 0 to {len(self) - 1}: number them as they stand in this set"
+            )
+        self._sites = sites[list(_SITE_COLUMNS)].reset_index(drop=True)
+
+    @property
+    def clean_labels(self) -> Float32[np.ndarray, "n n_tasks"]:
+        """The labels before noise: 1 where the sequence holds the motif."""
+        return self._clean_labels
+
+    @property
+    def sites(self) -> "pd.DataFrame":
+        """Every motif instance: ``sequence``, ``motif``, ``start``, ``end``, ``strand``, from left to right."""
+        return self._sites.copy()
+
+    def reverse_complement(self) -> "SimulatedSet":
+        """Read every sequence on the other strand; labels stay, sites move to where their instances now are."""
+        sites = self._sites.assign(
+            start=self.length - self._sites["end"],
+            end=self.length - self._sites["start"],
+            strand=self._sites["strand"].map({"+": "-", "-": "+"}),
+        ).sort_values(["sequence", "start"])
+        return type(self)(**{**self._fields(slice(None)), "codes": reverse_complement(self._codes), "sites": sites})
+
+    def _fields(self, chosen: Any) -> dict[str, Any]:
+        import pandas as pd
+
+        taken = np.arange(len(self))[chosen]
+        places = pd.DataFrame({"sequence": taken, "place": np.arange(len(taken))})
+        sites = places.merge(self._sites, on="sequence")  # in order of place, a sequence taken twice counting twice
+        sites = sites.assign(sequence=sites["place"])
+        return {**super()._fields(chosen), "clean_labels": self._clean_labels[chosen], "sites": sites}
+
+
+def as_sequence_set(data: Any) -> SequenceSet:
+    """Take sequences in whatever form they come.
+
+    Parameters
+    ----------
+    data : SequenceSet, list of str, uint8 codes (n, length) or one-hot (n, 4, length)
+        Arrays may be torch tensors. A one-hot column of zeros is an unknown base.
+
+    Returns
+    -------
+    SequenceSet
+        ``data`` itself when it is one; else an unlabelled set.
+
+    Raises
+    ------
+    ValueError
+        When shape, dtype or values are none of these, saying how to mend it.
+    """
+    return data if isinstance(data, SequenceSet) else SequenceSet(data)

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import UInt8
 
-from rcviz._checks import brief, quoted
-from rcviz._files import written_whole
-from rcviz.sequences._reading import check_file
+from rcviz._core.checks import brief, quoted
+from rcviz._core.files import written_whole
+from rcviz._core.text_files import check_file
 
 FORMAT = "rcviz.sequences"
 VERSION = 1

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rcviz.modules import one_hot_batch
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.models.runtime import one_hot_batch
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.checking import check_training, labels_of
 from rcviz.training.config import TrainConfig
 from rcviz.training.stack import Learner, Stack

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import nn
 
 from rcviz.models.prediction import count_outputs
-from rcviz.modules import check_one_place, evaluating, exact_arithmetic, gradients, logits_of, one_hot_batch
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.models.runtime import check_one_place, evaluating, exact_arithmetic, gradients, logits_of, one_hot_batch
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 
 

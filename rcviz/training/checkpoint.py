@@ -14,10 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rcviz._checks import brief
-from rcviz._files import written_whole
+from rcviz._core.checks import brief
+from rcviz._core.files import written_whole
 from rcviz.models.network import SequenceModel
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import EpochRecord, epochs_in_order
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from rcviz._checks import check_choice, check_positive, check_settings
+from rcviz._core.checks import check_choice, check_positive, check_settings
 
 Monitor = Literal["auroc", "auprc", "loss"]
 Augmentation = Literal["none", "revcomp"]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from rcviz._memory import keeping_memory
+from rcviz._core.memory import keeping_memory
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
@@ -20,7 +20,7 @@ from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks
 from rcviz.models.network import SequenceModel
 from rcviz.models.prediction import batches_of_logits
-from rcviz.modules import (
+from rcviz.models.runtime import (
     RandomStream,
     as_logits,
     exact_arithmetic,
@@ -32,7 +32,7 @@ from rcviz.modules import (
     to_numpy,
 )
 from rcviz.sequences.alphabet import reverse_complement
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.checking import labels_of
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import Scores

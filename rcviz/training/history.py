@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from rcviz._checks import brief
-from rcviz._files import written_whole
+from rcviz._core.checks import brief
+from rcviz._core.files import written_whole
 from rcviz.training.config import TrainConfig
 
 

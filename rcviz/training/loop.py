@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from rcviz.metrics import score_tasks
 from rcviz.models.prediction import predict
-from rcviz.modules import alone_with
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.models.runtime import alone_with
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.checking import check_training, device_of, labels_of
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
 from rcviz.training.config import TrainConfig

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from rcviz.metrics import score_tasks
-from rcviz.modules import alone_with
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.models.runtime import alone_with
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord
 from rcviz.training.history import EpochRecord, History

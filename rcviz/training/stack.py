@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from rcviz.modules import alone_with, exact_arithmetic
+from rcviz.models.runtime import alone_with, exact_arithmetic
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import logits_and_loss
 

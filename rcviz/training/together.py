@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from rcviz._memory import keeping_memory
-from rcviz.modules import alone_with, one_hot_tensor, place
+from rcviz._core.memory import keeping_memory
+from rcviz.models.runtime import alone_with, one_hot_tensor, place
 from rcviz.sequences.alphabet import reverse_complement
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.alike import check_together
 from rcviz.training.checking import device_of, labels_of
 from rcviz.training.checkpoint import Progress

@@ -16,8 +16,8 @@ from rcviz.analysis.palindromes import Palindromes, palindromes
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.models.prediction import count_outputs, predict
-from rcviz.modules import evaluating, one_hot_batch
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.models.runtime import evaluating, one_hot_batch
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.widgets.state import Question
 
 Kept = TypeVar("Kept")

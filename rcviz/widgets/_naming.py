@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from rcviz.sequences.motifs import Motif
+from rcviz.motifs.motif import Motif
 
 _N_NEAREST = 5
 _TIMEOUT = 600.0
 _SCRIPT = """
 import json, sys
-from rcviz.sequences.motifs import Motif
-from rcviz.sequences.similarity import match_motifs
+from rcviz.motifs.motif import Motif
+from rcviz.motifs.similarity import match_motifs
 queries, targets = ([Motif(str(place), rows) for place, rows in enumerate(rows)] for rows in json.load(sys.stdin))
 match_motifs(queries, targets, n_nearest=int(sys.argv[1])).to_csv(sys.stdout, index=False)
 """
@@ -36,7 +36,7 @@ class Naming:
     Attributes
     ----------
     table : DataFrame or None
-        As :func:`rcviz.sequences.similarity.match_motifs` returns it, ``query`` being called ``filter``.
+        As :func:`rcviz.motifs.similarity.match_motifs` returns it, ``query`` being called ``filter``.
     error : str
         Why there is none.
     """

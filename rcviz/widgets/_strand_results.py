@@ -14,7 +14,7 @@ from torch import nn
 from rcviz.analysis.attributions import StrandAttributions, strand_attributions
 from rcviz.analysis.neurons import At
 from rcviz.analysis.strands import GapByFilter, StrandAgreement, gap_by_filter, strand_agreement
-from rcviz.modules import find_module
+from rcviz.models.runtime import find_module
 from rcviz.plots._axes import new_figure
 from rcviz.plots.strands import plot_strands
 from rcviz.sequences.sequence_set import SequenceSet

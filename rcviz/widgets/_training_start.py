@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
-from rcviz.modules import alone_with
+from rcviz.models.runtime import alone_with
 
 Plan = Literal["as given", "go on", "again", "new weights", "new model"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import traitlets
 
-from rcviz._checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_positive
 
 SETTINGS = ("architecture", "n_filters", "seed", "learning_rate", "augmentation", "epochs")
 METRICS = ("auroc", "auprc", "loss")

@@ -9,16 +9,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from rcviz._files import check_ending, written_whole
+from rcviz._core.files import check_ending, written_whole
+from rcviz._core.tables import ENDINGS as TABLES
+from rcviz._core.tables import save_table
 from rcviz.analysis.filters import layer_of
 from rcviz.analysis.neurons import At
+from rcviz.motifs.formats.jaspar import write_jaspar
+from rcviz.motifs.formats.meme import write_meme
+from rcviz.motifs.formats.transfac import write_transfac
+from rcviz.motifs.similarity import as_motifs
 from rcviz.plots import saving
 from rcviz.plots.page import html_page
-from rcviz.sequences.dataset import SequenceSet
-from rcviz.sequences.motifs import write_jaspar, write_meme, write_transfac
-from rcviz.sequences.similarity import as_motifs
-from rcviz.tables import ENDINGS as TABLES
-from rcviz.tables import save_table
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.widgets import _filter_panels as panels
 from rcviz.widgets._export import ExportBox
 from rcviz.widgets._filter_page import filter_parts

@@ -14,7 +14,7 @@ import ipywidgets
 from torch import nn
 
 from rcviz.models.network import SequenceModel
-from rcviz.sequences.dataset import SequenceSet
+from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import History
 from rcviz.training.session import TrainingProgress, TrainingSession

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import traitlets
 
-from rcviz._checks import check_choice
+from rcviz._core.checks import check_choice
 
 
 class Question(NamedTuple):

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rcviz._files import check_ending
+from rcviz._core.files import check_ending
+from rcviz._core.tables import ENDINGS as TABLES
+from rcviz._core.tables import save_table
 from rcviz.analysis.neurons import At
 from rcviz.analysis.strands import task_of
 from rcviz.plots.saving import ENDINGS as PICTURES
 from rcviz.plots.saving import save_figure
-from rcviz.sequences.dataset import as_sequence_set
-from rcviz.tables import ENDINGS as TABLES
-from rcviz.tables import save_table
+from rcviz.sequences.sequence_set import as_sequence_set
 from rcviz.widgets._export import ExportBox
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._pane import ErrorPane, MarkupPane

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets
 import pandas as pd
 
-from rcviz._checks import check_choice
+from rcviz._core.checks import check_choice
 from rcviz.plots._axes import new_figure
 from rcviz.plots.training import plot_history
 from rcviz.training.history import EpochRecord, epoch_table

@@ -16,7 +16,7 @@ import rcviz
 from rcviz import FilterBank, filter_bank, mean_center, one_hot
 from rcviz.analysis.filters import weights_as_motif
 from rcviz.layers.conv import RevCompConv1d
-from rcviz.sequences.pwm import Motif
+from rcviz.motifs.motif import Motif
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 9))

@@ -13,7 +13,7 @@ from torch import nn
 import rcviz
 from rcviz import FilterBank, SequenceSet, filter_bank, load_motif, one_hot, reverse_complement, simulate_motifs
 from rcviz.analysis import sites as searching
-from rcviz.sequences.pwm import Motif
+from rcviz.motifs.motif import Motif
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*letters .* are not A, C, G or T")
 

@@ -36,13 +36,6 @@ def refused(run):
     return refused
 
 
-@pytest.fixture(scope="session", autouse=True)
-def private_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RCVIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """An empty folder to work in."""

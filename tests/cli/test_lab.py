@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import rcviz.cli._lab
-import rcviz.cli._tutorials
+import rcviz.cli.lab
+import rcviz.cli.tutorials
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 QUICKSTART = "rcviz-tutorials/01_quickstart.ipynb"
@@ -49,8 +49,8 @@ def shipped(monkeypatch, tmp_path):
     (package / "notebooks" / "paper").mkdir(parents=True)
     for name in ("01_quickstart.ipynb", "paper/fig2.ipynb"):
         (package / "notebooks" / name).write_text("first")
-    monkeypatch.setattr(rcviz.cli._tutorials, "__file__", str(package / "cli" / "_tutorials.py"))
-    monkeypatch.setattr(rcviz.cli._tutorials, "version", lambda _: "1.2.0")
+    monkeypatch.setattr(rcviz.cli.tutorials, "__file__", str(package / "cli" / "tutorials.py"))
+    monkeypatch.setattr(rcviz.cli.tutorials, "version", lambda _: "1.2.0")
     return package / "notebooks"
 
 
@@ -82,8 +82,8 @@ def test_root_may_open_it_too(calls, run, work, monkeypatch):
 
 
 def test_no_name_of_a_notebook_is_an_option(calls):
-    with pytest.raises(rcviz.cli._lab.typer.Exit):
-        rcviz.cli._lab.open_lab(Path("--ServerApp.token=.ipynb"), [])
+    with pytest.raises(rcviz.cli.lab.typer.Exit):
+        rcviz.cli.lab.open_lab(Path("--ServerApp.token=.ipynb"), [])
     assert calls[0][4] == "./--ServerApp.token=.ipynb"
 
 
@@ -132,7 +132,7 @@ def test_without_a_record_whatever_differs_counts_as_changed(calls, run, work, s
     folder.mkdir()
     (folder / "01_quickstart.ipynb").write_text("of an earlier rcviz, or mine")
     if record is not None:
-        (folder / rcviz.cli._tutorials.RECORD).write_text(record)
+        (folder / rcviz.cli.tutorials.RECORD).write_text(record)
     assert "01_quickstart.rcviz-1.2.0.ipynb" in run("lab").stderr
     assert contents(folder)["01_quickstart.ipynb"] == "of an earlier rcviz, or mine"
     assert contents(folder)["01_quickstart.rcviz-1.2.0.ipynb"] == "first"

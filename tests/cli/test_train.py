@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import rcviz
-from rcviz.cli._settings import divide, read_config, resolve
+from rcviz.cli.settings import divide, read_config, resolve
 
 
 def trained(path):

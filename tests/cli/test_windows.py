@@ -47,7 +47,7 @@ def test_a_genome_may_be_several_files_and_options_reach_the_library(run, genome
     arguments = ("windows", "--fasta", "chrA.fa", "--fasta", "chrB.fa", "--peaks", "GATA1.narrowPeak", "--width", 100)
     result = run(*arguments, "--accessible", "open.bed", "--max-n-share", 0.1, "--seed", 7, "--json", "out.safetensors")
     provenance = json.loads(result.stdout)["provenance"]
-    direct = rcviz.sequences.chipseq.peak_windows(
+    direct = rcviz.genome.windows.peak_windows(
         ["chrA.fa", "chrB.fa"], "GATA1.narrowPeak", width=100, accessible="open.bed", max_n_share=0.1, seed=7
     )
     assert provenance == direct.provenance
@@ -124,7 +124,7 @@ def test_a_missing_package_is_named(refused, genome, peaks, monkeypatch):
     def missing(*arguments, **options):
         raise ImportError('windows need pyfaidx; run: pip install "rcviz[peaks]"')
 
-    monkeypatch.setattr("rcviz.sequences.chipseq.peak_windows", missing)
+    monkeypatch.setattr("rcviz.genome.windows.peak_windows", missing)
     said = refused("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "out.safetensors", code=1)
     assert said.startswith("windows need pyfaidx")
 
@@ -133,7 +133,7 @@ def test_an_interrupt_is_no_traceback(refused, genome, peaks, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rcviz.sequences.chipseq.peak_windows", interrupted)
+    monkeypatch.setattr("rcviz.genome.windows.peak_windows", interrupted)
     basis = ("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "out.safetensors")
     assert refused(*basis, code=130) == "interrupted"
 
@@ -141,7 +141,7 @@ def test_an_interrupt_is_no_traceback(refused, genome, peaks, monkeypatch):
 def test_warnings_are_one_line_without_a_place_in_the_code(run, genome, peaks, monkeypatch):
     import warnings
 
-    from rcviz.sequences import chipseq
+    from rcviz.genome import windows as chipseq
 
     cut = chipseq.peak_windows
 

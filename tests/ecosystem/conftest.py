@@ -112,7 +112,7 @@ def slowly(monkeypatch):
 
     def slowly(do):
         with monkeypatch.context() as patch:
-            patch.setattr("rcviz.models._cpu.suits", lambda model, x: False)
+            patch.setattr("rcviz.models.fused.suits", lambda model, x: False)
             patch.setattr("rcviz.layers._cpu.suits", lambda x: False)
             return do()
 

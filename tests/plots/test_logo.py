@@ -13,11 +13,11 @@ from drawn import svg_contours
 from matplotlib.colors import to_hex
 from matplotlib.path import Path
 
+from rcviz.motifs.motif import Motif
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import LETTER_WIDTH, LogoLayout, logo_layout, svg_letters
 from rcviz.plots.heights import letter_heights
 from rcviz.plots.logo import logo_svg, plot_logo
-from rcviz.sequences.motifs import Motif
 
 ZERO = np.zeros(1)
 

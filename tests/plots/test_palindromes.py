@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import rcviz
+from rcviz.motifs.palindromicity import palindromicity
 from rcviz.plots._axes import figure_svg
 from rcviz.plots.palindromes import plot_palindrome
-from rcviz.sequences.palindromicity import palindromicity
 
 
 def one_hot_weights(sequence, width, start):

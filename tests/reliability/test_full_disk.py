@@ -10,7 +10,7 @@ from reliability.writers import WRITERS, Things
 from typer.testing import CliRunner
 
 import rcviz
-from rcviz._files import NoRoomError
+from rcviz._core.files import NoRoomError
 
 SIZE = 4 << 20
 REASON = r"(no space left on device|file too large)"
@@ -125,7 +125,7 @@ def test_training_keeps_its_checkpoint_and_goes_on_from_there(disk, place, toy, 
 
 
 def test_a_genome_that_does_not_fit_into_the_cache(disk, place, tmp_path, monkeypatch):
-    from rcviz.sequences.genome import Genome
+    from rcviz.genome.fasta import Genome
 
     monkeypatch.setenv("RCVIZ_CACHE", str(place))
     (tmp_path / "genome.fa").write_text(">chrA\n" + "ACGT" * 5000 + "\n")

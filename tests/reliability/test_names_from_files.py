@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rcviz
-from rcviz.cli._inspect import _write_notebook
+from rcviz.cli.inspect import _write_notebook
 
 NAME = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>&amp;../../../x"
 SHOWN = "<img src=x onerror=alert(1)>"
@@ -95,7 +95,7 @@ def test_no_widget_takes_a_name_for_markup(model, data, motifs):
 
 
 def test_no_page_takes_a_name_for_markup(model, data, motifs, tmp_path):
-    from rcviz.cli._inspection import inspection
+    from rcviz.cli.inspect_page import inspection
 
     explorer = rcviz.FilterExplorer(model, data, motifs=motifs)
     explorer._naming["conv1"].wait(120)

@@ -34,7 +34,7 @@ def _genomes(folder):
 
 
 def _genome(path):
-    from rcviz.sequences.genome import Genome
+    from rcviz.genome.fasta import Genome
 
     cache = Path(os.environ["RCVIZ_CACHE"])
     cache.mkdir(exist_ok=True)
@@ -124,7 +124,7 @@ def _lists(folder):
 
 
 def _sources(path):
-    from rcviz.sequences.fetch import RECORD, choose, read_sources
+    from rcviz.genome.download import RECORD, choose, read_sources
 
     sources = read_sources(str(path))
     for source in sources:
@@ -159,7 +159,7 @@ def _configs(folder):
 
 def _settings(path):
     import rcviz
-    from rcviz.cli._settings import divide, read_config, resolve
+    from rcviz.cli.settings import divide, read_config, resolve
 
     chroms = ["chr1", "chr2", "chr3"] * 4
     data = rcviz.SequenceSet(np.zeros((12, 307), np.uint8), [0, 1] * 6, chrom=chroms, start=range(12), end=range(1, 13))
@@ -212,7 +212,7 @@ def _checksum_lists(folder):
 
 
 def _checksums(path):
-    from rcviz.sequences.fetch import _read_record
+    from rcviz.genome.download import _read_record
 
     return _read_record(path.parent)
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcviz.sequences.alphabet import one_hot, reverse_complement
-from rcviz.sequences.dataset import SequenceSet, as_sequence_set, split, split_by_chromosome
+from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
+from rcviz.sequences.splits import split, split_by_chromosome
 
 CODES = np.array([[0, 1, 2, 3], [3, 3, 3, 3], [2, 2, 1, 4], [0, 0, 0, 2]], np.uint8)
 LABELS = [[1, 0], [0, np.nan], [1, 1], [0, 0]]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rcviz.metrics import auroc
+from rcviz.motifs.bundled import load_motif
 from rcviz.sequences.examples import list_examples, load_example
-from rcviz.sequences.motifs import load_motif
 
 
 def test_every_bundled_file_has_its_source_and_checksum():

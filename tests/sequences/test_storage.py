@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from rcviz.sequences import storage
-from rcviz.sequences.sequence_set import SequenceSet
-from rcviz.sequences.simulated import SimulatedSet
+from rcviz.sequences.sequence_set import SequenceSet, SimulatedSet
 
 FORMAT = {"format": "rcviz.sequences", "version": "1", "kind": "SequenceSet"}
 CODES = np.zeros((3, 4), np.uint8)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rcviz import Motif, load_motif
-from rcviz.sequences.similarity import as_motifs, match_motifs
+from rcviz.motifs.similarity import as_motifs, match_motifs
 from rcviz.widgets import _naming
 from rcviz.widgets._naming import Naming
 

@@ -1,0 +1,56 @@
+"""Tables as files: CSV, which everything reads, and Parquet, which keeps types."""
+
+import os
+from typing import Any
+
+from rcviz._core.files import check_ending, written_whole
+
+ENDINGS = (".csv", ".parquet")
+
+
+def save_table(found: Any, path: str | os.PathLike[str]) -> None:
+    """Write the table of a result, or any DataFrame, whole or not at all; the ending says how.
+
+    Parameters
+    ----------
+    found : DataFrame, or any result with a ``table``
+        An index is written only where it has a name.
+    path : path-like
+        ``.csv``: text with one header line, numbers in full. ``.parquet``: types are kept, but a column of several
+        becomes text; needs pyarrow.
+
+    Raises
+    ------
+    ValueError
+        When there is no table, or the path ends otherwise or lies in no folder.
+    ImportError
+        When Parquet is asked for and pyarrow is not installed.
+
+    Examples
+    --------
+    >>> rcviz.save_table(rcviz.strand_agreement(model, parts.test), "strands.csv")
+    """
+    import pandas as pd
+
+    ending = check_ending(path, ENDINGS)
+    table = found if isinstance(found, pd.DataFrame) else getattr(found, "table", None)
+    if not isinstance(table, pd.DataFrame):
+        raise ValueError(f"expected a DataFrame or a result with a table, got {type(found).__name__}")
+    if any(name is not None for name in table.index.names):
+        table = table.reset_index()
+    with written_whole(path) as temporary:
+        if ending == ".csv":
+            table.to_csv(temporary, index=False, lineterminator="\n")
+        else:
+            _write_parquet(table, temporary)
+
+
+def _write_parquet(table: Any, path: os.PathLike[str]) -> None:
+    import pandas as pd
+
+    try:
+        import pyarrow  # noqa: F401 - pandas' own message tells of more than is needed
+    except ImportError as error:
+        raise ImportError('Parquet needs pyarrow: pip install "rcviz[tables]", or write .csv') from error
+    mixed = [name for name in table if pd.api.types.infer_dtype(table[name], skipna=True).startswith("mixed")]
+    table.astype(dict.fromkeys(mixed, str)).to_parquet(path, engine="pyarrow", index=False)

@@ -1,0 +1,215 @@
+"""The quickstart's work without a notebook: two models, their strands, their filters, one page."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from rcviz._core.files import written_whole
+from rcviz._core.tables import save_table
+from rcviz.analysis.contributions import FilterContributions, filter_contributions
+from rcviz.analysis.filters import filter_bank
+from rcviz.analysis.strands import StrandAgreement, strand_agreement
+from rcviz.models.config import Architecture, ModelConfig
+from rcviz.models.network import SequenceModel, build_model, count_parameters
+from rcviz.models.storage import save_model
+from rcviz.motifs.bundled import load_motif
+from rcviz.plots import page
+from rcviz.plots._axes import new_figure
+from rcviz.plots.contributions import plot_contributions
+from rcviz.plots.logo import plot_logo
+from rcviz.plots.saving import save_figure
+from rcviz.plots.strands import plot_strands
+from rcviz.plots.training import plot_history
+from rcviz.sequences.alphabet import reverse_complement
+from rcviz.sequences.examples import load_example
+from rcviz.sequences.splits import Splits, split
+from rcviz.training.config import TrainConfig
+from rcviz.training.history import EpochRecord, History
+from rcviz.training.loop import evaluate, fit
+
+TOP = 4
+"""Filters drawn of each model, as in Figure 5."""
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """One model of the comparison and everything that was found out about it."""
+
+    name: str
+    key: str
+    model: SequenceModel
+    history: History
+    auroc: float
+    strands: StrandAgreement
+    contributions: FilterContributions
+
+
+def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
+    """Train an RC and a standard model on the bundled CTCF peaks and write models, tables, figures and a page.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for the results; made if it is not there.
+    epochs : int
+        Of each training.
+    seed : int
+        Of the split, the starting weights and the order of the samples.
+
+    Returns
+    -------
+    str
+        What was found and what to run next, in a few lines.
+    """
+    started = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    parts = split(load_example("ctcf"), train=0.7, valid=0.15, test=0.15, seed=seed)
+    with tqdm(total=2 * epochs + 4, unit="step") as bar:
+        arms = [
+            _run("RC, 8 filters", "revcomp", 8, parts, epochs, seed, bar),
+            _run("standard, 16 filters", "standard", 16, parts, epochs, seed, bar),
+        ]
+        bar.set_description("drawing")
+        figures = _figures(arms)
+        tables = _tables(arms)
+        bar.update(2)
+    for arm in arms:
+        save_model(arm.model, out / f"{arm.key}.safetensors")
+    for name, frame in tables.items():
+        save_table(frame, out / f"{name}.csv")
+    for name, (figure, _) in figures.items():
+        save_figure(figure, out / f"{name}.png")
+    found = _findings(arms)
+    parts_of_page = [page.paragraph(line) for line in found.splitlines()]
+    parts_of_page += [page.heading("The two models"), page.table(tables["models"])]
+    for figure, caption in figures.values():
+        parts_of_page.append(page.picture(figure, caption))
+    parts_of_page += [page.heading("What each filter adds to the logit"), page.table(tables["contributions"])]
+    with written_whole(out / "index.html") as temporary:
+        temporary.write_text(page.html_page("CTCF, read on both strands", parts_of_page), encoding="utf-8")
+    return (
+        f"{found}\n\nWritten in {time.perf_counter() - started:.0f} s: {out}/index.html (open it in a browser), "
+        f"both models, tables and figures.\n"
+        f"Next: make lab (or rcviz lab) opens the tutorial that does this step by step."
+    )
+
+
+def _run(
+    name: str, architecture: Architecture, n_filters: int, parts: Splits, epochs: int, seed: int, bar: Any
+) -> _Arm:
+    bar.set_description(f"training {name}")
+    config = ModelConfig.one_layer(architecture, n_filters=n_filters, sequence_length=200, pool_size=31)
+    model = build_model(config, seed=seed)
+    training = TrainConfig.chipseq(
+        epochs=epochs, seed=seed, augmentation="none" if architecture == "revcomp" else "revcomp"
+    )
+
+    def advance(record: EpochRecord) -> None:
+        bar.set_postfix_str(f"loss {record.train.loss:.3f}, validation auROC {record.valid.auroc:.3f}")
+        bar.update()
+
+    history = fit(model, parts.train, parts.valid, training, progress=False, on_epoch=advance)
+    bar.set_description(f"looking into {name}")
+    arm = _Arm(
+        name,
+        architecture,
+        model,
+        history,
+        float(evaluate(model, parts.test)["auroc"].iloc[0]),
+        strand_agreement(model, parts.test),
+        filter_contributions(model, parts.test),
+    )
+    bar.update()
+    return arm
+
+
+def _tables(arms: list[_Arm]) -> dict[str, pd.DataFrame]:
+    models = pd.DataFrame(
+        {
+            "model": [arm.name for arm in arms],
+            "parameters": [count_parameters(arm.model) for arm in arms],
+            "best_epoch": [arm.history.best_epoch for arm in arms],
+            "test_auroc": [arm.auroc for arm in arms],
+            "largest_strand_gap": [arm.strands.max_gap for arm in arms],
+            "mean_strand_gap": [arm.strands.mean_gap for arm in arms],
+        }
+    )
+    together = {
+        "histories": _together(arms, lambda arm: arm.history.table),
+        "contributions": _together(arms, lambda arm: arm.contributions.table),
+        "strands": _together(arms, lambda arm: arm.strands.table),
+    }
+    return {"models": models, **together}
+
+
+def _together(arms: list[_Arm], table: Callable[[_Arm], pd.DataFrame]) -> pd.DataFrame:
+    """One table with the model's name in front."""
+    return pd.concat({arm.name: table(arm) for arm in arms}, names=["model"]).reset_index("model")
+
+
+def _figures(arms: list[_Arm]) -> dict[str, tuple[Any, str]]:
+    curves = new_figure(7.5, 3.5)
+    plot_history(_together(arms, lambda arm: arm.history.table), curves.add_subplot())
+    strands, ranked = new_figure(9, 4.5), new_figure(10, 4)
+    for place, arm in enumerate(arms, start=1):
+        labels = arm.strands.labels
+        axes = strands.add_subplot(1, len(arms), place)
+        plot_strands(arm.strands.forward, arm.strands.reverse, None if labels is None else labels[:, 0], axes)
+        axes.set_title(arm.name, fontsize="medium")
+        axes = ranked.add_subplot(1, len(arms), place)
+        plot_contributions(arm.contributions.table, axes, top=8)
+        axes.set_title(arm.name, fontsize="medium")
+    return {
+        "history": (curves, "auROC while training; validation solid, training dotted."),
+        "strands": (strands, "Predictions for each test sequence and for its reverse complement (Figure 4)."),
+        "contributions": (ranked, "Filters ranked by what they add to the logit (section 3.5)."),
+        "filters": (
+            _filters(arms),
+            "CTCF_known1 and the top filters, mean-centred, each on its own scale and on both strands (Figure 5).",
+        ),
+    }
+
+
+def _filters(arms: list[_Arm]) -> Any:
+    figure = new_figure(10, 1.5 * (TOP + 1))
+    grid = figure.add_gridspec(TOP + 1, 2 * len(arms))
+    motif = load_motif("CTCF_known1")
+    for column, (matrix, title) in enumerate(
+        [(motif, "CTCF_known1"), (motif.reverse_complement(), "its reverse complement")]
+    ):
+        axes = figure.add_subplot(grid[0, 2 * column : 2 * column + 2])
+        plot_logo(matrix, axes, kind="information")
+        axes.set_title(title, fontsize=9)
+    for row, place, title, matrix in _top_filters(arms):
+        axes = figure.add_subplot(grid[row + 1, place])
+        plot_logo(matrix, axes)
+        axes.set_title(title, fontsize=8)
+        axes.set_ylabel("")
+        if row < TOP - 1:
+            axes.set_xlabel("")
+    return figure
+
+
+def _top_filters(arms: list[_Arm]) -> Iterator[tuple[int, int, str, Any]]:
+    """Row, column, title and matrix of every small logo."""
+    for block, arm in enumerate(arms):
+        bank = filter_bank(arm.model)
+        for row, index in enumerate(arm.contributions.ranking[:TOP]):
+            weights = bank.weights[index]
+            yield row, 2 * block, f"{arm.key} filter {index}", weights
+            yield row, 2 * block + 1, "its reverse complement", reverse_complement(weights)
+
+
+def _findings(arms: list[_Arm]) -> str:
+    sentences = [
+        f"{arm.name}: test auROC {arm.auroc:.3f}; the two strands of a sequence differ by up to "
+        f"{arm.strands.max_gap:.2g} in predicted probability; the top filter is "
+        f"{arm.contributions.ranking[0]}, adding {arm.contributions.scores.max():+.2f} to the logit."
+        for arm in arms
+    ]
+    return "\n".join(sentences)

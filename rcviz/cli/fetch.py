@@ -1,0 +1,66 @@
+"""rcviz fetch: the public files of the paper, for people with a network."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rcviz.cli.messages import AsJson, answer, answering, remark, several
+
+if TYPE_CHECKING:
+    from rcviz.genome.download import Source
+
+
+def fetch(
+    collection: Annotated[str, typer.Argument(help="gm12878, or a list of your own (*.toml).")],
+    to: Annotated[Path | None, typer.Option(help="Folder; by default named as the collection.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only these, such as CTCF,DNase,chr21,chr22.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list addresses, sizes and checksums.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Download public files, check their content and unpack them; what is there and sound is not fetched again.
+
+    gm12878: ENCODE's peaks of CTCF, PU.1 and MAX, DNase, and the chromosomes of hg19 (about 3 GB unpacked). A broken
+    download goes on where it was when the same command is given again.
+
+    Example: rcviz fetch gm12878 --only CTCF,DNase,chr21,chr22 --to gm12878
+    """
+    with answering():
+        from rcviz.genome.download import choose, read_sources
+
+        sources = choose(read_sources(collection), several(only))
+        folder = to or Path(Path(collection).stem)
+        if dry_run:
+            told = "\n".join(
+                f"{source.key:6} {source.size:>13,}  {source.sha256 or 'no checksum is known':64}  {source.url}"
+                for source in sources
+            )
+            told = f"{'':6} {'bytes':>13}  {'sha256, unpacked':64}  address\n{told}"
+            answer(told, {"folder": folder, "files": [_planned(source) for source in sources]}, as_json=as_json)
+            return
+        _fetch(sources, folder, as_json=as_json)
+
+
+def _fetch(sources: "list[Source]", folder: Path, *, as_json: bool) -> None:
+    from rcviz.genome.download import RECORD
+    from rcviz.genome.download import fetch as fetch_one
+
+    said = {
+        "known": "its content is the one expected",
+        "recorded": "its content is the one of the first download",
+        "first": f"no checksum was known; this first one is recorded in {RECORD}",
+    }
+    rows, told = [], []
+    for source in sources:
+        found = fetch_one(source, folder)
+        told.append(f"{found.path}: {found.came}; {said[found.trust]}")
+        rows.append(
+            {"key": source.key, "path": found.path, "sha256": found.sha256, "came": found.came, "trust": found.trust}
+        )
+        if not as_json:
+            remark(told[-1])
+    answer(f"{len(rows)} files in {folder}.", {"folder": folder, "files": rows}, as_json=as_json)
+
+
+def _planned(source: "Source") -> dict[str, Any]:
+    return {"key": source.key, "url": source.url, "size": source.size, "sha256": source.sha256, "about": source.about}

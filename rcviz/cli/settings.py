@@ -1,0 +1,202 @@
+"""What to train and how, from a file and from flags: the sections [model], [train] and [split].
+
+Flags win over the file, the file over the preset. What comes out is complete, so that it can be given back as a file
+and describes the same run.
+"""
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rcviz._core.checks import brief, check_choice, check_settings, check_whole, quoted
+from rcviz.models.config import ModelConfig
+from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.splits import Splits, split, split_by_chromosome
+from rcviz.training.config import TrainConfig
+
+PRESETS = ("chipseq", "one_layer", "simulated")
+RANDOM = {"train": 0.7, "valid": 0.15, "test": 0.15, "seed": 0}
+
+_OF_DATA = ("sequence_length", "n_tasks")
+_OF_PRESET = ("kernel_sizes", "pool_size", "pool_stride")
+_OF_ARCHITECTURE = ("head", "freeze_output")
+_KNOWN = {
+    "model": ["preset", "seed", *(field.name for field in dataclasses.fields(ModelConfig))],
+    "train": ["preset", *(field.name for field in dataclasses.fields(TrainConfig))],
+    "split": ["preset", "train", "valid", "test", "seed"],  # chromosomes, or shares and a seed
+}
+_PARTS = ("train", "valid", "test")
+_NOTES = ("rcviz", "data")  # written for the reader; they decide nothing
+
+Sections = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A complete description of a run.
+
+    Attributes
+    ----------
+    model : ModelConfig
+    model_seed : int
+        Of the starting weights.
+    train : TrainConfig
+    split : dict
+        As in the file's section.
+    """
+
+    model: ModelConfig
+    model_seed: int
+    train: TrainConfig
+    split: dict[str, Any]
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """What a file would say."""
+        return {
+            "model": {**dataclasses.asdict(self.model), "seed": self.model_seed},
+            "train": dataclasses.asdict(self.train),
+            "split": self.split,
+        }
+
+
+def read_config(path: Path) -> dict[str, dict[str, Any]]:
+    """Read a configuration, TOML or, where the name ends so, JSON.
+
+    Raises
+    ------
+    ValueError
+        When it cannot be read, or has a section or a key that is not known, naming both.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        kind = "JSON" if path.suffix == ".json" else "TOML (JSON is told by the ending .json)"
+        raise ValueError(f"{path} is not {kind}: {brief(error)}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold the sections {', '.join(_KNOWN)}, got a {type(content).__name__}")
+    check_settings(str(path), [name for name in content if name not in _NOTES], list(_KNOWN))
+    sections = {name: values for name, values in content.items() if name in _KNOWN}
+    for name, values in sections.items():
+        if not isinstance(values, dict):
+            raise ValueError(f"{path}: {name} must be a section, [{name}], got {quoted(values)}")
+        check_settings(f"{path}: [{name}]", values, _KNOWN[name])
+    return sections
+
+
+def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
+    """Put preset, file and flags together for a dataset.
+
+    Parameters
+    ----------
+    config, flags : mapping of section to mapping
+        ``flags`` hold only what was given; any of the split's replace the file's whole section, and ``--preset`` and
+        ``--seed`` come as keys of [model] and [train].
+    data : SequenceSet
+        Says length and tasks.
+
+    Raises
+    ------
+    ValueError
+        When the description cannot be built or contradicts the data or itself.
+    """
+    model, train = dict(config.get("model", {})), dict(config.get("train", {}))
+    asked = flags.get("model", {})
+    if "preset" in asked:
+        decided = [name for name in _OF_PRESET if name in model]
+        if decided:
+            raise ValueError(
+                f"--preset {asked['preset']} contradicts the configuration's {decided[0]}: leave one of the two away"
+            )
+    if asked.get("architecture", model.get("architecture")) != model.get("architecture"):
+        for name in _OF_ARCHITECTURE:  # these follow from the architecture, which is another one now
+            model.pop(name, None)
+    model |= asked
+    train |= flags.get("train", {})
+    for name, found in zip(_OF_DATA, (data.length, len(data.task_names)), strict=True):
+        if model.pop(name, found) != found:
+            raise ValueError(
+                f"the configuration is for another dataset: its {name} is {config['model'][name]!r:.60}, "
+                f"that of the data {found}; leave it out of [model], or choose the other dataset"
+            )
+        model[name] = found
+    training = _train_config(train)
+    model_seed = model.pop("seed", training.seed)
+    for what, seed in (("model", model_seed), ("train", training.seed)):
+        check_whole(f"the seed of [{what}]", seed, 0)
+    chosen = _split_section(flags.get("split") or config.get("split") or {})
+    return Settings(_model_config(model), model_seed, training, chosen)
+
+
+def divide(data: SequenceSet, chosen: Mapping[str, Any]) -> Splits:
+    """Divide a dataset as the section [split] says: by chromosome, by one of the paper's presets, or at random.
+
+    Where the test part would be the rest of the chromosomes and train and valid leave none, it is empty.
+    """
+    parts = {name: chosen[name] for name in _PARTS if name in chosen}
+    if _is_random(chosen):
+        return split(data, **parts, seed=chosen.get("seed", 0))
+    if "seed" in chosen:
+        raise ValueError("[split] has a seed, which goes with shares such as train = 0.7, and names no shares")
+    preset = chosen.get("preset")
+    listed = {name: [names] if isinstance(names, str) else list(names) for name, names in parts.items()}
+    if preset is None:
+        named, last = [*listed.get("train", []), *listed.get("valid", [])], ["rest"]
+    else:
+        *named, rest = str(preset).split("/")
+        last = [rest]
+    last = listed.get("test", last)
+    is_used_up = "rest" not in named and set(data.table.get("chrom", [""])) <= set(named)
+    if last == ["none"] or (last == ["rest"] and is_used_up):
+        parts["test"] = ()
+    return split_by_chromosome(data, preset=preset, **parts)
+
+
+def _is_random(chosen: Mapping[str, Any]) -> bool:
+    """Whether parts are shares and not chromosomes."""
+    are_shares = {isinstance(chosen[name], int | float) for name in _PARTS if name in chosen}
+    if len(are_shares) == 2:
+        raise ValueError("[split] has both shares and chromosomes: give train, valid and test as the one or the other")
+    return are_shares == {True}
+
+
+def _split_section(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the shares and the seed of a random split."""
+    section = dict(chosen)
+    is_random = section.get("preset") == "random" or not section or set(section) == {"seed"} or _is_random(section)
+    if not is_random:
+        return section
+    section.pop("preset", None)
+    section = {**RANDOM, **section}
+    check_whole("the seed of [split]", section["seed"], 0)
+    return section
+
+
+def _model_config(model: dict[str, Any]) -> ModelConfig:
+    preset, architecture = model.pop("preset", "chipseq"), model.pop("architecture", "revcomp")
+    check_choice("the model's preset", preset, PRESETS)
+    if isinstance(model.get("kernel_sizes"), list):
+        model["kernel_sizes"] = tuple(model["kernel_sizes"])
+    model.setdefault("n_filters", 20 if preset == "simulated" else 16)
+    make: dict[str, Callable[..., ModelConfig]] = {
+        "chipseq": ModelConfig.chipseq,
+        "one_layer": ModelConfig.one_layer,
+        "simulated": ModelConfig.simulated,
+    }
+    try:
+        return make[preset](architecture, **model)
+    except TypeError as error:
+        raise ValueError(f"[model] has a value of the wrong kind: {error}") from error
+
+
+def _train_config(train: dict[str, Any]) -> TrainConfig:
+    preset = train.pop("preset", "chipseq")
+    check_choice("the training's preset", preset, PRESETS)
+    try:
+        return (TrainConfig.simulated if preset == "simulated" else TrainConfig.chipseq)(**train)
+    except TypeError as error:
+        raise ValueError(f"[train] has a value of the wrong kind: {error}") from error

@@ -1,0 +1,1 @@
+"""From files of a genome to windows."""

@@ -1,0 +1,1 @@
+"""Motifs: what they are, where they fit, and the files that hold them."""

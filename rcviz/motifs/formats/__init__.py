@@ -1,0 +1,1 @@
+"""Files of motifs, one format per module."""

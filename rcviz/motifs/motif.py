@@ -1,0 +1,242 @@
+"""A motif as a position weight matrix: what it looks like, what it emits, where it fits best."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from rcviz.motifs.scan import best_hits
+from rcviz.sequences.alphabet import BASES, as_codes, reverse_complement
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Files print six decimals, and float32 softmax columns are as far off: both mean probabilities that sum to 1.
+_SUM_TOLERANCE = 1e-5
+_ROUNDING = 1e-12
+_TWO_BASES = {"AG": "R", "CT": "Y", "CG": "S", "AT": "W", "GT": "K", "AC": "M"}
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Motif:
+    """A position weight matrix with a name.
+
+    Parameters
+    ----------
+    name : str
+    probabilities : array (4, width)
+        Probability of A, C, G and T at each position. Columns must sum to 1 within 1e-5 and are brought to
+        an exact sum; the array is a read-only copy.
+    alternative_name : str, optional
+        Second name, as collections give it (JASPAR: the factor beside the matrix id).
+
+    Raises
+    ------
+    ValueError
+        When the matrix has another shape, a value outside [0, 1], or a column that does not sum to 1.
+
+    Notes
+    -----
+    Motifs are equal when names and probabilities are; they may be dictionary keys.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> motif = rcviz.Motif("GATA", rcviz.one_hot(["GATA"])[0])
+    >>> motif.reverse_complement().consensus
+    'TATC'
+    >>> motif.scan(["CCTATCCC"])[["start", "strand"]].values.tolist()
+    [[2, '-']]
+    >>> rcviz.decode(motif.sample(2, seed=0))
+    ['GATA', 'GATA']
+    """
+
+    name: str
+    probabilities: Float64[np.ndarray, "4 width"]
+    alternative_name: str = ""
+
+    def __init__(self, name: str, probabilities: Any, alternative_name: str = "") -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "probabilities", _checked_probabilities(name, probabilities))
+        object.__setattr__(self, "alternative_name", alternative_name)
+
+    def __repr__(self) -> str:
+        return f"Motif({self.name!r}, width={self.width}, consensus={self.consensus!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Motif):
+            return NotImplemented
+        same_names = (self.name, self.alternative_name) == (other.name, other.alternative_name)
+        return same_names and np.array_equal(self.probabilities, other.probabilities)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.alternative_name, self.probabilities.tobytes()))
+
+    @property
+    def width(self) -> int:
+        """Number of positions."""
+        return int(self.probabilities.shape[1])
+
+    @property
+    def consensus(self) -> str:
+        """IUPAC consensus by Cavener's rule (1987), as TRANSFAC and JASPAR use it.
+
+        A base stands alone when it has more than half of the probability and more than twice the next one's;
+        else the two likeliest share a letter when they have more than three quarters; else N.
+        """
+        letters = []
+        for column in self.probabilities.T:
+            first, second = np.argsort(-column, kind="stable")[:2]
+            if column[first] > 0.5 and column[first] > 2 * column[second]:
+                letters.append(BASES[first])
+            elif column[first] + column[second] > 0.75:
+                letters.append(_TWO_BASES["".join(sorted(BASES[first] + BASES[second]))])
+            else:
+                letters.append("N")
+        return "".join(letters)
+
+    def information_content(self, background: Any = 0.25) -> Float64[np.ndarray, " width"]:
+        """Relative entropy to the background at each position.
+
+        Parameters
+        ----------
+        background : 0.25 or array (4,)
+            Probability of A, C, G and T outside the motif.
+
+        Returns
+        -------
+        float64 array (width,)
+            In bits; between 0 and 2 for the uniform background.
+        """
+        q = _checked_background(background)[:, None]
+        p = self.probabilities
+        ratio = np.divide(p, q, out=np.ones_like(p), where=p > 0)
+        information: np.ndarray = (p * np.log2(ratio)).sum(axis=0)
+        return information.clip(min=0)  # rounding would leave -1e-16 at columns that equal the background
+
+    def log_odds(self, background: Any = 0.25, *, pseudocount: float | int = 0.01) -> Float64[np.ndarray, "4 width"]:
+        """Score of each base at each position, for scanning.
+
+        Parameters
+        ----------
+        background : 0.25 or array (4,)
+        pseudocount : float
+            Weight of the background mixed into every column, ``(p + pseudocount * q) / (1 + pseudocount)``,
+            so that a base never seen costs about ``log2(pseudocount)`` bits and not infinity.
+
+        Returns
+        -------
+        float64 array (4, width)
+            In bits, finite.
+        """
+        q = _checked_background(background)[:, None]
+        if not 0 < pseudocount < np.inf:
+            raise ValueError(
+                f"pseudocount must be positive and finite, got {pseudocount}: zero would give infinite scores"
+            )
+        smoothed = (self.probabilities + pseudocount * q) / (1 + pseudocount)
+        scores: np.ndarray = np.log2(smoothed / q)
+        return scores
+
+    def reverse_complement(self) -> "Motif":
+        """Return the same motif read on the other strand, under the same names."""
+        return Motif(self.name, reverse_complement(self.probabilities), self.alternative_name)
+
+    def sample(self, n: int, *, seed: int | np.integer | np.random.Generator) -> UInt8[np.ndarray, "n width"]:
+        """Draw instances, each position on its own.
+
+        Parameters
+        ----------
+        n : int
+        seed : int or numpy Generator
+
+        Returns
+        -------
+        uint8 array (n, width)
+        """
+        if n < 0:
+            raise ValueError(f"n must be at least 0, got {n}")
+        cumulative = self.probabilities.cumsum(axis=0)
+        # Dividing by the total makes a trailing base of probability zero truly impossible.
+        thresholds = cumulative[:3] / cumulative[3]
+        draw = np.random.default_rng(seed).random((n, self.width))
+        codes = np.zeros((n, self.width), dtype=np.uint8)
+        for threshold in thresholds:
+            codes += draw >= threshold
+        return codes
+
+    def scan(self, codes: Any) -> "pd.DataFrame":
+        """Find the best hit in each sequence, on both strands.
+
+        Parameters
+        ----------
+        codes : sequences of one length: uint8 codes (n, length), list of str, one-hot or SequenceSet
+
+        Returns
+        -------
+        DataFrame, one row per sequence
+            ``score`` in bits by :meth:`log_odds` against the uniform background, an unknown base counting 0;
+            ``start``, the leftmost position of the hit on the sequence as given, from zero;
+            ``strand``, "+" or "-". Of equal hits the leftmost counts, then the forward strand.
+
+        Raises
+        ------
+        ValueError
+            When the motif is wider than the sequences.
+        """
+        import pandas as pd
+
+        codes = as_codes(codes)
+        if self.width > codes.shape[1]:
+            raise ValueError(
+                f"motif {self.name!r} is {self.width} bp wide but the sequences have {codes.shape[1]} bp: "
+                f"scan longer sequences or a narrower motif"
+            )
+        score, start, reverse = best_hits(codes, self.log_odds())
+        return pd.DataFrame({"score": score, "start": start, "strand": np.where(reverse, "-", "+")})
+
+
+def with_exact_sums(probabilities: Float64[np.ndarray, "4 width"]) -> Float64[np.ndarray, "4 width"]:
+    """Divide columns by their sums, leaving alone, to the last bit, those that sum to 1 already.
+
+    So a motif stays equal to itself when it is written, read and rebuilt.
+    """
+    sums = probabilities.sum(axis=0)
+    return np.where(np.abs(sums - 1) > _ROUNDING, probabilities / sums, probabilities)
+
+
+def _checked_probabilities(name: str, probabilities: Any) -> np.ndarray:
+    try:
+        p = np.array(probabilities, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"motif {name!r}: expected numbers of shape (4, width), got {probabilities!r}") from None
+    if p.ndim != 2 or p.shape[0] != len(BASES) or p.shape[1] == 0:
+        mend = ": bases are last; use probabilities.T" if p.ndim == 2 and p.shape[1] == len(BASES) else ""
+        raise ValueError(f"motif {name!r}: expected probabilities (4, width), got {p.shape}{mend}")
+    if not np.all((p >= 0) & (p <= 1 + _SUM_TOLERANCE)):
+        raise ValueError(
+            f"motif {name!r}: probabilities must lie in [0, 1], got values from {p.min():g} to {p.max():g}: "
+            f"divide counts by their column sums"
+        )
+    sums = p.sum(axis=0)
+    worst = int(np.abs(sums - 1).argmax())
+    if abs(sums[worst] - 1) > _SUM_TOLERANCE:
+        raise ValueError(
+            f"motif {name!r}: every column must sum to 1, but column {worst} sums to {sums[worst]:g}: "
+            f"divide by probabilities.sum(axis=0)"
+        )
+    p = with_exact_sums(p) + 0.0  # turns -0.0, which is equal but hashes otherwise, into 0.0
+    p.flags.writeable = False
+    return p
+
+
+def _checked_background(background: Any) -> np.ndarray:
+    q = np.asarray(background, dtype=np.float64)
+    if q.ndim == 0:
+        q = np.full(len(BASES), float(q))
+    if q.shape != (len(BASES),) or not np.all(q > 0) or abs(q.sum() - 1) > _SUM_TOLERANCE:
+        raise ValueError(
+            f"background must be 0.25 or four positive probabilities of A, C, G and T that sum to 1, got {background!r}"
+        )
+    return q

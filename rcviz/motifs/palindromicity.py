@@ -1,0 +1,105 @@
+"""How much a matrix looks like its own reverse complement, and how often columns in another order would do so."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rcviz._core.checks import check_positive
+
+_ROUNDING = 1e-12
+
+
+class Palindromicity(NamedTuple):
+    """How palindromic a matrix is, and about which centre.
+
+    Attributes
+    ----------
+    score : float
+        In [-1, 1]; NaN for a matrix of zeros.
+    shift : int
+        Positions that the reverse complement moves to the right to fit best.
+    center : float
+        Position about which the matrix is palindromic, from zero; a half lies between two positions. Columns ``i`` and
+        ``2 * center - i`` are partners.
+    """
+
+    score: float
+    shift: int
+    center: float
+
+
+def palindromicity(matrix: Float[np.ndarray, "..."]) -> Palindromicity:
+    """Compare a matrix with its own reverse complement at every shift, and keep the best.
+
+    The score is the largest of ``<W, RC(W) shifted by s> / <W, W>``, columns that the shift brings in from outside
+    being zero. It is 1 only if the matrix is exactly its own reverse complement about some centre.
+
+    Parameters
+    ----------
+    matrix : ndarray (4, width)
+        Mean-centred weights; of a motif, for example, its probabilities less 1/4. Bases in the order A, C, G, T.
+    """
+    products = _products(matrix)
+    width = len(products)
+    scores = _sums_about_centers(products[None])[0]
+    best = int(scores.argmax())
+    size = float((np.asarray(matrix) ** 2).sum())
+    if size == 0:
+        return Palindromicity(float("nan"), 0, (width - 1) / 2)
+    # Rounding would let an exact palindrome come out a few units of the last digit above one.
+    return Palindromicity(float(np.clip(scores[best] / size, -1, 1)), best - (width - 1), best / 2)
+
+
+def palindromicity_p_value(
+    matrix: Float[np.ndarray, "..."], *, n_permutations: int = 999, seed: int | np.integer | np.random.Generator = 0
+) -> float:
+    """Share of the orders of the columns that are at least as palindromic as the one there is.
+
+    The null hypothesis keeps what every column holds and says that their order is arbitrary: it draws whole columns
+    in random order and takes the best shift anew each time. Estimated as ``(1 + hits) / (1 + n_permutations)``, so
+    that it is never zero and its level is exact (Phipson and Smyth 2010).
+
+    Parameters
+    ----------
+    matrix : ndarray (4, width)
+        As in :func:`palindromicity`.
+    n_permutations : int
+    seed : int or numpy Generator
+
+    Returns
+    -------
+    float
+        1 for a matrix of zeros.
+    """
+    check_positive("n_permutations", n_permutations)
+    products = _products(matrix)
+    orders = _orders(len(products), n_permutations, np.random.default_rng(seed))
+    shuffled = _sums_about_centers(products[orders[:, :, None], orders[:, None, :]]).max(axis=1)
+    observed = _sums_about_centers(products[None]).max()
+    hits = np.count_nonzero(shuffled >= observed - _ROUNDING * np.abs(products).sum())
+    return (1 + hits) / (1 + n_permutations)
+
+
+def _products(matrix: Any) -> Float[np.ndarray, "width width"]:
+    """Inner product of every column with the complement of every column; a symmetric matrix."""
+    matrix = np.asarray(matrix, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != 4 or matrix.shape[1] == 0:
+        raise ValueError(f"expected a matrix (4, width), got {matrix.shape}; pass one filter at a time")
+    if not np.isfinite(matrix).all():
+        raise ValueError("the matrix holds numbers that are not finite; a filter that diverged has no shape to compare")
+    return matrix.T @ matrix[::-1]
+
+
+def _orders(width: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, "count width"]:
+    return rng.permuted(np.broadcast_to(np.arange(width), (count, width)), axis=1)
+
+
+def _sums_about_centers(products: Float[np.ndarray, "count width width"]) -> Float[np.ndarray, "count centers"]:
+    """Sum the products of partner columns about each of the ``2 * width - 1`` centres: the anti-diagonals."""
+    count, width = products.shape[:2]
+    # Row i moved i places to the right turns anti-diagonals into columns.
+    skewed = np.zeros((count, width, 2 * width))
+    skewed[:, :, :width] = products
+    flat = skewed.reshape(count, -1)[:, : width * (2 * width - 1)]
+    return flat.reshape(count, width, 2 * width - 1).sum(axis=1)

@@ -1,0 +1,1 @@
+"""Measure strand symmetry, and name the module that breaks it."""

@@ -1,0 +1,206 @@
+"""A network in one go gives what its modules give one by one."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import rcviz
+from rcviz.models import fused as _cpu
+
+CONFIGS = {
+    "three layers, windows that overlap": lambda architecture: rcviz.ModelConfig.chipseq(
+        architecture, n_filters=3, sequence_length=100, pool_size=20, pool_stride=10
+    ),
+    "one layer, an edge to trim": lambda architecture: rcviz.ModelConfig.one_layer(
+        architecture, n_filters=3, sequence_length=120, pool_size=40, pool_stride=20
+    ),
+    "three tasks": lambda architecture: rcviz.ModelConfig.simulated(architecture, n_filters=3),
+}
+everywhere = pytest.mark.parametrize("architecture", ["revcomp", "standard"])
+
+
+@pytest.fixture
+def in_one_go(monkeypatch):
+    """Send every network one way or the other, in float64 as well."""
+
+    def switch(on):
+        monkeypatch.setattr(_cpu, "suits", lambda model, x: on)
+
+    return switch
+
+
+def stirred(config, dtype=torch.float64):
+    """A network with weights of both signs everywhere, also where training starts from ones and zeros."""
+    model = rcviz.build_model(config, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name.startswith("norm") or name.endswith("bias"):
+                value.uniform_(-2, 2, generator=generator)
+    return model.to(dtype)
+
+
+def sequences(n, length, dtype=torch.float64):
+    codes = torch.randint(0, 4, (n, length), generator=torch.Generator().manual_seed(3))
+    return F.one_hot(codes, 4).to(dtype).transpose(1, 2)
+
+
+@everywhere
+@pytest.mark.parametrize("name", CONFIGS)
+def test_three_steps_and_a_prediction(in_one_go, name, architecture):
+    """Logits, gradients, weights and running statistics."""
+    told = []
+    for on in (True, False):
+        in_one_go(on)
+        model = stirred(CONFIGS[name](architecture)).train()
+        optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
+        x = sequences(7, model.config.sequence_length)
+        values = {}
+        for step in range(3):
+            optimizer.zero_grad()
+            logits = model(x)
+            F.softplus(logits).mean().backward()
+            optimizer.step()
+            values |= {f"logits {step}": logits.detach()}
+            values |= {
+                f"{part} {step}": weight.grad.clone()
+                for part, weight in model.named_parameters()
+                if weight.requires_grad
+            }
+        with torch.no_grad():
+            values["prediction"] = model.eval()(x)
+        told.append(values | model.state_dict())
+    for part, found in told[0].items():
+        torch.testing.assert_close(found, told[1][part], rtol=1e-9, atol=1e-11, msg=part)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_both_strands_agree_before_and_after_training(in_one_go, name):
+    in_one_go(True)
+    model = stirred(CONFIGS[name]("revcomp"))
+    x = sequences(5, model.config.sequence_length)
+    other = rcviz.reverse_complement(x)
+    optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
+    for _ in range(3):
+        with torch.no_grad():
+            torch.testing.assert_close(model.eval()(x), model(other), rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(model.train()(x), model(other), rtol=1e-12, atol=1e-12)
+        optimizer.zero_grad()
+        (model(x) ** 2).mean().backward()
+        optimizer.step()
+
+
+@everywhere
+def test_float32_is_as_close_to_float64_as_the_modules_are(architecture):
+    config = CONFIGS["three layers, windows that overlap"](architecture)
+    exact, model = stirred(config).eval(), stirred(config, torch.float32).eval()
+    x = sequences(50, 100, torch.float32)
+    with torch.no_grad():
+        wanted = exact(x.double())
+        assert _cpu.suits(model, x)
+        gap = (model(x) - wanted).abs().max()
+    assert not _cpu.suits(model, x)  # someone might differentiate
+    assert gap < 1e-5 * wanted.abs().max().clamp(min=1)
+
+
+def hooked(model):
+    model.relu1.register_forward_hook(lambda *_: None)
+
+
+def replaced(model):
+    model.relu1 = torch.nn.GELU()
+
+
+def part_frozen(model):
+    model.norm1.eval()
+
+
+def doubled(model):
+    model.double()
+
+
+def extended(model):
+    model.append(torch.nn.Sigmoid())
+
+
+def shortened(model):
+    del model.relu1
+
+
+def given_a_forward_of_its_own(model):
+    model.relu1.forward = lambda x: x - 1
+
+
+CHANGES = [hooked, replaced, part_frozen, extended, shortened, given_a_forward_of_its_own]
+
+
+@pytest.mark.parametrize("change", [*CHANGES, doubled])
+def test_a_network_that_was_changed_goes_module_by_module(change):
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2)).train()
+    x = sequences(2, 200, torch.float32)
+    assert _cpu.suits(model, x)
+    change(model)
+    assert not _cpu.suits(model, x)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_in_what_it_predicts(change):
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2))
+    change(model)
+    model.eval()
+    with torch.no_grad():
+        wanted = x = sequences(2, 200, torch.float32)
+        for part in model:
+            wanted = part(wanted)
+        torch.testing.assert_close(model(x), wanted, rtol=1e-5, atol=1e-6)
+
+
+HOOKS = {
+    "forward": lambda part, seen: part.register_forward_hook(lambda *_: seen()),
+    "forward, with keywords": lambda part, seen: part.register_forward_hook(lambda *_: seen(), with_kwargs=True),
+    "before forward": lambda part, seen: part.register_forward_pre_hook(lambda *_: seen()),
+    "backward": lambda part, seen: part.register_full_backward_hook(lambda *_: seen()),
+    "before backward": lambda part, seen: part.register_full_backward_pre_hook(lambda *_: seen()),
+}
+
+
+@pytest.mark.parametrize("name", ["", "conv1", "norm1", "relu1", "pool", "weighted_sum", "dense"])
+@pytest.mark.parametrize("kind", HOOKS)
+def test_every_hook_is_called_once(kind, name):
+    """On the parts, on the whole (the empty name), and, backwards, on tensors that a forward hook gives out."""
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2))
+    part, calls = model.get_submodule(name), []
+    HOOKS[kind](part, lambda: calls.append(kind))
+    part.register_forward_hook(lambda part, given, y: y.register_hook(lambda gradient: calls.append("tensor")) and None)
+    model(sequences(2, 200, torch.float32)).sum().backward()
+    assert sorted(calls) == sorted([kind, "tensor"])
+    if "backward" not in kind:
+        with torch.no_grad():
+            part._forward_hooks.popitem()
+            model.eval()(sequences(2, 200, torch.float32))
+        assert calls.count(kind) == 2
+
+
+def test_who_wants_more_than_weights_goes_module_by_module():
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2)).train()
+    x = sequences(2, 200, torch.float32)
+    told = []
+    torch.func.vmap(lambda one: told.append(_cpu.suits(model, x)) or one)(x)
+    torch.func.grad(lambda one: told.append(_cpu.suits(model, one)) or one.sum())(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        told.append(_cpu.suits(model, x))
+    told.append(_cpu.suits(model, x.clone().requires_grad_()))
+    assert told == [False] * 4
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
+    assert not _cpu.suits(model, x)
+    hook.remove()
+    assert _cpu.suits(model, x)
+    torch.export.export(model.eval(), (x,))
+
+
+def test_every_parameter_has_a_gradient():
+    """A bias before a batch norm has none of its own, but code that goes over all of them should not stumble."""
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2)).train()
+    model(sequences(4, 200, torch.float32)).sum().backward()
+    assert all(weight.grad is not None for weight in model.parameters())
+    assert model.conv1.bias.grad.abs().max() == 0
