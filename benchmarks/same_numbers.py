@@ -44,7 +44,8 @@ def sequences():
 
 def windows(folder):
     rng = np.random.default_rng(0)
-    genome = {name: "".join(rng.choice(list("ACGTN"), 60_000, p=[0.3, 0.2, 0.2, 0.295, 0.005])) for name in ("chr1", "chr2")}
+    shares = [0.3, 0.2, 0.2, 0.295, 0.005]
+    genome = {name: "".join(rng.choice(list("ACGTN"), 60_000, p=shares)) for name in ("chr1", "chr2")}
     (folder / "g.fa").write_text("".join(f">{name}\n{text}\n" for name, text in genome.items()))
     for file, first in (("peaks", 0), ("open", 170), ("relaxed", 60)):
         rows = [
@@ -54,23 +55,25 @@ def windows(folder):
         ]
         (folder / f"{file}.narrowPeak").write_text("\n".join(rows) + "\n")
     files = {name: folder / f"{name}.narrowPeak" for name in ("peaks", "open", "relaxed")}
+    fasta, peaks, some = folder / "g.fa", files["peaks"], {"max_n_share": 0.05}
     settings = {"accessible": files["open"], "relaxed": files["relaxed"], "n_relaxed": 60}
-    yield "made", rcviz.peak_windows(folder / "g.fa", files["peaks"], width=101, max_n_share=0.05, **settings)
-    yield "negatives", rcviz.peak_windows(folder / "g.fa", files["peaks"], width=100, negatives="gc_matched", seed=3, max_n_share=0.05)
+    yield "made", rcviz.peak_windows(fasta, peaks, width=101, **some, **settings)
+    yield "negatives", rcviz.peak_windows(fasta, peaks, width=100, negatives="gc_matched", seed=3, **some)
     if SHARED.is_dir():
         peaks = SHARED / "peaks" / "wgEncodeAwgTfbsBroadGm12878CtcfUniPk.narrowPeak.gz"
         dnase = SHARED / "peaks" / "wgEncodeAwgDnaseUwdukeGm12878UniPk.narrowPeak.gz"
-        yield "chr21", rcviz.peak_windows(SHARED / "hg19" / "chr21.fa.gz", peaks, accessible=dnase, chromosomes=["chr21"])
+        chr21 = SHARED / "hg19" / "chr21.fa.gz"
+        yield "chr21", rcviz.peak_windows(chr21, peaks, accessible=dnase, chromosomes=["chr21"])
 
 
 def models(parts):
     size = {"sequence_length": 200, "pool_size": 31}
-    short = {"sequence_length": 200, "kernel_sizes": (15, 14, 14), "pool_size": 40, "pool_stride": 20}
+    deep = {"n_filters": 6, "sequence_length": 200, "kernel_sizes": (15, 14, 14), "pool_size": 16, "pool_stride": 12}
     configs = {
         "revcomp": rcviz.ModelConfig.one_layer("revcomp", n_filters=8, **size),
         "standard": rcviz.ModelConfig.one_layer("standard", n_filters=16, **size),
-        "three": rcviz.ModelConfig.chipseq("revcomp", n_filters=6, **{**short, "pool_size": 16, "pool_stride": 12, }),
-        "three standard": rcviz.ModelConfig.chipseq("standard", n_filters=6, **{**short, "pool_size": 16, "pool_stride": 12}),
+        "three": rcviz.ModelConfig.chipseq("revcomp", **deep),
+        "three standard": rcviz.ModelConfig.chipseq("standard", **deep),
     }
     for name, config in configs.items():
         yield name, rcviz.build_model(config, seed=1), rcviz.TrainConfig.chipseq(epochs=12, seed=4)
