@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rcviz.plots._axes import FAINT, INK, calm, figure_png, new_figure
+from rcviz.plots._axes import FAINT, INK, despine, figure_png, new_figure
 from rcviz.plots.colors import MODEL_COLORS
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +56,7 @@ def main():
             peaks.text(middle * 1.3, middle * length / 1e6, "1 byte per base", ha="left", va="top", fontsize="small")
         times.set_title({"batch": "sequences a batch"}.get(axis, axis), fontsize="medium", color=INK)
         for panel in (times, peaks):
-            calm(panel)
+            despine(panel)
     panels[0, 0].set_ylabel("processor time, the first is 1", fontsize="small", color=INK)
     panels[1, 0].set_ylabel("peak memory of its own, MB", fontsize="small", color=INK)
     handles = {

@@ -151,7 +151,7 @@ def figure_pdf(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def calm(ax: Axes) -> None:
+def despine(ax: Axes) -> None:
     """Take away the top and right spines and make ticks and their labels small."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize="small", colors=INK)

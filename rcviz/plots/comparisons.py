@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from rcviz._core.checks import check_choice, check_table
 from rcviz.metrics import rank_sum_test
-from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
+from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import model_colors
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -116,7 +116,7 @@ def plot_architectures(
             p_value = rank_sum_test(seeds[better], seeds[other])
             _draw_bracket(ax, places[better], places[other], height, 0.02 * scale, p_value)
             top = max(top, height + _LEVEL * scale)
-    calm(ax)
+    despine(ax)
     ax.grid(axis="y", color="#eeeeee")
     ax.set_axisbelow(True)
     ax.set_xlim(-0.75, len(groups) * (len(arms) + 1) - 1.25)
@@ -201,7 +201,7 @@ def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "val
     ax.xaxis.set_major_locator(FixedLocator(sizes))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(sizes, [f"{100 * size:g}" for size in sizes])
-    calm(ax)
+    despine(ax)
     ax.grid(axis="y", color="#eeeeee")
     ax.set_axisbelow(True)
     ax.set_xlabel("share of the training set (%)", fontsize="small", color=INK)
@@ -265,7 +265,7 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
         if "train" in spread.index:
             ax.plot(spread.loc["train"].index, spread.loc["train"]["median"], color=color, linestyle="dotted")
         keys.append(Line2D([], [], color=color, marker=marker, label=arm))
-    calm(ax)
+    despine(ax)
     ax.grid(axis="y", color="#eeeeee")
     ax.set_axisbelow(True)
     integer_ticks(ax, 10)

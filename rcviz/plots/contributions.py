@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rcviz._core.checks import as_numbers, check_choice, check_positive, check_table
-from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes, signed_number
+from rcviz.plots._axes import FAINT, INK, despine, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
 _COLUMNS = ("filter", "score", "mean_positive", "mean_negative")
@@ -81,7 +81,7 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     for i, written in enumerate(_written(scores)):
         ax.text(1.02, i, written, transform=at_right, fontsize="small", color=INK, verticalalignment="center")
     ax.set_ylim(len(ranked) - 0.4, -0.6)
-    calm(ax)
+    despine(ax)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     labels = [name if isinstance(name, str) else f"filter {name}" for name in ranked["filter"].tolist()]
@@ -158,7 +158,7 @@ def plot_contribution_distribution(
         if unknown:
             label += f" ({unknown:,} NaN left out)"
         handles.append(Line2D([], [], color=color if scores.size else UNKNOWN, linewidth=2, label=label))
-    calm(ax)
+    despine(ax)
     ax.set_xlim(edges[0] - 0.02 * np.ptp(edges), edges[-1] + 0.02 * np.ptp(edges))
     ax.set_ylim(0.0, None if kind == "histogram" else 1.02)
     ax.locator_params(axis="x", nbins=6)

@@ -11,7 +11,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from rcviz._core.checks import check_choice
-from rcviz.plots._axes import INK, calm, plain_title, resolve_axes, signed_number
+from rcviz.plots._axes import INK, despine, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout, svg_letters
 from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, y_limits
@@ -96,7 +96,7 @@ def plot_logo(
     room = 0.0 if y_range is not None or kind in FULL_RANGE else 0.04 * (high - low)
     ax.set_ylim(low - (room if low < 0 else 0.0), high + (room if high > 0 else 0.0))
     ax.set_xlim(-0.6, width - 0.4)
-    calm(ax)
+    despine(ax)
     ax.xaxis.set_major_locator(FixedLocator(_position_ticks(width, 12)))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
     ax.set_xlabel("position", fontsize="small", color=INK)

@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import FixedLocator
 
 from rcviz.motifs.palindromicity import palindromicity
-from rcviz.plots._axes import FAINT, INK, calm, integer_ticks, plain_title, resolve_axes, signed_number
+from rcviz.plots._axes import FAINT, INK, despine, integer_ticks, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
 from rcviz.plots.heights import letter_heights, y_limits
@@ -88,7 +88,7 @@ def plot_palindrome(
     room, middle = 0.04 * (high - low), (low + high) / 2
     ax.set_ylim(low - step - room, high + room)
     ax.set_xlim(first - 0.6, last + 0.6)
-    calm(ax)
+    despine(ax)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ax.yaxis.set_major_locator(FixedLocator([middle - step, middle]))

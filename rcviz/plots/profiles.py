@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rcviz._core.checks import as_numbers
-from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
+from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import NEGATIVE, POSITIVE
 
 _COLORS = {"positives": POSITIVE, "negatives": NEGATIVE}
@@ -57,7 +57,7 @@ def plot_profile(edges: Any, curves: Mapping[str, Any], ax: Axes | None = None) 
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, 0.0), max(high, 0.0) or 1.0)
     ax.set_xlim(bounds[0], bounds[-1])
-    calm(ax)
+    despine(ax)
     integer_ticks(ax, 6)
     ax.set_xlabel("position (bp)", fontsize="small", color=INK)
     ax.set_ylabel("mean activation", fontsize="small", color=INK)

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.lines import Line2D
 
 from rcviz._core.checks import as_numbers, check_positive, check_table
-from rcviz.plots._axes import FAINT, INK, calm, legend_below, plain_title, resolve_axes, signed_number
+from rcviz.plots._axes import FAINT, INK, despine, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
 _RASTERIZE_ABOVE = 1000
@@ -103,7 +103,7 @@ def plot_strands(
     ax.set_xlim(low, high)
     ax.set_ylim(low, high)
     ax.set_aspect("equal", adjustable="box")
-    calm(ax)
+    despine(ax)
     ax.locator_params(nbins=5)
     ax.set_xlabel("prediction, forward strand", fontsize="small", color=INK)
     ax.set_ylabel("prediction, reverse complement", fontsize="small", color=INK)
@@ -165,7 +165,7 @@ def plot_gap_by_filter(
     reach = 1.05 * max(SMALLEST_SCALE, *map(abs, values))
     ax.set_xlim(-reach, reach)
     ax.set_ylim(len(bars) - 0.4, -0.6)
-    calm(ax)
+    despine(ax)
     ax.locator_params(axis="x", nbins=5)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rcviz._core.checks import check_choice
-from rcviz.plots._axes import INK, calm, integer_ticks, legend_below, resolve_axes
+from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import MODEL_COLORS, model_colors
 
 METRICS = {"loss": "loss", "auroc": "auROC", "auprc": "auPRC"}
@@ -76,7 +76,7 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
             markeredgewidth=1.2 if len(points) == 1 else 0.6,
             zorder=3,
         )
-    calm(ax)
+    despine(ax)
     ax.grid(axis="y", color="#eeeeee")
     ax.set_axisbelow(True)
     integer_ticks(ax, 10)

@@ -133,7 +133,7 @@ class FilterResults:
         given = self.data.labels[:, task]
         if positives == "own":
             if self._own is None:
-                raise ValueError("there is no choice of your own yet; call count_as_positive with a mask")
+                raise ValueError("there is no choice of your own yet; call set_positives with a mask")
             labels = self._own.astype(np.float32)
         elif positives == "labelled":
             labels = given

@@ -75,7 +75,7 @@ class StrandResults:
         """Absolute difference of a model's two probabilities."""
         return self._agreements[model].gap[:, task]
 
-    def most_divided(self, task: int) -> str:
+    def largest_gap_model(self, task: int) -> str:
         """The model whose strands differ most on average."""
         return max(self.models, key=lambda name: float(self.gap(name, task).mean()))
 

@@ -142,7 +142,7 @@ class FilterExplorer(ipywidgets.VBox):
         nearest = naming.table.groupby("filter").first()[["motif", "alternative_name", "similarity", "p_value"]]
         return table.merge(nearest.reset_index(), on="filter", how="left")
 
-    def count_as_positive(self, chosen: Any) -> None:
+    def set_positives(self, chosen: Any) -> None:
         """Compare the sequences where ``chosen`` (N,) is True with the others, whatever their labels."""
         self._results.choose_own(chosen)
         self._markup = {key: markup for key, markup in self._markup.items() if "own" not in key}

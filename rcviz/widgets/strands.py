@@ -81,7 +81,7 @@ class StrandExplorer(ipywidgets.VBox):
             last_position=max(self._data.length - WINDOW, 0),
         )
         self.state.task = first_task
-        self.state.model = self._results.most_divided(first_task)
+        self.state.model = self._results.largest_gap_model(first_task)
         self._following = False
         self._build()
         super().__init__(self._parts())

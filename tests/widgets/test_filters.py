@@ -137,7 +137,7 @@ def test_profiles_of_more_sequences_than_can_be_kept_are_those_of_a_sample(toy, 
 
     own = np.zeros(120, bool)
     own[np.setdiff1d(np.arange(120), rows)[0]] = True
-    explorer.count_as_positive(own)
+    explorer.set_positives(own)
     assert list(results.curves(state.question, 2)) == ["negatives"]
     assert explorer.picture().axes[-1].get_title() == "of 90 of the 120 sequences"
 
@@ -169,7 +169,7 @@ def test_what_counts_as_positive_can_be_chosen(explorer, toy):
     labels = toy.labels[:, 0]
     predicted = predict(explorer._results.model, toy)[:, 0] >= 0.5
     own = toy.codes[:, 3] == 2
-    explorer.count_as_positive(own)
+    explorer.set_positives(own)
     for name, positive, negative in (
         ("own", own, ~own),
         ("predicted", predicted, ~predicted),
@@ -183,7 +183,7 @@ def test_what_counts_as_positive_can_be_chosen(explorer, toy):
         scores = per_sequence[positive].mean(axis=0) - per_sequence[negative].mean(axis=0)
         np.testing.assert_allclose(explorer.table.set_index("filter")["score"].sort_index(), scores, rtol=1e-5)
 
-    explorer.count_as_positive(~own)
+    explorer.set_positives(~own)
     scores = per_sequence[~own].mean(axis=0) - per_sequence[own].mean(axis=0)
     np.testing.assert_allclose(explorer.table.set_index("filter")["score"].sort_index(), scores, rtol=1e-5)
     assert f"score {scores[explorer.state.filter]:+z.3f}" in explorer._caption.value
@@ -196,7 +196,7 @@ def test_what_counts_as_positive_can_be_chosen(explorer, toy):
 def test_a_choice_that_cannot_be_compared_is_refused(explorer, mask, message):
     before = shown(explorer)
     with pytest.raises(ValueError, match=message):
-        explorer.count_as_positive(mask)
+        explorer.set_positives(mask)
     assert (explorer.state.positives, shown(explorer)) == ("labelled", before)
 
 
@@ -299,7 +299,7 @@ def test_an_error_is_shown_and_the_last_view_kept(toy, make_model):
     explorer._gallery.value = explorer.state.ranking[0]
     assert explorer._error.value == ""
     explorer._positives.value = "own"
-    assert "count_as_positive" in explorer._error.value
+    assert "set_positives" in explorer._error.value
     assert (explorer.state.positives, explorer._positives.value) == ("labelled", "labelled")
 
 
