@@ -13,11 +13,11 @@ from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.memory import keeping_memory
 from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.models.runtime import (
+    concatenate_batches,
     differentiating,
     evaluating,
     exact_arithmetic,
     gradient,
-    joined,
     logits_of,
     one_hot_batch,
     to_numpy,
@@ -157,7 +157,7 @@ def filter_contributions(
             _contributions(model, neurons, one_hot_batch(data.codes[start : start + batch_size], model), index)
             for start in range(0, len(data), batch_size)
         )
-        per_sequence = to_numpy(joined(batches, len(data)))
+        per_sequence = to_numpy(concatenate_batches(batches, len(data)))
     return FilterContributions(per_sequence, labels, name, neurons.name)
 
 

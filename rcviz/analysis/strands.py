@@ -13,7 +13,7 @@ from rcviz._core.memory import keeping_memory
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.models.prediction import batches_of_logits, predict
-from rcviz.models.runtime import evaluating, joined, to_numpy
+from rcviz.models.runtime import concatenate_batches, evaluating, to_numpy
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
@@ -185,7 +185,7 @@ def _predict_other_strand(
     """Predict as :func:`rcviz.predict` does, turning batch by batch: all at once would be a second copy of the data."""
     batches = (codes[start : start + batch_size] for start in range(0, len(codes), batch_size))
     turned = (part for batch in batches for part in batches_of_logits(model, reverse_complement(batch), batch_size))
-    logits = joined(turned, len(codes))
+    logits = concatenate_batches(turned, len(codes))
     return to_numpy(logits.sigmoid() if output == "probability" else logits)
 
 

@@ -12,7 +12,7 @@ from rcviz._core.checks import check_positive
 from rcviz.convert._chain import Link, NotConvertibleError, assemble, chain_of
 from rcviz.convert._tied import Features, Tied, meet, tie
 from rcviz.models.network import SequenceModel, build_model
-from rcviz.models.runtime import evaluating, place, run
+from rcviz.models.runtime import device_and_dtype, evaluating, run
 
 _COLUMNS = ["module", "kind", "became", "change", "parameters", "parameters_after", "zeros"]
 
@@ -139,7 +139,7 @@ def _channels_into(links: list[Link], length: int) -> int:
 
 def _try(converted: nn.Sequential, n_channels: int, length: int) -> None:
     """Raise where a sequence of that length does not go through, naming the part."""
-    device, dtype = place(converted)
+    device, dtype = device_and_dtype(converted)
     x = sequences = torch.zeros(1, n_channels, length, device=device, dtype=dtype)
     with evaluating(converted), torch.no_grad():
         for name, part in converted.named_children():
@@ -156,7 +156,7 @@ def _try(converted: nn.Sequential, n_channels: int, length: int) -> None:
 
 def _as_sequence_model(model: SequenceModel, converted: nn.Sequential) -> SequenceModel:
     """Put the weights into a model that knows its configuration, and so can be saved."""
-    device, dtype = place(converted)
+    device, dtype = device_and_dtype(converted)
     built = build_model(dataclasses.replace(model.config, architecture="revcomp")).to(device=device, dtype=dtype)
     built.load_state_dict(converted.state_dict())
     for parameter, learned in zip(built.parameters(), converted.parameters(), strict=True):

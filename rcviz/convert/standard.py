@@ -9,7 +9,7 @@ from rcviz._core.checks import check_features, check_positive
 from rcviz.convert._chain import Link, assemble, chain_of
 from rcviz.convert._plain import Features, channels_into, plain_modules
 from rcviz.models.network import SequenceModel
-from rcviz.models.runtime import place
+from rcviz.models.runtime import device_and_dtype
 
 
 def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential:
@@ -54,7 +54,7 @@ def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential
         built_for = model.config.sequence_length
         length = built_for if length is None else length
         check_features((1, 4, length), 4, built_for)
-    device, dtype = place(model)
+    device, dtype = device_and_dtype(model)
     features = Features(like=torch.empty(0, device=device, dtype=dtype))
     if length is not None:
         check_positive("length", length)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.memory import keeping_memory
-from rcviz.models.runtime import evaluating, exact_arithmetic, joined, logits_of, one_hot_batch, to_numpy
+from rcviz.models.runtime import concatenate_batches, evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.sequence_set import as_sequence_set
 
@@ -60,7 +60,7 @@ def predict(
     if not len(codes):
         raise ValueError("there are no sequences to predict; the selection that made the data is empty")
     with evaluating(model):  # all batches with the same weights, should another thread be training them
-        logits = joined(batches_of_logits(model, codes, batch_size), len(codes))
+        logits = concatenate_batches(batches_of_logits(model, codes, batch_size), len(codes))
     return to_numpy(logits.sigmoid() if output == "probability" else logits)
 
 

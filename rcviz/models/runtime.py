@@ -24,7 +24,7 @@ _SIZES = re.compile("shape|size|dimension|channels")  # words of torch's refusal
 
 
 @contextmanager
-def alone_with(model: nn.Module) -> Iterator[None]:
+def model_lock(model: nn.Module) -> Iterator[None]:
     """Make other threads that ask for the same model wait; a thread may ask again while it has it."""
     check_module(model)
     with _GUARD:
@@ -41,7 +41,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def learning(model: nn.Module) -> Iterator[None]:
+def training_mode(model: nn.Module) -> Iterator[None]:
     """Put every part of ``model`` into training mode for a while; afterwards each is in the mode it was in."""
     with _in_mode(model, training=True):
         yield
@@ -49,7 +49,7 @@ def learning(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    with alone_with(model):
+    with model_lock(model):
         modes = [(module, module.training) for module in model.modules()]
         model.train(training)
         try:
@@ -73,7 +73,7 @@ def exact_arithmetic() -> Iterator[None]:
 @contextmanager
 def differentiating(model: nn.Module) -> Iterator[None]:
     """Record gradients in evaluation mode, too, where cuDNN refuses those of recurrent layers and torch does not."""
-    without = [(torch.backends.cudnn, "enabled", False)] if place(model)[0].type == "cuda" else []
+    without = [(torch.backends.cudnn, "enabled", False)] if device_and_dtype(model)[0].type == "cuda" else []
     recurrent = any(isinstance(part, nn.RNNBase) for part in model.modules())
     with torch.enable_grad(), _holding("differentiating", without) if without and recurrent else nullcontext():
         yield
@@ -176,7 +176,7 @@ def run(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
         ) from error
 
 
-def check_one_place(model: nn.Module) -> None:
+def check_single_device(model: nn.Module) -> None:
     """Refuse a model on several devices or of several floating-point types, as torch does for some operations only."""
     check_numbers(model)
     if (scattered := _scattered(model)) is not None:
@@ -300,7 +300,7 @@ def _takes(model: nn.Module, x: Tensor) -> bool:
     return True
 
 
-def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+def device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     """Device and floating-point type of a model, those of its first floating tensor."""
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.is_floating_point():
@@ -310,7 +310,7 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 
 def one_hot_batch(codes: UInt8[np.ndarray, "batch length"], model: nn.Module) -> Float[Tensor, "batch 4 length"]:
     """One-hot floats of one batch on the model's device and in its type; an N is an all-zero column."""
-    device, dtype = place(model)
+    device, dtype = device_and_dtype(model)
     letters = torch.from_numpy(np.array(codes))  # a copy: views may run backwards, and read-only arrays warn
     return one_hot_tensor(letters.to(device), dtype)
 
@@ -333,7 +333,7 @@ def find_module(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Modul
     raise ValueError(f"the model has no layer {wanted}; its layers are: {known}")
 
 
-def joined(batches: Iterable[Tensor], n_rows: int) -> Tensor:
+def concatenate_batches(batches: Iterable[Tensor], n_rows: int) -> Tensor:
     """Write the results of batches into one tensor as they come; there must be at least one.
 
     A list of them would do, but each small result that stays lies where a large buffer of its batch was, which the

@@ -17,7 +17,7 @@ from rcviz._core.files import written_whole
 from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
-from rcviz.models.runtime import check_one_place
+from rcviz.models.runtime import check_single_device
 from rcviz.models.strand_gap import float32_strand_gap
 
 FORMAT = "rcviz.model.v1"
@@ -55,7 +55,7 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
             f"save_model keeps models made by build_model, got {type(model).__name__}; "
             f"for any other use safetensors.torch.save_model and keep its code"
         )
-    check_one_place(model)  # as load_model gives all its parts one type
+    check_single_device(model)  # as load_model gives all its parts one type
     settings = dataclasses.asdict(model.config)
     if card is None and model.config.architecture == "revcomp":
         settings[_GAP] = float32_strand_gap(model)

@@ -9,7 +9,7 @@ import torch
 
 from rcviz.models.network import SequenceModel
 from rcviz.models.prediction import predict
-from rcviz.models.runtime import place
+from rcviz.models.runtime import device_and_dtype
 from rcviz.sequences.alphabet import reverse_complement
 
 N_SEQUENCES = 8
@@ -25,7 +25,7 @@ def float32_strand_gap(model: SequenceModel) -> dict[str, Any]:
         difference; None where a prediction is not a number.
     """
     codes = np.random.default_rng(0).integers(0, 4, (N_SEQUENCES, model.config.sequence_length), dtype=np.uint8)
-    network = model if place(model)[1] == torch.float32 else copy.deepcopy(model).float()
+    network = model if device_and_dtype(model)[1] == torch.float32 else copy.deepcopy(model).float()
     forward, reverse = (predict(network, strand) for strand in (codes, reverse_complement(codes)))
     gap = np.abs(forward - reverse)
     largest, mean = (float(value) if math.isfinite(value) else None for value in (gap.max(), gap.mean()))

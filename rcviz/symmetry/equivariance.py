@@ -16,7 +16,7 @@ from rcviz.layers.irrep_batchnorm import IrrepBatchNorm1d
 from rcviz.layers.irrep_conv import IrrepConv1d
 from rcviz.layers.irreps import IrrepActivation1d, PairsToIrreps1d, signs_of
 from rcviz.layers.strategies import RevCompConjoined
-from rcviz.models.runtime import check_module, evaluating, exact_arithmetic, one_tensor, place, run
+from rcviz.models.runtime import check_module, device_and_dtype, evaluating, exact_arithmetic, one_tensor, run
 from rcviz.symmetry.diagnosis import CONJOIN, instead_of
 
 TOLERANCE = 1e-10
@@ -305,7 +305,7 @@ def _assert(module: nn.Module, x: Any, allowed: set[str], what: str) -> None:
 
 def _batch(module: nn.Module, x: Any) -> Tensor:
     check_module(module)
-    device, dtype = place(module)
+    device, dtype = device_and_dtype(module)
     shape = getattr(x, "shape", None)
     if shape is None or len(shape) != 3:
         came = type(x).__name__ if shape is None else tuple(shape)

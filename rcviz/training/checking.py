@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import nn
 
 from rcviz.models.prediction import count_outputs
-from rcviz.models.runtime import check_one_place, evaluating, exact_arithmetic, gradients, logits_of, one_hot_batch
+from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic, gradients, logits_of, one_hot_batch
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 
@@ -61,7 +61,7 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
             f"train has tasks {train.task_names} on {train.length} bp, valid {valid.task_names} on {valid.length} bp; "
             f"make both from one SequenceSet, for example with split"
         )
-    check_one_place(model)
+    check_single_device(model)
     n_outputs = count_outputs(model, valid.length)
     if n_outputs != len(train.task_names):
         raise ValueError(

@@ -23,13 +23,13 @@ from rcviz.models.prediction import batches_of_logits
 from rcviz.models.runtime import (
     RandomStream,
     as_logits,
+    concatenate_batches,
+    device_and_dtype,
     exact_arithmetic,
-    joined,
-    learning,
     one_hot_batch,
     one_tensor,
-    place,
     to_numpy,
+    training_mode,
 )
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.sequence_set import SequenceSet
@@ -84,7 +84,7 @@ def train_one_epoch(
             batch = items[start : start + config.batch_size]
             x = one_hot_batch(_codes(train.codes, batch), model)
             targets = torch.from_numpy(labels[batch % len(train)])
-            with learning(model), exact_arithmetic(), drawing():
+            with training_mode(model), exact_arithmetic(), drawing():
                 logits, loss = logits_and_loss(model, x, targets, config)
                 value = float(loss.detach())
                 if not math.isfinite(value):
@@ -98,7 +98,7 @@ def train_one_epoch(
             if on_batch is not None:
                 on_batch(BatchRecord(epoch, start + len(batch), value))
 
-    logits = to_numpy(joined(steps(), len(items)))
+    logits = to_numpy(concatenate_batches(steps(), len(items)))
     return _scores(labels[items % len(train)], logits, train.task_names, config.positive_weight)
 
 
@@ -144,7 +144,7 @@ def validate(
             if on_batch is not None:
                 on_batch(n_sequences)
 
-    logits = to_numpy(joined(checked(), len(valid)))
+    logits = to_numpy(concatenate_batches(checked(), len(valid)))
     return _scores(labels_of(valid, "valid"), logits, valid.task_names, config.positive_weight)
 
 
@@ -201,4 +201,4 @@ def _random_numbers(model: nn.Module, seed: int, epoch: int) -> Callable[[], Abs
     if all(type(module) in _DRAWS_NOTHING for module in model.modules()):
         return nullcontext
     own_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
-    return RandomStream(own_seed, place(model)[0]).drawing
+    return RandomStream(own_seed, device_and_dtype(model)[0]).drawing

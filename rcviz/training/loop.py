@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rcviz.metrics import score_tasks
 from rcviz.models.prediction import predict
-from rcviz.models.runtime import alone_with
+from rcviz.models.runtime import model_lock
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.checking import check_training, device_of, labels_of
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
@@ -164,7 +164,7 @@ def _train_epochs(
     on_validation_batch: Callable[[int], None] | None,
     interrupt: Callable[[], None] | None,
 ) -> Iterator[EpochRecord]:
-    with alone_with(model):
+    with model_lock(model):
         model.to(device_of(config.device)).eval()
     at_start = _weights(model)
     optimizer = torch.optim.Adam(
@@ -197,7 +197,7 @@ def _train_epochs(
         progress.best_weights = progress.best_weights or at_start
         raise
     finally:
-        with alone_with(model):
+        with model_lock(model):
             if progress.best_weights:
                 model.load_state_dict(progress.best_weights)
             model.eval()

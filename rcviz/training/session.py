@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rcviz.metrics import score_tasks
-from rcviz.models.runtime import alone_with
+from rcviz.models.runtime import model_lock
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord
@@ -131,7 +131,7 @@ class TrainingSession:
                 interrupt=self._interrupt,
             )
             if weights is not None:
-                with alone_with(self.model):
+                with model_lock(self.model):
                     self.model.load_state_dict(weights)
         except BaseException:
             _release(self)

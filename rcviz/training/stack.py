@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from rcviz.models.runtime import alone_with, exact_arithmetic
+from rcviz.models.runtime import exact_arithmetic, model_lock
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import logits_and_loss
 
@@ -104,7 +104,7 @@ class Stack:
     def hand_back(self) -> None:
         """Give every model its best weights."""
         for row, learner in enumerate(self.learners):
-            with alone_with(learner.model):
+            with model_lock(learner.model):
                 for name, tensor in learner.stored().items():
                     tensor.copy_(self.best[name][row])
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rcviz._core.memory import keeping_memory
-from rcviz.models.runtime import alone_with, one_hot_tensor, place
+from rcviz.models.runtime import device_and_dtype, model_lock, one_hot_tensor
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.alike import check_together
@@ -86,7 +86,7 @@ def fit_together(
     check_together(models, train, valid, configs)
     device = device_of(configs[0].device)
     for model in models:
-        with alone_with(model):
+        with model_lock(model):
             model.to(device).eval()
     runs = [
         _Run(Learner(model, config), sample_order(len(train), config))
@@ -125,7 +125,7 @@ class _Resident:
     """A data set where it is used: on a CPU as it is, elsewhere copied once, a byte a base."""
 
     def __init__(self, data: SequenceSet, model: nn.Module) -> None:
-        self.device, self.dtype = place(model)
+        self.device, self.dtype = device_and_dtype(model)
         self.codes: Any = data.codes
         if self.device.type != "cpu":
             self.codes = torch.from_numpy(np.array(data.codes)).to(self.device)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
-from rcviz.models.runtime import alone_with
+from rcviz.models.runtime import model_lock
 
 Plan = Literal["as given", "go on", "again", "new weights", "new model"]
 
@@ -84,5 +84,5 @@ class ModelInHand:
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
-    with alone_with(model):
+    with model_lock(model):
         return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

@@ -9,16 +9,16 @@ from torch import nn
 
 from rcviz.models.runtime import (
     RandomStream,
-    alone_with,
+    concatenate_batches,
+    device_and_dtype,
     differentiating,
     evaluating,
     exact_arithmetic,
     find_module,
-    joined,
-    learning,
     logits_of,
+    model_lock,
     one_hot_batch,
-    place,
+    training_mode,
 )
 
 
@@ -33,7 +33,7 @@ def test_every_part_gets_its_own_mode_back():
 
 def test_learning_is_the_other_mode():
     model = nn.Sequential(nn.Dropout(), nn.ReLU()).eval()
-    with learning(model):
+    with training_mode(model):
         assert all(module.training for module in model.modules())
         with evaluating(model):
             assert not model.training
@@ -44,7 +44,7 @@ def test_learning_is_the_other_mode():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_batches_are_joined_as_they_come_and_without_their_graph(dtype):
     batches = [torch.randn(n, 3, dtype=dtype, requires_grad=True) for n in (4, 4, 1)]
-    whole = joined(iter(batches), 9)
+    whole = concatenate_batches(iter(batches), 9)
     assert torch.equal(whole, torch.cat(batches))
     assert whole.dtype == dtype
     assert not whole.requires_grad
@@ -68,7 +68,7 @@ def test_a_model_is_in_one_mode_for_all_threads():
             seen.append((model.training, model[0].training))
 
     waiting = threading.Thread(target=look, daemon=True)
-    with learning(model), alone_with(model):
+    with training_mode(model), model_lock(model):
         waiting.start()
         elsewhere(lambda: evaluating(other).__enter__())
         waiting.join(0.1)
@@ -163,8 +163,8 @@ def test_parts_are_found_by_name_and_by_module():
 
 def test_a_batch_goes_where_the_model_is():
     model = nn.Linear(1, 1).double()
-    assert place(model) == (torch.device("cpu"), torch.float64)
-    assert place(nn.ReLU()) == (torch.device("cpu"), torch.float32)
+    assert device_and_dtype(model) == (torch.device("cpu"), torch.float64)
+    assert device_and_dtype(nn.ReLU()) == (torch.device("cpu"), torch.float32)
     batch = one_hot_batch(np.array([[0, 3, 4]], np.uint8), model)
     assert batch.tolist() == [[[1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0]]]
 
