@@ -62,7 +62,7 @@ docs: $(VENV)/.test ## the documentation site, under build/docs/; a warning is a
 links: $(VENV)/.test ## ask for every address that the pages link to; needs a network
 	$(BIN)/sphinx-build --quiet --keep-going --builder linkcheck docs build/links
 
-bench: $(VENV)/.test ## measure, write results/benchmarks/
+bench: $(VENV)/.test ## measure, write benchmarks/results/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/run.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/explorers.py
 	$(BIN)/python benchmarks/speed.py

@@ -1,10 +1,10 @@
 """How long a person waits for the explorers, in JupyterLab in Chromium, and whether anything grows while they are used.
 
 A model of 64 filters and 10,000 sequences; every interaction is an event in the page, timed until all that it changes
-is in the page and painted. Run with ``make bench``; writes results/benchmarks/explorers.json and prints a table.
+is in the page and painted. Run with ``make bench``; writes benchmarks/results/explorers.json and prints a table.
 
 ``--only-filters --filters 1000 --sequences 1000 --times 10 --epochs 0`` looks at the filter explorer alone, with other
-sizes, and puts what it finds into results/reliability/widgets.json, beside what was found with other sizes.
+sizes, and puts what it finds into benchmarks/results/reliability/widgets.json, beside what was found with other sizes.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all  # n
 PLAIN = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 from playwright.sync_api import sync_playwright  # noqa: E402
 
-OUT = ROOT / "results" / "benchmarks" / "explorers.json"
-SIZES = ROOT / "results" / "reliability" / "widgets.json"
+OUT = ROOT / "benchmarks" / "results" / "explorers.json"
+SIZES = ROOT / "benchmarks" / "results" / "reliability" / "widgets.json"
 TIMES = 50
 GROWTH = 500
 

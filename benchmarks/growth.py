@@ -6,7 +6,7 @@ of uint8 codes alone counts 1 byte per base. Linux only, for the peak.
 
     python benchmarks/growth.py
 
-Writes results/benchmarks/growth.json; ``--only WORD`` measures anew the sweeps whose name holds the word.
+Writes benchmarks/results/growth.json; ``--only WORD`` measures anew the sweeps whose name holds the word.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from machine import described
 
-OUT = Path(__file__).parents[1] / "results" / "benchmarks" / "growth.json"
+OUT = Path(__file__).parent / "results" / "growth.json"
 FIXED = {"sequences": 1_000, "length": 500, "filters": 8, "width": 15, "batch": 100}
 MANY = (1_000, 3_000, 10_000, 30_000, 100_000)
 LENGTHS = (100, 300, 1_000, 3_000, 10_000)

@@ -1,4 +1,4 @@
-"""Draw docs/pictures/growth.png from results/benchmarks/growth.json.
+"""Draw docs/pictures/growth.png from benchmarks/results/growth.json.
 
 python benchmarks/growth_picture.py
 """
@@ -33,7 +33,7 @@ def draw(ax, sweep, values):
 
 
 def main():
-    sweeps = json.loads((ROOT / "results" / "benchmarks" / "growth.json").read_text())["sweeps"]
+    sweeps = json.loads((ROOT / "benchmarks" / "results" / "growth.json").read_text())["sweeps"]
     figure = new_figure(13, 6.5)
     panels = figure.subplots(2, len(AXES), sharex="col", sharey="row")
     for column, axis in enumerate(AXES):

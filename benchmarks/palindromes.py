@@ -2,7 +2,7 @@
 
 The motifs of JASPAR 2024 fall into families, and the families into two halves that share none. The method was
 developed on the first half; the second one, with other seeds, judges it. ``python benchmarks/palindromes.py`` draws
-200 filters of the second half and writes results/palindromes/filters.csv and confusion.csv.
+200 filters of the second half and writes benchmarks/results/palindromes/filters.csv and confusion.csv.
 """
 
 from functools import lru_cache
@@ -18,7 +18,7 @@ from rcviz.analysis.palindromes import palindromes
 from rcviz.motifs.bundled import read_collection
 from rcviz.motifs.palindromicity import palindromicity
 
-OUT = Path(__file__).parents[1] / "results" / "palindromes"
+OUT = Path(__file__).parent / "results" / "palindromes"
 RIGHT = {"ordinary": "none", "genuine": "genuine", "hybrid": "hybrid"}
 DEVELOPMENT, TEST = 0, 1
 N_FILTERS = 200

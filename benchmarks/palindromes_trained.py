@@ -3,10 +3,10 @@
 Two parts, each resumed where it was left: finished runs lie under runs/palindromes/.
 
 - ``simulated``: standard networks on sequences that hold CTCF, whose palindromic filters can only be hybrids, and on
-  sequences that hold MAX's CACGTG, whose palindromic filters can only be genuine -> results/palindromes/simulated.csv
+  sequences that hold MAX's CACGTG, whose palindromic filters can only be genuine -> simulated.csv
 - ``real``: the paper's one-layer networks on 1 kb windows of real CTCF and MAX (train chr19 and chr20, validate chr22,
-  sites and contributions from chr17, chr21 and chrX) -> results/palindromes/real_windows.csv; and what the number of
-  sites has to do with the verdict -> results/palindromes/number_of_sites.csv
+  sites and contributions from chr17, chr21 and chrX) -> real_windows.csv; and what the number of
+  sites has to do with the verdict -> number_of_sites.csv, all under benchmarks/results/palindromes/
 """
 
 import sys
@@ -23,7 +23,7 @@ from rcviz.analysis.palindromes import palindromes
 ROOT = Path(__file__).parents[1]
 WINDOWS = ROOT.parent / "shared" / "data" / "windows_1kb"
 RUNS = ROOT / "runs" / "palindromes"
-OUT = ROOT / "results" / "palindromes"
+OUT = ROOT / "benchmarks" / "results" / "palindromes"
 SEEDS = range(3)
 TOP_FILTERS = 4  # as many as Figure 5c shows
 EPOCHS = {"simulated": 40, "real": 40}

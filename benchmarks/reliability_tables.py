@@ -1,4 +1,4 @@
-"""The tables of docs/reliability.md, made from results/reliability/*.json.
+"""The tables of docs/reliability.md, made from benchmarks/results/reliability/*.json.
 
     python benchmarks/reliability_tables.py
 
@@ -13,7 +13,7 @@ from tables import filled, table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
-RESULTS = ROOT / "results" / "reliability"
+RESULTS = ROOT / "benchmarks" / "results" / "reliability"
 
 
 def made_by(command, content=None):

@@ -1,6 +1,6 @@
 """Measure what the first slice promises; peers and ourselves interleaved in one run, medians of several.
 
-Run with ``make bench``; writes results/benchmarks/first_slice.json and prints a table.
+Run with ``make bench``; writes benchmarks/results/first_slice.json and prints a table.
 """
 
 import json
@@ -21,7 +21,7 @@ import rcviz
 from rcviz.plots._axes import figure_png, new_figure
 
 matplotlib.use("agg")
-OUT = Path(__file__).parents[1] / "results" / "benchmarks" / "first_slice.json"
+OUT = Path(__file__).parent / "results" / "first_slice.json"
 REPEATS = 7
 
 

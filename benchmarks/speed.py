@@ -6,7 +6,7 @@ dependencies: put them somewhere of their own and name the folder,
     pip install --no-deps --target /tmp/peers equirc==1.0.0 tangermeme==1.6.0
     python benchmarks/speed.py --peers /tmp/peers
 
-Writes results/benchmarks/speed.json. ``--threads 1`` measures one thread, in speed_1.json; ``--only NAME`` one group.
+Writes benchmarks/results/speed.json. ``--threads 1`` measures one thread, in speed_1.json; ``--only NAME`` one group.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from torch import nn
 import rcviz
 from rcviz.plots._axes import figure_png, new_figure
 
-OUT = Path(__file__).parents[1] / "results" / "benchmarks"
+OUT = Path(__file__).parent / "results"
 
 
 def conv_net(n_filters, widths, pool, stride, length, n_tasks, *, last):

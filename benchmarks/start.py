@@ -5,7 +5,7 @@ machine that others use as well, processor time says more than the clock, so bot
 
     python benchmarks/start.py
 
-Writes results/benchmarks/start.json.
+Writes benchmarks/results/start.json.
 """
 
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from machine import described
 
-OUT = Path(__file__).parents[1] / "results" / "benchmarks" / "start.json"
+OUT = Path(__file__).parent / "results" / "start.json"
 REPEATS = 9
 
 STARTS = {

@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, made from results/benchmarks/*.json.
+"""The tables of docs/performance.md, made from benchmarks/results/*.json.
 
     python benchmarks/tables.py
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-RESULTS = ROOT / "results" / "benchmarks"
+RESULTS = ROOT / "benchmarks" / "results"
 MACHINES = {
     "speed.json": "two cores of an AMD EPYC with AVX2",
     "speed_avx512.json": "two cores with AVX-512 and bfloat16 units",

@@ -12,7 +12,7 @@ That it runs, without a GPU and without a meaning, is shown by
 
     python benchmarks/together.py --device cpu --seeds 2 --epochs 1 --repeats 1 --samples 200 --sequences 300
 
-Writes results/benchmarks/together.json, from a GPU only.
+Writes benchmarks/results/together.json, from a GPU only.
 """
 
 import argparse
@@ -30,7 +30,7 @@ import rcviz
 from rcviz.experiments.machine import machine
 from rcviz.models.runtime import exact_arithmetic
 
-OUT = Path(__file__).parents[1] / "results" / "benchmarks" / "together.json"
+OUT = Path(__file__).parent / "results" / "together.json"
 ALONE, TOGETHER = "one after the other", "together"
 
 

@@ -7,7 +7,7 @@ process a core. Half of the seeds of the one come before the other, half behind 
 
     python benchmarks/whole_job.py --seeds 10
 
-Writes results/benchmarks/whole_job.json; ratios are what counts, scores show that it is the same job.
+Writes benchmarks/results/whole_job.json; ratios are what counts, scores show that it is the same job.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from torch import nn
 
 import rcviz
 
-OUT = Path(__file__).parents[1] / "results" / "benchmarks" / "whole_job.json"
+OUT = Path(__file__).parent / "results" / "whole_job.json"
 ARMS = ("RC-20", "standard-20", "standard-40")
 
 

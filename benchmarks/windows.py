@@ -1,6 +1,6 @@
 """Cut and encode windows of real chromosomes: rcviz, numpy's plain read of the same bases, tangermeme's extract_loci.
 
-All in one process and one thread, in turn, medians of several; writes results/benchmarks/windows.json. Indices and
+All in one process and one thread, in turn, medians of several; writes benchmarks/results/windows.json. Indices and
 caches are warm for all. tangermeme is no dependency: put it somewhere of its own and name the folder,
 
     pip install --no-deps --target /tmp/tangermeme tangermeme figwig
@@ -29,7 +29,7 @@ from rcviz.genome.windows import peak_windows
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
-OUT = ROOT / "results" / "benchmarks" / "windows.json"
+OUT = ROOT / "benchmarks" / "results" / "windows.json"
 WIDTH = 1_000
 REPEATS = 9
 

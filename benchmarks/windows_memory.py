@@ -1,7 +1,7 @@
 """Peak memory of cutting more than 270,000 windows of 1,000 bp at random places of real chromosomes.
 
 In memory and written while cut, each in a process of its own. Run with ``python benchmarks/windows_memory.py``; writes
-results/benchmarks/windows_memory.json.
+benchmarks/results/windows_memory.json.
 """
 
 import json
@@ -21,7 +21,7 @@ from rcviz.genome.windows import peak_windows
 
 ROOT = Path(__file__).parents[1]
 FASTA = [ROOT.parent / "shared" / "data" / "hg19" / name for name in ("chr21.fa.gz", "chr22.rebuilt.fa.gz")]
-OUT = ROOT / "results" / "benchmarks" / "windows_memory.json"
+OUT = ROOT / "benchmarks" / "results" / "windows_memory.json"
 
 
 def peak_megabytes():

@@ -4,7 +4,7 @@ Source distribution and wheel are built and checked; the wheel goes into an empt
 should do and is found here, with the versions of ``constraints.txt``, and runs ``rcviz demo`` in an empty folder. Of
 the first such environment there is a bill of materials (CycloneDX), a list of licences and, where its data can be
 reached, an audit for known vulnerabilities. All of it is in ``dist/``; what came out, in
-``results/reliability/release.json``.
+``benchmarks/results/reliability/release.json``.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
-RESULTS = ROOT / "results" / "reliability" / "release.json"
+RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "release.json"
 PYTHONS = ("3.11", "3.12", "3.13")
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "results" / "palindromes"
+RESULTS = ROOT / "benchmarks" / "results" / "palindromes"
 
 
 def script(name):

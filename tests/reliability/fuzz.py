@@ -4,7 +4,7 @@ A run goes on where the last one stopped, until so many minutes have been spent 
 its number alone, so that every find can be made again. A worker reads one mutated seed file after the other. The only
 allowed outcomes are a correct result and a refusal in one sentence; a worker that needs more than 5 s of CPU or 1 GB
 more memory, or that dies, has made a find as well. Finds are kept in ``--folder``, what was tried in
-``results/reliability/fuzz.json``.
+``benchmarks/results/reliability/fuzz.json``.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from reliability.mutations import mutated
 from reliability.reader import judge
 from reliability.readers import READERS
 
-RESULTS = ROOT / "results" / "reliability" / "fuzz.json"
+RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "fuzz.json"
 SECONDS, MEMORY = 5, 1 << 30
 SILENCE = 180
 """Seconds after which a worker that says nothing is taken for dead."""

@@ -1,6 +1,6 @@
 """Kill jobs at seeded moments, give the same command again, and compare with what an uninterrupted run leaves.
 
-``python tests/reliability/kill_jobs.py --kills 120 --record`` writes ``results/reliability/kills.json``.
+``python tests/reliability/kill_jobs.py --kills 120 --record`` writes ``benchmarks/results/reliability/kills.json``.
 
 A job works in a folder of its own. Half of the kills (SIGKILL) fall at a random moment of the time that it takes, half
 just before a random one of the steps that it takes on files: opening one to write, renaming, removing, and so on. Some
@@ -29,7 +29,7 @@ from reliability.content import INPUTS, content, is_unfinished
 from reliability.jobs import BEFORE, JOBS, LONG, QUICK, prepare
 from reliability.processes import Process, conclude, load_everything
 
-RESULTS = ROOT / "results" / "reliability" / "kills.json"
+RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "kills.json"
 AGAIN = 0.25
 """Share of the runs after a kill that are killed as well."""
 

@@ -2,7 +2,7 @@
 
 A property is a strategy and a function that says how far a case is from it: zero where bits are compared, else the
 largest difference in float64, in units of the larger of one and the largest number compared. With ``--record`` goes
-what was tried into ``results/reliability/properties.json``. The same seed gives the same architectures.
+what was tried into ``benchmarks/results/reliability/properties.json``. The same seed gives the same architectures.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from torch import nn
 
 import rcviz
 
-RESULTS = ROOT / "results" / "reliability" / "properties.json"
+RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "properties.json"
 TOLERANCE = 1e-12
 
 

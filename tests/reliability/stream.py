@@ -1,8 +1,8 @@
 """Predict and score many sequences in bounded memory: how the peak grows with their number.
 
 ``python tests/reliability/stream.py --record`` takes 1, 2, 5 and 10 million sequences of 200 bp and writes
-``results/reliability/stream.json``. What is measured is kept in ``--folder``, so that the same command goes on where it
-was stopped.
+``benchmarks/results/reliability/stream.json``. What is measured is kept in ``--folder``, so that the same command goes
+on where it was stopped.
 
 Two ways lead there. A set larger than memory is a file, mapped by ``SequenceSet.load(path, memory_map=True)`` and given
 to ``rcviz.evaluate``, which holds the labels and logits of all sequences, and of the sequences one batch at a time. A
@@ -30,7 +30,7 @@ from reliability.processes import conclude
 import rcviz
 from rcviz.sequences.storage import written_while_growing
 
-RESULTS = ROOT / "results" / "reliability" / "stream.json"
+RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "stream.json"
 LENGTH, BLOCK, SEED = 200, 10_000, 0
 NUMBERS = (1_000_000, 2_000_000, 5_000_000, 10_000_000)
 

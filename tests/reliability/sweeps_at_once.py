@@ -1,6 +1,7 @@
 """Start several sweeps on one store at the same moment, some with the same arms and some with others; nothing is lost.
 
-``python tests/reliability/sweeps_at_once.py --sweeps 8 --record`` writes ``results/reliability/sweeps.json``.
+``python tests/reliability/sweeps_at_once.py --sweeps 8 --record`` writes
+``benchmarks/results/reliability/sweeps.json``.
 
 Every sweep must end well and return the rows of its own arms. In the end the store must hold each run once, as a sweep
 alone leaves it, and nothing else; only what a clock or the machine's memory says may differ.
@@ -23,7 +24,7 @@ from reliability.processes import Process, conclude, load_everything
 import rcviz
 from rcviz.experiments.store import Store
 
-RESULTS = ROOT / "results" / "reliability" / "sweeps.json"
+RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "sweeps.json"
 ARMS = (["RC-8", "standard-8"], ["RC-8", "standard-8"], ["RC-16", "standard-8"], ["RC-16", "RC-8"])
 """Of one sweep after the other, in turn."""
 
