@@ -60,7 +60,6 @@ from .models.network import parameter_table as parameter_table
 from .models.prediction import predict as predict
 from .models.storage import load_model as load_model
 from .models.storage import read_model_card as read_model_card
-from .models.storage import read_strand_gap as read_strand_gap
 from .models.storage import save_model as save_model
 from .motifs.bundled import list_motifs as list_motifs
 from .motifs.bundled import load_motif as load_motif
@@ -107,7 +106,6 @@ from .training.history import History as History
 from .training.loop import evaluate as evaluate
 from .training.loop import fit as fit
 from .training.loop import train_epochs as train_epochs
-from .training.together import fit_together as fit_together
 from .widgets.filters import FilterExplorer as FilterExplorer
 from .widgets.monitor import TrainingMonitor as TrainingMonitor
 from .widgets.strands import StrandExplorer as StrandExplorer

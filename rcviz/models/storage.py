@@ -18,18 +18,16 @@ from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
 from rcviz.models.runtime import check_single_device
-from rcviz.models.strand_gap import float32_strand_gap
 
 FORMAT = "rcviz.model.v1"
 _LONGEST_SETTINGS = 1 << 22  # characters, before they become objects of many times their size
 _PRECISIONS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-_CARD, _GAP = "card", "strand_gap"  # beside the settings of the configuration
+_CARD = "card"  # beside the settings of the configuration
+_OLD_GAP = "strand_gap"  # in files of earlier versions; the card has it now
 
 
 def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: ModelCard | None = None) -> None:
     """Write weights, configuration and card into one safetensors file, whole or not at all.
-
-    With an RC model that has no card goes the gap between its strands in float32, for :func:`rcviz.read_strand_gap`.
 
     Parameters
     ----------
@@ -57,8 +55,6 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
         )
     check_single_device(model)  # as load_model gives all its parts one type
     settings = dataclasses.asdict(model.config)
-    if card is None and model.config.architecture == "revcomp":
-        settings[_GAP] = float32_strand_gap(model)
     if card is not None:
         if card.config != model.config:
             raise ValueError("the card describes a model of another configuration; make one with rcviz.model_card")
@@ -93,8 +89,7 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
     True
     """
     settings, tensors = _read(path)
-    for name in (_CARD, _GAP):
-        settings.pop(name, None)
+    settings.pop(_CARD, None)
     config = _config(settings, path)
     if not _fit(config, tensors, path):
         raise ValueError(f"the weights in {path} do not fit the configuration saved with them; save the model again")
@@ -148,7 +143,6 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
     """
     settings, _ = _read(path, weights=False)
     content = settings.pop(_CARD, None)
-    settings.pop(_GAP, None)
     if content is None:
         return None
     config = _config(settings, path)
@@ -156,47 +150,6 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
         return ModelCard.from_json(config, content)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the card in {path} cannot be read ({brief(error)}); save the model again") from error
-
-
-def read_strand_gap(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Read how far apart the two strands were when :func:`save_model` wrote a model, in float32 probabilities.
-
-    Returns
-    -------
-    dict or None
-        ``part`` (of the data the card is about, or "random": random sequences), ``n`` sequences, ``max`` and ``mean``
-        of the absolute difference, None where the model gave no number; None for a standard network without a card.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is no such file.
-    ValueError
-        When the file is not a model of rcviz, is cut off, or what it says of the strands cannot be read.
-
-    Examples
-    --------
-    >>> rcviz.save_model(model, "model.safetensors")
-    >>> rcviz.read_strand_gap("model.safetensors")["max"] < 1e-5
-    True
-    """
-    card = read_model_card(path)
-    if card is not None:
-        return dict(card.strand_gap)
-    settings, _ = _read(path, weights=False)
-    gap = settings.get(_GAP)
-    if gap is not None and not _is_gap(gap):
-        raise ValueError(f"what {path} says of the strands cannot be read; save the model again")
-    return gap
-
-
-def _is_gap(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() == {"part", "n", "max", "mean"}
-        and isinstance(value["part"], str)
-        and all(value[name] is None or isinstance(value[name], int | float) for name in ("n", "max", "mean"))
-    )
 
 
 def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -225,6 +178,7 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
         raise _unreadable(path, brief(error)) from error
     if not isinstance(settings, dict):
         raise _unreadable(path, f"it is a {type(settings).__name__}")
+    settings.pop(_OLD_GAP, None)
     return settings, tensors
 
 

@@ -1,11 +1,9 @@
 """A card goes into a model's file and comes out of it as data; files without one stay what they were."""
 
-import copy
 import dataclasses
 import html.parser
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 import safetensors
@@ -66,62 +64,30 @@ def test_it_is_json_that_any_reader_of_the_format_finds(model, card, tmp_path):
     assert {field.name for field in dataclasses.fields(rcviz.ModelConfig)} | {"card"} == set(content)
 
 
-def test_a_standard_network_without_a_card_has_its_configuration_alone(make_model, tmp_path):
+@pytest.mark.parametrize("architecture", ["standard", "revcomp"])
+def test_a_network_without_a_card_has_its_configuration_alone(make_model, tmp_path, architecture):
     """Byte for byte what versions before the card wrote."""
-    model = make_model("standard")
+    model = make_model(architecture)
     path = tmp_path / "model.safetensors"
     rcviz.save_model(model, path)
     assert metadata_of(path) == {"rcviz.model.v1": json.dumps(dataclasses.asdict(model.config))}
     assert rcviz.read_model_card(path) is None
-    assert rcviz.read_strand_gap(path) is None
     assert rcviz.load_model(path).config == model.config
 
 
-class TestStrandGap:
-    """Every RC model that is saved says how far apart its strands are in float32."""
+def test_the_same_model_gives_the_same_file(model, tmp_path):
+    for name in ("one", "two"):
+        rcviz.save_model(model, tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    def test_without_a_card_it_is_measured_on_random_sequences(self, model, tmp_path, same_weights, dtype):
-        """By hand, without predict: in float32 whatever the type, and the model is left as found."""
-        before = {name: tensor.clone() for name, tensor in model.to(dtype).train().state_dict().items()}
-        path = tmp_path / "model.safetensors"
-        rcviz.save_model(model, path)
-        assert model.training
-        assert same_weights(model.state_dict(), before)
-        found = rcviz.read_strand_gap(path)
-        codes = np.random.default_rng(0).integers(0, 4, (8, 60), dtype=np.uint8)
-        strands = [torch.from_numpy(rcviz.one_hot(codes)), torch.from_numpy(rcviz.one_hot(3 - codes[:, ::-1]))]
-        with torch.no_grad():
-            one, other = (torch.sigmoid(copy.deepcopy(model).float().eval()(x)) for x in strands)
-        assert found == {"part": "random", "n": 8, "max": (one - other).abs().max().item(), "mean": found["mean"]}
-        assert found["mean"] == pytest.approx((one - other).double().abs().mean().item(), rel=1e-5, abs=1e-12)
-        assert 0 <= found["max"] < 1e-5
-        assert rcviz.read_model_card(path) is None
-        assert rcviz.load_model(path).config == model.config
 
-    def test_the_same_model_gives_the_same_file(self, model, tmp_path):
-        for name in ("one", "two"):
-            rcviz.save_model(model, tmp_path / name)
-        assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-    def test_a_cards_own_is_given(self, model, card, tmp_path):
-        rcviz.save_model(model, tmp_path / "model.safetensors", card=card)
-        assert rcviz.read_strand_gap(tmp_path / "model.safetensors") == card.strand_gap
-
-    def test_a_model_that_has_diverged_has_none(self, model, tmp_path):
-        with torch.no_grad():
-            model.dense.weight.fill_(float("nan"))
-        rcviz.save_model(model, tmp_path / "model.safetensors")
-        found = rcviz.read_strand_gap(tmp_path / "model.safetensors")
-        assert (found["max"], found["mean"]) == (None, None)
-
-    @pytest.mark.parametrize("gap", [3, [], {"max": 0.1}, {"part": "random", "n": 3, "max": "small", "mean": 0.0}])
-    def test_a_spoilt_one_is_refused(self, model, tmp_path, gap):
-        path = tmp_path / "model.safetensors"
-        rcviz.save_model(model, path)
-        rewrite_settings(path, lambda settings: settings | {"strand_gap": gap})
-        with pytest.raises(ValueError, match="says of the strands cannot be read"):
-            rcviz.read_strand_gap(path)
+def test_a_file_of_an_earlier_version_holds_the_gap_without_a_card(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    rcviz.save_model(model, path)
+    gap = {"part": "random", "n": 8, "max": 1e-7, "mean": None}
+    rewrite_settings(path, lambda settings: settings | {"strand_gap": gap})
+    assert rcviz.load_model(path).config == model.config
+    assert rcviz.read_model_card(path) is None
 
 
 def test_a_model_of_two_types_is_refused_as_loading_would_make_it_one(model, tmp_path):

@@ -242,7 +242,7 @@ def test_the_layout_a_model_wants_is_found_by_trying():
 
 def test_recurrent_layers_are_differentiated_without_cudnn(monkeypatch):
     """cuDNN refuses gradients in evaluation mode; only there, only for these, and given back."""
-    monkeypatch.setattr("rcviz.models.runtime.place", lambda model: (torch.device("cuda"), torch.float32))
+    monkeypatch.setattr("rcviz.models.runtime.device_and_dtype", lambda model: (torch.device("cuda"), torch.float32))
     for model, enabled in ((nn.Sequential(nn.LSTM(4, 2)), False), (nn.Linear(4, 2), True)):
         with torch.no_grad(), differentiating(model):
             assert torch.is_grad_enabled()
