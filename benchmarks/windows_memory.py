@@ -41,7 +41,7 @@ def cut(out):
     peaks, accessible = regions(60_000, lengths, rng), regions(326_000, lengths, rng)
     before, started = peak_megabytes(), time.perf_counter()
     data = peak_windows(
-        FASTA, peaks, accessible=accessible, max_n_share=0.999999, contradicting="drop", out=out, progress=False
+        FASTA, peaks, accessible=accessible, max_n_share=0.999999, on_label_conflict="drop", out=out, progress=False
     )
     seconds = time.perf_counter() - started
     data.summary()

@@ -16,7 +16,7 @@ _LOCK = ".lock"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class NoRoomError(OSError):
+class DiskFullError(OSError):
     """A file could not be written for want of room, and what it would have replaced is still there."""
 
 
@@ -56,7 +56,7 @@ def check_target(
 
 
 @contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a name to write to; on success the file moves to ``path``, on any error the old one stays as it was.
 
     The name lies in a hidden folder beside ``path``, where libraries may put files of their own as well, and which a
@@ -66,7 +66,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     ------
     FileNotFoundError
         When there is no folder for the file.
-    NoRoomError
+    DiskFullError
         When the disk or a quota is full.
     """
     target = Path(path)
@@ -84,14 +84,14 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.umask(umask)
             temporary.chmod(0o666 & ~umask)  # some libraries make private files; this one is an ordinary one
             _move(temporary, target)
-    except NoRoomError:
+    except DiskFullError:
         raise
     except Exception as error:
         code = _without_room(error)
         if code is None:
             raise
         kept = ", and the file of that name is as it was" if target.exists() else ""
-        full = NoRoomError(
+        full = DiskFullError(
             f"cannot write {target}: {os.strerror(code).lower()}{kept}; make room, or write to another place"
         )
         full.errno = code

@@ -20,7 +20,7 @@ _inside = 0
 
 
 @contextmanager
-def keeping_memory() -> Iterator[None]:
+def reuse_memory() -> Iterator[None]:
     """Keep what is freed for the next allocation, in the whole process, until the last of all threads leaves.
 
     Afterwards it is given back but for 64 MB. Does nothing where the allocator is not glibc's. As a decorator it

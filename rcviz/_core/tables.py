@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from rcviz._core.files import check_ending, written_whole
+from rcviz._core.files import atomic_write, check_ending
 
 ENDINGS = (".csv", ".parquet")
 
@@ -38,7 +38,7 @@ def save_table(found: Any, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"expected a DataFrame or a result with a table, got {type(found).__name__}")
     if any(name is not None for name in table.index.names):
         table = table.reset_index()
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         if ending == ".csv":
             table.to_csv(temporary, index=False, lineterminator="\n")
         else:

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
-from rcviz._core.memory import keeping_memory
+from rcviz._core.memory import reuse_memory
 from rcviz.analysis.strands import task_of
 from rcviz.models.runtime import (
     differentiating,
@@ -175,7 +175,7 @@ def _asked(data: Any, task: int | np.integer | str, batch_size: int) -> tuple[Se
     return data, *task_of(data, task)
 
 
-@keeping_memory()
+@reuse_memory()
 def _centred_gradients(
     model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], task: int, batch_size: int
 ) -> Float[np.ndarray, "sequences 4 length"]:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
-from rcviz._core.memory import keeping_memory
+from rcviz._core.memory import reuse_memory
 from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.models.runtime import (
     concatenate_batches,
@@ -98,7 +98,7 @@ class FilterContributions:
         return plot_contributions(self.table, ax)
 
 
-@keeping_memory()
+@reuse_memory()
 def filter_contributions(
     model: nn.Module,
     data: Any,

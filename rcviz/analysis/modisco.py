@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz.analysis.attributions import Strand, hypothetical_attributions
 from rcviz.sequences.sequence_set import as_sequence_set
 
@@ -47,5 +47,5 @@ def save_modisco(
     data = as_sequence_set(data)
     attributions = hypothetical_attributions(model, data, task=task, strands=strands, batch_size=batch_size)
     for name, array in zip(FILES, (data.one_hot().astype(np.int8), attributions.astype(np.float32)), strict=True):
-        with written_whole(target / name) as temporary, temporary.open("wb") as file:
+        with atomic_write(target / name) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, array)

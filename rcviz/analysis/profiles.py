@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
-from rcviz._core.memory import keeping_memory
+from rcviz._core.memory import reuse_memory
 from rcviz.analysis.filters import is_convolution, layer_of
 from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.models.runtime import evaluating, exact_arithmetic, one_hot_batch, to_numpy
@@ -73,7 +73,7 @@ class ActivationProfiles:
         return plot_profile(self.edges, {"all": self.mean(filter)}, ax)
 
 
-@keeping_memory()
+@reuse_memory()
 def activation_profiles(
     model: nn.Module,
     data: Any,

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from rcviz._core.checks import check_choice, check_positive
-from rcviz._core.memory import keeping_memory
+from rcviz._core.memory import reuse_memory
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.annotations import selector
@@ -132,7 +132,7 @@ class ActivatingSites:
         return plot_logo(self.motif(filter), ax, title=f"filter {filter}, {n_sites:,} sites")
 
 
-@keeping_memory()
+@reuse_memory()
 def find_sites(
     weights: Float[np.ndarray, "filters 4 width"],
     bias: Float[np.ndarray, " filters"],

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
-from rcviz._core.memory import keeping_memory
+from rcviz._core.memory import reuse_memory
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.models.prediction import batches_of_logits, predict
@@ -126,7 +126,7 @@ class StrandAgreement:
         return plot_strands(self.forward[:, index], self.reverse[:, index], labels, ax, threshold=self.threshold)
 
 
-@keeping_memory()
+@reuse_memory()
 def strand_agreement(
     model: nn.Module,
     data: Any,

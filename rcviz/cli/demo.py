@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz._core.tables import save_table
 from rcviz.analysis.contributions import FilterContributions, filter_contributions
 from rcviz.analysis.filters import filter_bank
@@ -90,7 +90,7 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     for figure, caption in figures.values():
         parts_of_page.append(page.picture(figure, caption))
     parts_of_page += [page.heading("What each filter adds to the logit"), page.table(tables["contributions"])]
-    with written_whole(out / "index.html") as temporary:
+    with atomic_write(out / "index.html") as temporary:
         temporary.write_text(page.html_page("CTCF, read on both strands", parts_of_page), encoding="utf-8")
     return (
         f"{found}\n\nWritten in {time.perf_counter() - started:.0f} s: {out}/index.html (open it in a browser), "

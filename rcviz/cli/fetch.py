@@ -45,20 +45,25 @@ def _fetch(sources: "list[Source]", folder: Path, *, as_json: bool) -> None:
     from rcviz.genome.download import RECORD
     from rcviz.genome.download import fetch as fetch_one
 
-    said = {
-        "known": "its content is the one expected",
-        "recorded": "its content is the one of the first download",
-        "first": f"no checksum was known; this first one is recorded in {RECORD}",
+    meaning = {
+        "listed": "its checksum is the listed one",
+        "recorded": "its checksum is that of the first download",
+        "new": f"no checksum is listed; this download's is now recorded in {RECORD}",
     }
-    rows, told = [], []
+    rows = []
     for source in sources:
-        found = fetch_one(source, folder)
-        told.append(f"{found.path}: {found.came}; {said[found.trust]}")
+        file = fetch_one(source, folder)
         rows.append(
-            {"key": source.key, "path": found.path, "sha256": found.sha256, "came": found.came, "trust": found.trust}
+            {
+                "key": source.key,
+                "path": file.path,
+                "sha256": file.sha256,
+                "from_cache": file.from_cache,
+                "checksum": file.checksum,
+            }
         )
         if not as_json:
-            remark(told[-1])
+            remark(f"{file.path}: {'already there' if file.from_cache else 'downloaded'}; {meaning[file.checksum]}")
     answer(f"{len(rows)} files in {folder}.", {"folder": folder, "files": rows}, as_json=as_json)
 
 

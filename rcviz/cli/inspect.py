@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rcviz._core.files import check_target, written_whole
+from rcviz._core.files import atomic_write, check_target
 from rcviz.cli.lab import check_jupyterlab, open_lab
 from rcviz.cli.messages import AsJson, answer, answering, records, several
 
@@ -94,7 +94,7 @@ def _write_page(
     chosen = "" if "chrom" not in sequences.table else f" on {', '.join(dict.fromkeys(sequences.table['chrom']))}"
     about = f"{model} and {len(sequences):,} sequences of {sequences.length:,} bp{chosen} from {data}."
     found = inspection(network, sequences, title=f"Inspection of {model.name}", about=about, task=index)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(found.page, encoding="utf-8")
     told = (
         f"{found.scores.to_string(index=False, float_format='{:.4f}'.format)}\n\n"
@@ -142,7 +142,7 @@ def _write_notebook(model: Path, data: Path, chromosomes: list[str] | None) -> P
         if not path.exists() or _sources(path) == [cell["source"] for cell in cells]:
             break
     if not path.exists():
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return path
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rcviz._core.files import check_target, remove, written_whole
+from rcviz._core.files import atomic_write, check_target, remove
 from rcviz.cli.messages import AsJson, answer, answering, records, remark, several
 
 
@@ -142,5 +142,5 @@ def _beside(model: Path, name: str) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 
 FOLDER = "rcviz-tutorials"
 RECORD = ".copied.json"
@@ -73,7 +73,7 @@ def _beside(copy: Path, digest: str) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 

@@ -31,9 +31,9 @@ def windows(
     overlapping: Annotated[
         str, typer.Option(help="Negatives that touch a positive: keep, drop_on_peak or drop_on_window.")
     ] = "keep",
-    contradicting: Annotated[
-        str, typer.Option(help="Negatives with a positive's sequence: refuse or drop.")
-    ] = "refuse",
+    on_label_conflict: Annotated[
+        str, typer.Option(help="A negative with the sequence of a positive, on either strand: raise or drop.")
+    ] = "raise",
     max_n_share: Annotated[float, typer.Option(help="Windows with a larger share of N are dropped.")] = 0.0,
     task_name: Annotated[str | None, typer.Option(help="By default the name of the file of peaks.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of negatives that are drawn or shuffled.")] = 0,
@@ -59,7 +59,7 @@ def windows(
             negatives=negatives,
             negatives_per_positive=negatives_per_positive,
             overlapping=overlapping,
-            contradicting=contradicting,
+            on_label_conflict=on_label_conflict,
             max_n_share=max_n_share,
             task_name=task_name,
             seed=seed,

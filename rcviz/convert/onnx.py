@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_positive
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz.convert._chain import NotConvertibleError
 from rcviz.convert.standard import to_standard
 from rcviz.models.network import SequenceModel
@@ -64,7 +64,7 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
     _try(network, sequences)
     exported = _exported(network, sequences)
     onnx.checker.check_model(exported)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         onnx.save_model(exported, str(temporary))
 
 

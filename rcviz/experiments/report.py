@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz.experiments import claims_chipseq, claims_filters, claims_simulated
 from rcviz.experiments.claims import Finding, epochs_text, judge_claims
 from rcviz.experiments.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
@@ -249,5 +249,5 @@ def _joined(values: pd.Series) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)

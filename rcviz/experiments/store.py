@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rcviz._core.files import remove, remove_unfinished, written_whole
+from rcviz._core.files import atomic_write, remove, remove_unfinished
 
 FORMAT = "rcviz.run.v1"
 
@@ -72,5 +72,5 @@ class Store:
 
 
 def _write(path: Path, content: Record) -> None:
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")

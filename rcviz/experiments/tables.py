@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz.experiments.arms import Arm, Scale, every_arm, figures_of
 from rcviz.experiments.runs import run_id
 from rcviz.experiments.sources import divided_as
@@ -143,7 +143,7 @@ def write_tables(
             del tables[f"{name}_strands"]
         for title, table in tables.items():
             path = Path(folder) / f"{title}.csv"
-            with written_whole(path) as temporary:
+            with atomic_write(path) as temporary:
                 table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
             written.append(path)
     return written

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rcviz._core.checks import quoted
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz._core.text_files import GZIP_MAGIC, check_bgzip_end, check_file, unpacked
 from rcviz.sequences.alphabet import CODE_OF_BYTE
 from rcviz.sequences.nucleotides import MOSTLY_CODES, first_foreign, foreign, unusual
@@ -50,8 +50,8 @@ def encoded(path: Path) -> tuple[Path, dict[str, int]]:
     codes, index = (cache_folder() / f"{path.name}.{key}{suffix}" for suffix in (".codes", ".fai"))
     if not (codes.exists() and index.exists()):
         with (
-            written_whole(codes) as temporary_codes,
-            written_whole(index) as temporary_index,
+            atomic_write(codes) as temporary_codes,
+            atomic_write(index) as temporary_index,
             _tidy(path, temporary_codes.with_name(temporary_codes.name + ".text")) as text,
         ):
             _encode(path, text, temporary_codes, temporary_index)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rcviz._core.checks import brief, quoted
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz._core.text_files import unpacked
 
 RECORD = "checksums.json"
@@ -70,18 +70,18 @@ class Fetched:
     path : Path
     sha256 : str
         Of its content.
-    came : "downloaded" or "kept"
-        Whether it came just now, or was there and sound.
-    trust : "known", "recorded" or "first"
-        Whether the checksum was known beforehand, had been recorded when the file first came, or is recorded now and
-        so says nothing yet.
+    from_cache : bool
+        Whether the file was there already, whole; otherwise it was downloaded now.
+    checksum : "listed", "recorded" or "new"
+        What the content was compared with: the checksum in the list, the one recorded at the first download, or
+        nothing yet: then this download's checksum is recorded.
     """
 
     source: Source
     path: Path
     sha256: str
-    came: str
-    trust: str
+    from_cache: bool
+    checksum: str
 
 
 def read_sources(collection: str = "gm12878") -> list[Source]:
@@ -161,10 +161,10 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
     expected = source.sha256 or recorded
     pooch.get_logger().setLevel("ERROR")
     keeper = pooch.create(folder, base_url="", registry={source.name: expected}, urls={source.name: source.url})
-    came: list[str] = []
+    actions: list[str] = []
 
     def note(fname: str, action: str, pup: Any) -> str:
-        came.append("kept" if action == "fetch" else "downloaded")
+        actions.append(action)
         return fname
 
     download = functools.partial(_download, expected=expected, name=source.name, most=_most(source), progress=progress)
@@ -172,8 +172,8 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
     digest = str(pooch.file_hash(str(path)))
     if recorded != digest:
         _write_record(folder, source.name, digest)
-    trust = "known" if source.sha256 else "recorded" if recorded else "first"
-    return Fetched(source, path, digest, came[0], trust)
+    checksum = "listed" if source.sha256 else "recorded" if recorded else "new"
+    return Fetched(source, path, digest, from_cache=actions[0] == "fetch", checksum=checksum)
 
 
 def _download(url: str, output: str, pup: Any, *, expected: str | None, name: str, most: int, progress: bool) -> None:
@@ -299,7 +299,7 @@ def _read_record(folder: Path) -> dict[str, str]:
 
 def _write_record(folder: Path, name: str, digest: str) -> None:
     record = {**_read_record(folder), name: digest}
-    with written_whole(folder / RECORD) as temporary:
+    with atomic_write(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

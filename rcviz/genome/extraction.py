@@ -98,14 +98,14 @@ class Cutter:
         label: int,
         change: Callable[[np.ndarray], np.ndarray] | None = None,
         suffix: str = "",
-        contradicting: str = "drop",
+        on_label_conflict: str = "drop",
     ) -> None:
         """Append the windows of a sieve, dropping from it those with unknown bases and negatives that are positives.
 
         Raises
         ------
         ValueError
-            When ``contradicting`` is "refuse" and a negative has the sequence of a positive on either strand.
+            When ``on_label_conflict`` is "raise" and a negative has the sequence of a positive on either strand.
         """
         names = self._names(sieve.places, suffix)
         unknown, same = np.zeros(len(names), dtype=bool), np.zeros(len(names), dtype=bool)
@@ -117,18 +117,18 @@ class Cutter:
             else:
                 found = self._positives.find(codes)
                 same[rows] = (found >= 0) & ~unknown[rows]
-                if contradicting == "refuse" and same[rows].any():
+                if on_label_conflict == "raise" and same[rows].any():
                     row = int(np.argmax(same[rows]))
                     positive = self._parts[0][1][found[row]]
                     raise ValueError(
                         f"the negative {names[rows][row]} has the sequence of the positive {positive}: "
-                        f"drop such negatives with contradicting='drop'"
+                        f"drop such negatives with on_label_conflict='drop'"
                     )
             self._append(codes[~(unknown | same)[rows]])
             self._advance(len(codes))
         sieve.drop("unknown_bases", unknown)
         if label == 0:
-            sieve.drop("contradicting", same[~unknown])
+            sieve.drop("label_conflict", same[~unknown])
         self._parts.append((sieve.places, names[~(unknown | same)], label))
 
     def fields(self) -> dict[str, Any]:

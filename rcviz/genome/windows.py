@@ -40,7 +40,7 @@ def peak_windows(
     negatives: str | None = None,
     negatives_per_positive: float | int = 1.0,
     overlapping: str = "keep",
-    contradicting: str = "refuse",
+    on_label_conflict: str = "raise",
     max_n_share: float | int = 0.0,
     task_name: str | None = None,
     seed: int | np.integer = 0,
@@ -74,7 +74,7 @@ def peak_windows(
     overlapping : {"keep", "drop_on_peak", "drop_on_window"}
         What becomes of a negative whose window overlaps a positive peak, or the window of one. The rule of the paper
         compares accessible regions with peaks, not windows, and keeps it.
-    contradicting : {"refuse", "drop"}
+    on_label_conflict : {"raise", "drop"}
         What becomes of a negative whose sequence, on either strand, is that of a positive.
     max_n_share : float
         Windows with a larger share of unknown bases are dropped.
@@ -106,7 +106,7 @@ def peak_windows(
     Each count names windows dropped for that reason and no earlier one: ``other_chromosome`` (not asked for),
     ``missing_chromosome`` (not in the FASTA), ``overlapping_relaxed`` and ``overlapping_positive`` (peak on peak),
     ``off_end`` (leaves the chromosome), ``duplicated`` (an earlier window lies there), ``overlapping`` (see
-    there), ``unknown_bases``, ``contradicting``. Windows that are drawn count as read when they are
+    there), ``unknown_bases``, ``label_conflict``. Windows that are drawn count as read when they are
     looked at; they are dropped as ``near_peaks`` and ``not_needed`` as well.
 
     Examples
@@ -122,7 +122,7 @@ def peak_windows(
 
     check_positive("width", width)
     check_choice("overlapping", overlapping, _OVERLAPPING)
-    check_choice("contradicting", contradicting, ("refuse", "drop"))
+    check_choice("on_label_conflict", on_label_conflict, ("raise", "drop"))
     kind = negatives or ("gc_matched" if accessible is None else "accessible")
     check_choice("negatives", kind, _NEGATIVES)
     if kind == "accessible" and accessible is None:
@@ -204,7 +204,7 @@ def peak_windows(
                 label=0,
                 change=(lambda codes: dinucleotide_shuffle(codes, seed=rng)) if shuffled else None,
                 suffix=" shuffled" if shuffled else "",
-                contradicting=contradicting,
+                on_label_conflict=on_label_conflict,
             )
             counts["negative"] = _kept("negative", negative, genome)
         target.fields = cutter.fields() | {
@@ -219,7 +219,7 @@ def peak_windows(
                 "negatives": kind,
                 "negatives_per_positive": None if kind in ("accessible", "none") else negatives_per_positive,
                 "overlapping": overlapping,
-                "contradicting": contradicting,
+                "on_label_conflict": on_label_conflict,
                 "max_n_share": max_n_share,
                 "seed": seed,
                 "counts": counts,

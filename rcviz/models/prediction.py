@@ -9,13 +9,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
-from rcviz._core.memory import keeping_memory
+from rcviz._core.memory import reuse_memory
 from rcviz.models.runtime import concatenate_batches, evaluating, exact_arithmetic, logits_of, one_hot_batch, to_numpy
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.sequence_set import as_sequence_set
 
 
-@keeping_memory()
+@reuse_memory()
 def predict(
     model: nn.Module,
     data: Any,

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rcviz._core.checks import brief
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
@@ -62,7 +62,7 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # One entry: safetensors writes several in random order, and the same model should give the same file.
     metadata = {FORMAT: json.dumps(settings)}
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rcviz._core.files import check_ending, written_whole
+from rcviz._core.files import atomic_write, check_ending
 from rcviz.plots._axes import figure_pdf, figure_png, figure_svg
 
 ENDINGS = (".svg", ".pdf", ".png")
@@ -45,5 +45,5 @@ def save_figure(ax: Any, path: str | os.PathLike[str]) -> None:
         content = figure_svg(figure).encode()
     else:
         content = figure_pdf(figure) if ending == ".pdf" else figure_png(figure)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)

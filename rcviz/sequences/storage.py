@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from rcviz._core.checks import brief, quoted
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz._core.text_files import check_file
 
 FORMAT = "rcviz.sequences"
@@ -41,7 +41,7 @@ def write_fields(path: str | os.PathLike[str], kind: str, fields: Mapping[str, A
     from safetensors.numpy import save_file
 
     tensors = _tensors(fields)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(tensors, temporary, _metadata(kind))
         with temporary.open("r+b") as file:
             n_header = int.from_bytes(file.read(8), "little")
@@ -77,7 +77,7 @@ def written_while_growing(path: str | os.PathLike[str], kind: str, length: int) 
     """Write the same file as :func:`write_fields`, with one block of codes in memory at a time, whole or not at all."""
     from safetensors.numpy import save
 
-    with written_whole(path) as temporary, temporary.open("r+b") as file:
+    with atomic_write(path) as temporary, temporary.open("r+b") as file:
         file.seek(8 + _HEADER_ROOM)
         growing = GrowingSet(file)
         yield growing

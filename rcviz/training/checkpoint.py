@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from rcviz._core.checks import brief
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz.models.network import SequenceModel
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
@@ -83,7 +83,7 @@ def save_checkpoint(
         "data": data,
         "records": json.dumps([dataclasses.asdict(record) for record in progress.records]),
     }
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(
             {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary, metadata
         )

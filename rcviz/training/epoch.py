@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from rcviz._core.memory import keeping_memory
+from rcviz._core.memory import reuse_memory
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
@@ -64,7 +64,7 @@ class BatchRecord:
     loss: float
 
 
-@keeping_memory()
+@reuse_memory()
 def train_one_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -124,7 +124,7 @@ def diverged(what: str, epoch: int, config: TrainConfig) -> FloatingPointError:
     )
 
 
-@keeping_memory()
+@reuse_memory()
 def validate(
     model: nn.Module,
     valid: SequenceSet,

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from rcviz._core.checks import brief
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz.training.config import TrainConfig
 
 
@@ -113,7 +113,7 @@ class History:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON."""
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps({"format": "rcviz.history", **dataclasses.asdict(self)}, indent=1))
 
     @classmethod

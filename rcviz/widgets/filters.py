@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from rcviz._core.files import check_ending, written_whole
+from rcviz._core.files import atomic_write, check_ending
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
 from rcviz.analysis.filters import layer_of
@@ -182,7 +182,7 @@ class FilterExplorer(ipywidgets.VBox):
         """
         check_ending(os.fspath(path), (".html",))
         page = html_page("Filters", self.html_parts())
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
 
     def html_parts(self) -> list[str]:

@@ -44,13 +44,13 @@ def test_files_come_into_the_folder_and_are_told_how_far_to_trust(run, served, t
     result = run("fetch", "mine.toml", "--to", "here", "--json")
     assert result.exit_code == 0, result.output
     rows = {row["key"]: row for row in json.loads(result.stdout)["files"]}
-    assert {key: (row["came"], row["trust"]) for key, row in rows.items()} == {
-        "a": ("downloaded", "known"),
-        "b": ("downloaded", "first"),
+    assert {key: (row["from_cache"], row["checksum"]) for key, row in rows.items()} == {
+        "a": (False, "listed"),
+        "b": (False, "new"),
     }
     assert (tmp_path / "here" / "b.fa").read_text() == ">chr1\nACGT\n"
     again = run("fetch", "mine.toml", "--to", "here")
-    assert "here/b.fa: kept; its content is the one of the first download" in again.stderr
+    assert "here/b.fa: already there; its checksum is that of the first download" in again.stderr
     assert again.stdout == "2 files in here.\n"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rcviz._core.files import NoRoomError, remove, remove_unfinished, written_whole
+from rcviz._core.files import DiskFullError, atomic_write, remove, remove_unfinished
 
 
 def names(folder):
@@ -17,7 +17,7 @@ def names(folder):
 
 def test_a_file_appears_at_once(tmp_path):
     path = tmp_path / "result"
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
         assert temporary.parent.parent == tmp_path
@@ -29,7 +29,7 @@ def test_a_file_appears_at_once(tmp_path):
 def test_an_error_leaves_the_old_file(tmp_path):
     path = tmp_path / "result"
     path.write_text("old")
-    with pytest.raises(RuntimeError), written_whole(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -38,7 +38,7 @@ def test_an_error_leaves_the_old_file(tmp_path):
 
 def test_the_file_is_an_ordinary_one(tmp_path):
     (tmp_path / "plain").write_text("")
-    with written_whole(tmp_path / "result") as temporary:
+    with atomic_write(tmp_path / "result") as temporary:
         temporary.write_text("")
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "result")}
     assert len(modes) == 1
@@ -46,7 +46,7 @@ def test_the_file_is_an_ordinary_one(tmp_path):
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; create it first"):
-        written_whole(tmp_path / "nowhere" / "result").__enter__()
+        atomic_write(tmp_path / "nowhere" / "result").__enter__()
 
 
 class TestWhatKilledProcessesLeave:
@@ -57,10 +57,10 @@ class TestWhatKilledProcessesLeave:
         """Names that a killed process, one at each of two files, left in the folder."""
         script = """
 import os, sys
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 kept = []
 for name in ("result", "other[1]"):
-    kept.append(written_whole(os.path.join(sys.argv[1], name)))
+    kept.append(atomic_write(os.path.join(sys.argv[1], name)))
     kept[-1].__enter__().write_text("half")
 os._exit(9)
 """
@@ -71,7 +71,7 @@ os._exit(9)
         return found
 
     def test_it_goes_when_the_file_is_written_again(self, tmp_path, left):
-        with written_whole(tmp_path / "result") as temporary:
+        with atomic_write(tmp_path / "result") as temporary:
             temporary.write_text("new")
         assert names(tmp_path) == sorted([next(name for name in left if "other" in name), "result"])
 
@@ -80,10 +80,10 @@ os._exit(9)
         """Killed just before the last steps, the new file is not there yet, and writing it again tidies."""
         script = """
 import os, pathlib, sys
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 where, step = sys.argv[1:]
 owner = os if step == "rmdir" else pathlib.Path
-with written_whole(os.path.join(where, "result")) as temporary:
+with atomic_write(os.path.join(where, "result")) as temporary:
     temporary.write_text("new")
     setattr(owner, step, lambda *arguments, **options: os._exit(9))
 """
@@ -92,7 +92,7 @@ with written_whole(os.path.join(where, "result")) as temporary:
         assert killed.returncode == 9
         assert (tmp_path / "result").read_text() == "old"
         assert len(names(tmp_path)) > 1
-        with written_whole(tmp_path / "result") as temporary:
+        with atomic_write(tmp_path / "result") as temporary:
             temporary.write_text("new")
         assert names(tmp_path) == ["result"]
 
@@ -108,9 +108,9 @@ with written_whole(os.path.join(where, "result")) as temporary:
         assert names(tmp_path) == [".result.original.bak", ".result.own"]
 
     def test_what_is_being_written_stays(self, tmp_path):
-        with written_whole(tmp_path / "result") as first:
+        with atomic_write(tmp_path / "result") as first:
             first.write_text("first")
-            with written_whole(tmp_path / "result") as second:
+            with atomic_write(tmp_path / "result") as second:
                 second.write_text("second")
             assert (tmp_path / "result").read_text() == "second"
             remove_unfinished(tmp_path)
@@ -125,22 +125,22 @@ with written_whole(os.path.join(where, "result")) as temporary:
             raise OSError("no locks on this file system")
 
         monkeypatch.setattr(fcntl, "flock", none)
-        with written_whole(tmp_path / "result") as temporary:
+        with atomic_write(tmp_path / "result") as temporary:
             temporary.write_text("new")
         assert names(tmp_path) == sorted([*left, "result"])
 
 
 def test_an_error_that_is_not_for_want_of_room_is_the_librarys_own(tmp_path):
-    with pytest.raises(PermissionError, match="not yours"), written_whole(tmp_path / "result"):
+    with pytest.raises(PermissionError, match="not yours"), atomic_write(tmp_path / "result"):
         raise PermissionError("not yours")
 
 
 def test_want_of_room_is_told_once(tmp_path):
     """As where a file and its index are written together."""
     with (
-        pytest.raises(NoRoomError, match=r"^cannot write .*/index: no space left on device; make room"),
-        written_whole(tmp_path / "codes"),
-        written_whole(tmp_path / "index"),
+        pytest.raises(DiskFullError, match=r"^cannot write .*/index: no space left on device; make room"),
+        atomic_write(tmp_path / "codes"),
+        atomic_write(tmp_path / "index"),
     ):
         raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
     assert names(tmp_path) == []
@@ -156,4 +156,4 @@ def test_whoever_writes_files_writes_them_whole():
     assert len(of_files) > 15
     of_files.remove("experiments/machine.py")  # a switch of the kernel's
     of_files.remove("widgets/_naming.py")  # to another process
-    assert [name for name in sorted(of_files) if "written_whole" not in found[name]] == []
+    assert [name for name in sorted(of_files) if "atomic_write" not in found[name]] == []

@@ -39,14 +39,14 @@ def ended(allocator):
 
 
 def test_memory_is_kept_inside_and_given_back_after(allocator):
-    with _memory.keeping_memory():
+    with _memory.reuse_memory():
         assert allocator.told == [KEPT]
     assert len(allocator.told) == 3
     assert ended(allocator)
 
 
 def test_memory_is_given_back_after_an_error(allocator):
-    with pytest.raises(ZeroDivisionError), _memory.keeping_memory():
+    with pytest.raises(ZeroDivisionError), _memory.reuse_memory():
         1 / 0  # noqa: B018
     assert ended(allocator)
 
@@ -55,14 +55,14 @@ def test_the_last_of_all_threads_gives_back(allocator):
     entered, leave = threading.Event(), threading.Event()
 
     def stay():
-        with _memory.keeping_memory():
+        with _memory.reuse_memory():
             entered.set()
             leave.wait(30)
 
     thread = threading.Thread(target=stay)
     thread.start()
     assert entered.wait(30)
-    with _memory.keeping_memory():
+    with _memory.reuse_memory():
         pass
     assert allocator.told == [KEPT]
     leave.set()
@@ -72,7 +72,7 @@ def test_the_last_of_all_threads_gives_back(allocator):
 
 def test_nothing_is_done_without_glibc(monkeypatch):
     monkeypatch.setattr(_memory, "_glibc", lambda: None)
-    with _memory.keeping_memory():
+    with _memory.reuse_memory():
         assert _memory._inside == 0
 
 
@@ -111,6 +111,6 @@ def test_a_block_that_is_freed_is_used_again():
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     outside = pages_taken()
-    with _memory.keeping_memory():
+    with _memory.reuse_memory():
         inside = pages_taken()
     assert inside < outside / 3

@@ -99,12 +99,12 @@ def left_in(folder):
 def test_a_file_is_unpacked_checked_and_not_fetched_twice(server, source, tmp_path):
     folder = tmp_path / "new"
     first = fetch(source, folder, progress=False)
-    assert (first.came, first.trust, first.sha256) == ("downloaded", "known", source.sha256)
+    assert (first.from_cache, first.checksum, first.sha256) == (False, "listed", source.sha256)
     assert first.path.read_bytes() == gzip.decompress(server.content)
     assert first.path.stat().st_mode & 0o044  # not for its owner alone, as temporary files are
     assert left_in(folder) == [fetching.RECORD, "peaks.narrowPeak"]
     again = fetch(source, folder, progress=False)
-    assert (again.came, again.trust) == ("kept", "known")
+    assert (again.from_cache, again.checksum) == (True, "listed")
     assert server.asked == [None]
 
 
@@ -120,7 +120,7 @@ def test_the_known_checksums_are_those_of_the_shared_files(name, shared_peaks):
 def test_a_damaged_file_is_fetched_again(server, source, tmp_path):
     path = fetch(source, tmp_path, progress=False).path
     path.write_bytes(path.read_bytes()[:-1])
-    assert fetch(source, tmp_path, progress=False).came == "downloaded"
+    assert not fetch(source, tmp_path, progress=False).from_cache
     assert path.read_bytes() == gzip.decompress(server.content)
 
 
@@ -231,15 +231,15 @@ def test_a_partial_file_of_something_else_does_no_harm(server, source, tmp_path)
     assert fetch(source, tmp_path, progress=False).sha256 == source.sha256
     (tmp_path / "peaks.narrowPeak").unlink()
     partial.write_bytes(server.content)  # killed between the last byte and the unpacking
-    assert fetch(source, tmp_path, progress=False).came == "downloaded"
+    assert not fetch(source, tmp_path, progress=False).from_cache
 
 
 def test_without_a_known_checksum_the_first_download_is_trusted_and_recorded(server, source, tmp_path):
     unknown = dataclasses.replace(source, sha256=None)
     first = fetch(unknown, tmp_path, progress=False)
-    assert (first.trust, first.sha256) == ("first", source.sha256)
+    assert (first.checksum, first.sha256) == ("new", source.sha256)
     assert json.loads((tmp_path / fetching.RECORD).read_text()) == {"peaks.narrowPeak": source.sha256}
-    assert fetch(unknown, tmp_path, progress=False).trust == "recorded"
+    assert fetch(unknown, tmp_path, progress=False).checksum == "recorded"
     first.path.unlink()
     server.content = other_content(server.content)
     with pytest.raises(ValueError, match="another content"):

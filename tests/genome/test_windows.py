@@ -75,7 +75,7 @@ def test_windows_counts_and_labels_of_a_genome_by_hand(fasta):
         },
         "negative": {
             "read": 10, "missing_chromosome": 1, "overlapping_relaxed": 1, "overlapping_positive": 1, "off_end": 1,
-            "duplicated": 1, "unknown_bases": 1, "contradicting": 0, "kept": 4,
+            "duplicated": 1, "unknown_bases": 1, "label_conflict": 0, "kept": 4,
         },
     }  # fmt: skip
     summary = data.summary().iloc[0]
@@ -136,9 +136,9 @@ def test_one_sequence_with_both_labels_is_refused_or_dropped(repeated):
     settings = {"accessible": table(("c", 500, 600), ("c", 700, 800), ("c", 1_000, 1_100)), "width": 100}
     with pytest.raises(ValueError, match=r"negative c:500-600 has the sequence of the positive c:0-100.*'drop'"):
         peak_windows(repeated, table(("c", 0, 100)), **settings)
-    data = peak_windows(repeated, table(("c", 0, 100)), **settings, contradicting="drop")
+    data = peak_windows(repeated, table(("c", 0, 100)), **settings, on_label_conflict="drop")
     assert data.table["start"].tolist() == [0, 700]
-    assert data.provenance["counts"]["negative"]["contradicting"] == 2
+    assert data.provenance["counts"]["negative"]["label_conflict"] == 2
 
 
 def test_without_accessible_regions_negatives_are_drawn(fasta):
@@ -221,7 +221,7 @@ def test_the_task_is_named_after_the_file(fasta, tmp_path):
         ({"negatives": "random"}, "negatives must be one of accessible, gc_matched"),
         ({"negatives": "accessible"}, "negatives='accessible' needs accessible regions"),
         ({"overlapping": "drop"}, "overlapping must be one of keep, drop_on_peak"),
-        ({"contradicting": "keep"}, "contradicting must be one of refuse, drop"),
+        ({"on_label_conflict": "keep"}, "on_label_conflict must be one of raise, drop"),
         ({"max_n_share": 1.5}, "max_n_share must be"),
         ({"negatives_per_positive": 0.0}, "negatives_per_positive above 0"),
         ({"relaxed": RELAXED.drop(columns="signal"), "n_relaxed": 1}, "relaxed has 2 peaks and no signal"),

@@ -10,7 +10,7 @@ from reliability.writers import WRITERS, Things
 from typer.testing import CliRunner
 
 import rcviz
-from rcviz._core.files import NoRoomError
+from rcviz._core.files import DiskFullError
 
 SIZE = 4 << 20
 REASON = r"(no space left on device|file too large)"
@@ -89,7 +89,10 @@ def test_the_old_file_stays(disk, place, things, name):
     write = WRITERS[name]
     write(things[0], place / name)
     before = files(place)
-    with disk.full(), pytest.raises(NoRoomError, match=rf"^cannot write .*: {REASON}, and the file of that name is as"):
+    with (
+        disk.full(),
+        pytest.raises(DiskFullError, match=rf"^cannot write .*: {REASON}, and the file"),
+    ):
         write(things[1], place / name)
     assert files(place) == before
     write(things[1], place / name)
@@ -100,7 +103,7 @@ def test_the_old_file_stays(disk, place, things, name):
 def test_a_record_is_not_there_or_whole(disk, place, things):
     """A record that is there is never written over, so that this has no old file."""
     (name,) = (name for name in WRITERS if name == "0123456789abcdef.json")
-    with disk.full(), pytest.raises(NoRoomError, match=rf"^cannot write .*{name}: {REASON}; make room"):
+    with disk.full(), pytest.raises(DiskFullError, match=rf"^cannot write .*{name}: {REASON}; make room"):
         WRITERS[name](things[0], place / name)
     assert files(place) == {}
     WRITERS[name](things[0], place / name)
@@ -115,7 +118,7 @@ def test_training_keeps_its_checkpoint_and_goes_on_from_there(disk, place, toy, 
     next(epochs)
     next(epochs)
     before = files(place)
-    with disk.full(), pytest.raises(NoRoomError, match=rf"cannot write .*run: {REASON}"):
+    with disk.full(), pytest.raises(DiskFullError, match=rf"cannot write .*run: {REASON}"):
         next(epochs)
     assert files(place) == before
     again = make_model()
@@ -129,7 +132,7 @@ def test_a_genome_that_does_not_fit_into_the_cache(disk, place, tmp_path, monkey
 
     monkeypatch.setenv("RCVIZ_CACHE", str(place))
     (tmp_path / "genome.fa").write_text(">chrA\n" + "ACGT" * 5000 + "\n")
-    with disk.full(), pytest.raises(NoRoomError, match=rf"cannot write .*genome\.fa\..*: {REASON}; make room"):
+    with disk.full(), pytest.raises(DiskFullError, match=rf"cannot write .*genome\.fa\..*: {REASON}; make room"):
         Genome(tmp_path / "genome.fa")
     assert files(place) == {}
     assert Genome(tmp_path / "genome.fa").lengths == {"chrA": 20_000}

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from rcviz._core.checks import check_positive, quoted
-from rcviz._core.files import written_whole
+from rcviz._core.files import atomic_write
 from rcviz.motifs.motif import Motif, with_exact_sums
 
 
@@ -23,7 +23,7 @@ def write_each(
 ) -> None:
     """Write every motif's record below ``head``, whole or not at all."""
     text = head + between.join(record(motif) for motif in _writable(motifs, path, kind))
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
