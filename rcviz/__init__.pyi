@@ -95,6 +95,10 @@ from .sequences.sequence_set import SequenceSet as SequenceSet
 from .sequences.sequence_set import SimulatedSet as SimulatedSet
 from .sequences.splits import split as split
 from .sequences.splits import split_by_chromosome as split_by_chromosome
+from .sweeps.arms import Arm as Arm
+from .sweeps.compare import Comparison as Comparison
+from .sweeps.result import Sweep as Sweep
+from .sweeps.runner import sweep as sweep
 from .symmetry.diagnosis import check_structure as check_structure
 from .symmetry.equivariance import assert_equivariant as assert_equivariant
 from .symmetry.equivariance import assert_invariant as assert_invariant

@@ -1,0 +1,1 @@
+"""Sweeps: any models times seeds on one data set, resumable, and comparisons of what came out."""

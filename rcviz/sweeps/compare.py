@@ -1,0 +1,150 @@
+"""Two arms over their seeds: an exact test, a difference with its interval, and one sentence."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import comb
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from rcviz.metrics import rank_sum_test
+
+ALPHA = 0.05
+"""Largest p-value at which one arm counts as above another."""
+LEVEL = 0.95
+"""Of intervals."""
+
+Verdict = Literal["ahead", "level", "behind", "too few seeds to tell"]
+
+_WORDS = {"auroc": "auROC", "auprc": "auPRC"}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One arm's seeds against another's, tested one-sided for lying above (section 3.8).
+
+    Attributes
+    ----------
+    a, b : str
+        Arms, the one expected above first.
+    metric : str
+    values_a, values_b : ndarray
+        One value per seed; runs that failed are left out.
+    """
+
+    a: str
+    b: str
+    metric: str
+    values_a: Float[np.ndarray, " seeds"] = field(repr=False)
+    values_b: Float[np.ndarray, " others"] = field(repr=False)
+
+    @property
+    def p_value(self) -> float:
+        """Exact one-sided rank-sum test, `a` above `b`; NaN where an arm has fewer than two seeds, see `reason`."""
+        return math.nan if self.reason else rank_sum_test(self.values_a, self.values_b)
+
+    @property
+    def p_value_below(self) -> float:
+        """The same test for the other direction, `a` below `b`."""
+        return math.nan if self.reason else rank_sum_test(self.values_b, self.values_a)
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p-value that so many seeds can reach: every one of `a` above every one of `b`."""
+        return 1 / comb(len(self.values_a) + len(self.values_b), len(self.values_a))
+
+    @property
+    def effect(self) -> float:
+        """Mean of `a` minus mean of `b`; NaN where either has no seed."""
+        if not len(self.values_a) or not len(self.values_b):
+            return math.nan
+        return float(self.values_a.mean() - self.values_b.mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% confidence interval of :attr:`effect`, see :func:`welch_interval`; NaN with fewer than two seeds."""
+        return (math.nan, math.nan) if self.reason else welch_interval(self.values_a, self.values_b)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no p-value and no interval; empty where there is."""
+        few = [
+            f"{arm!r} has {len(values)} seed{'' if len(values) == 1 else 's'}"
+            for arm, values in ((self.a, self.values_a), (self.b, self.values_b))
+            if len(values) < 2
+        ]
+        return f"{' and '.join(few)}; a test and an interval need at least 2 of each arm" if few else ""
+
+    def verdict(self, *, n_rivals: int = 1) -> Verdict:
+        """Return "ahead", "level", "behind" or "too few seeds to tell", at p <= 0.05.
+
+        Parameters
+        ----------
+        n_rivals : int
+            How many arms `b` was the best of. "ahead" needs no correction: whoever is above the best is above all.
+            "behind" does, as the best of many may be so by luck: its p-value is multiplied by their number
+            (Bonferroni).
+        """
+        if not self.reason and self.p_value <= ALPHA:
+            return "ahead"
+        if not self.reason and self.p_value_below * n_rivals <= ALPHA:
+            return "behind"
+        return "too few seeds to tell" if self.reason or self.smallest_p * n_rivals > ALPHA else "level"
+
+    def summary(self) -> str:
+        """Say in one sentence how the arms compare."""
+        return sentence([self])
+
+
+def welch_interval(
+    a: Float[np.ndarray, " n"], b: Float[np.ndarray, " m"], *, level: float = LEVEL
+) -> tuple[float, float]:
+    """Return Welch's confidence interval for the difference of two means, that of ``a`` minus that of ``b``.
+
+    Student's t with the degrees of freedom of Welch and Satterthwaite: variances may differ between the samples, and
+    coverage is near the nominal level with as few as five values each where these are not far from normal. A bootstrap
+    of so few values would be too narrow. Where neither sample varies, the interval is the difference itself.
+    """
+    from scipy.stats import ttest_ind
+
+    if np.ptp(a) == 0 and np.ptp(b) == 0:
+        difference = float(a.mean() - b.mean())
+        return difference, difference
+    low, high = ttest_ind(a, b, equal_var=False).confidence_interval(level)
+    return float(low), float(high)
+
+
+def sentence(comparisons: Sequence[Comparison]) -> str:
+    """Say whether an arm is ahead of the best of its rivals, level with it or behind it; all compare the same arm."""
+    able = [comparison for comparison in comparisons if not math.isnan(comparison.effect)]
+    if not able:
+        arms = ", ".join(dict.fromkeys(name for one in comparisons for name in (one.a, one.b)))
+        return f"There is nothing to compare: no seed is finished, or there is no other arm ({arms})."
+    best = min(able, key=lambda comparison: comparison.effect)
+    n_rivals, metric = len(able), _WORDS.get(best.metric, best.metric)
+    of = f"the best of {n_rivals} other arms, {best.b!r}" if n_rivals > 1 else repr(best.b)
+    means = (
+        f"mean {metric} {best.values_a.mean():.4f} against {best.values_b.mean():.4f}, difference {best.effect:+.4f}"
+    )
+    numbers = f"{len(best.values_a)} and {len(best.values_b)} seeds"
+    if best.reason:
+        return f"{best.a!r} against {of}: too few seeds to tell; {means} ({best.reason})."
+    low, high = best.interval
+    of_interval = f"{LEVEL:.0%} interval {low:+.4f} to {high:+.4f}"
+    verdict = best.verdict(n_rivals=n_rivals)
+    p_above = f"exact one-sided rank-sum p = {best.p_value:.2g}"
+    corrected = f", times {n_rivals}" if n_rivals > 1 else ""
+    p_below = f"exact one-sided rank-sum p = {best.p_value_below:.2g}{corrected}"
+    match verdict:
+        case "ahead":
+            return f"{best.a!r} is ahead of {of}: {means} ({of_interval}; {p_above}; {numbers})."
+        case "behind":
+            return f"{best.a!r} is behind {of}: {means} ({of_interval}; {p_below}; {numbers})."
+        case "level":
+            return (
+                f"{best.a!r} is level with {of}, the seeds show no difference: {means} ({of_interval}; {p_above}; "
+                f"{numbers})."
+            )
+    return f"{best.a!r} against {of}: too few seeds to tell; {means} ({of_interval}; {p_above}; {numbers})."

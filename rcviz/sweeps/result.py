@@ -1,0 +1,236 @@
+"""What a sweep measured: tidy tables of its records, comparisons of its arms, a plot."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from rcviz._core.checks import check_choice
+from rcviz.sweeps.arms import Arm
+from rcviz.sweeps.compare import Comparison, sentence
+from rcviz.sweeps.store import Record
+from rcviz.sweeps.training import read_table
+
+Part = Literal["test", "valid"]
+
+_COUNTS = ("n_positive", "n_negative", "n")
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What a sweep measured; runs that failed are left out of all tables.
+
+    Attributes
+    ----------
+    arms : dict from name to Arm
+    seeds : tuple of int
+    records : dict from (arm, seed) to dict
+        The records as they are in the store; arms that share a training have the same one.
+    failures : DataFrame
+        arm, seed, error, traceback of every run that failed.
+
+    Examples
+    --------
+    >>> result = rcviz.sweep(arms, parts, seeds=5, store="runs/mine")  # doctest: +SKIP
+    >>> result.test.groupby("arm")["auroc"].mean()  # doctest: +SKIP
+    >>> result.compare("revcomp", "standard").p_value  # doctest: +SKIP
+    >>> print(result.summary())  # doctest: +SKIP
+    >>> ax = result.plot()  # doctest: +SKIP
+    """
+
+    arms: Mapping[str, Arm]
+    seeds: tuple[int, ...]
+    records: Mapping[tuple[str, int], Record]
+    failures: pd.DataFrame
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Every epoch: arm, seed, epoch, split ("train" or "valid"), loss, the metrics, seconds (of the epoch)."""
+        rows = [
+            {"arm": arm, "seed": seed, "epoch": epoch["epoch"], "split": split, **_as_numbers(epoch[split])}
+            | {"seconds": epoch["seconds"]}
+            for (arm, seed), record in self._ordered()
+            for epoch in record["history"]
+            for split in ("train", "valid")
+        ]
+        return _table(rows, ["arm", "seed", "epoch", "split", "loss", "auroc", "auprc", "seconds"])
+
+    @cached_property
+    def test(self) -> pd.DataFrame:
+        """The best epoch's weights on the test part: arm, seed, task, the metrics, counts of labels."""
+        return self._scores("test")
+
+    @cached_property
+    def valid(self) -> pd.DataFrame:
+        """The same on the validation part, which chose the best epoch: its scores are a little too good."""
+        return self._scores("valid")
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Every run.
+
+        arm, strategy, seed, fraction, n_parameters, n_train, n_train_positive (labels of all tasks), best_epoch,
+        n_epochs, valid_auroc, test_auroc and so on (means over tasks), gap_max, gap_mean (between the probabilities of
+        the two strands, validation part), wall_seconds (of all epochs), cpu_seconds (NaN for a run that was killed on
+        the way), peak_memory_mb, cpu, threads, code.
+        """
+        rows = []
+        for (arm, seed), record in self._ordered():
+            described = self.arms[arm]
+            gap = record["gap"]["valid"]["probability"]
+            both = described.strategy == "conjoined"  # the average of two numbers is the same in either order
+            means = {
+                f"{part}_{name}": value for part in ("valid", "test") for name, value in self._means(part, arm, seed)
+            }
+            machine, code = record["machine"], record["code"]
+            row = {
+                "arm": arm,
+                "strategy": described.strategy,
+                "seed": seed,
+                "fraction": described.fraction,
+                "n_parameters": record["n_parameters"],
+                "n_train": record["data"]["n_train"],
+                "n_train_positive": record["data"]["n_train_positive"],
+                "best_epoch": record["best_epoch"],
+                "n_epochs": len(record["history"]),
+                **means,
+                "gap_max": 0.0 if both else gap["max"],
+                "gap_mean": 0.0 if both else gap["mean"],
+                "wall_seconds": record["seconds"]["wall"],
+                "cpu_seconds": _number(record["seconds"]["cpu"]),
+                "peak_memory_mb": record["peak_memory_mb"],
+                "cpu": " and ".join(machine[part] for part in ("cpu", "gpu") if part in machine),
+                "threads": machine["threads"],
+                "code": f"{code['rcviz']} {code['digest']}",
+            }
+            rows.append(row)
+        return _table(rows, ["arm", "strategy", "seed"])
+
+    @cached_property
+    def measured(self) -> dict[str, pd.DataFrame]:
+        """The tables that ``measure`` gave, each of all runs: arm, seed, and its own columns."""
+        tables: dict[str, list[pd.DataFrame]] = {}
+        for (arm, seed), record in self._ordered():
+            for name, content in record["tables"].items():
+                table = read_table(content)
+                table.insert(0, "arm", arm)
+                table.insert(1, "seed", seed)
+                tables.setdefault(name, []).append(table)
+        return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+
+    def compare(
+        self, a: str, b: str, metric: str = "auroc", *, task: str | None = None, part: Part = "test"
+    ) -> Comparison:
+        """Compare two arms over their seeds.
+
+        Parameters
+        ----------
+        a, b : str
+            Arms, the one expected above first.
+        metric : str
+            Column of :attr:`test`, such as "auroc" or "auprc".
+        task : str, optional
+            One task; by default each seed's mean over all tasks.
+        part : "test" or "valid"
+            What the best epoch's weights are scored on.
+
+        Returns
+        -------
+        Comparison
+            With ``p_value`` (exact one-sided rank-sum test, a above b), ``effect`` (mean of a minus mean of b),
+            ``interval`` (95%, Welch) and ``summary()``.
+
+        Raises
+        ------
+        ValueError
+            When an arm, the metric or the task does not exist.
+        """
+        values = [self._values(arm, metric, task, part) for arm in (a, b)]
+        return Comparison(a=a, b=b, metric=metric, values_a=values[0], values_b=values[1])
+
+    def summary(self, arm: str | None = None, *, metric: str = "auroc", task: str | None = None) -> str:
+        """Say in one sentence whether an arm is ahead of the best of all others, level with it, or behind it.
+
+        Parameters
+        ----------
+        arm : str, optional
+            By default the first one.
+        metric, task
+            As in :meth:`compare`; on the test part.
+        """
+        arm = next(iter(self.arms)) if arm is None else arm
+        comparisons = [self.compare(arm, other, metric, task=task) for other in self.arms if other != arm]
+        return sentence(comparisons)
+
+    def plot(
+        self, ax: Any = None, *, metric: str = "auroc", task: str | None = None, part: Part = "test", **options: Any
+    ) -> Any:
+        """Draw what each arm reaches, see :func:`rcviz.plot_architectures`, which takes the options."""
+        from rcviz.plots.comparisons import plot_architectures
+
+        column = f"{part}_{metric}"
+        table = pd.concat(
+            [self._by_seed(arm, metric, task, part).rename(column).reset_index().assign(arm=arm) for arm in self.arms],
+            ignore_index=True,
+        )
+        return plot_architectures(table, ax, metric=column, **options)
+
+    def _ordered(self) -> Iterator[tuple[tuple[str, int], Record]]:
+        """Yield arms in the order in which they were given, and seeds within them."""
+        for arm in self.arms:
+            for seed in self.seeds:
+                if (arm, seed) in self.records:
+                    yield (arm, seed), self.records[arm, seed]
+
+    def _scores(self, part: Part) -> pd.DataFrame:
+        rows = []
+        for (arm, seed), record in self._ordered():
+            described = self.arms[arm]
+            kind = described.average if described.strategy == "conjoined" else "as is"
+            scores = record["scores"].get(part, {}).get(kind, ())
+            rows += [{"arm": arm, "seed": seed, **_as_numbers(row)} for row in scores]
+        table = _table(rows, ["arm", "seed", "task", "auroc", "auprc"])
+        counts = [name for name in _COUNTS if name in table]
+        return table[["arm", "seed", "task", *_metrics(table), *counts]]
+
+    def _means(self, part: Part, arm: str, seed: int) -> list[tuple[str, float]]:
+        """Return every metric of one run, averaged over its tasks."""
+        table = self.test if part == "test" else self.valid
+        own = table[(table["arm"] == arm) & (table["seed"] == seed)]
+        return [(name, float(own[name].mean())) for name in _metrics(table)]
+
+    def _by_seed(self, arm: str, metric: str, task: str | None, part: str) -> pd.Series:
+        """Return a metric of one arm by seed, tasks averaged."""
+        if arm not in self.arms:
+            raise ValueError(f"there is no arm {arm!r}; the arms are {', '.join(map(repr, self.arms))}")
+        check_choice("part", part, get_args(Part))
+        table = self.test if part == "test" else self.valid
+        check_choice("metric", metric, tuple(_metrics(table)))
+        if task is not None:
+            check_choice("task", task, tuple(table["task"].unique()))
+            table = table[table["task"] == task]
+        return table[table["arm"] == arm].groupby("seed")[metric].mean()
+
+    def _values(self, arm: str, metric: str, task: str | None, part: str) -> np.ndarray:
+        return self._by_seed(arm, metric, task, part).dropna().to_numpy(dtype=float)
+
+
+def _metrics(table: pd.DataFrame) -> list[str]:
+    """Return the columns of scores that are metrics."""
+    return [str(name) for name in table if name not in ("arm", "seed", "task", *_COUNTS)]
+
+
+def _as_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _number(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def _table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)

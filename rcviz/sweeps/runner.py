@@ -1,0 +1,355 @@
+"""A sweep that can be killed at any time: joblib does the scheduling, a folder of records remembers what is done."""
+
+import os
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+import torch
+from torch import nn
+
+from rcviz._core.checks import check_positive
+from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.splits import Splits
+from rcviz.sweeps.arms import Arm, checked_arms, seeds_of
+from rcviz.sweeps.identity import describe_function, digest_of_data, digest_of_network, run_id
+from rcviz.sweeps.result import Sweep
+from rcviz.sweeps.store import Record, Store
+from rcviz.sweeps.training import Measure, Run, train_run
+from rcviz.training.checking import check_training
+from rcviz.training.checkpoint import digest_of_weights
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class FailedRunsWarning(UserWarning):
+    """Some runs of a sweep failed; the others are done."""
+
+
+def sweep(
+    arms: Mapping[str, Arm],
+    splits: Splits,
+    *,
+    seeds: int | Iterable[int] = 10,
+    store: str | os.PathLike[str] | None = None,
+    backend: "Literal['loky', 'dask'] | Client | None" = None,
+    n_jobs: int | None = None,
+    measure: Measure | Mapping[str, Measure] | None = None,
+    progress: bool = True,
+) -> Sweep:
+    """Train every arm with every seed, score the best epoch on the test part, and go on where an earlier call stopped.
+
+    Each finished run is one JSON file in the store, written whole, and is never done again; a run that was killed goes
+    on from its checkpoint, with the same numbers. A run that fails is recorded with its error, does not stop the
+    others, and is tried again by the next call. When a worker is killed, for its memory for example, its runs begin
+    again, and only a run that kills its worker by itself is given up. Several sweeps may use one store at once.
+
+    Parameters
+    ----------
+    arms : dict from name to Arm
+        Arms that describe the same training share its run.
+    splits : Splits
+        Train, validate and test, all labelled; the test part may be empty.
+    seeds : int or list of int
+        So many from 0 on, or these. A seed is that of the starting weights and of the order of the samples.
+    store : path-like, optional
+        Folder of the records. It may hold runs of other sweeps. What makes two runs the same is in
+        :mod:`rcviz.sweeps.identity`. None uses a temporary folder that is removed at the end: the result is complete,
+        but a sweep that is interrupted starts from the beginning. Give a folder for all that takes over a minute.
+    backend : "loky", "dask" or a running distributed.Client, optional
+        Processes on this machine (default), or a Dask cluster: "dask" takes the client that is running. All its
+        workers must see the store.
+    n_jobs : int, optional
+        Runs at a time, each with one thread; by default one per core, and one where an arm trains on a GPU.
+    measure : callable, or dict from arm name to callable, optional
+        ``measure(model, splits) -> dict from names to DataFrames``: further tables of every run, for
+        :attr:`Sweep.measured`. The model is the one that was trained, with the weights of its best epoch: a
+        :class:`rcviz.RevCompConjoined` around the network for a siamese arm, the network itself for the others.
+        ``splits`` is what it was trained on, with the run's share of the training part. Cells must be numbers, texts,
+        None, or lists of these. The function belongs to the identity of a run: another one means training again.
+    progress : bool
+        Show runs done, running and failed, and the time left.
+
+    Returns
+    -------
+    Sweep
+        Without the runs that failed.
+
+    Raises
+    ------
+    ValueError
+        Before anything is trained, when arms, splits or options do not fit each other.
+
+    Warns
+    -----
+    FailedRunsWarning
+        When runs failed, with the first error.
+
+    Examples
+    --------
+    >>> import rcviz
+    >>> parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
+    >>> size = {"n_filters": 4, "sequence_length": 200, "pool_size": 31}
+    >>> training = rcviz.TrainConfig(epochs=1, batch_size=100, samples_per_epoch=500)
+    >>> arms = {
+    ...     name: rcviz.Arm(model=rcviz.ModelConfig.one_layer(name, **size), training=training)
+    ...     for name in ("revcomp", "standard")
+    ... }
+    >>> result = rcviz.sweep(arms, parts, seeds=2, n_jobs=1, progress=False)
+    >>> result.test[["arm", "seed"]].values.tolist()
+    [['revcomp', 0], ['revcomp', 1], ['standard', 0], ['standard', 1]]
+    """
+    arms, listed = checked_arms(arms), seeds_of(seeds)
+    splits = _checked_splits(splits)
+    place = _place_of(backend, store)
+    if n_jobs is not None:
+        check_positive("n_jobs", n_jobs)
+    runs = _runs_of(arms, listed, splits, _measures(measure, arms), is_here=place.backend == "loky")
+    wanted = {run.id: run for run in runs.values()}
+    with _folder(store) as folder:
+        kept = Store(folder)
+        kept.tidy()
+        failures = _do_all(list(wanted.values()), splits, kept, place, n_jobs or _default_jobs(arms), progress=progress)
+        records = {run: kept.read(run) for run in wanted}
+    if failures:
+        where = "" if store is None else f"; what happened is in {folder}/*.failed.json"
+        warnings.warn(
+            f"{len(failures)} of {len(wanted)} runs failed, the first with: {next(iter(failures.values()))['error']}"
+            f"{where}; the same call tries them again",
+            FailedRunsWarning,
+            stacklevel=2,
+        )
+    done = {key: record for key, run in runs.items() if (record := records[run.id]) is not None}
+    failed = [
+        {"arm": arm, "seed": seed, "error": failures[run.id]["error"], "traceback": failures[run.id]["traceback"]}
+        for (arm, seed), run in runs.items()
+        if run.id in failures
+    ]
+    table = pd.DataFrame(failed, columns=["arm", "seed", "error", "traceback"])
+    return Sweep(arms=arms, seeds=listed, records=done, failures=table)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where runs are done: the name of joblib's backend, and the client where one was given."""
+
+    backend: Literal["loky", "dask"]
+    client: Any = None
+
+
+def _place_of(backend: Any, store: Any) -> _Place:
+    if backend is None or backend == "loky":
+        return _Place("loky")
+    is_client = all(hasattr(backend, name) for name in ("scatter", "submit", "ncores"))
+    if backend != "dask" and not is_client:
+        raise ValueError(f"backend must be loky, dask or a running distributed.Client, got {backend!r:.100}")
+    if store is None:
+        raise ValueError("backend: a Dask cluster needs store=..., a folder that all its workers see")
+    return _Place("dask", None if backend == "dask" else backend)
+
+
+def _checked_splits(splits: Any) -> Splits:
+    if not isinstance(splits, tuple) or len(splits) != 3 or not all(isinstance(part, SequenceSet) for part in splits):
+        raise ValueError(
+            f"splits must be three SequenceSets (train, valid, test), as rcviz.split gives them, got "
+            f"{type(splits).__name__}"
+        )
+    parts = Splits(*splits)
+    test = parts.test
+    if len(test) and (test.task_names != parts.train.task_names or test.length != parts.train.length):
+        raise ValueError(
+            f"splits: train has tasks {parts.train.task_names} on {parts.train.length} bp, test {test.task_names} on "
+            f"{test.length} bp; make all parts from one SequenceSet"
+        )
+    return parts
+
+
+def _measures(measure: Any, arms: Mapping[str, Arm]) -> dict[str, Measure | None]:
+    """Return the measure of every arm."""
+    by_arm = dict(measure) if isinstance(measure, Mapping) else dict.fromkeys(arms, measure)
+    for name, function in by_arm.items():
+        if name not in arms:
+            raise ValueError(f"measure names the arm {name!r}, which is not among {', '.join(arms)}")
+        if function is not None and not callable(function):
+            raise ValueError(f"measure must be a function (model, splits) -> dict of tables, got {function!r:.100}")
+    return {name: by_arm.get(name) for name in arms}
+
+
+def _runs_of(
+    arms: Mapping[str, Arm],
+    seeds: tuple[int, ...],
+    splits: Splits,
+    measures: Mapping[str, Measure | None],
+    *,
+    is_here: bool,
+) -> dict[tuple[str, int], Run]:
+    """Return the run of every arm and seed, all arms of the first seed first, once it is known that they can train."""
+    data = digest_of_data(splits)
+    runs: dict[tuple[str, int], Run] = {}
+    sharing: dict[str, list[str]] = {}
+    for seed in seeds:
+        for name, arm in arms.items():
+            network, weights = "", ""
+            if callable(arm.model) or seed == seeds[0]:
+                built = _built(name, arm, seed)
+                if callable(arm.model):
+                    network, weights = digest_of_network(built), digest_of_weights(built.state_dict())
+                if seed == seeds[0]:
+                    _check(name, arm, built, splits, network, is_here=is_here)
+            key = run_id(arm, seed, data, network=network, measure=describe_function(measures[name]))
+            names = sharing.setdefault(key, [])
+            names.append(name)
+            runs[name, seed] = Run(
+                arm=arm, seed=seed, id=key, names=tuple(names), weights=weights, measure=measures[name]
+            )
+    return runs
+
+
+def _built(name: str, arm: Arm, seed: int) -> nn.Module:
+    try:
+        return arm.build(seed)
+    except Exception as error:
+        raise ValueError(f"arms: the model of {name!r} cannot be built with seed {seed}: {error}") from error
+
+
+def _check(name: str, arm: Arm, network: nn.Module, splits: Splits, digest: str, *, is_here: bool) -> None:
+    """Refuse an arm that cannot be trained, and one that is another network each time it is built."""
+    try:
+        if is_here:  # another machine may have other devices
+            check_training(arm.as_trained(network), splits.train, splits.valid, arm.training)
+    except ValueError as error:
+        raise ValueError(f"arms: {name!r} cannot be trained: {error}") from error
+    if digest and digest_of_network(arm.build(0)) != digest_of_network(arm.build(0)):
+        raise ValueError(
+            f"arms: the model of {name!r} builds another network each time it is called with the same seed, so that "
+            f"its runs could not be resumed; draw its weights with torch, or from the seed"
+        )
+
+
+def _default_jobs(arms: Mapping[str, Arm]) -> int:
+    """One run per core; a GPU is not shared."""
+    on_gpu = any(arm.training.device != "cpu" and torch.cuda.is_available() for arm in arms.values())
+    return 1 if on_gpu else -1
+
+
+@contextmanager
+def _folder(store: str | os.PathLike[str] | None) -> Iterator[Path]:
+    if store is not None:
+        yield Path(store).absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="rcviz_sweep_") as folder:
+        yield Path(folder)
+
+
+def _do_all(
+    runs: list[Run], splits: Splits, store: Store, place: _Place, n_jobs: int, *, progress: bool
+) -> dict[str, Record]:
+    """Do all runs that are not done, whatever happens to one of them; return the failures by run."""
+    import joblib
+    from tqdm.auto import tqdm
+
+    failures: dict[str, Record] = {}
+    left = [run for run in runs if store.read(run.id) is None]
+    at_start = len(runs) - len(left)
+    with tqdm(total=len(runs), initial=at_start, desc="sweep", unit="run", disable=not progress) as bar:
+        alone = False
+        while left:
+            finished = set()
+            try:
+                with _parallel(place, n_jobs, splits):
+                    n_at_once = joblib.effective_n_jobs(n_jobs)
+                    bar.set_postfix_str(_counts(bar, n_at_once, failures))
+                    for outcome in _outcomes(left[:1] if alone else left, splits, store.folder):
+                        finished.add(outcome["id"])
+                        if "error" in outcome:
+                            failures[outcome["id"]] = outcome
+                        bar.update()
+                        bar.set_postfix_str(_counts(bar, n_at_once, failures))
+            except _worker_died(place) as error:
+                # It may have been ended for its memory, and the others with it. All begin again from their
+                # checkpoints; if not one of them was finished, the first by itself, to see whether it is the cause.
+                if alone:
+                    finished.add(left[0].id)
+                    failures[left[0].id] = _failed(left[0], store, error)
+                    bar.update()
+                alone = not finished
+            else:
+                alone = False
+            left = [run for run in left if run.id not in finished]
+    return failures
+
+
+def _counts(bar: Any, n_at_once: int, failures: Mapping[str, Record]) -> str:
+    return f"{min(bar.total - bar.n, n_at_once)} running, {len(failures)} failed"
+
+
+@contextmanager
+def _parallel(place: _Place, n_jobs: int, splits: Splits) -> Iterator[None]:
+    """Set up joblib; a cluster gets the sequences once, processes here read them from one copy in a file."""
+    import joblib
+
+    options: dict[str, Any] = {"n_jobs": n_jobs} if place.backend == "loky" else {"scatter": [splits]}
+    if place.client is not None:
+        options["client"] = place.client
+    with joblib.parallel_config(backend=place.backend, **options):
+        yield
+
+
+def _outcomes(runs: list[Run], splits: Splits, folder: Path) -> Iterator[Record]:
+    """Yield what came of every run as it ends, in any order."""
+    import joblib
+
+    parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
+    yield from parallel(joblib.delayed(_perform)(run, splits, folder) for run in runs)
+
+
+def _worker_died(place: _Place) -> tuple[type[BaseException], ...]:
+    """Return what is raised when the process of a run was killed."""
+    if place.backend == "loky":
+        return (BrokenExecutor,)
+    from distributed.scheduler import KilledWorker
+
+    return (KilledWorker, CancelledError)  # the latter when the sequences were lost with it
+
+
+def _perform(run: Run, splits: Splits, folder: Path) -> Record:
+    """Do one run in a worker and keep its record; an error is kept as well and ends nothing."""
+    store = Store(folder)
+    try:
+        if store.read(run.id) is None:  # another sweep may have done it meanwhile
+            with one_thread():
+                store.write(train_run(run, splits, store.checkpoint(run.id)))
+        return {"id": run.id}
+    except Exception as error:
+        return _failed(run, store, error)
+
+
+def _failed(run: Run, store: Store, error: BaseException) -> Record:
+    failure = {
+        "id": run.id,
+        "arms": list(run.names),
+        "seed": run.seed,
+        "error": f"{type(error).__name__}: {' '.join(str(error).split())}",
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    store.write_failure(failure)
+    return failure
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread of torch: runs side by side fill the cores, and a sum has one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

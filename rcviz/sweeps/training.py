@@ -1,0 +1,184 @@
+"""One run from its starting weights to its record: trained, scored on both strands, measured."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from rcviz.analysis.strands import StrandAgreement, strand_agreement
+from rcviz.metrics import score_tasks
+from rcviz.models.network import count_parameters
+from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.splits import Splits
+from rcviz.sweeps.arms import Arm
+from rcviz.sweeps.machine import code_version, machine, peak_memory_mb, reset_peak_memory
+from rcviz.sweeps.store import Record, as_json
+from rcviz.training.checkpoint import digest_of_weights
+from rcviz.training.config import TrainConfig
+from rcviz.training.loop import train_epochs
+
+Measure = Callable[[nn.Module, Splits], Mapping[str, pd.DataFrame]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training of a sweep.
+
+    Attributes
+    ----------
+    arm : Arm
+    seed : int
+        Of the starting weights, of the order of the samples, and of the share of the training part.
+    id : str
+        As :func:`rcviz.sweeps.identity.run_id` gives it.
+    names : tuple of str
+        Of the arms that this training serves.
+    network : str
+        Digest of what the arm's function builds, to be found again where the run is done; empty for a ModelConfig.
+    measure : callable, optional
+    """
+
+    arm: Arm
+    seed: int
+    id: str
+    names: tuple[str, ...]
+    weights: str = ""
+    measure: Measure | None = None
+
+    @property
+    def training(self) -> TrainConfig:
+        """The arm's training with the run's seed."""
+        return dataclasses.replace(self.arm.training, seed=self.seed)
+
+
+def train_run(run: Run, splits: Splits, checkpoint: Path) -> Record:
+    """Train a run, from its checkpoint on if there is one, and return everything that the tables need.
+
+    Raises
+    ------
+    ValueError
+        When the arm's function builds another network than where the sweep was started, or ``measure`` does not
+        return tables.
+    """
+    reset_peak_memory()
+    if run.arm.fraction < 1:
+        chosen = nested_subset(len(splits.train), run.arm.fraction, run.seed)
+        splits = splits._replace(train=splits.train.subset(chosen))
+    network = run.arm.build(run.seed)
+    if run.weights and digest_of_weights(network.state_dict()) != run.weights:
+        raise ValueError(
+            f"the model of this arm draws other weights here than where the sweep was started (seed {run.seed}); give "
+            f"all machines the same code and library versions, and draw weights from the seed alone"
+        )
+    model = run.arm.as_trained(network)
+    resumed, started = checkpoint.exists(), time.process_time()
+    epochs = list(train_epochs(model, splits.train, splits.valid, run.training, checkpoint=checkpoint))
+    seconds = {
+        "wall": sum(epoch.seconds for epoch in epochs),
+        "cpu": None if resumed else time.process_time() - started,  # what a killed process used is not recorded
+    }
+    content = {
+        "id": run.id,
+        "arms": run.names,
+        "seed": run.seed,
+        "training": dataclasses.asdict(run.training),
+        "data": _counted(splits),
+        "n_parameters": count_parameters(model),
+        "best_epoch": epochs[-1].best_epoch,
+        "history": [dataclasses.asdict(epoch) for epoch in epochs],
+        **_scored(model, splits, siamese=run.arm.strategy == "siamese"),
+        "tables": {} if run.measure is None else _measured(run.measure(model, splits)),
+        "seconds": seconds,
+        "peak_memory_mb": peak_memory_mb(),
+        "machine": machine(run.training.device),
+        "code": code_version(),
+    }
+    record: Record = as_json(content)
+    return record
+
+
+def nested_subset(n: int, fraction: float, seed: int) -> Any:
+    """Return the places of a share of ``n`` sequences, ascending; a smaller share of a seed is part of a larger one."""
+    order = np.random.default_rng([seed, n]).permutation(n)
+    return np.sort(order[: max(1, round(fraction * n))])
+
+
+def averaged(both: StrandAgreement) -> dict[str, Float[np.ndarray, "sequences tasks"]]:
+    """Average the logits of the two strands, and their probabilities; ``both`` holds logits.
+
+    In double precision: in single precision the means of two probabilities near one would be tied with others.
+    """
+    forward, reverse = both.forward.astype(np.float64), both.reverse.astype(np.float64)
+    probability = (_probabilities(forward) + _probabilities(reverse)) / 2
+    return {"logit": (forward + reverse) / 2, "probability": probability}
+
+
+def read_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a table of a record as ``measure`` gave it."""
+    table = pd.DataFrame(content["columns"])
+    return table.astype(content["kinds"])
+
+
+def _counted(splits: Splits) -> dict[str, int]:
+    """Count the sequences of every part, and their positive labels of all tasks."""
+    parts = splits._asdict().items()
+    positives = {
+        f"n_{name}_positive": 0 if part.labels is None else int(np.count_nonzero(part.labels == 1))
+        for name, part in parts
+    }
+    return {**{f"n_{name}": len(part) for name, part in parts}, **positives}
+
+
+def _scored(model: nn.Module, splits: Splits, *, siamese: bool) -> Record:
+    """Score the best weights by task, on the sequences as given and averaged over both strands; gaps between them."""
+    scores: dict[str, dict[str, Any]] = {}
+    gaps = {}
+    for name, part in (("valid", splits.valid), ("test", splits.test)):
+        if not len(part):
+            continue
+        both = strand_agreement(model, part, output="logit")
+        scores[name] = {"as is": _scores_of(part, both.forward)}
+        if not siamese:
+            scores[name] |= {average: _scores_of(part, values) for average, values in averaged(both).items()}
+        logits = both.forward, both.reverse
+        gaps[name] = {
+            "logit": _gap(*logits),
+            "probability": _gap(*(_probabilities(strand) for strand in logits)),
+        }
+    return {"scores": scores, "gap": gaps}
+
+
+def _scores_of(data: SequenceSet, predicted: np.ndarray) -> list[dict[str, Any]]:
+    assert data.labels is not None
+    return score_tasks(data.labels, predicted, data.task_names).to_dict("records")  # type: ignore[return-value]
+
+
+def _probabilities(logits: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(logits).sigmoid().numpy()
+
+
+def _gap(forward: np.ndarray, reverse: np.ndarray) -> dict[str, float]:
+    gap = np.abs(forward - reverse)
+    return {"max": float(gap.max()), "mean": float(gap.mean())}
+
+
+def _measured(tables: Any) -> dict[str, Any]:
+    if not isinstance(tables, Mapping) or not all(isinstance(table, pd.DataFrame) for table in tables.values()):
+        raise ValueError(
+            f"measure must return a dict from names to DataFrames, got {type(tables).__name__} {tables!r:.100}"
+        )
+    return {
+        name: {
+            "columns": {str(column): table[column].tolist() for column in table},
+            "kinds": {str(column): str(table[column].dtype) for column in table if table[column].dtype.kind in "biuf"},
+        }
+        for name, table in tables.items()
+    }

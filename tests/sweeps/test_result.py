@@ -1,0 +1,95 @@
+"""Tables of a sweep hold what its models say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import rcviz
+
+
+def fitted(arm, splits, seed):
+    """The model of one run, trained by hand."""
+    model = arm.as_trained(arm.build(seed))
+    training = rcviz.TrainConfig(**{**vars(arm.training), "seed": seed})
+    return model, rcviz.fit(model, splits.train, splits.valid, training, progress=False)
+
+
+@pytest.mark.parametrize("strategy", ["as is", "conjoined", "siamese"])
+@pytest.mark.parametrize("average", ["logit", "probability"])
+def test_test_scores_are_those_of_the_best_epoch_on_the_test_part(quick, arm, splits, strategy, average):
+    one = arm("standard", strategy=strategy, average=average, training={"epochs": 3, "learning_rate": 0.05})
+    result = quick({"one": one}, seeds=[3])
+    model, history = fitted(one, splits, 3)
+    test = splits.test
+    logits = rcviz.predict(model, test, output="logit")
+    if strategy == "conjoined":
+        reverse = rcviz.predict(model, rcviz.reverse_complement(test.codes), output="logit")
+        pair = [values.astype(float) for values in (logits, reverse)]
+        logits = sum(pair if average == "logit" else [1 / (1 + np.exp(-values)) for values in pair])
+    for task, name in enumerate(test.task_names):
+        row = result.test[result.test["task"] == name].iloc[0]
+        assert row["auroc"] == pytest.approx(roc_auc_score(test.labels[:, task], logits[:, task]), abs=1e-9)
+        assert row["auprc"] == pytest.approx(average_precision_score(test.labels[:, task], logits[:, task]), abs=1e-9)
+    assert result.runs["best_epoch"].item() == history.best_epoch
+    columns = ["epoch", "split", "loss", "auroc", "auprc"]
+    pd.testing.assert_frame_equal(result.table[columns], history.table)
+
+
+def test_rows_come_by_arm_and_seed(quick, two_arms, splits):
+    result = quick(two_arms, seeds=[2, 0])
+    keys = [("shared", 2), ("shared", 0), ("standard", 2), ("standard", 0)]
+    assert list(zip(result.runs["arm"], result.runs["seed"], strict=True)) == keys
+    assert list(result.test) == ["arm", "seed", "task", "auroc", "auprc", "n_positive", "n_negative"]
+    assert len(result.test) == len(keys) * 2
+    assert len(result.table) == len(keys) * 2 * 2
+    means = result.test.groupby(["arm", "seed"])["auroc"].mean()
+    for row in result.runs.itertuples():
+        assert row.test_auroc == pytest.approx(means[row.arm, row.seed])
+    assert result.failures.empty
+
+
+def test_arms_that_differ_in_averaging_afterwards_share_their_training(quick, arm, tmp_path):
+    arms = {"as is": arm("standard"), "conjoined": arm("standard", strategy="conjoined")}
+    result = quick(arms)
+    assert len(list((tmp_path / "store").glob("*.json"))) == 1
+    runs = result.runs.set_index("arm")
+    assert runs.loc["as is", "gap_max"] > 0
+    assert runs.loc["conjoined", "gap_max"] == 0
+
+
+def _tables(model, splits):
+    predicted = rcviz.predict(model, splits.test)
+    return {
+        "predictions": pd.DataFrame({"first": predicted[:, 0], "n": np.arange(len(predicted)), "word": "a"}),
+        "sizes": pd.DataFrame({"n_train": [len(splits.train)], "unknown": [np.nan]}),
+    }
+
+
+def test_measure_adds_tables_of_the_trained_model(quick, arm, splits):
+    result = quick({"one": arm(fraction=0.5), "other": arm()}, measure={"one": _tables}, seeds=2)
+    sizes = result.measured["sizes"]
+    assert sizes[["arm", "seed", "n_train"]].values.tolist() == [
+        ["one", seed, len(splits.train) // 2] for seed in (0, 1)
+    ]
+    assert sizes["unknown"].isna().all()
+    predictions = result.measured["predictions"].query("seed == 0")
+    assert predictions["first"].dtype == np.float32
+    table = result.test.query("arm == 'one' and seed == 0").iloc[0]
+    assert roc_auc_score(splits.test.labels[:, 0], predictions["first"]) == pytest.approx(table["auroc"], abs=1e-9)
+
+
+def test_a_sweep_without_a_test_part(quick, arm, splits):
+    without = splits._replace(test=splits.test.subset(np.arange(0)))
+    result = rcviz.sweep({"one": arm()}, without, seeds=1, n_jobs=1, progress=False)
+    assert result.test.empty
+    assert list(result.test)[:4] == ["arm", "seed", "task", "auroc"]
+    assert len(result.valid) == 2
+    assert result.runs["valid_auroc"].notna().all()
+
+
+def test_a_plot_has_every_seed_of_every_arm(quick, two_arms):
+    result = quick(two_arms, seeds=2)
+    ax = result.plot(metric="auprc", compare=[])
+    assert "auPRC" in ax.get_ylabel()
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["shared", "standard"]
