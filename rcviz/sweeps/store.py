@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rcviz._core.files import remove, remove_unfinished, written_whole
+from rcviz._core.files import remove, remove_unfinished, atomic_write
 
 FORMAT = "rcviz.sweep.run.v1"
 
@@ -88,5 +88,5 @@ def as_json(value: Any) -> Any:
 
 
 def _write(path: Path, content: Record) -> None:
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
