@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rcviz._core.files import remove, remove_unfinished, atomic_write
+from rcviz._core.files import atomic_write, remove, remove_unfinished
 
 FORMAT = "rcviz.sweep.run.v1"
 
