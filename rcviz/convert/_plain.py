@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from rcviz.convert._chain import Link, NotConvertibleError
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 from rcviz.layers.attention import RevCompSelfAttention1d
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d, pad_each_end
@@ -142,8 +142,8 @@ def _batchnorm(part: RevCompBatchNorm1d, features: Features) -> Words:
         _norm(part.n_channels, part, part.running_mean),
         weight=part.expanded_weight(),
         bias=part.expanded_bias(),
-        running_mean=_tying.tie_channels(part.running_mean),
-        running_var=_tying.tie_channels(part.running_var),
+        running_mean=pairing.tie_channels(part.running_mean),
+        running_var=pairing.tie_channels(part.running_var),
         num_batches_tracked=part.num_batches_tracked,
     )
     return [("", made)]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rcviz.convert._chain import NotConvertibleError
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
@@ -149,7 +149,7 @@ def _meet(part: nn.Linear, features: Features) -> Tied:
     weight: Tensor = part.weight
     n_inputs = 2 * part.in_features if features.doubled else part.in_features
     if not features.doubled:  # the sequence itself: partners are there already, with weights of their own
-        weight = (weight + _tying.reverse_positions(weight))[:, : n_inputs // 2]
+        weight = (weight + pairing.reverse_positions(weight))[:, : n_inputs // 2]
     with RandomStream(0, torch.device("cpu")).drawing():
         dense = RevCompLinear(n_inputs, part.out_features, bias=part.bias is not None)
     _fill(dense, weight=weight / 2, bias=part.bias)

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_positive, check_whole
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 from rcviz.layers.conv import RevCompConv1d
 
 
@@ -51,7 +51,7 @@ class RevCompSelfAttention1d(nn.Module):
 
     def __init__(self, n_channels: int, n_heads: int, *, max_distance: int = 64) -> None:
         super().__init__()
-        n_filters = _tying.require_even(n_channels, "RevCompSelfAttention1d")
+        n_filters = pairing.require_even(n_channels, "RevCompSelfAttention1d")
         check_positive("n_heads", n_heads)
         check_whole("max_distance", max_distance, 0)
         if n_filters % n_heads:
@@ -76,7 +76,7 @@ class RevCompSelfAttention1d(nn.Module):
 
     def expanded_position(self) -> Float[Tensor, "heads offsets"]:
         """Numbers of all heads, (2 * n_heads, 2 * max_distance + 1): a partner has them for the opposite offset."""
-        return _tying.tie_positions(self.position)
+        return pairing.tie_positions(self.position)
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
         """Let every position gather from all others."""

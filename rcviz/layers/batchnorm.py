@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features
-from rcviz.layers import _cpu, _tying
+from rcviz.layers import channels_last, pairing
 
 
 class RevCompBatchNorm1d(nn.BatchNorm1d):
@@ -47,17 +47,17 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
 
     def __init__(self, n_channels: int, *, eps: float = 1e-3, momentum: float = 0.01, affine: bool = True) -> None:
         super().__init__(
-            _tying.require_even(n_channels, "RevCompBatchNorm1d"), eps=eps, momentum=momentum, affine=affine
+            pairing.require_even(n_channels, "RevCompBatchNorm1d"), eps=eps, momentum=momentum, affine=affine
         )
         self.n_channels = n_channels
 
     def expanded_weight(self) -> Float[Tensor, " channels"] | None:
         """Scale of every channel, (n_channels,), or None without ``affine``."""
-        return None if self.weight is None else _tying.tie_channels(self.weight)
+        return None if self.weight is None else pairing.tie_channels(self.weight)
 
     def expanded_bias(self) -> Float[Tensor, " channels"] | None:
         """Shift of every channel, (n_channels,), or None without ``affine``."""
-        return None if self.bias is None else _tying.tie_channels(self.bias)
+        return None if self.bias is None else pairing.tie_channels(self.bias)
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
         """Normalise ``x``; in training mode also update the running statistics."""
@@ -66,14 +66,14 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
         assert self.running_mean is not None
         assert self.running_var is not None
         if not self.training:
-            mean, variance = _tying.tie_channels(self.running_mean), _tying.tie_channels(self.running_var)
-            return _cpu.normalize(x, weight, bias, mean, variance, self.eps)
-        if weight is None or bias is None or not _cpu.suits(x):
-            return _tying.length_to_strands(super().forward(_tying.strands_to_length(x)))
-        mean, variance = _cpu.pooled_moments(x, self.eps)
+            mean, variance = pairing.tie_channels(self.running_mean), pairing.tie_channels(self.running_var)
+            return channels_last.normalize(x, weight, bias, mean, variance, self.eps)
+        if weight is None or bias is None or self.momentum is None or not channels_last.is_faster(x):
+            return pairing.length_to_strands(super().forward(pairing.strands_to_length(x)))
+        mean, variance = channels_last.pooled_moments(x, self.eps)
         half = self.num_features
-        _cpu.follow(self, mean[:half], variance[:half], 2 * x.shape[0] * x.shape[2])
-        return _cpu.PooledBatchNorm.apply(x.unsqueeze(2), weight, bias, mean, variance, self.eps).squeeze(2)
+        channels_last.update_running_statistics(self, mean[:half], variance[:half], 2 * x.shape[0] * x.shape[2])
+        return channels_last.PooledBatchNorm.apply(x.unsqueeze(2), weight, bias, mean, variance, self.eps).squeeze(2)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

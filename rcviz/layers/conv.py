@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_features, check_positive
-from rcviz.layers import _cpu, _tying
+from rcviz.layers import channels_last, pairing
 from rcviz.layers.initializers import Initializer, check_initializer, conv_limit, uniform_
 
 Padding = Literal["valid", "same"] | SupportsIndex
@@ -70,7 +70,7 @@ class RevCompConv1d(nn.Module):
         initializer: Initializer = "glorot",
     ) -> None:
         super().__init__()
-        _tying.require_even(in_channels, "RevCompConv1d")
+        pairing.require_even(in_channels, "RevCompConv1d")
         for name, value in [
             ("n_filters", n_filters),
             ("kernel_size", kernel_size),
@@ -82,7 +82,7 @@ class RevCompConv1d(nn.Module):
         self.in_channels, self.n_filters, self.kernel_size = in_channels, n_filters, kernel_size
         self.stride, self.padding, self.dilation, self.initializer = stride, padding, dilation, initializer
         self.effective_width = dilation * (kernel_size - 1) + 1
-        self._pad = pad_each_end(padding, stride, self.effective_width)
+        self.pad = pad_each_end(padding, stride, self.effective_width)
         self.weight = nn.Parameter(torch.empty(n_filters, in_channels, kernel_size))
         self.bias = nn.Parameter(torch.empty(n_filters)) if bias else None
         self.reset_parameters()
@@ -102,18 +102,18 @@ class RevCompConv1d(nn.Module):
 
     def expanded_weight(self) -> Float[Tensor, "channels_out channels_in width"]:
         """Filters, then their reverse complements in opposite order: (2 * n_filters, in_channels, kernel_size)."""
-        return _tying.tie_filters(self.weight)
+        return pairing.tie_filters(self.weight)
 
     def expanded_bias(self) -> Float[Tensor, " channels_out"] | None:
         """Biases of all channels, (2 * n_filters,), or None."""
-        return None if self.bias is None else _tying.tie_channels(self.bias)
+        return None if self.bias is None else pairing.tie_channels(self.bias)
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels_out length_out"]:
         """Scan ``x`` with every filter and its reverse complement."""
         check_features(x.shape, self.in_channels)
-        check_windows(x.shape[-1], self._pad, self.effective_width, self.stride)
-        convolve = _cpu.convolve if _cpu.suits(x) else F.conv1d
-        return convolve(x, self.expanded_weight(), self.expanded_bias(), self.stride, self._pad, self.dilation)
+        check_windows(x.shape[-1], self.pad, self.effective_width, self.stride)
+        convolve = channels_last.convolve if channels_last.is_faster(x) else F.conv1d
+        return convolve(x, self.expanded_weight(), self.expanded_bias(), self.stride, self.pad, self.dilation)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

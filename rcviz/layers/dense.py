@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_positive
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 from rcviz.layers.initializers import glorot_limit, uniform_
 
 
@@ -39,7 +39,7 @@ class RevCompLinear(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
         super().__init__()
-        stored = _tying.require_even(in_features, "RevCompLinear")
+        stored = pairing.require_even(in_features, "RevCompLinear")
         check_positive("out_features", out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = nn.Parameter(torch.empty(out_features, stored))
@@ -54,7 +54,7 @@ class RevCompLinear(nn.Module):
 
     def expanded_weight(self) -> Float[Tensor, "out inputs"]:
         """Weights of all inputs, (out_features, in_features)."""
-        return _tying.tie_channels(self.weight)
+        return pairing.tie_channels(self.weight)
 
     def expanded_bias(self) -> Float[Tensor, " out"] | None:
         """The bias as stored: outputs have no strand."""

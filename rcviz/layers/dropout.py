@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 
 
 class RevCompDropout1d(nn.Dropout1d):
@@ -38,10 +38,10 @@ class RevCompDropout1d(nn.Dropout1d):
         """Drop channels of a feature map (batch, channels, length) or of features (batch, channels)."""
         if x.ndim not in (2, 3):
             raise ValueError(f"expected (batch, channels, length) or (batch, channels), got {tuple(x.shape)}")
-        n_pairs = _tying.require_even(x.shape[1], "RevCompDropout1d")
+        n_pairs = pairing.require_even(x.shape[1], "RevCompDropout1d")
         if not self.training:
             return x
-        kept = _tying.tie_channels(F.dropout(x.new_ones(x.shape[0], n_pairs), self.p))
+        kept = pairing.tie_channels(F.dropout(x.new_ones(x.shape[0], n_pairs), self.p))
         return x * (kept if x.ndim == 2 else kept[:, :, None])
 
     def extra_repr(self) -> str:

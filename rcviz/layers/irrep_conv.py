@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features, check_positive
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 from rcviz.layers.conv import Padding, check_windows, pad_each_end
 from rcviz.layers.initializers import glorot_limit, uniform_
 from rcviz.layers.irreps import check_types, signs_of
@@ -75,7 +75,7 @@ class IrrepConv1d(nn.Module):
         self.inputs, self.outputs, self.kernel_size = (plus_in, minus_in), (plus_out, minus_out), kernel_size
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.effective_width = dilation * (kernel_size - 1) + 1
-        self._pad = pad_each_end(padding, stride, self.effective_width)
+        self.pad = pad_each_end(padding, stride, self.effective_width)
         self.left = nn.Parameter(torch.empty(plus_out + minus_out, plus_in + minus_in, kernel_size // 2))
         odd = kernel_size % 2 == 1
         self.middle_plus = nn.Parameter(torch.empty(plus_out, plus_in)) if odd else None
@@ -99,7 +99,7 @@ class IrrepConv1d(nn.Module):
         else:
             middle = torch.block_diag(self.middle_plus, self.middle_minus)[:, :, None]
         signs = torch.outer(signs_of(*self.outputs, self.left), signs_of(*self.inputs, self.left))
-        return _tying.mirror_kernels(self.left, middle, signs)
+        return pairing.mirror_kernels(self.left, middle, signs)
 
     def expanded_bias(self) -> Float[Tensor, " channels_out"] | None:
         """Biases of all channels, zero for those of type -1, or None."""
@@ -108,8 +108,8 @@ class IrrepConv1d(nn.Module):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels_out length_out"]:
         """Scan ``x`` with every kernel."""
         check_features(x.shape, sum(self.inputs))
-        check_windows(x.shape[-1], self._pad, self.effective_width, self.stride)
-        return F.conv1d(x, self.expanded_weight(), self.expanded_bias(), self.stride, self._pad, self.dilation)
+        check_windows(x.shape[-1], self.pad, self.effective_width, self.stride)
+        return F.conv1d(x, self.expanded_weight(), self.expanded_bias(), self.stride, self.pad, self.dilation)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features, check_whole
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 
 
 class PairsToIrreps1d(nn.Module):
@@ -35,8 +35,8 @@ class PairsToIrreps1d(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
         """Change the basis."""
-        _tying.require_even(x.shape[1], "PairsToIrreps1d")
-        return _tying.pairs_to_irreps(x)
+        pairing.require_even(x.shape[1], "PairsToIrreps1d")
+        return pairing.pairs_to_irreps(x)
 
 
 class IrrepsToPairs1d(nn.Module):
@@ -59,8 +59,8 @@ class IrrepsToPairs1d(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
         """Change the basis back."""
-        _tying.require_even(x.shape[1], "IrrepsToPairs1d")
-        return _tying.irreps_to_pairs(x)
+        pairing.require_even(x.shape[1], "IrrepsToPairs1d")
+        return pairing.irreps_to_pairs(x)
 
 
 class IrrepActivation1d(nn.Module):

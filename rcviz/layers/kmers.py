@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features, check_positive
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 from rcviz.sequences.alphabet import BASES
 
 
@@ -54,7 +54,7 @@ class RevCompKmers1d(nn.Module):
         forward = torch.arange(4**k)
         partner = _partners(k)
         first = forward[forward <= partner]
-        order = _tying.pair_up(first, partner[first])
+        order = pairing.pair_up(first, partner[first])
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("share", torch.where(order == partner[order], 0.5, 1.0), persistent=False)
 

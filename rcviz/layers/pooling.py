@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
-from rcviz.layers import _cpu, _tying
+from rcviz.layers import channels_last, pairing
 
 Edge = Literal["strict", "trim"]
 Reduction = Literal["max", "mean"]
@@ -84,7 +84,7 @@ class RevCompMaxPool1d(_RevCompPool1d):
 
     def forward(self, x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length_out"]:
         """Take the largest value of every window."""
-        pool = _cpu.max_pool if x.ndim == 3 and _cpu.suits(x) else F.max_pool1d
+        pool = channels_last.max_pool if x.ndim == 3 and channels_last.is_faster(x) else F.max_pool1d
         return pool(self._trimmed(x), self.kernel_size, self.stride)
 
 
@@ -147,8 +147,8 @@ class RevCompGlobalPool1d(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch filters"]:
         """Pool a channel pair; feature ``f`` is that of the channels ``f`` and ``n - 1 - f``."""
-        _tying.require_even(x.shape[1], "RevCompGlobalPool1d")
-        both = _tying.strands_to_length(x)
+        pairing.require_even(x.shape[1], "RevCompGlobalPool1d")
+        both = pairing.strands_to_length(x)
         return both.amax(dim=2) if self.reduction == "max" else both.mean(dim=2)
 
     def extra_repr(self) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_features
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 
 Average = Literal["logit", "probability"]
 Output = Literal["invariant", "stranded", "profile"]
@@ -90,7 +90,7 @@ class RevCompConjoined(nn.Module):
         """Average the model's outputs for ``x`` and for its RC, these read back from the other strand."""
         check_features(x.shape, 4)
         # Strand beside strand: DeepLIFT puts references behind sequences and compares the halves of every batch.
-        both = self.model(torch.stack([x, _tying.reverse_complement_features(x)], dim=1).flatten(0, 1))
+        both = self.model(torch.stack([x, pairing.reverse_complement_features(x)], dim=1).flatten(0, 1))
         self._check_outputs(both, x.shape[0])  # not len(): torch.export would take the number of sequences for fixed
         forward, reverse = both[0::2], self.read_back(both[1::2])
         return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
@@ -98,10 +98,10 @@ class RevCompConjoined(nn.Module):
     def read_back(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Turn outputs for one strand into what the other strand's would be: its own inverse."""
         if self.permutation == "reversed":
-            y = _tying.reverse_channels(y)
+            y = pairing.reverse_channels(y)
         elif self.permutation is not None:
             y = y[:, list(self.permutation)]
-        return _tying.reverse_positions(y) if self.output == "profile" else y
+        return pairing.reverse_positions(y) if self.output == "profile" else y
 
     @property
     def axes(self) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features, check_positive
-from rcviz.layers import _tying
+from rcviz.layers import pairing
 from rcviz.layers.initializers import uniform_, weighted_sum_limit
 
 
@@ -57,7 +57,7 @@ class WeightedSum1d(nn.Module):
         check_positive("length", length)
         if smoothness < 0:
             raise ValueError(f"smoothness must be at least 0, got {smoothness}")
-        stored = _tying.require_even(n_channels, "WeightedSum1d with revcomp=True") if revcomp else n_channels
+        stored = pairing.require_even(n_channels, "WeightedSum1d with revcomp=True") if revcomp else n_channels
         self.n_channels, self.length = n_channels, length
         self.revcomp, self.symmetric, self.smoothness = revcomp, symmetric, smoothness
         self.weight = nn.Parameter(torch.empty(stored, (length + 1) // 2 if symmetric else length))
@@ -75,11 +75,11 @@ class WeightedSum1d(nn.Module):
         weight: Tensor = self.weight
         if self.symmetric:
             weight = torch.cat([weight, weight[:, : self.length // 2].flip(1)], dim=1)
-        return _tying.tie_positions(weight) if self.revcomp else weight
+        return pairing.tie_positions(weight) if self.revcomp else weight
 
     def expanded_bias(self) -> Float[Tensor, " channels"] | None:
         """Bias of every channel, (n_channels,), or None."""
-        return _tying.tie_channels(self.bias) if self.revcomp and self.bias is not None else self.bias
+        return pairing.tie_channels(self.bias) if self.revcomp and self.bias is not None else self.bias
 
     def smoothness_penalty(self) -> Float[Tensor, ""]:
         """``smoothness`` times the mean absolute difference of neighbouring stored positions."""

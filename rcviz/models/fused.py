@@ -1,13 +1,17 @@
-"""A network of the paper in one go, faster on a CPU in float32; its modules one by one stay the reference.
+"""A built network computed in one go: faster on a CPU in float32 than its modules one by one, which stay the reference.
 
-What is around the convolutions is a matter of memory, so feature maps are read and written as seldom as can be:
+Beside the convolutions, time goes into reading and writing feature maps, so this is done as seldom as possible:
 
-- A bias before a batch norm changes nothing but the running mean, so it goes there directly.
-- The last batch norm and rectifier rise with their input: maxima are taken first, and only these go through them.
-- To predict, a batch norm is absorbed into the convolution before it.
+- A bias before a batch norm only shifts the running mean, so it is added there and nowhere else.
+- The last batch norm and rectifier are increasing functions: maxima are pooled first, and only these go through them.
+- In prediction, a batch norm is merged into the convolution before it.
 - The other rectifiers overwrite their input.
+
+:class:`rcviz.SequenceModel` takes this path where its attribute ``fused`` is True and :func:`can_fuse` finds every part as
+:func:`rcviz.build_model` made it; otherwise its modules run one by one.
 """
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
@@ -15,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
-from rcviz.layers import _cpu, _tying
+from rcviz.layers import channels_last, pairing
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.pooling import RevCompMaxPool1d
@@ -23,16 +27,31 @@ from rcviz.layers.pooling import RevCompMaxPool1d
 Conv: TypeAlias = RevCompConv1d | nn.Conv1d
 Pool: TypeAlias = RevCompMaxPool1d | nn.MaxPool1d
 
-_KINDS = {
-    "conv": (RevCompConv1d, nn.Conv1d),
-    "norm": (RevCompBatchNorm1d, nn.BatchNorm1d),
-    "relu": (nn.ReLU,),
-    "pool": (RevCompMaxPool1d, nn.MaxPool1d),
-}
+
+@dataclass(frozen=True)
+class Blocks:
+    """Parts of a network up to its pooling.
+
+    Attributes
+    ----------
+    convolutions, norms, rectifiers : tuple of nn.Module
+        One of each per block, in order.
+    pool : RevCompMaxPool1d or nn.MaxPool1d
+        Behind the last block.
+    """
+
+    convolutions: tuple[Conv, ...]
+    norms: tuple[nn.BatchNorm1d, ...]
+    rectifiers: tuple[nn.ReLU, ...]
+    pool: Pool
 
 
-def suits(model: nn.Module, x: Tensor) -> bool:
-    """Whether a network may go this way: it is as it was built, and nobody looks into it or asks for x's gradient."""
+def can_fuse(model: nn.Module, x: Tensor) -> bool:
+    """Whether the fused path gives what the modules give for ``x``, and is faster.
+
+    The input is float32 on a CPU and needs no gradient, no transformation of torch is active, no hook waits for a
+    module, and every part up to the pooling has the type, the mode and the settings that the path was written for.
+    """
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
@@ -43,84 +62,143 @@ def suits(model: nn.Module, x: Tensor) -> bool:
         and not torch._C._get_tracing_state()
         and torch._C._functorch.peek_interpreter_stack() is None
         and not torch_module._has_any_global_hook()
-        and _is_as_built([name.rstrip("0123456789") for name, _ in model.named_children()])
-        and all(_is_plain(name, part, model.training) for name, part in model.named_children())
+        and _is_untouched(model)
+        and (blocks := blocks_of(model)) is not None
+        and _has_known_settings(blocks)
     )
 
 
-def _is_as_built(names: list[str]) -> bool:
-    """Whether parts were neither added nor taken away; the last two may be others, as they are called in any case."""
-    *inside, _, _ = names if len(names) > 2 else ("", "", "")
-    return inside == ["conv", "norm", "relu"] * (len(inside) // 3) + ["pool"]
+def blocks_of(model: nn.Module) -> Blocks | None:
+    """Blocks of a network that consists of convolution, batch norm and rectifier, repeated, a max-pooling and two more.
+
+    The last two may be anything, because they are called as modules. The types must be exact: this path replaces the
+    ``forward`` of the other parts, and a subclass may have another one.
+    """
+    parts = list(model.children())
+    if len(parts) < 6 or len(parts) % 3:
+        return None
+    *body, pool, _, _ = parts
+    convolutions, norms, rectifiers = body[0::3], body[1::3], body[2::3]
+    tied = type(convolutions[0]) is RevCompConv1d
+    conv_type, norm_type = (RevCompConv1d, RevCompBatchNorm1d) if tied else (nn.Conv1d, nn.BatchNorm1d)
+    if (
+        {type(part) for part in convolutions} != {conv_type}
+        or {type(part) for part in norms} != {norm_type}
+        or {type(part) for part in rectifiers} != {nn.ReLU}
+        or type(pool) not in (RevCompMaxPool1d, nn.MaxPool1d)
+    ):
+        return None
+    return Blocks(tuple(convolutions), tuple(norms), tuple(rectifiers), pool)
 
 
-def _is_plain(name: str, part: nn.Module, training: bool) -> bool:
-    kinds = _KINDS.get(name.rstrip("0123456789"))
-    return (
-        (kinds is None or type(part) in kinds)
-        and part.training == training
+def _is_untouched(model: nn.Module) -> bool:
+    """Whether every part is in the model's mode, in float32, without hooks and with the ``forward`` of its class."""
+    return all(
+        part.training == model.training
         and "forward" not in vars(part)
         and not (part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks)
-        and all(tensor.dtype == torch.float32 for tensor in part.parameters(recurse=False))
+        and all(
+            tensor.dtype == torch.float32 and tensor.device.type == "cpu"
+            for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False))
+            if tensor.is_floating_point()
+        )
+        for part in model.children()
     )
+
+
+def _has_known_settings(blocks: Blocks) -> bool:
+    n_channels = 4
+    for conv, norm in zip(blocks.convolutions, blocks.norms, strict=True):
+        if not (_is_simple_convolution(conv) and conv.in_channels == n_channels and _is_simple_norm(norm)):
+            return False
+        n_channels = conv.out_channels
+        if (norm.n_channels if isinstance(norm, RevCompBatchNorm1d) else norm.num_features) != n_channels:
+            return False
+    return _is_simple_pool(blocks.pool)
+
+
+def _is_simple_convolution(conv: Conv) -> bool:
+    if isinstance(conv, RevCompConv1d):
+        simple = (conv.stride, conv.pad, conv.dilation) == (1, 0, 1)
+    else:
+        simple = (conv.stride, conv.dilation, conv.groups) == ((1,), (1,), 1) and conv.padding in ("valid", (0,))
+    return simple and conv.bias is not None
+
+
+def _is_simple_norm(norm: nn.BatchNorm1d) -> bool:
+    return (
+        norm.weight is not None
+        and norm.bias is not None
+        and norm.track_running_stats
+        and norm.running_mean is not None
+        and norm.running_var is not None
+        and norm.num_batches_tracked is not None
+        and norm.momentum is not None
+    )
+
+
+def _is_simple_pool(pool: Pool) -> bool:
+    if isinstance(pool, RevCompMaxPool1d):
+        return True
+    settings = (pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices)
+    return settings == (0, 1, False, False) and isinstance(pool.kernel_size, int) and isinstance(pool.stride, int)
 
 
 def pooled_features(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch channels pooled"]:
-    """Everything up to the pooling, of a network that :func:`suits`."""
-    parts = dict(model.named_children())
-    depth = sum(name.startswith("conv") for name in parts)
+    """Everything up to the pooling, of a network for which :func:`can_fuse` holds."""
+    blocks = blocks_of(model)
+    assert blocks is not None
     unused = x.new_zeros(())
-    for layer in range(1, depth + 1):
-        conv, norm = parts[f"conv{layer}"], parts[f"norm{layer}"]
-        assert isinstance(conv, Conv)
-        assert isinstance(norm, nn.BatchNorm1d)
+    depth = len(blocks.convolutions)
+    for layer, (conv, norm) in enumerate(zip(blocks.convolutions, blocks.norms, strict=True), start=1):
         assert conv.bias is not None
-        pool = parts["pool"] if layer == depth else None
-        assert isinstance(pool, Pool | None)
+        pool = blocks.pool if layer == depth else None
         if model.training:
-            x = _learning(x, conv, norm, pool)
-            unused = unused + 0 * conv.bias.sum()  # no gradient is not the same as one of zero
+            x = _train_block(x, conv, norm, pool)
+            unused = unused + 0 * conv.bias.sum()  # so that the bias has a gradient of zero and not None
         else:
-            x = _predicting(x, conv, norm, pool)
+            x = _predict_block(x, conv, norm, pool)
     return x + unused
 
 
-def _predicting(x: Tensor, conv: Conv, norm: nn.BatchNorm1d, pool: Pool | None) -> Tensor:
+def _predict_block(x: Tensor, conv: Conv, norm: nn.BatchNorm1d, pool: Pool | None) -> Tensor:
     assert conv.bias is not None
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
     shift = (conv.bias - norm.running_mean) * scale + norm.bias
-    weight, (scale, shift) = _of_channels(conv, scale, shift)
-    x = _cpu.convolve(x, weight * scale[:, None, None], shift, 1, 0, 1)
+    weight, (scale, shift) = _expanded(conv, scale, shift)
+    x = channels_last.convolve(x, weight * scale[:, None, None], shift, 1, 0, 1)
     return (x if pool is None else pool(x)).relu_()
 
 
-def _learning(x: Tensor, conv: Conv, norm: nn.BatchNorm1d, pool: Pool | None) -> Tensor:
+def _train_block(x: Tensor, conv: Conv, norm: nn.BatchNorm1d, pool: Pool | None) -> Tensor:
     assert conv.bias is not None
     windows, sign = None, torch.ones_like(norm.weight)
     if pool is not None:
-        # Under a negative scale minima would become maxima, so its sign goes into the filters.
+        # A negative scale would turn minima into maxima, so its sign is moved into the filters.
         sign = torch.where(norm.weight.detach() < 0, -sign, sign)
         trim = pool.trim(x.shape[2] - conv.weight.shape[2] + 1) if isinstance(pool, RevCompMaxPool1d) else 0
         windows = pool.kernel_size, pool.stride, trim
-    weight, (signs, scale, shift) = _of_channels(conv, sign, norm.weight * sign, norm.bias)
-    x = _cpu.convolve(x, weight * signs[:, None, None], None, 1, 0, 1)
-    pooled = _tying.mean_of_partners if isinstance(norm, RevCompBatchNorm1d) else _own
-    mean, variance = _cpu.pooled_moments(x, norm.eps, pooled)
+    weight, (signs, scale, shift) = _expanded(conv, sign, norm.weight * sign, norm.bias)
+    x = channels_last.convolve(x, weight * signs[:, None, None], None, 1, 0, 1)
+    pooled = pairing.mean_of_partners if isinstance(norm, RevCompBatchNorm1d) else _unchanged
+    mean, variance = channels_last.pooled_moments(x, norm.eps, pooled)
     stored, n_values = norm.num_features, x[:, 0].numel() * len(mean)
-    _cpu.follow(norm, mean[:stored] * sign + conv.bias, variance[:stored], n_values // stored)
-    image = _cpu.PooledBatchNorm.apply(x.unsqueeze(2), scale, shift, mean, variance, norm.eps, pooled, windows)
+    channels_last.update_running_statistics(
+        norm, mean[:stored] * sign + conv.bias, variance[:stored], n_values // stored
+    )
+    image = channels_last.PooledBatchNorm.apply(x.unsqueeze(2), scale, shift, mean, variance, norm.eps, pooled, windows)
     normalized: Tensor = image.relu_().squeeze(2)
     return normalized
 
 
-def _of_channels(conv: Conv, *stored: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Give filters, and what is stored for one, for RC partners as well."""
+def _expanded(conv: Conv, *stored: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Filters, and the values stored per filter, for RC partners as well."""
     if isinstance(conv, RevCompConv1d):
-        return conv.expanded_weight(), [_tying.tie_channels(values) for values in stored]
+        return conv.expanded_weight(), [pairing.tie_channels(values) for values in stored]
     return conv.weight, list(stored)
 
 
-def _own(values: Tensor) -> Tensor:
+def _unchanged(values: Tensor) -> Tensor:
     return values

@@ -16,7 +16,7 @@ from rcviz.layers.dense import RevCompLinear
 from rcviz.layers.initializers import conv_limit, glorot_limit, uniform_
 from rcviz.layers.pooling import RevCompMaxPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
-from rcviz.models import fused as _cpu
+from rcviz.models import fused
 from rcviz.models.config import ModelConfig
 from rcviz.models.runtime import RandomStream
 
@@ -32,6 +32,10 @@ class SequenceModel(nn.Sequential):
     Attributes
     ----------
     config : ModelConfig
+    fused : bool
+        On a CPU in float32, compute convolution, normalisation, rectifier and pooling together (True by default), which
+        gives the same numbers up to rounding in less time. The modules run one by one where a part is not as it was
+        built, where a hook waits for one, where the input needs a gradient, and always with ``fused = False``.
 
     Examples
     --------
@@ -41,12 +45,14 @@ class SequenceModel(nn.Sequential):
     torch.Size([2, 1])
     """
 
+    fused: bool = True
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(_layers(config))
         self.config = config
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):  # a part of the model is no SequenceModel any more
+        if isinstance(index, slice):  # a part of the model is not a SequenceModel
             return nn.Sequential(OrderedDict(list(self.named_children())[index]))
         return super().__getitem__(index)
 
@@ -55,10 +61,19 @@ class SequenceModel(nn.Sequential):
         check_features(x.shape, 4, self.config.sequence_length)
         if self._forward_pre_hooks:
             self._warn_of_deep_lift()
-        if not _cpu.suits(self, x):
+        if not (self.fused and fused.can_fuse(self, x)):
             return super().forward(x)
         *_, merge, dense = self
-        return dense(merge(_cpu.pooled_features(self, x)))
+        return dense(merge(fused.pooled_features(self, x)))
+
+    def extra_repr(self) -> str:
+        """Say in ``print(model)`` how the model is computed."""
+        if not self.fused:
+            return "fused=False: the modules run one by one"
+        return (
+            "fused=True: on a CPU in float32, convolution, normalisation, rectifier and pooling are computed together; "
+            "model.fused = False runs the modules one by one"
+        )
 
     def _warn_of_deep_lift(self) -> None:
         """Say what Captum's DeepLift does not: its numbers are of the right size and do not add up."""

@@ -59,15 +59,15 @@ def check_structure(model: nn.Module, *, length: int | None = None) -> pd.DataFr
     -------
     DataFrame
         One row per finding, none for a model in order: ``module`` (dotted name; the whole model is ``"(model)"``),
-        ``kind`` (class), ``verdict``, ``instead`` (why, and what to use instead). Verdicts: ``"breaks"``;
+        ``kind`` (class), ``verdict``, ``suggestion`` (why, and what to use instead). Verdicts: ``"breaks"``;
         ``"in training"`` (evaluation does not show it); ``"may break"`` (depends on what cannot be read here);
-        ``"unread"`` (a layer of one's own).
+        ``"unknown"`` (a layer of one's own).
 
     Examples
     --------
     >>> import torch, rcviz
     >>> own = torch.nn.Sequential(rcviz.RevCompConv1d(4, 8, 15), torch.nn.BatchNorm1d(16), torch.nn.ReLU())
-    >>> rcviz.check_structure(own)["instead"].item()
+    >>> rcviz.check_structure(own)["suggestion"].item()
     'a plain normalisation has numbers of its own ...; use rcviz.RevCompBatchNorm1d(16)'
     """
     if length is not None:
@@ -83,7 +83,7 @@ def check_structure(model: nn.Module, *, length: int | None = None) -> pd.DataFr
             verdict, instead = state.read(name, module)
             if verdict:
                 rows.append((name or "(model)", type(module).__name__, verdict, instead))
-    return pd.DataFrame(rows, columns=["module", "kind", "verdict", "instead"])
+    return pd.DataFrame(rows, columns=["module", "kind", "verdict", "suggestion"])
 
 
 def instead_of(module: nn.Module, basis: Basis = "pairs") -> str:
@@ -153,7 +153,7 @@ class _State:
         own = next(module.parameters(recurse=False), None) is not None
         known = isinstance(module, (*_TIED, *_NORMS, nn.PReLU)) or type(module).__module__.startswith("torch.nn")
         if own and not known:
-            return "unread", (
+            return "unknown", (
                 f"{type(module).__name__} is not known here; rcviz.diagnose_equivariance(model, x) measures it"
             )
         return "", ""

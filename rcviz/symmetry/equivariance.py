@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rcviz.layers._tying import reverse_complement_features, reverse_positions
+from rcviz.layers.pairing import reverse_complement_features, reverse_positions
 from rcviz.layers.irrep_batchnorm import IrrepBatchNorm1d
 from rcviz.layers.irrep_conv import IrrepConv1d
 from rcviz.layers.irreps import IrrepActivation1d, PairsToIrreps1d, signs_of
@@ -117,7 +117,7 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
         One row per module in order of use: ``module`` (dotted name, and which use from the second on; the whole model
         is ``"(model)"``), ``kind`` (class), ``error`` (largest difference to what the symmetry asks for), ``verdict``:
         ``"equivariant"`` (the RC comes out), ``"invariant"`` (both strands give the same), ``"breaks"`` (a matching
-        pair went in, none came out), ``"inherits"`` (broken upstream or inside), and ``instead``: what to use instead
+        pair went in, none came out), ``"propagated"`` (broken upstream or inside), and ``suggestion``: what to use instead
         of a module that breaks it. What :class:`rcviz.RevCompConjoined` wraps has no rows: it may break the symmetry.
         The RC of channels of type +1 and -1, between :class:`rcviz.PairsToIrreps1d` and
         :class:`rcviz.IrrepsToPairs1d`, has its positions reversed and those of type -1 negated.
@@ -131,7 +131,7 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     >>> table = rcviz.diagnose_equivariance(standard, parts.test.one_hot(slice(0, 8)))
     >>> table["module"][0], table["verdict"][0]
     ('conv1', 'breaks')
-    >>> table["instead"][0]
+    >>> table["suggestion"][0]
     'a plain convolution reads one strand; use rcviz.RevCompConv1d(4, n_filters=8, kernel_size=15)'
     """
     check_module(model)
@@ -153,7 +153,7 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
             healthy = all(_judge(a, b, [*types, *views])[1] != "broken" for a, b in given)
             in_pairs = all(_judge(a, b, views)[1] != "broken" for a, b in given)
             inside = [name for name in broken if name.startswith(f"{one.name}.") or not one.name]
-            verdict = "inherits"
+            verdict = "propagated"
             if healthy and not any(name in culprits for name in inside):
                 verdict = "breaks"
                 whole = any(one.module.children())
@@ -167,7 +167,7 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
         elif not broken:
             last_sound = one.name
         rows.append((one.title, type(one.module).__name__, error, verdict, instead))
-    return pd.DataFrame(rows, columns=["module", "kind", "error", "verdict", "instead"])
+    return pd.DataFrame(rows, columns=["module", "kind", "error", "verdict", "suggestion"])
 
 
 def _types(model: nn.Module) -> list[View]:
@@ -297,7 +297,7 @@ def _assert(module: nn.Module, x: Any, allowed: set[str], what: str) -> None:
     culprits = table[table["verdict"] == "breaks"]
     if len(culprits):
         first = culprits.iloc[0]
-        cause = f"first broken by {first['module']} ({first['kind']}): {first['instead']}"
+        cause = f"first broken by {first['module']} ({first['kind']}): {first['suggestion']}"
     else:
         cause = f"its output is {whole['verdict']}"
     raise AssertionError(f"{type(module).__name__} is not {what} in float64: error {whole['error']:.3g}, {cause}")

@@ -112,8 +112,8 @@ def slowly(monkeypatch):
 
     def slowly(do):
         with monkeypatch.context() as patch:
-            patch.setattr("rcviz.models.fused.suits", lambda model, x: False)
-            patch.setattr("rcviz.layers._cpu.suits", lambda x: False)
+            patch.setattr("rcviz.models.fused.can_fuse", lambda model, x: False)
+            patch.setattr("rcviz.layers.channels_last.is_faster", lambda x: False)
             return do()
 
     return slowly

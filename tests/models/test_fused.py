@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 import rcviz
-from rcviz.models import fused as _cpu
+from rcviz.models import fused
 
 CONFIGS = {
     "three layers, windows that overlap": lambda architecture: rcviz.ModelConfig.chipseq(
@@ -24,7 +24,7 @@ def in_one_go(monkeypatch):
     """Send every network one way or the other, in float64 as well."""
 
     def switch(on):
-        monkeypatch.setattr(_cpu, "suits", lambda model, x: on)
+        monkeypatch.setattr(fused, "can_fuse", lambda model, x: on)
 
     return switch
 
@@ -97,9 +97,9 @@ def test_float32_is_as_close_to_float64_as_the_modules_are(architecture):
     x = sequences(50, 100, torch.float32)
     with torch.no_grad():
         wanted = exact(x.double())
-        assert _cpu.suits(model, x)
+        assert fused.can_fuse(model, x)
         gap = (model(x) - wanted).abs().max()
-    assert not _cpu.suits(model, x)  # someone might differentiate
+    assert not fused.can_fuse(model, x)  # someone might differentiate
     assert gap < 1e-5 * wanted.abs().max().clamp(min=1)
 
 
@@ -138,9 +138,9 @@ CHANGES = [hooked, replaced, part_frozen, extended, shortened, given_a_forward_o
 def test_a_network_that_was_changed_goes_module_by_module(change):
     model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2)).train()
     x = sequences(2, 200, torch.float32)
-    assert _cpu.suits(model, x)
+    assert fused.can_fuse(model, x)
     change(model)
-    assert not _cpu.suits(model, x)
+    assert not fused.can_fuse(model, x)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -185,16 +185,16 @@ def test_who_wants_more_than_weights_goes_module_by_module():
     model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2)).train()
     x = sequences(2, 200, torch.float32)
     told = []
-    torch.func.vmap(lambda one: told.append(_cpu.suits(model, x)) or one)(x)
-    torch.func.grad(lambda one: told.append(_cpu.suits(model, one)) or one.sum())(x)
+    torch.func.vmap(lambda one: told.append(fused.can_fuse(model, x)) or one)(x)
+    torch.func.grad(lambda one: told.append(fused.can_fuse(model, one)) or one.sum())(x)
     with torch.autocast("cpu", torch.bfloat16):
-        told.append(_cpu.suits(model, x))
-    told.append(_cpu.suits(model, x.clone().requires_grad_()))
+        told.append(fused.can_fuse(model, x))
+    told.append(fused.can_fuse(model, x.clone().requires_grad_()))
     assert told == [False] * 4
     hook = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
-    assert not _cpu.suits(model, x)
+    assert not fused.can_fuse(model, x)
     hook.remove()
-    assert _cpu.suits(model, x)
+    assert fused.can_fuse(model, x)
     torch.export.export(model.eval(), (x,))
 
 
@@ -204,3 +204,98 @@ def test_every_parameter_has_a_gradient():
     model(sequences(4, 200, torch.float32)).sum().backward()
     assert all(weight.grad is not None for weight in model.parameters())
     assert model.conv1.bias.grad.abs().max() == 0
+
+
+OTHER_SETTINGS = {
+    "dilation": lambda model: setattr(model, "conv1", rcviz.RevCompConv1d(4, 4, 3, dilation=2)),
+    "padding": lambda model: setattr(model, "conv1", rcviz.RevCompConv1d(4, 4, 5, padding=1)),
+    "stride": lambda model: setattr(model, "conv1", rcviz.RevCompConv1d(4, 4, 6, stride=2)),
+    "no bias": lambda model: setattr(model, "conv1", rcviz.RevCompConv1d(4, 4, 5, bias=False)),
+    "no scale": lambda model: setattr(model, "norm1", rcviz.RevCompBatchNorm1d(8, affine=False)),
+    "cumulative statistics": lambda model: setattr(model.norm1, "momentum", None),
+    "a plain batch norm": lambda model: setattr(model, "norm1", torch.nn.BatchNorm1d(8)),
+    "a plain pooling with padding": lambda model: setattr(model, "pool", torch.nn.MaxPool1d(6, 5, padding=1)),
+    "a plain pooling with dilation": lambda model: setattr(model, "pool", torch.nn.MaxPool1d(3, 5, dilation=2)),
+    "a plain pooling that rounds up": lambda model: setattr(model, "pool", torch.nn.MaxPool1d(7, 6, ceil_mode=True)),
+    "a subclass": lambda model: setattr(model, "conv1", Squared(4, 4, 5)),
+}
+PLAIN_SETTINGS = {
+    "dilation": lambda model: setattr(model, "conv1", torch.nn.Conv1d(4, 8, 3, dilation=2)),
+    "padding": lambda model: setattr(model, "conv1", torch.nn.Conv1d(4, 8, 5, padding="same")),
+    "stride": lambda model: setattr(model, "conv1", torch.nn.Conv1d(4, 8, 6, stride=2)),
+    "groups": lambda model: setattr(model, "conv1", torch.nn.Conv1d(4, 8, 5, groups=2)),
+    "no bias": lambda model: setattr(model, "conv1", torch.nn.Conv1d(4, 8, 5, bias=False)),
+    "no statistics": lambda model: setattr(model, "norm1", torch.nn.BatchNorm1d(8, track_running_stats=False)),
+    "a tied batch norm": lambda model: setattr(model, "norm1", rcviz.RevCompBatchNorm1d(8)),
+    "sizes in tuples": lambda model: setattr(model, "pool", torch.nn.MaxPool1d((6,), (5,))),
+}
+
+
+class Squared(rcviz.RevCompConv1d):
+    """A convolution whose forward pass is another one."""
+
+    def forward(self, x):
+        return super().forward(x) ** 2
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [*(("revcomp", name) for name in OTHER_SETTINGS), *(("standard", name) for name in PLAIN_SETTINGS)],
+)
+def test_layers_with_other_settings_are_run_as_modules(architecture, name, training):
+    """The fused path knows the settings that built models have; with others it must not be taken."""
+    config = rcviz.ModelConfig(
+        architecture=architecture,
+        sequence_length=30,
+        n_filters=4 if architecture == "revcomp" else 8,
+        kernel_sizes=(5,),
+        pool_size=6,
+        pool_stride=5,
+    )
+    model = rcviz.build_model(config)
+    x = sequences(3, 30, torch.float32)
+    assert fused.can_fuse(model.train(), x)
+    (OTHER_SETTINGS if architecture == "revcomp" else PLAIN_SETTINGS)[name](model)
+    model.train(training)
+    assert not fused.can_fuse(model, x)
+    with torch.no_grad():
+        features = x
+        for part in (model.conv1, model.norm1, model.relu1, model.pool):
+            features = part(features)
+        merge = next(name for name, _ in model.named_children() if name in ("weighted_sum", "flatten"))
+        setattr(model, merge, torch.nn.Identity())  # so that the head takes any number of positions
+        model.dense = torch.nn.Flatten()
+        torch.testing.assert_close(model(x), features.flatten(1), atol=0, rtol=0)
+
+
+def test_the_fused_path_is_announced_and_can_be_switched_off(monkeypatch):
+    model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2)).eval()
+    x = sequences(2, 200, torch.float32)
+    calls = []
+    pooled_features = fused.pooled_features
+    monkeypatch.setattr(fused, "pooled_features", lambda *given: calls.append(1) or pooled_features(*given))
+    assert "fused=True" in repr(model)
+    with torch.no_grad():
+        together = model(x)
+        assert len(calls) == 1
+        model.fused = False
+        assert "fused=False" in repr(model)
+        torch.testing.assert_close(model(x), together, rtol=1e-5, atol=1e-6)
+    assert len(calls) == 1
+
+
+@everywhere
+def test_training_and_prediction_take_the_fused_path(monkeypatch, architecture):
+    """Counted, as a time would depend on the machine: every batch of training, validation and prediction."""
+    calls = []
+    pooled_features = fused.pooled_features
+    monkeypatch.setattr(fused, "pooled_features", lambda *given: calls.append(1) or pooled_features(*given))
+    parts = rcviz.split(rcviz.simulate_motifs(n_per_motif=20, length=60, mean_instances=1.0, max_instances=1), seed=0)
+    config = rcviz.ModelConfig.simulated(architecture, n_filters=2, sequence_length=60, pool_size=20)
+    model = rcviz.build_model(config)
+    training = rcviz.TrainConfig.simulated(epochs=2, batch_size=5, samples_per_epoch=20)
+    rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+    assert len(calls) == 2 * (4 + 1)
+    rcviz.predict(model, parts.test)
+    assert len(calls) == 2 * (4 + 1) + 1

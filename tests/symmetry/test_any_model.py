@@ -13,15 +13,15 @@ from rcviz import diagnose_equivariance
 
 def instead(table):
     """What to use instead of each module that breaks the symmetry."""
-    return dict(table.loc[table["verdict"] == "breaks", ["module", "instead"]].to_numpy())
+    return dict(table.loc[table["verdict"] == "breaks", ["module", "suggestion"]].to_numpy())
 
 
 def test_the_module_that_breaks_it_is_told_apart_with_its_cure():
     model = trained(model_with_plain_batch_norm().double(), 20)
     table = diagnose_equivariance(model, one_hot(6, 20))
-    assert list(table.columns) == ["module", "kind", "error", "verdict", "instead"]
+    assert list(table.columns) == ["module", "kind", "error", "verdict", "suggestion"]
     assert "use rcviz.RevCompBatchNorm1d(6)" in instead(table)["norm"]
-    assert (table.loc[table["verdict"] != "breaks", "instead"] == "").all()
+    assert (table.loc[table["verdict"] != "breaks", "suggestion"] == "").all()
     with pytest.raises(AssertionError, match=r"first broken by norm \(BatchNorm1d\): .*RevCompBatchNorm1d\(6\)"):
         rcviz.assert_invariant(model, one_hot(6, 20))
 
@@ -74,7 +74,7 @@ def test_functions_are_the_fault_of_the_module_that_calls_them(between, after, p
     (culprit,) = instead(table).items()
     assert culprit[0] == "body"
     assert place in culprit[1]
-    assert set(table["verdict"].iloc[-2:]) == {"inherits"}
+    assert set(table["verdict"].iloc[-2:]) == {"propagated"}
     with pytest.raises(AssertionError, match=f"first broken by body .*{place}"):
         rcviz.assert_invariant(model, one_hot(4, 20))
 
@@ -111,7 +111,7 @@ def test_outputs_that_are_tuples_or_dicts():
     for make, x in ((ProfileAndCounts, one_hot(3, 30)), (Danq, one_hot(3, 60))):
         table = diagnose_equivariance(seeded(make), x)
         assert table["module"].iloc[-1] == "(model)"
-        assert table["verdict"].iloc[-1] == "inherits"
+        assert table["verdict"].iloc[-1] == "propagated"
     with pytest.raises(ValueError, match=r"returns a tuple of 2,.*rcviz.as_sequence_model\(model, output=0\)"):
         rcviz.equivariance_error(seeded(ProfileAndCounts), one_hot(3, 30))
     with pytest.raises(ValueError, match=r"reads sequences as \(batch, length, 4\)"):

@@ -257,12 +257,12 @@ def test_a_forgotten_reversal_is_measured(forgotten, dtype):
 def verdicts(model, x):
     table = rcviz.diagnose_equivariance(model, x)
     assert {"module", "kind", "error", "verdict"} <= set(table.columns)
-    assert set(table["verdict"]) <= {"equivariant", "invariant", "breaks", "inherits"}
+    assert set(table["verdict"]) <= {"equivariant", "invariant", "breaks", "propagated"}
     assert table["module"].is_unique
     assert (table["verdict"] == "breaks").sum() <= 1, "one first cause"
     found = dict(zip(table["module"], table["verdict"], strict=True))
     leaves = {name for name, module in model.named_modules() if not list(module.children())}
-    sound = not any(found[name] in ("breaks", "inherits") for name in leaves)
+    sound = not any(found[name] in ("breaks", "propagated") for name in leaves)
     if sound:  # what holds sound modules is sound
         assert set(found.values()) <= {"equivariant", "invariant"}
     return {name: verdict for name, verdict in found.items() if name in leaves}
@@ -282,7 +282,7 @@ def test_a_forgotten_reversal_in_layer_two_is_named(forgotten):
     assert list(found) == ["first", "relu", "second", "pool", "sum", "dense"]
     assert found["first"] == found["relu"] == "equivariant"
     assert found["second"] == "breaks"
-    assert found["pool"] == found["sum"] == found["dense"] == "inherits"
+    assert found["pool"] == found["sum"] == found["dense"] == "propagated"
     with pytest.raises(AssertionError):
         rcviz.assert_invariant(model, one_hot(4, 20))
 
@@ -309,7 +309,7 @@ def test_plain_batch_norm_is_caught_once_trained(dtype):
     found = verdicts(model, x)
     assert found["conv"] == "equivariant"
     assert found["norm"] == "breaks"
-    assert found["relu"] == found["pool"] == found["sum"] == found["dense"] == "inherits"
+    assert found["relu"] == found["pool"] == found["sum"] == found["dense"] == "propagated"
     with pytest.raises(AssertionError):
         rcviz.assert_invariant(model, x)
 
@@ -357,7 +357,7 @@ def test_a_plain_model_breaks_at_its_first_convolution():
     found = verdicts(rcviz.build_model(config).double().eval(), one_hot(4, 200))
     assert next(iter(found)) == "conv1"
     assert found.pop("conv1") == "breaks"
-    assert set(found.values()) == {"inherits"}
+    assert set(found.values()) == {"propagated"}
 
 
 def test_nested_modules_go_by_their_dotted_names():
@@ -370,7 +370,7 @@ def test_nested_modules_go_by_their_dotted_names():
     found = verdicts(model.double(), one_hot(3, 12))
     assert found["body.conv"] == "equivariant"
     assert found["body.broken"] == "breaks"
-    assert found["relu"] == "inherits"
+    assert found["relu"] == "propagated"
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -13,8 +13,8 @@ from rcviz import check_structure
 def found(model, length=None):
     """Findings by module."""
     table = check_structure(model, length=length)
-    assert list(table.columns) == ["module", "kind", "verdict", "instead"]
-    return {row["module"]: (row["verdict"], row["instead"]) for row in table.to_dict("records")}
+    assert list(table.columns) == ["module", "kind", "verdict", "suggestion"]
+    return {row["module"]: (row["verdict"], row["suggestion"]) for row in table.to_dict("records")}
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +234,7 @@ def test_a_layer_of_ones_own_is_unread_and_an_untied_model_is_one_finding():
             self.scale = nn.Parameter(torch.ones(6, 1))
 
     said = found(nn.Sequential(rcviz.RevCompConv1d(4, 3, 5), Own()))
-    assert said == {"1": ("unread", "Own is not known here; rcviz.diagnose_equivariance(model, x) measures it")}
+    assert said == {"1": ("unknown", "Own is not known here; rcviz.diagnose_equivariance(model, x) measures it")}
     ((name, (verdict, instead)),) = found(Danq()).items()
     assert (name, verdict) == ("(model)", "breaks")
     assert "rcviz.RevCompConv1d" in instead

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 import rcviz
-from rcviz.layers import _cpu
+from rcviz.layers import channels_last
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def fast(monkeypatch):
     """Switch the fast ways on, for float64 as well, or off."""
 
     def switch(on):
-        monkeypatch.setattr(_cpu, "suits", lambda x: on)
+        monkeypatch.setattr(channels_last, "is_faster", lambda x: on)
 
     return switch
 
@@ -34,7 +34,7 @@ def test_convolution(stride, padding, dilation, has_bias):
     bias = torch.randn(6).double() if has_bias else None
     inputs = [tensor.requires_grad_() for tensor in (x, weight, bias) if tensor is not None]
     results = []
-    for convolve in (_cpu.convolve, F.conv1d):
+    for convolve in (channels_last.convolve, F.conv1d):
         y = convolve(x, weight, bias, stride, padding, dilation)
         results.append((y, *torch.autograd.grad((y**2).sum(), inputs)))
     for found, expected in zip(*results, strict=True):
@@ -47,25 +47,25 @@ def test_convolution(stride, padding, dilation, has_bias):
 )
 def test_gradients_of_a_convolution_by_windows(monkeypatch, n, channels, length, width):
     """Whatever number of windows is left over, and with a stored gradient that does not begin at the memory's start."""
-    monkeypatch.setattr(_cpu, "windows_suit", lambda weight: True)
+    monkeypatch.setattr(channels_last, "windows_are_faster", lambda weight: True)
     torch.manual_seed(0)
     x = torch.randn(n + 1, length, channels).double()[1:].transpose(1, 2).requires_grad_()
     weight = torch.randn(6, channels, width).double().requires_grad_()
     results = []
-    for convolve in (_cpu.convolve, F.conv1d):
+    for convolve in (channels_last.convolve, F.conv1d):
         y = convolve(x, weight, None, 1, 0, 1)
         results.append((y, *torch.autograd.grad((y**3).sum(), [x, weight])))
     for found, expected in zip(*results, strict=True):
         close(found, expected)
 
 
-@pytest.mark.parametrize("channels_last", [True, False])
-def test_pooling(channels_last):
+@pytest.mark.parametrize("in_layout", [True, False])
+def test_pooling(in_layout):
     torch.manual_seed(0)
     x = torch.randn(3, 41, 6).double().transpose(1, 2)
-    x = (x if channels_last else x.contiguous()).requires_grad_()
+    x = (x if in_layout else x.contiguous()).requires_grad_()
     results = []
-    for pool in (_cpu.max_pool, F.max_pool1d):
+    for pool in (channels_last.max_pool, F.max_pool1d):
         y = pool(x, 5, 4)
         results.append((y, *torch.autograd.grad((y**2).sum(), [x])))
     for found, expected in zip(*results, strict=True):
@@ -99,7 +99,7 @@ def test_moments_of_a_large_mean_are_as_good_as_torchs():
     x = torch.randn(4, 6, 500) + 1000
     pairs = x.double()
     pairs = torch.cat([pairs, pairs.flip(1)], dim=2).transpose(0, 1).flatten(1)
-    mean, variance = _cpu.pooled_moments(x.transpose(1, 2).contiguous().transpose(1, 2), 1e-3)
+    mean, variance = channels_last.pooled_moments(x.transpose(1, 2).contiguous().transpose(1, 2), 1e-3)
     torch.testing.assert_close(mean.double(), pairs.mean(1), rtol=1e-6, atol=0)
     torch.testing.assert_close(variance.double(), pairs.var(1, correction=0), rtol=1e-3, atol=0)
 
@@ -164,7 +164,7 @@ def test_one_network_may_be_mapped_over_sequences():
 @pytest.mark.parametrize("channels", [4, 16])
 def test_layers_may_be_mapped_over_models_in_training(monkeypatch, channels):
     """In float32, where the fast ways have gradients of their own that vmap cannot map, on any processor."""
-    monkeypatch.setattr(_cpu, "windows_suit", lambda weight: True)
+    monkeypatch.setattr(channels_last, "windows_are_faster", lambda weight: True)
     models = [
         torch.nn.Sequential(rcviz.RevCompConv1d(channels, 3, 5), rcviz.RevCompBatchNorm1d(6), rcviz.RevCompMaxPool1d(4))
         for _ in range(3)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from rcviz.layers._tying import mean_of_partners
+from rcviz.layers.pairing import mean_of_partners
 
 Pooled: TypeAlias = Callable[[Tensor], Tensor]
 """Gives every channel the mean of its own value and its RC partner's; where there are none, its own."""
@@ -23,7 +23,7 @@ _FEWEST_CHANNELS = 16
 """Of an input for which the gradient by windows is faster; with the four bases it is not."""
 
 
-def suits(x: Tensor) -> bool:
+def is_faster(x: Tensor) -> bool:
     """Whether the ways of this file are faster for such a tensor than the plain ones, and possible: vmap maps none."""
     return x.device.type == "cpu" and x.dtype in _FAST and torch._C._functorch.peek_interpreter_stack() is None
 
@@ -45,7 +45,7 @@ def convolve(
     differentiated = torch.is_grad_enabled()
     # oneDNN's gradient of a bias takes longer than the rest of the first layer; that of a sum does not.
     inside = None if differentiated else bias
-    if differentiated and windows_suit(weight) and (stride, padding, dilation) == (1, 0, 1):
+    if differentiated and windows_are_faster(weight) and (stride, padding, dilation) == (1, 0, 1):
         y = WindowConvolution.apply(*images)
     else:
         y = F.conv2d(*images, inside, (1, stride), (0, padding), (1, dilation))
@@ -54,7 +54,7 @@ def convolve(
     return y.squeeze(2)
 
 
-def windows_suit(weight: Tensor) -> bool:
+def windows_are_faster(weight: Tensor) -> bool:
     """Whether :class:`WindowConvolution` is faster: oneDNN has a kernel for this gradient from AVX-512 on."""
     return (
         weight.shape[1] >= _FEWEST_CHANNELS
@@ -143,7 +143,7 @@ def pooled_moments(
 
 
 @torch.no_grad()
-def follow(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, n: int) -> None:
+def update_running_statistics(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, n: int) -> None:
     """Move the running statistics, of a batch of ``n`` values a stored channel, as torch's own batch norm does."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
