@@ -7,8 +7,8 @@ Beside the convolutions, time goes into reading and writing feature maps, so thi
 - In prediction, a batch norm is merged into the convolution before it.
 - The other rectifiers overwrite their input.
 
-:class:`rcviz.SequenceModel` takes this path where its attribute ``fused`` is True and :func:`can_fuse` finds every part as
-:func:`rcviz.build_model` made it; otherwise its modules run one by one.
+:class:`rcviz.SequenceModel` takes this path where its attribute ``fused`` is True and :func:`can_fuse` finds every
+part as :func:`rcviz.build_model` made it; otherwise its modules run one by one.
 """
 
 from dataclasses import dataclass

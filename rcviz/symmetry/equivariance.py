@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rcviz.layers.pairing import reverse_complement_features, reverse_positions
 from rcviz.layers.irrep_batchnorm import IrrepBatchNorm1d
 from rcviz.layers.irrep_conv import IrrepConv1d
 from rcviz.layers.irreps import IrrepActivation1d, PairsToIrreps1d, signs_of
+from rcviz.layers.pairing import reverse_complement_features, reverse_positions
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.models.runtime import check_module, device_and_dtype, evaluating, exact_arithmetic, one_tensor, run
 from rcviz.symmetry.diagnosis import CONJOIN, instead_of
@@ -117,8 +117,8 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
         One row per module in order of use: ``module`` (dotted name, and which use from the second on; the whole model
         is ``"(model)"``), ``kind`` (class), ``error`` (largest difference to what the symmetry asks for), ``verdict``:
         ``"equivariant"`` (the RC comes out), ``"invariant"`` (both strands give the same), ``"breaks"`` (a matching
-        pair went in, none came out), ``"propagated"`` (broken upstream or inside), and ``suggestion``: what to use instead
-        of a module that breaks it. What :class:`rcviz.RevCompConjoined` wraps has no rows: it may break the symmetry.
+        pair went in, none came out), ``"propagated"`` (broken upstream or inside), and ``suggestion``: what to use
+        instead of a module that breaks it. What :class:`rcviz.RevCompConjoined` wraps has no rows: it may break it.
         The RC of channels of type +1 and -1, between :class:`rcviz.PairsToIrreps1d` and
         :class:`rcviz.IrrepsToPairs1d`, has its positions reversed and those of type -1 negated.
 
