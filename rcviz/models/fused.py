@@ -12,7 +12,7 @@ part as :func:`rcviz.build_model` made it; otherwise its modules run one by one.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -74,7 +74,7 @@ def blocks_of(model: nn.Module) -> Blocks | None:
     The last two may be anything, because they are called as modules. The types must be exact: this path replaces the
     ``forward`` of the other parts, and a subclass may have another one.
     """
-    parts = list(model.children())
+    parts: list[Any] = list(model.children())
     if len(parts) < 6 or len(parts) % 3:
         return None
     *body, pool, _, _ = parts
