@@ -1,4 +1,4 @@
-"""rcviz fetch: the public files of the paper, for people with a network."""
+"""rcviz fetch: download the public files that the paper used."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def fetch(
-    collection: Annotated[str, typer.Argument(help="gm12878, or a list of your own (*.toml).")],
-    to: Annotated[Path | None, typer.Option(help="Folder; by default named as the collection.")] = None,
-    only: Annotated[str | None, typer.Option(help="Only these, such as CTCF,DNase,chr21,chr22.")] = None,
+    collection: Annotated[str, typer.Argument(help="gm12878, or the path of your own list (*.toml).")],
+    to: Annotated[Path | None, typer.Option(help="Folder to write to; by default named after the collection.")] = None,
+    only: Annotated[str | None, typer.Option(help="Fetch only these, such as CTCF,DNase,chr21,chr22.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list addresses, sizes and checksums.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Download public files, check their content and unpack them; what is there and sound is not fetched again.
+    """Download public files, unpack them and compare checksums; files that are there and correct are not fetched again.
 
-    gm12878: ENCODE's peaks of CTCF, PU.1 and MAX, DNase, and the chromosomes of hg19 (about 3 GB unpacked). A broken
-    download goes on where it was when the same command is given again.
+    gm12878: ENCODE's peaks of CTCF, PU.1 and MAX, DNase, and the chromosomes of hg19 (about 3 GB unpacked). If the
+    connection breaks again and again, run the same command later.
 
     Example: rcviz fetch gm12878 --only CTCF,DNase,chr21,chr22 --to gm12878
     """
@@ -31,12 +31,12 @@ def fetch(
         sources = choose(read_sources(collection), several(only))
         folder = to or Path(Path(collection).stem)
         if dry_run:
-            told = "\n".join(
-                f"{source.key:6} {source.size:>13,}  {source.sha256 or 'no checksum is known':64}  {source.url}"
+            text = "\n".join(
+                f"{source.key:6} {source.size:>13,}  {source.sha256 or 'not known':64}  {source.url}"
                 for source in sources
             )
-            told = f"{'':6} {'bytes':>13}  {'sha256, unpacked':64}  address\n{told}"
-            answer(told, {"folder": folder, "files": [_planned(source) for source in sources]}, as_json=as_json)
+            text = f"{'':6} {'bytes':>13}  {'sha256, unpacked':64}  address\n{text}"
+            answer(text, {"folder": folder, "files": [_planned(source) for source in sources]}, as_json=as_json)
             return
         _fetch(sources, folder, as_json=as_json)
 

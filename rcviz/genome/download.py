@@ -1,51 +1,49 @@
-"""Public files by address: resumed where a connection broke, unpacked, checked by their content, kept.
+"""Public files, downloaded by pooch: unpacked, compared with their checksums, recorded.
 
-pooch keeps the folder: what is there and sound is not fetched again, and nothing appears under its name before its
-checksum was right.
+pooch keeps the folder. A file that is there and has the right checksum is not downloaded again, a failed download is
+tried again, and nothing appears under a file's name before its checksum was right. What pooch cannot do is done here:
+which files there are, unpacking with a limit, and the record of checksums that no list knows.
 """
 
 import functools
-import hashlib
 import json
 import re
+import tempfile
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rcviz._core.checks import brief, quoted
-from rcviz._core.files import atomic_write
+from rcviz._core.files import atomic_write, remove_unfinished
 from rcviz._core.text_files import unpacked
 
 RECORD = "checksums.json"
-"""In the folder: the checksum of everything that was fetched, which is what a later fetch expects."""
+"""A file in the folder with the checksum of everything that was fetched; a later fetch expects the same."""
 
-_ATTEMPTS = 3  # in a row that bring no byte
+_RETRIES = 2
 _TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 16
-_UNSUSPECTED = 1 << 26  # bytes that a server may send, whatever the list says
-_PARTIAL = ".part"
-_UNPACKING = ".unpacking"
-_OF_THE_SYSTEM = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # Windows
+_SMALLEST_LIMIT = 1 << 26  # bytes that a server may send, whatever size the list gives
+_RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # Windows
 _KEYS = {"key", "url", "about", "size", "sha256"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A gzipped file somewhere else.
+    """A gzipped file on a server.
 
     Attributes
     ----------
     key, about : str
-        What it is called, and what it is.
+        Short name, and a description.
     url : str
     size : int
-        Of the unpacked content, in bytes; about.
+        Approximate size of the unpacked content, in bytes.
     sha256 : str or None
-        Of the unpacked content, where it is known.
+        Checksum of the unpacked content, if known.
     """
 
     key: str
@@ -56,20 +54,20 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Under which it is kept, unpacked."""
+        """Name of the unpacked file in the folder."""
         return self.url.rpartition("/")[2].removesuffix(".gz")
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is there now.
+    """A file that has been fetched.
 
     Attributes
     ----------
     source : Source
     path : Path
     sha256 : str
-        Of its content.
+        Checksum of its content.
     from_cache : bool
         Whether the file was there already, whole; otherwise it was downloaded now.
     checksum : "listed", "recorded" or "new"
@@ -85,12 +83,12 @@ class Fetched:
 
 
 def read_sources(collection: str = "gm12878") -> list[Source]:
-    """Read a list of files: one that ships with rcviz, by name, or one's own, by path (``*.toml``).
+    """Read a list of files: the one that ships with rcviz, by name, or your own, by path (``*.toml``).
 
     Raises
     ------
     FileNotFoundError, ValueError
-        When there is no such list, or an entry is not one.
+        When there is no such list, or an entry is malformed.
     """
     bundled = files("rcviz") / "data" / f"{collection}.toml"
     path = Path(collection)
@@ -112,34 +110,32 @@ def read_sources(collection: str = "gm12878") -> list[Source]:
 
 
 def _source(where: str, entry: Any) -> Source:
-    """Check an entry of a list; what its address ends in becomes the name of a file, and must be no path."""
+    """Check an entry of a list; the last part of its url becomes the name of a file, so it must be a plain name."""
     if not isinstance(entry, dict) or not _KEYS - {"sha256"} <= set(entry) <= _KEYS:
         has = ", ".join(entry)[:200] if isinstance(entry, dict) else quoted(entry)
-        raise ValueError(
-            f"{where} has {has or 'nothing'}, expected key, url, about, size and, where it is known, sha256"
-        )
+        raise ValueError(f"{where} has {has or 'nothing'}, expected key, url, about, size and, if known, sha256")
     for key, value in entry.items():
-        expected = "whole bytes" if key == "size" else "text"
+        expected = "a whole number of bytes" if key == "size" else "text"
         if not (type(value) is int and value >= 0 if key == "size" else isinstance(value, str)):
             raise ValueError(f"{where} has the {key} {quoted(value)}, expected {expected}")
     source = Source(**entry)
     if not re.fullmatch(r"https?://[^\s\\]+/\w[\w.+-]*\.gz", source.url, re.ASCII) or ".." in source.name:
         raise ValueError(f"{where} has the url {quoted(source.url)}, expected http(s) of a .gz file with a plain name")
-    if source.name.lower() == RECORD or source.name.partition(".")[0].lower() in _OF_THE_SYSTEM:
-        raise ValueError(f"{where} would be kept as {source.name}, which is taken; download it by hand")
+    if source.name.lower() == RECORD or source.name.partition(".")[0].lower() in _RESERVED_NAMES:
+        raise ValueError(f"{where} would be saved as {source.name}, a reserved name; download it by hand")
     if source.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", source.sha256):
         raise ValueError(f"{where} has the sha256 {quoted(source.sha256)}, expected 64 digits 0-9, a-f")
     return source
 
 
 def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
-    """Bring one file into a folder, unless it is there and sound.
+    """Download one file into a folder, unless it is already there with the right checksum.
 
     Parameters
     ----------
     source : Source
     folder : Path
-        Made if it is not there. What broke off stays there as ``*.part``; the next call goes on from it.
+        Created if it does not exist.
     progress : bool
         Show a progress bar on standard error.
 
@@ -148,27 +144,40 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
     ImportError
         When pooch is missing, saying what to install.
     ConnectionError
-        When the file cannot be had now: not found, or the connection broke off again and again.
+        When the server does not send the file, or the connection fails, three times in a row.
     ValueError
-        When what came is not what was expected. Nothing of it is kept.
+        When the content is damaged or has another checksum than expected. It is deleted.
     """
     try:
         import pooch
+        import requests
     except ImportError as error:
         raise ImportError('fetching needs pooch; run: pip install "rcviz[fetch]"') from error
     path = folder / source.name
     recorded = _read_record(folder).get(source.name)
-    expected = source.sha256 or recorded
     pooch.get_logger().setLevel("ERROR")
-    keeper = pooch.create(folder, base_url="", registry={source.name: expected}, urls={source.name: source.url})
+    manager = pooch.create(
+        folder,
+        base_url="",
+        registry={source.name: source.sha256 or recorded},
+        urls={source.name: source.url},
+        retry_if_failed=_RETRIES,
+    )
     actions: list[str] = []
 
     def note(fname: str, action: str, pup: Any) -> str:
         actions.append(action)
         return fname
 
-    download = functools.partial(_download, expected=expected, name=source.name, most=_most(source), progress=progress)
-    keeper.fetch(source.name, processor=note, downloader=download)
+    download = functools.partial(_download, limit=max(2 * source.size, _SMALLEST_LIMIT), progress=progress)
+    remove_unfinished(folder)
+    try:
+        manager.fetch(source.name, processor=note, downloader=download)
+    except requests.RequestException as error:
+        raise ConnectionError(
+            f"{source.url} could not be fetched ({brief(error)}): run the same command again later; "
+            f"complete files are not downloaded again"
+        ) from error
     digest = str(pooch.file_hash(str(path)))
     if recorded != digest:
         _write_record(folder, source.name, digest)
@@ -176,115 +185,36 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
     return Fetched(source, path, digest, from_cache=actions[0] == "fetch", checksum=checksum)
 
 
-def _download(url: str, output: str, pup: Any, *, expected: str | None, name: str, most: int, progress: bool) -> None:
-    """Fetch what is missing of the packed file, then unpack it for pooch, which moves it to its place."""
-    partial = Path(pup.abspath) / f".{name}{_PARTIAL}"
-    # Not at once into pooch's file: it has another name every time, and a kill would leave it there, as large as a
-    # genome; nor may others read it.
-    unpacking = partial.with_name(f".{name}{_UNPACKING}")
-    if partial.is_symlink():  # written through, it would change a file elsewhere
-        partial.unlink()
-    idle = 0
-    while True:
-        before = _size(partial)
-        try:
-            _receive(url, partial, name=name, most=most, progress=progress)
-            break
-        except ConnectionError as error:
-            there = _size(partial)
-            idle = 0 if there > before else idle + 1
-            if isinstance(error, ConnectionRefusedError) or idle == _ATTEMPTS:
-                kept = f"; {there:,} bytes are kept, and the same command goes on from there" if there else ""
-                raise ConnectionError(f"{url} could not be fetched: {error}{kept}") from error
-    try:
-        digest = _unpack(partial, unpacking, url)
-        if expected and digest != expected:
+def _download(url: str, output: str, pup: Any, *, limit: int, progress: bool) -> None:
+    """Download for pooch and unpack into its temporary file, which it compares with the checksum and then renames."""
+    import pooch
+
+    # "identity": a server that packs .gz files once more would be unpacked once only.
+    download = pooch.HTTPDownloader(
+        progressbar=progress, chunk_size=_CHUNK, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
+    )
+    with tempfile.TemporaryFile(dir=pup.abspath) as packed:  # without a name: a killed process leaves nothing
+        download(url, _LimitedFile(packed, url, limit), pup)
+        packed.seek(0)
+        with atomic_write(output) as temporary, temporary.open("wb") as file:
+            for piece in unpacked(url, packed):
+                file.write(piece)
+
+
+class _LimitedFile:
+    """A file that refuses to grow beyond a limit, whatever a server sends."""
+
+    def __init__(self, file: IO[bytes], url: str, limit: int) -> None:
+        self._file, self._url, self._limit = file, url, limit
+        self.flush = file.flush
+
+    def write(self, chunk: bytes) -> int:
+        if self._file.tell() + len(chunk) > self._limit:
             raise ValueError(
-                f"what {url} sent has another content than expected (sha256 {digest}, not {expected}); nothing was "
-                f"kept: the file at this address was damaged or exchanged"
+                f"{self._url} sends more than {self._limit:,} bytes, far more than the size in the list: open the "
+                f"url in a browser, and correct the list if its size is wrong"
             )
-        unpacking.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
-        unpacking.unlink(missing_ok=True)
-
-
-def _receive(url: str, partial: Path, *, name: str, most: int, progress: bool) -> None:
-    """Append to the partial file what is missing; start anew where the server cannot begin in the middle.
-
-    Raises
-    ------
-    ConnectionError
-        When not all of it came, and what came stays; ConnectionRefusedError when the server will not send it.
-    ValueError
-        When far more came than the list says.
-    """
-    import requests
-    import urllib3
-    from tqdm.auto import tqdm
-
-    start = _size(partial)
-    # As it is, not packed once more on the way: only then do positions in it mean anything.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    try:
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-            if start and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                partial.unlink()  # as long as the file itself or longer, so that nothing can follow
-                _receive(url, partial, name=name, most=most, progress=progress)
-                return
-            if response.status_code >= HTTPStatus.BAD_REQUEST:
-                raise ConnectionRefusedError(f"the server answers {response.status_code} {response.reason}")
-            resumed = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-            start = start if response.status_code == HTTPStatus.PARTIAL_CONTENT and resumed else 0
-            length = response.headers.get("Content-Length")
-            total = start + int(length) if length and length.isdecimal() else None
-            with (
-                partial.open("ab" if start else "wb") as file,
-                tqdm(desc=name, total=total, initial=start, unit="B", unit_scale=True, disable=not progress) as bar,
-            ):
-                for chunk in response.raw.stream(_CHUNK, decode_content=False):
-                    bar.update(file.write(chunk))
-                    if file.tell() > most:
-                        partial.unlink()
-                        raise ValueError(
-                            f"{url} sends more than {most:,} bytes, far more than the list says; nothing was kept: "
-                            f"look at the address in a browser, and correct the size in the list if it is wrong"
-                        )
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise ConnectionError(_reason(error)) from error
-
-
-def _most(source: Source) -> int:
-    """Bytes that a server may send: packed, a file is smaller than unpacked, and a list may say its size about."""
-    return max(2 * source.size, _UNSUSPECTED)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _reason(error: Exception) -> str:
-    """The innermost of the reasons that a library wraps into each other."""
-    inner: BaseException = error
-    while inner.__cause__ or inner.__context__:
-        inner = inner.__cause__ or inner.__context__ or inner
-    return str(inner) or type(inner).__name__
-
-
-def _unpack(packed: Path, target: Path, url: str) -> str:
-    digest = hashlib.sha256()
-    target.unlink(missing_ok=True)
-    try:
-        with packed.open("rb") as source, target.open("wb") as file:
-            for chunk in unpacked(packed, source):
-                digest.update(chunk)
-                file.write(chunk)
-    except ValueError as error:
-        raise ValueError(
-            f"what {url} sent cannot be unpacked ({brief(error)}); nothing was kept: try again later, or look at "
-            f"the address in a browser"
-        ) from error
-    return digest.hexdigest()
+        return self._file.write(chunk)
 
 
 def _read_record(folder: Path) -> dict[str, str]:
