@@ -12,16 +12,9 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.analysis.neurons import At, Neurons, find_neurons
-from rcviz.models.runtime import (
-    concatenate_batches,
-    differentiating,
-    evaluating,
-    exact_arithmetic,
-    gradient,
-    logits_of,
-    one_hot_batch,
-    to_numpy,
-)
+from rcviz.models.batches import concatenate_batches, one_hot_batch, to_numpy
+from rcviz.models.outputs import gradient, logits_of
+from rcviz.models.runtime import differentiating, evaluating, exact_arithmetic
 from rcviz.sequences.sequence_set import as_sequence_set
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.models.adapter import channel_of_each_base
-from rcviz.models.runtime import check_module, check_numbers, find_module
+from rcviz.models.runtime import check_module, check_not_meta, find_module
 from rcviz.motifs.motif import Motif
 from rcviz.motifs.similarity import match_motifs
 from rcviz.sequences.alphabet import reverse_complement
@@ -250,7 +250,7 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
             f"{name} reads {convolution.in_channels} channels of the layer before it, not the 4 bases, and has no "
             f"logo of its own; look at the first convolution, or at contributions of {name}"
         )
-    check_numbers(convolution)
+    check_not_meta(convolution)
     weight = convolution.weight.detach()[:, channel_of_each_base(model, convolution)]
     stored = _spread(weight.cpu().double().numpy(), int(np.ravel(convolution.dilation)[0]))
     bias = np.zeros(len(stored)) if convolution.bias is None else convolution.bias.detach().cpu().double().numpy()

@@ -17,7 +17,8 @@ from torch.overrides import TorchFunctionMode
 from rcviz.analysis.filters import is_convolution, layer_of
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.strategies import RevCompConjoined
-from rcviz.models.runtime import find_module, run
+from rcviz.models.outputs import run_model
+from rcviz.models.runtime import find_module
 
 At = Literal["activation", "convolution"]
 
@@ -184,7 +185,7 @@ class _Trial:
         handles += [part.register_forward_hook(self._leave) for part in model.modules()]
         try:
             with torch.no_grad(), _Functions(self._function):
-                run(model, x)
+                run_model(model, x)
         finally:
             for handle in handles:
                 handle.remove()

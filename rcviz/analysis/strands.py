@@ -12,8 +12,9 @@ from torch import nn
 from rcviz._core.memory import reuse_memory
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
-from rcviz.models.prediction import batches_of_logits, predict
-from rcviz.models.runtime import concatenate_batches, evaluating, to_numpy
+from rcviz.models.batches import batches_of_logits, concatenate_batches, to_numpy
+from rcviz.models.prediction import predict
+from rcviz.models.runtime import evaluating
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 

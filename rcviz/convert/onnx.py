@@ -16,7 +16,8 @@ from rcviz._core.files import atomic_write
 from rcviz.convert._chain import NotConvertibleError
 from rcviz.convert.standard import to_standard
 from rcviz.models.network import SequenceModel
-from rcviz.models.runtime import check_numbers, one_tensor, run
+from rcviz.models.outputs import one_tensor, run_model
+from rcviz.models.runtime import check_not_meta
 
 
 def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int | None = None) -> None:
@@ -56,7 +57,7 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
     if length is None:
         length = _known_length(model)
     check_positive("length", length)
-    check_numbers(model)
+    check_not_meta(model)
     network = copy.deepcopy(model).cpu().float().eval()
     with suppress(NotConvertibleError):  # else it goes as it is
         network = to_standard(network, length=length)
@@ -81,7 +82,7 @@ def _known_length(model: nn.Module) -> int:
 def _try(network: nn.Module, sequences: Tensor) -> None:
     """Raise unless the network gives a tensor for such sequences."""
     with torch.no_grad():
-        one_tensor(run(network, sequences))
+        one_tensor(run_model(network, sequences))
 
 
 def _exported(network: nn.Module, sequences: Tensor) -> Any:

@@ -12,7 +12,8 @@ from rcviz._core.checks import check_positive
 from rcviz.convert._chain import Link, NotConvertibleError, assemble, chain_of
 from rcviz.convert._tied import Features, Tied, meet, tie
 from rcviz.models.network import SequenceModel, build_model
-from rcviz.models.runtime import device_and_dtype, evaluating, run
+from rcviz.models.outputs import run_model
+from rcviz.models.runtime import device_and_dtype, evaluating
 
 _COLUMNS = ["module", "kind", "became", "change", "parameters", "parameters_after", "zeros"]
 
@@ -148,7 +149,7 @@ def _try(converted: nn.Sequential, n_channels: int, length: int) -> None:
             except (ValueError, RuntimeError) as error:
                 if isinstance(error, RuntimeError):
                     with suppress(RuntimeError):
-                        run(converted, sequences)  # says so where parts are in several places
+                        run_model(converted, sequences)  # says so where parts are in several places
                 raise NotConvertibleError(
                     f"{name} ({type(part).__name__}) does not take sequences of length {length}: {error}"
                 ) from error

@@ -1,4 +1,4 @@
-"""Models of other layouts, orders of bases and outputs, as ones that map one-hot ``(batch, 4, length)`` to logits."""
+"""Adapters for models of other layouts, base orders and outputs: one-hot ``(batch, 4, length)`` in, logits out."""
 
 from collections.abc import Callable
 from typing import Any, Literal, get_args
@@ -9,16 +9,17 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_features
 from rcviz.layers.conv import RevCompConv1d
-from rcviz.models.runtime import as_logits, check_module, described, one_tensor, run
+from rcviz.models.outputs import as_logits, describe_output, one_tensor, run_model
+from rcviz.models.runtime import check_module
 from rcviz.sequences.alphabet import BASES, reverse_complement
 
 Layout = Literal["NCL", "NLC"]
 Scale = Literal["logit", "probability"]
-Pick = int | str | Callable[[Any], Any]
+Selector = int | str | Callable[[Any], Any]
 
 
 class AdaptedModel(nn.Module):
-    """A model seen through :func:`as_sequence_model`; its parts go by their names behind ``model.``.
+    """A model wrapped by :func:`as_sequence_model`; the names of its layers begin with ``model.``.
 
     Attributes
     ----------
@@ -36,7 +37,7 @@ class AdaptedModel(nn.Module):
     (True, 'model.0')
     """
 
-    def __init__(self, model: nn.Module, layout: Layout, bases: str, output: Pick | None, output_is: Scale) -> None:
+    def __init__(self, model: nn.Module, layout: Layout, bases: str, output: Selector | None, output_is: Scale) -> None:
         super().__init__()
         self.model = model
         self.layout, self.bases, self.output, self.output_is = layout, bases, output, output_is
@@ -46,42 +47,43 @@ class AdaptedModel(nn.Module):
         check_features(x.shape, 4)
         if self.bases != BASES:
             x = x[:, [BASES.index(base) for base in self.bases]]
-        y, written = self._picked(run(self.model, x.transpose(1, 2).contiguous() if self.layout == "NLC" else x))
-        y = as_logits(y, len(x), written)
+        y = run_model(self.model, x.transpose(1, 2).contiguous() if self.layout == "NLC" else x)
+        y, expression = self._select(y)
+        y = as_logits(y, len(x), expression)
         return y if self.output_is == "logit" else self._logit(y)
 
-    def _picked(self, y: Any) -> tuple[Tensor, str]:
-        """What ``output`` picks, and how that is written in advice."""
+    def _select(self, y: Any) -> tuple[Tensor, str]:
+        """Return the tensor that ``output`` selects, and the expression for it that advice in errors uses."""
         if self.output is None:
             return one_tensor(y), "y"
         if callable(self.output):
-            picked, written = self.output(y), "(...)"
+            selected, expression = self.output(y), "(...)"
         elif isinstance(y, Tensor):
             raise ValueError(
-                f"output={self.output!r} picks one of several outputs, and the model returns one tensor "
-                f"{tuple(y.shape)}; leave output out, or give a function of that tensor"
+                f"output={self.output!r} selects one of several outputs, but the model returns one tensor "
+                f"{tuple(y.shape)}; leave output out, or pass a function of that tensor"
             )
         else:
             try:
-                picked, written = y[self.output], f"y[{self.output!r}]"
+                selected, expression = y[self.output], f"y[{self.output!r}]"
             except (LookupError, TypeError) as error:
                 raise ValueError(
-                    f"the model's output has no entry {self.output!r}: it is a {described(y)}; pick one of these"
+                    f"output={self.output!r} is not in the model's output, a {describe_output(y)}; select one of these"
                 ) from error
-        if not isinstance(picked, Tensor):
+        if not isinstance(selected, Tensor):
             raise ValueError(
-                f"output={_short(self.output)} picks a {type(picked).__name__}, and logits are one tensor; give a "
-                f"function that picks it, such as output=lambda y: y[0][0]"
+                f"output={_short(self.output)} must select one tensor, got a {type(selected).__name__}; pass a "
+                f"function that selects the tensor, such as output=lambda y: y[0][0]"
             )
-        return picked, written
+        return selected, expression
 
     def _logit(self, y: Float[Tensor, "batch tasks"]) -> Float[Tensor, "batch tasks"]:
         if not self.training and not bool(((y >= 0) & (y <= 1)).all()):
             raise ValueError(
-                f"output_is='probability', and the model gives numbers from {float(y.min()):.3g} to "
+                f"output_is='probability' needs outputs between 0 and 1, got values from {float(y.min()):.3g} to "
                 f"{float(y.max()):.3g}; use output_is='logit'"
             )
-        # Rounded to 0 or 1, a probability has no finite logit; within rounding it has one.
+        # A probability that was rounded to 0 or 1 has no finite logit, so it is moved away by one rounding error.
         return torch.logit(y, eps=torch.finfo(y.dtype).eps)
 
     def extra_repr(self) -> str:
@@ -96,30 +98,30 @@ def as_sequence_model(
     *,
     layout: Layout = "NCL",
     bases: str = BASES,
-    output: Pick | None = None,
+    output: Selector | None = None,
     output_is: Scale = "logit",
 ) -> AdaptedModel:
-    """Make any network one that maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``.
+    """Wrap any network so that it maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``.
 
-    Predictions, strand reports, contributions, attributions, training and the explorers then take it. It shares its
-    weights with ``model``; a layer is given as the module itself, or by its name behind ``model.``.
+    Prediction, strand reports, contributions, attributions, training and the explorers accept the result. It shares
+    its weights with ``model``; a layer is passed as the module itself, or as its name with ``model.`` before it.
 
     Parameters
     ----------
     model : nn.Module
-        Left as found.
+        Not modified.
     layout : "NCL" or "NLC"
-        What the model reads: (batch, 4, length) or (batch, length, 4).
+        Shape of the model's input: (batch, 4, length) or (batch, length, 4).
     bases : str
-        The order of its four channels, such as "ACTG"; U counts as T. Filters are shown as A, C, G, T all the same.
+        Order of its four channels, such as "ACTG"; U counts as T. Filters are still shown in the order A, C, G, T.
     output : int, str or callable, optional
-        Which of several outputs are the logits: the index in a tuple, the key in a dict, or a function of all that
-        the model returns. A profile (batch, tasks, length) needs a function that makes one number a task of it,
-        such as ``lambda y: y["profile"].mean(dim=2)``.
+        Selects the logits among several outputs: the index in a tuple, the key in a dict, or a function of
+        everything that the model returns. A profile (batch, tasks, length) needs a function that reduces it to one
+        number per task, such as ``lambda y: y["profile"].mean(dim=2)``.
     output_is : "logit" or "probability"
-        Probabilities are turned into logits, finite ones even where a sigmoid has rounded to 0 or 1. A number that is
-        neither, such as a logarithm of counts, goes through as a logit; ask :func:`rcviz.predict` and
-        :func:`rcviz.strand_agreement` for ``output="logit"`` then.
+        Probabilities are converted to logits, which are finite even where a sigmoid was rounded to 0 or 1. Any other
+        number, such as a logarithm of counts, is passed on as a logit; then call :func:`rcviz.predict` and
+        :func:`rcviz.strand_agreement` with ``output="logit"``.
 
     Returns
     -------
@@ -129,8 +131,8 @@ def as_sequence_model(
     Raises
     ------
     ValueError
-        For a layout, an order of bases or a scale that is none, for tied layers over bases that are no complements
-        in that order and, when called, for an output that is not there or no logits.
+        For an unknown layout, order of bases or scale; for tied layers if reversing the order of bases does not give
+        their complements; and, when the model is called, if ``output`` selects nothing or something else than logits.
 
     Examples
     --------
@@ -151,14 +153,14 @@ def as_sequence_model(
     tied = [name for name, part in model.named_modules() if isinstance(part, RevCompConv1d) and part.in_channels == 4]
     if tied and reverse_complement(order) != order:
         raise ValueError(
-            f"{tied[0]} pairs the first channel with the last and the second with the third, and in {order} these are "
-            f"no complements; use an order such as ACGT or CATG for tied layers"
+            f"bases must pair complements for tied layers: {tied[0]} pairs the first channel with the last and the "
+            f"second with the third, got {order}; use an order such as ACGT or CATG"
         )
     return AdaptedModel(model, layout, order, output, output_is)
 
 
 def channel_of_each_base(model: nn.Module, layer: nn.Module) -> list[int]:
-    """Channels in which a layer of ``model`` reads A, C, G and T, as an adapter around it declares."""
+    """Channels in which a layer of ``model`` reads A, C, G and T, as declared by the adapter around it."""
     for part in model.modules():
         if isinstance(part, AdaptedModel) and any(inside is layer for inside in part.modules()):
             return [part.bases.index(base) for base in BASES]

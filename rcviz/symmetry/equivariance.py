@@ -16,7 +16,8 @@ from rcviz.layers.irrep_conv import IrrepConv1d
 from rcviz.layers.irreps import IrrepActivation1d, PairsToIrreps1d, signs_of
 from rcviz.layers.pairing import reverse_complement_features, reverse_positions
 from rcviz.layers.strategies import RevCompConjoined
-from rcviz.models.runtime import check_module, device_and_dtype, evaluating, exact_arithmetic, one_tensor, run
+from rcviz.models.outputs import one_tensor, run_model
+from rcviz.models.runtime import check_module, device_and_dtype, evaluating, exact_arithmetic
 from rcviz.symmetry.diagnosis import CONJOIN, instead_of
 
 TOLERANCE = 1e-10
@@ -240,7 +241,7 @@ def _record(model: nn.Module, x: Tensor) -> list[_Call]:
             ]
     try:
         with evaluating(model), torch.no_grad(), exact_arithmetic():
-            run(model, x.clone())
+            run_model(model, x.clone())
     finally:
         for handle in handles:
             handle.remove()
@@ -316,7 +317,7 @@ def _batch(module: nn.Module, x: Any) -> Tensor:
 def _both_strands(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     strands = x.clone(), reverse_complement_features(x)  # copies both: a module may work in place
     with evaluating(module), torch.no_grad(), exact_arithmetic():
-        one, other = (one_tensor(run(module, strand)) for strand in strands)
+        one, other = (one_tensor(run_model(module, strand)) for strand in strands)
     return one, other
 
 

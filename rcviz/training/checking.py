@@ -2,25 +2,17 @@
 
 import platform
 import warnings
-from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float
 from torch import nn
 
-from rcviz.models.prediction import count_outputs
-from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic, gradients, logits_of, one_hot_batch
+from rcviz.models.batches import one_hot_batch
+from rcviz.models.outputs import gradients, logits_of
+from rcviz.models.prediction import check_outputs
+from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic
+from rcviz.sequences.checks import check_both_classes
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
-
-
-def labels_of(data: Any, what: str) -> Float[np.ndarray, "n tasks"]:
-    """Labels of a set, which must have some; ``what`` names it in the error."""
-    labels = getattr(data, "labels", None)
-    if labels is None:
-        raise ValueError(f"{what} has no labels; make it with SequenceSet(codes, labels)")
-    return labels
 
 
 def device_of(name: str) -> torch.device:
@@ -49,25 +41,14 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
             stacklevel=3,
         )
     for what, data in (("train", train), ("valid", valid)):
-        labels = labels_of(data, what)
-        for task, name in enumerate(data.task_names):
-            for value, kind in ((1, "positives"), (0, "negatives")):
-                if not (labels[:, task] == value).any():
-                    raise ValueError(
-                        f"{what} has no {kind} for task {name}, so that its auROC is not defined; split the data anew"
-                    )
+        check_both_classes(data, what)
     if train.task_names != valid.task_names or train.length != valid.length:
         raise ValueError(
             f"train has tasks {train.task_names} on {train.length} bp, valid {valid.task_names} on {valid.length} bp; "
             f"make both from one SequenceSet, for example with split"
         )
     check_single_device(model)
-    n_outputs = count_outputs(model, valid.length)
-    if n_outputs != len(train.task_names):
-        raise ValueError(
-            f"the model gives {n_outputs} logits a sequence, but the data has {len(train.task_names)} tasks; "
-            f"build it with n_tasks={len(train.task_names)}"
-        )
+    check_outputs(model, valid)
     _check_gradients(model, train)
 
 

@@ -18,25 +18,17 @@ from rcviz.layers.dense import RevCompLinear
 from rcviz.layers.pooling import RevCompMaxPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks
+from rcviz.models.batches import batches_of_logits, concatenate_batches, one_hot_batch, to_numpy
 from rcviz.models.network import SequenceModel
-from rcviz.models.prediction import batches_of_logits
-from rcviz.models.runtime import (
-    RandomStream,
-    as_logits,
-    concatenate_batches,
-    device_and_dtype,
-    exact_arithmetic,
-    one_hot_batch,
-    one_tensor,
-    to_numpy,
-    training_mode,
-)
+from rcviz.models.outputs import as_logits, one_tensor
+from rcviz.models.runtime import RandomStream, device_and_dtype, exact_arithmetic, training_mode
 from rcviz.sequences.alphabet import reverse_complement
+from rcviz.sequences.checks import labels_of
 from rcviz.sequences.sequence_set import SequenceSet
-from rcviz.training.checking import labels_of
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import Scores
 
+_VALIDATION_BATCH = 500  # sequences
 _DRAWS_NOTHING = {
     SequenceModel,
     RevCompConv1d,
@@ -136,7 +128,7 @@ def validate(
 
     def checked() -> Iterator[Float[Tensor, "batch tasks"]]:
         n_sequences = 0
-        for logits in batches_of_logits(model, valid.codes):
+        for logits in batches_of_logits(model, valid.codes, _VALIDATION_BATCH):
             if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
                 raise diverged("a logit was not finite in the validation", epoch, config)
             yield logits

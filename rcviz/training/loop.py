@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from rcviz.metrics import score_tasks
 from rcviz.models.prediction import predict
 from rcviz.models.runtime import model_lock
+from rcviz.sequences.checks import labels_of
 from rcviz.sequences.sequence_set import SequenceSet
-from rcviz.training.checking import check_training, device_of, labels_of
+from rcviz.training.checking import check_training, device_of
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord, items_of_epoch, sample_order, train_one_epoch, validate

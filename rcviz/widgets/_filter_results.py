@@ -15,8 +15,9 @@ from rcviz.analysis.neurons import At, reached
 from rcviz.analysis.palindromes import Palindromes, palindromes
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
+from rcviz.models.batches import one_hot_batch
 from rcviz.models.prediction import count_outputs, predict
-from rcviz.models.runtime import evaluating, one_hot_batch
+from rcviz.models.runtime import evaluating
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.widgets.state import Question
 

@@ -145,7 +145,7 @@ def test_labels_of_other_tasks_are_refused(agreements, toy):
     other = SequenceSet(toy.codes, toy.labels[:, :1])
     with pytest.raises(ValueError, match="gives 2 outputs a sequence, but the data has 1 tasks"):
         strand_agreement(model, other)
-    with pytest.raises(ValueError, match="there are no sequences to predict"):
+    with pytest.raises(ValueError, match="has no sequences"):
         strand_agreement(model, toy.subset(np.zeros(len(toy), bool)))
     assert agreement.plot(task="starts with A").get_xlabel()
 

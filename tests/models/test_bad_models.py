@@ -121,7 +121,7 @@ SENTENCES = {
         **NO_CHAIN,
     },
     "a tuple": {
-        **dict.fromkeys(LOGITS, r"a tuple of 2, .*rcviz.as_sequence_model\(model, output=0\)"),
+        **dict.fromkeys(LOGITS, r"a tuple of 2.*rcviz.as_sequence_model\(model, output=0\)"),
         "predict conjoined": r"returned a tuple; pick .*rcviz.as_sequence_model\(",
         **NO_CHAIN,
     },
@@ -131,14 +131,14 @@ SENTENCES = {
         **NO_CHAIN,
     },
     "nothing": {
-        **dict.fromkeys(LOGITS, r"a NoneType, .* one tensor"),
+        **dict.fromkeys(LOGITS, r"logits.*got a NoneType"),
         "assert_invariant": "Network returns no floating-point tensor",
         "predict conjoined": "the model returned a NoneType",
         **NO_CHAIN,
     },
     "two types": dict.fromkeys(
         (RUNNING - COMPARED) | {"to_revcomp"},
-        r"conv.weight is float32 on cpu and \S*head.weight is float64 on cpu; bring it together",
+        r"conv.weight is float32 on cpu and \S*head.weight is float64 on cpu",
     ),
     "meta": dict.fromkeys(RUNNING | {"to_revcomp"}, "head.weight is on the meta device"),
     "never reached": dict.fromkeys(NEURONS - {"FilterExplorer"}, "layer spare is never used.* such as conv"),
@@ -211,16 +211,16 @@ def test_nothing_is_read_off_tensors_without_numbers(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-OF_THE_LENGTH = r"does not accept one-hot sequences \(batch, 4, 40\): .*; give it sequences of the length"
+OF_THE_LENGTH = r"does not accept one-hot sequences \(batch, 4, 40\)"
 TOO_LITTLE = {
     "of another length": (lambda: nn.Sequential(nn.Conv1d(4, 6, 7), nn.Flatten(), nn.Linear(180, 1)), OF_THE_LENGTH),
     "a function": (lambda: torch.sum, "model must be a torch.nn.Module, got builtin_function_or_method; wrap it"),
     "complex": (
         lambda: Network(lambda net, x: net.plainly(x) + 0j),
-        "the model returns complex64, and logits are real",
+        "logits.*got complex64",
     ),
-    "decisions": (lambda: Network(lambda net, x: (net.plainly(x) > 0).long()), "returns int64, and logits are real"),
-    "one row": (lambda: Network(lambda net, x: net.plainly(x).mean(0, keepdim=True)), "give one row a sequence"),
+    "decisions": (lambda: Network(lambda net, x: (net.plainly(x) > 0).long()), "logits.*got int64"),
+    "one row": (lambda: Network(lambda net, x: net.plainly(x).mean(0, keepdim=True)), r"logits \(batch, tasks\)"),
 }
 
 
@@ -255,5 +255,5 @@ def test_what_cannot_learn_is_refused_before_training(kind, data, tmp_path):
 @pytest.mark.usefixtures("as_users_run")
 def test_more_outputs_in_training_than_else_are_said(data):
     model = Network(lambda net, x: (net.plainly(x), x) if net.training else net.plainly(x))
-    with pytest.raises(ValueError, match="the model returns a tuple of 2, and logits are one tensor"):
+    with pytest.raises(ValueError, match=r"logits.*got a tuple of 2"):
         rcviz.fit(model, data, data, rcviz.TrainConfig(epochs=1, batch_size=5), progress=False)

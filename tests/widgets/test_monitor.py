@@ -227,7 +227,7 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         ("changes", "said"),
-        [({"sequence_length": 51}, "expected (batch, 4, 51), got"), ({"n_tasks": 1}, "build it with n_tasks=2")],
+        [({"sequence_length": 51}, "expected (batch, 4, 51), got"), ({"n_tasks": 1}, "n_tasks=2")],
     )
     def test_a_model_that_does_not_accept_the_data(self, monitor_of, make_model, changes, said):
         monitor = monitor_of(make_model(**changes))

@@ -1,0 +1,35 @@
+"""Requirements that training, evaluation and analysis have on their data: sequences, labels, both classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from rcviz.sequences.sequence_set import SequenceSet
+
+
+def check_not_empty(data: SequenceSet, name: str = "data") -> None:
+    """Refuse a set without sequences."""
+    if not len(data):
+        raise ValueError(f"{name} has no sequences; check the selection that made it, it matches nothing")
+
+
+def labels_of(data: SequenceSet, name: str = "data") -> Float[np.ndarray, "n tasks"]:
+    """Labels of a set, which must have some."""
+    if not isinstance(data, SequenceSet):
+        raise ValueError(f"{name} must be a SequenceSet with labels, got {type(data).__name__}")
+    if data.labels is None:
+        raise ValueError(f"{name} has no labels; make it with SequenceSet(codes, labels)")
+    return data.labels
+
+
+def check_both_classes(data: SequenceSet, name: str = "data", *, tasks: Sequence[int] | None = None) -> None:
+    """Refuse labels without a positive and a negative for each task, or for the tasks with the given indices."""
+    labels = labels_of(data, name)
+    for task in range(len(data.task_names)) if tasks is None else tasks:
+        for value, kind in ((1, "positives"), (0, "negatives")):
+            if not (labels[:, task] == value).any():
+                raise ValueError(
+                    f"{name} has no {kind} for task {data.task_names[task]}, and both classes are needed; choose "
+                    f"sequences of both, or another task"
+                )
