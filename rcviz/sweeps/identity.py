@@ -99,8 +99,14 @@ def source_of(thing: Any) -> str:
 
 
 def _code(code: CodeType) -> Any:
-    constants = [_code(entry) if isinstance(entry, CodeType) else repr(entry) for entry in code.co_consts]
-    return code.co_code, constants, code.co_names
+    return code.co_code, [_constant(entry) for entry in code.co_consts], code.co_names
+
+
+def _constant(value: Any) -> Any:
+    """Return a constant of compiled code in the same form in every process: sets have an order of their own."""
+    if isinstance(value, CodeType):
+        return _code(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
 
 
 def _settings(config: Any) -> dict[str, Any]:

@@ -172,6 +172,8 @@ class Sweep:
         """Draw what each arm reaches, see :func:`rcviz.plot_architectures`, which takes the options."""
         from rcviz.plots.comparisons import plot_architectures
 
+        if not self.records:
+            raise ValueError("there is no finished run to draw; .failures says why each failed")
         column = f"{part}_{metric}"
         table = pd.concat(
             [self._by_seed(arm, metric, task, part).rename(column).reset_index().assign(arm=arm) for arm in self.arms],

@@ -163,6 +163,9 @@ def _checked_splits(splits: Any) -> Splits:
             f"{type(splits).__name__}"
         )
     parts = Splits(*splits)
+    for name, part in parts._asdict().items():
+        if part.labels is None and (len(part) or name != "test"):
+            raise ValueError(f"splits: {name} has no labels; make it with SequenceSet(codes, labels)")
     test = parts.test
     if len(test) and (test.task_names != parts.train.task_names or test.length != parts.train.length):
         raise ValueError(

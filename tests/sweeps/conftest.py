@@ -1,8 +1,12 @@
 """Tiny networks on 120 sequences of 60 bp, trained for a moment in this process."""
 
+import pandas as pd
 import pytest
 
 import rcviz
+
+TIMES = ["seconds", "wall_seconds", "cpu_seconds", "peak_memory_mb", "code"]
+"""Columns in which two runs of the same training may differ; the code may be edited while tests run."""
 
 SIZE = {"sequence_length": 60, "kernel_sizes": (7,), "pool_size": 9, "pool_stride": 9, "n_filters": 2, "n_tasks": 2}
 
@@ -37,3 +41,15 @@ def quick(splits, tmp_path):
         return rcviz.sweep(arms, splits, **{"seeds": 1, "n_jobs": 1, "progress": False, "store": store, **options})
 
     return quick
+
+
+@pytest.fixture
+def same():
+    """Compare all tables of two sweeps, bit for bit."""
+
+    def same(one, other):
+        for name in ("table", "test", "valid", "runs"):
+            tables = [getattr(result, name).drop(columns=TIMES, errors="ignore") for result in (one, other)]
+            pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+    return same
