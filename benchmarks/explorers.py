@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all  # noqa: E402
+from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, write_notebook  # noqa: E402
 
 # Where nothing is WebGL, a browser without a GPU does not draw by way of one in software either.
 PLAIN = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
@@ -213,8 +213,8 @@ def only_filters(asked):
     ):
         page = new_page(playwright, browser_path, PLAIN)
         page.set_default_timeout(1_200_000)
-        server.write("filters.ipynb", [setup(asked.filters, asked.sequences, asked.epochs), FILTERS])
-        run_all(page, server.url("filters.ipynb"), timeout=3_600_000)
+        write_notebook(server.folder / "filters.ipynb", [setup(asked.filters, asked.sequences, asked.epochs), FILTERS])
+        run_all(page, server, "filters.ipynb", timeout=3_600_000)
         page.locator(".rcviz-matches").wait_for()
         times = filters(page, asked.times, asked.filters)
         opened = json.loads((Path(folder) / "opened.json").read_text())
@@ -259,8 +259,8 @@ def everything():
             ("monitor", MONITOR, stopping, PLAIN),
         ):
             page = new_page(playwright, browser_path, arguments)
-            server.write(f"{name}.ipynb", [setup(64, 10_000, 3), cell])
-            run_all(page, server.url(f"{name}.ipynb"), timeout=300_000)
+            write_notebook(server.folder / f"{name}.ipynb", [setup(64, 10_000, 3), cell])
+            run_all(page, server, f"{name}.ipynb", timeout=300_000)
             page.get_by_role("button", name="counted 0").wait_for()
             if name == "filters":
                 page.locator(".rcviz-matches").wait_for()  # else Tomtom would be measured as well
@@ -271,8 +271,8 @@ def everything():
             page.context.browser.close()
             server.stop_kernels()
         page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
-        server.write("growth.ipynb", [setup(64, 10_000, 3), FILTERS, STRANDS, MONITOR, GROWING])
-        run_all(page, server.url("growth.ipynb"), timeout=1_200_000)
+        write_notebook(server.folder / "growth.ipynb", [setup(64, 10_000, 3), FILTERS, STRANDS, MONITOR, GROWING])
+        run_all(page, server, "growth.ipynb", timeout=1_200_000)
         growth = json.loads((Path(folder) / "growth.json").read_text())
         page.context.browser.close()
     result = {

@@ -1,5 +1,6 @@
 """How a picture looks on a dark page, and whether it can be read in grey."""
 
+import functools
 import itertools
 import re
 
@@ -31,6 +32,7 @@ def dark(svg):
     return svg.replace("<svg", f'<svg fill="{dark_color("#000000")}" color="{dark_color("#000000")}"', 1)
 
 
+@functools.cache
 def dark_color(color):
     """One colour as it stands on a dark page."""
     lightness, *hue = lab(color)

@@ -1,4 +1,4 @@
-"""Pages of the site that are made of something else: the API of the stub, the tutorials of the notebooks."""
+"""Generated pages of the site: the reference from the stub of the package, the tutorials from the notebooks."""
 
 import re
 import shutil
@@ -6,29 +6,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SUBJECTS = {
-    "sequences": ("Sequences", "Bases, motifs, windows, simulated and real data.", ("sequences.",)),
-    "layers": (
-        "Layers",
-        "Layers whose output for the reverse complement is that of the sequence, reversed.",
-        ("layers.",),
-    ),
-    "models": ("Models", "The paper's networks, anybody's network, and files.", ("models.",)),
-    "checks": ("Checks", "Is a model strand-symmetric, and what breaks it?", ("equivariance", "structure")),
-    "training": ("Training and scores", "Training by the paper's protocol.", ("training.", "metrics")),
-    "analysis": (
-        "Analysis",
-        "A model and data in, a frozen result with a table and a plot out.",
-        ("analysis.", "tables"),
-    ),
-    "plots": ("Plots", "Arrays and tables in, matplotlib Axes out.", ("plots.",)),
-    "widgets": ("Explorers", "Live in a notebook.", ("widgets.",)),
-    "convert": ("Conversions", "From and to other networks.", ("convert.",)),
-    "experiments": ("Experiments", "The paper's figures, run again.", ("experiments.",)),
+    "sequences": ("Sequences", "Bases, sets of sequences, splits, examples."),
+    "genome": ("Genome", "From peaks and a genome to windows and their negatives."),
+    "motifs": ("Motifs", "Known motifs, their files, and simulated data."),
+    "layers": ("Layers", "Layers whose output for the reverse complement is the output for the sequence, reversed."),
+    "models": ("Models", "The networks of the 2017 paper, adapters for any other network, files, predictions."),
+    "symmetry": ("Symmetry", "Is a model strand-symmetric, and which module breaks the symmetry?"),
+    "training": ("Training", "Training by the protocol of the paper, histories and checkpoints."),
+    "metrics": ("Metrics", "auROC and auPRC of each task."),
+    "convert": ("Conversions", "To plain modules, to ONNX, and from networks of other libraries."),
+    "analysis": ("Analysis", "A model and data in; a frozen result with a table and a plot out."),
+    "plots": ("Plots", "Arrays and tables in, matplotlib Axes out."),
+    "widgets": ("Explorers", "Widgets for a notebook."),
+    "sweeps": ("Sweeps", "Many models, seeds and data sets, compared by exact tests."),
+    "experiments": ("Experiments", "The figures of the 2017 paper, measured again."),
 }
+"""Title and first line of a page of the reference, by the package or module that public names come from."""
+
+NOTEBOOKS = {"Tutorials": ("notebooks", "."), "The paper's figures": ("notebooks/paper", "paper")}
+"""Folders of notebooks, and where their copies go under ``tutorials/``."""
 
 
 def write(docs):
-    """Write every page that is made; they are not under version control."""
+    """Write every generated page; they are not under version control."""
     write_api(docs / "api")
     copy_tutorials(docs / "tutorials")
 
@@ -43,12 +43,10 @@ def write_api(folder):
     folder.mkdir(exist_ok=True)
     pages = {}
     for module, name in public_names():
-        (subject,) = [
-            key for key, (*_, starts) in SUBJECTS.items() if f"{module}.".startswith(starts) or module in starts
-        ]
-        pages.setdefault(subject, []).append(name)
+        package = module.partition(".")[0]
+        pages.setdefault("analysis" if package == "_core" else package, []).append(name)
     for subject, names in pages.items():
-        title, about, _ = SUBJECTS[subject]
+        title, about = SUBJECTS[subject]
         entries = "\n".join(_entry(name) for name in names)
         _write(
             folder / f"{subject}.md",
@@ -69,23 +67,22 @@ def _entry(name):
 
 def copy_tutorials(folder):
     shutil.rmtree(folder, ignore_errors=True)
-    found = {
-        "Tutorials": sorted((ROOT / "notebooks").glob("*.ipynb")),
-        "The paper's figures": sorted((ROOT / "notebooks/paper").glob("*.ipynb")),
-    }
     lists = ""
-    for title, notebooks in found.items():
-        for notebook in notebooks:
-            copy = folder / notebook.relative_to(ROOT / "notebooks")
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_text(notebook.read_text().replace("](../docs/", "](../").replace("](../../docs/", "](../../"))
-        names = "\n".join(notebook.relative_to(ROOT / "notebooks").with_suffix("").as_posix() for notebook in notebooks)
-        lists += f"\n```{{toctree}}\n:caption: {title}\n:maxdepth: 1\n\n{names}\n```\n"
-    about = "Each is a notebook: `rcviz lab` opens them to be run. Here they stand as they came out last.\n"
+    for title, (source, target) in NOTEBOOKS.items():
+        (folder / target).mkdir(parents=True)
+        names = []
+        for notebook in sorted((ROOT / source).glob("*.ipynb")):
+            up = "../" * len(Path(source).parts)
+            text = notebook.read_text().replace(f"]({up}docs/", f"]({up}")
+            (folder / target / notebook.name).write_text(text)
+            names.append((Path(target) / notebook.stem).as_posix())
+        listed = "\n".join(names)
+        lists += f"\n```{{toctree}}\n:caption: {title}\n:maxdepth: 1\n\n{listed}\n```\n"
+    about = "Each tutorial is a notebook: `rcviz lab` opens them, ready to run. Here they are with their last output.\n"
     _write(folder / "index.md", f"# Tutorials\n\n{about}{lists}")
 
 
 def _write(path, text):
-    """Leave a page alone that says the same, so that it is not built again."""
+    """Write a page only if its text changes, so that Sphinx does not build it again."""
     if not path.is_file() or path.read_text() != text:
         path.write_text(text)

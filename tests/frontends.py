@@ -20,39 +20,51 @@ CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
     "--disable-background-networking",
     "--no-first-run",
-    # Scatters are WebGL; a machine without a GPU draws them in software.
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
+    # Scatter plots are WebGL, which needs a GPU or this. Drawing the whole page this way costs twice the processor time.
     "--enable-unsafe-swiftshader",
 )
 
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """One server; JupyterLab and Notebook 7 are two faces of it."""
+    """A running Jupyter server, which serves JupyterLab and Notebook 7."""
 
     address: str
     folder: Path
 
     def url(self, notebook, front_end="lab"):
-        """Address of a notebook in ``"lab"`` or ``"notebook"`` (Notebook 7)."""
-        # reset: without it JupyterLab opens again what an earlier page had open.
+        """Return the address of a notebook in ``"lab"`` or ``"notebook"`` (Notebook 7)."""
+        # Without reset, JupyterLab opens the notebooks of earlier pages again.
         view, more = {"lab": ("lab/tree", "&reset"), "notebook": ("notebooks", "")}[front_end]
         return f"{self.address}/{view}/{notebook}?token={TOKEN}{more}"
 
     def stop_kernels(self):
-        """End the kernels of notebooks that are done with."""
-        api, token = f"{self.address}/api/sessions", {"Authorization": f"token {TOKEN}"}
-        with urllib.request.urlopen(urllib.request.Request(api, headers=token)) as answer:
-            sessions = json.load(answer)
-        for session in sessions:
-            urllib.request.urlopen(urllib.request.Request(f"{api}/{session['id']}", headers=token, method="DELETE"))
+        """Stop all kernels."""
+        for session in self._ask("sessions"):
+            self._ask(f"sessions/{session['id']}", "DELETE")
 
-    def write(self, name, cells):
-        """Write a notebook of code cells."""
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
-        nbformat.write(notebook, self.folder / name)
+    def wait_for_kernel(self, notebook, *, seconds=60):
+        """Wait until a page is connected to the kernel of a notebook: cells that are run before are lost."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            kernels = [session["kernel"] for session in self._ask("sessions") if session["path"] == notebook]
+            if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels):
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"the kernel of {notebook} did not start in {seconds} s")
+
+    def _ask(self, what, method="GET"):
+        headers = {"Authorization": f"token {TOKEN}"}
+        request = urllib.request.Request(f"{self.address}/api/{what}", headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or "null")
+
+
+def write_notebook(path, cells):
+    """Write a notebook of code cells."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    nbformat.write(notebook, path)
 
 
 @contextmanager
@@ -60,7 +72,7 @@ def jupyter_server(folder):
     """Run a Jupyter server on a folder."""
     settings = folder / ".settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
-    # Otherwise cells outside the visible part are not in the page.
+    # By default, cells outside the visible part are not in the page.
     (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
     news = settings.parent / "apputils-extension"
     news.mkdir()
@@ -69,7 +81,7 @@ def jupyter_server(folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = (folder / "server.log").open("w")
-    short = {} if "RCVIZ_PICTURES" in os.environ else {"RCVIZ_FAST": "1"}  # tutorials in full where pictures are taken
+    short = {} if "RCVIZ_PICTURES" in os.environ else {"RCVIZ_FAST": "1"}  # pictures show the tutorials in full
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"],
         cwd=folder,
@@ -93,17 +105,11 @@ def jupyter_server(folder):
         log.close()
 
 
-def run_all(page, url, *, timeout=120_000):
-    """Open a notebook, run all its cells and wait until the kernel is idle again; errors in cells fail."""
-    page.goto(url)
+def run_all(page, server, notebook, front_end="lab", *, timeout=120_000):
+    """Open a notebook that was not run yet, run all its cells and wait for them; fail if a cell raised an error."""
+    page.goto(server.url(notebook, front_end))
     page.locator(".jp-Notebook").first.wait_for()
-    lab = "/lab/" in url
-    # Cells that are run before the kernel is there are lost.
-    if lab:
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-    else:
-        page.locator('.jp-NotebookKernelStatus, [data-status="idle"]').first.wait_for(state="attached")
-        page.wait_for_timeout(1500)
+    server.wait_for_kernel(notebook)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     running = page.locator(".jp-InputPrompt").filter(has_text="[*]")

