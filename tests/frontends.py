@@ -20,7 +20,7 @@ CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
     "--disable-background-networking",
     "--no-first-run",
-    # Scatter plots are WebGL, which needs a GPU or this. Drawing the whole page this way costs twice the processor time.
+    # Scatter plots are WebGL, which needs a GPU or this. Drawing whole pages this way costs twice as much.
     "--enable-unsafe-swiftshader",
 )
 
