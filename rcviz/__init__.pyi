@@ -47,6 +47,7 @@ from .layers.pooling import RevCompGlobalPool1d as RevCompGlobalPool1d
 from .layers.pooling import RevCompMaxPool1d as RevCompMaxPool1d
 from .layers.residual import RevCompResidual1d as RevCompResidual1d
 from .layers.strategies import RevCompConjoined as RevCompConjoined
+from .layers.symmetry import Symmetry as Symmetry
 from .layers.weighted_sum import WeightedSum1d as WeightedSum1d
 from .metrics import rank_sum_test as rank_sum_test
 from .models.adapter import AdaptedModel as AdaptedModel

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import nn
 
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
-from rcviz.layers.conv import RevCompConv1d
+from rcviz.layers.facts import has_paired_channels, is_convolution
 from rcviz.models.adapter import channel_of_each_base
 from rcviz.models.runtime import check_module, check_not_meta, find_module
 from rcviz.motifs.motif import Motif
@@ -256,7 +256,7 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
     bias = np.zeros(len(stored)) if convolution.bias is None else convolution.bias.detach().cpu().double().numpy()
     weights, centered_bias = mean_center(stored, bias)
     assert centered_bias is not None
-    return FilterBank(weights, centered_bias, name, isinstance(convolution, RevCompConv1d))
+    return FilterBank(weights, centered_bias, name, has_paired_channels(convolution))
 
 
 def _spread(weights: Float[np.ndarray, "filters 4 width"], dilation: int) -> Float[np.ndarray, "filters 4 reach"]:
@@ -278,11 +278,6 @@ def layer_of(model: nn.Module, layer: nn.Module | str | None) -> tuple[str, Any]
     if not there:
         raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; name the layer to look at")
     return next((found for found in there if reads_bases(found[1])), there[0])
-
-
-def is_convolution(module: nn.Module) -> bool:
-    """Whether a module is a one-dimensional convolution, tied or not."""
-    return isinstance(module, nn.Conv1d | RevCompConv1d)
 
 
 def reads_bases(module: Any) -> bool:

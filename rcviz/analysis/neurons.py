@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from rcviz.analysis.filters import is_convolution, layer_of
-from rcviz.layers.conv import RevCompConv1d
+from rcviz.analysis.filters import layer_of
+from rcviz.layers.facts import has_paired_channels, is_convolution
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.models.outputs import run_model
 from rcviz.models.runtime import find_module
@@ -128,8 +128,9 @@ def find_neurons(
         for part in model.modules()
     )
     if not is_convolution(module):
-        return Neurons(name, isinstance(trial.convolution_before(module), RevCompConv1d), conjoined, module)
-    tied = isinstance(module, RevCompConv1d)
+        before = trial.convolution_before(module)
+        return Neurons(name, before is not None and has_paired_channels(before), conjoined, module)
+    tied = has_paired_channels(module)
     if at == "convolution":
         return Neurons(name, tied, conjoined, module)
     if trial.activation is None:

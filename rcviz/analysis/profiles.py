@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.memory import reuse_memory
-from rcviz.analysis.filters import is_convolution, layer_of
+from rcviz.analysis.filters import layer_of
 from rcviz.analysis.neurons import At, Neurons, find_neurons
+from rcviz.layers.facts import is_convolution
 from rcviz.models.batches import one_hot_batch, to_numpy
 from rcviz.models.runtime import evaluating, exact_arithmetic
 from rcviz.sequences.sequence_set import as_sequence_set

@@ -1,4 +1,4 @@
-"""Weights of the paper's Keras layers and of keras-genomics, read into models of ours (section 3.9)."""
+"""Weights of the paper's Keras layers and of keras-genomics, read into models of rcviz (section 3.9)."""
 
 import os
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from rcviz._core.checks import check_choice
-from rcviz.convert._chain import chain_of
-from rcviz.convert._hdf5 import SavedLayer, SavedModel, opened, read
-from rcviz.convert._keras_layers import READABLE, Quirks, Slot, channels_behind, wanted
+from rcviz.convert.chain import chain_of
+from rcviz.convert.keras_files import SavedLayer, SavedModel, opened, read
+from rcviz.convert.keras_layers import Quirks, Slot, channels_behind, is_readable, slots_of
 
 Backend = Literal["theano", "tensorflow"]
 Source = Literal["keras-genomics", "other"]
@@ -31,35 +31,35 @@ def load_keras_weights(
 
     Layers with weights are matched in order: RevCompConv1D, RevCompConv1DBatchNorm, WeightedSum1D,
     DenseAfterRevcompWeightedSum, DenseAfterRevcompConv1D, Conv1D, BatchNormalization and Dense. Nothing in the file is
-    executed, shapes are checked before anything is read, and the model changes only when all of it fits. Of what the
-    file does not hold, a bias or a shift becomes zero and a scale one.
+    executed, shapes are checked before anything is read, and the model changes only when everything fits. A bias or a
+    shift that the file does not hold becomes zero, a scale one.
 
-    Quirks that are made up for:
+    Differences that are corrected:
 
-    - arrays are (..., channels, filters) and flattened position by position;
-    - Theano convolves with kernels reversed along the length, so a file written with it holds them reversed;
+    - arrays are (..., channels, filters), and feature maps are flattened position by position;
+    - Theano convolves with kernels reversed along the length, so that a file written with it holds them reversed;
     - RevCompConv1D of keras-genomics adds the convolution twice where it has a bias: twice the kernel, once the bias;
-    - a Dense behind WeightedSum1D stores the weights of both strands; it is taken where they are the same;
+    - a Dense behind WeightedSum1D stores the weights of both strands, which must be the same;
     - Keras 1 calls the running variance ``running_std``.
 
     Parameters
     ----------
     model : nn.Module
-        Of the same architecture: :meth:`rcviz.ModelConfig.chipseq` and its like, or a chain of layers. Where the file
-        holds no configuration, its batch norms are taken to have the model's epsilon.
+        Of the same architecture: from :meth:`rcviz.ModelConfig.chipseq` and similar, or a chain of layers. Where the
+        file holds no configuration, its batch norms are assumed to have the model's epsilon.
     path : path-like
         An HDF5 file written by ``save_weights`` or ``save`` of Keras 1 or 2.
     backend : "theano" or "tensorflow", optional
-        Of the Keras that wrote the file, where the file does not say; the paper's was Theano.
+        Backend of the Keras that wrote the file, where the file does not name it; the paper's was Theano.
     source : "keras-genomics" or "other"
-        Whose RevCompConv1D a file of Keras 2 comes from; those of others add the convolution once. The paper's own, of
-        Keras 1, are recognised by their kernels (width, 1, channels, filters).
+        Origin of the RevCompConv1D in a file of Keras 2; implementations other than keras-genomics add the convolution
+        once. The paper's own layers, of Keras 1, are recognised by their kernels (width, 1, channels, filters).
 
     Returns
     -------
     DataFrame
-        One row a layer: ``module`` (in the model), ``layer`` (in the file), ``weights`` (kinds and shapes as stored),
-        ``changes`` (what was made up for, in words).
+        One row per layer: ``module`` (in the model), ``layer`` (in the file), ``weights`` (kinds and shapes as stored),
+        ``changes`` (the corrections, in words).
 
     Raises
     ------
@@ -68,7 +68,7 @@ def load_keras_weights(
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the file is none of Keras 1 or 2, or does not fit the model: the layer and both shapes are named.
+        When the file was not written by Keras 1 or 2, or does not fit the model, naming the layer and both shapes.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def load_keras_weights(
         rows = []
         fitting: list[tuple[SavedLayer, Slot]] = []
         for (name, part, n_channels), layer in zip(parts, saved.layers, strict=True):
-            slots, changes = wanted(part, layer, n_channels, quirks)
+            slots, changes = slots_of(part, layer, n_channels, quirks)
             _check_fit(f"{name} ({type(part).__name__})", part, layer, slots)
             fitting += [(layer, slot) for slot in slots]
             stored = ", ".join(f"{kind} {weight.shape}" for kind, weight in layer.weights.items())
@@ -107,17 +107,17 @@ def _parts(model: nn.Module) -> list[tuple[str, nn.Module, int | None]]:
     parts: list[tuple[str, nn.Module, int | None]] = []
     n_channels: int | None = None
     for name, part in chain_of(model):
-        if type(part) in READABLE:
+        if is_readable(part):
             parts.append((name, part, n_channels))
         elif list(part.parameters()):
-            raise ValueError(f"{name} ({type(part).__name__}) has weights that no layer of the paper has; leave it out")
+            raise ValueError(f"{name} ({type(part).__name__}) has weights and is not a layer of the paper; remove it")
         n_channels = channels_behind(part, n_channels)
     return parts
 
 
 def _backend(saved: SavedModel, given: str | None, path: object) -> str | None:
     if given is not None and saved.backend not in (None, given):
-        raise ValueError(f"{path} says that it was written with {saved.backend}, not {given}; leave backend out")
+        raise ValueError(f"{path} was written with {saved.backend} and not with {given}; leave backend out")
     return saved.backend or given
 
 
@@ -145,7 +145,7 @@ def _check_fit(module: str, part: nn.Module, layer: SavedLayer, slots: list[Slot
 
 def _value(layer: SavedLayer, slot: Slot) -> np.ndarray:
     weight = layer.weights.get(slot.kind)
-    return np.full(slot.tensor.shape, slot.default) if weight is None else slot.take(read(weight))
+    return np.full(slot.tensor.shape, slot.default) if weight is None else slot.convert(read(weight))
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_positive
 from rcviz._core.files import atomic_write
-from rcviz.convert._chain import NotConvertibleError
+from rcviz.convert.chain import NotConvertibleError
 from rcviz.convert.standard import to_standard
 from rcviz.models.network import SequenceModel
 from rcviz.models.outputs import one_tensor, run_model

@@ -1,4 +1,4 @@
-"""A plain network as one that shares its weights between the strands."""
+"""Conversion of a plain network to one that shares its weights between the strands."""
 
 import dataclasses
 from contextlib import suppress
@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from rcviz._core.checks import check_positive
-from rcviz.convert._chain import Link, NotConvertibleError, assemble, chain_of
-from rcviz.convert._tied import Features, Tied, meet, tie
+from rcviz.convert.chain import Link, NotConvertibleError, assemble, chain_of
+from rcviz.convert.counterparts import Features, Tied, is_dense, merge_strands, tie
 from rcviz.models.network import SequenceModel, build_model
 from rcviz.models.outputs import run_model
 from rcviz.models.runtime import device_and_dtype, evaluating
@@ -20,16 +20,16 @@ _COLUMNS = ["module", "kind", "became", "change", "parameters", "parameters_afte
 
 @dataclass(frozen=True)
 class RevCompConversion:
-    """A network that shares its weights between the strands, and what became of each part.
+    """A network that shares its weights between the strands, and a table of what changed.
 
     Attributes
     ----------
     model : nn.Sequential
         The new network; a :class:`rcviz.SequenceModel` where the old one was.
     table : DataFrame
-        One row a part, in order of use: ``module`` (dotted name), ``kind`` (class), ``became`` (classes), ``change``
-        (in words), ``parameters`` and ``parameters_after`` (as stored), ``zeros`` (weights that start at zero: what a
-        filter makes of the other strand's channels is there to be learned).
+        One row per part, in order of use: ``module`` (dotted name), ``kind`` (class), ``became`` (classes), ``change``
+        (in words), ``parameters`` and ``parameters_after`` (as stored), ``zeros`` (number of weights that start at
+        zero: those with which a filter reads the other strand's channels, to be learned).
 
     Examples
     --------
@@ -44,17 +44,17 @@ class RevCompConversion:
 
 
 def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConversion:
-    """Make a plain convolutional network one that shares its weights between the strands; what it learned stays.
+    """Convert a plain convolutional network to one that shares its weights between the strands.
 
-    Filters stay, channels double: ``n`` filters become ``2 n`` channels, a filter and its RC each. All weights are
-    taken over. A filter of a later layer reads its own strand's channels as before and starts with zeros for the other
-    strand's, and the last dense layer, where the strands meet, counts each of them half. In evaluation mode the outputs
-    of that layer are therefore exactly the mean of the plain network's outputs for a sequence and for its RC, and the
-    same for both strands.
+    Filters stay, channels double: ``n`` filters become ``2 n`` channels, each filter and its RC. All weights are
+    copied, so that nothing learned is lost. A filter of a later layer reads its own strand's channels as before and
+    starts with zeros for the other strand's. The last dense layer merges the strands and gives each of them half of its
+    weights. In evaluation mode its outputs are therefore exactly the mean of the plain network's outputs for a sequence
+    and for its RC, and the same for both strands.
 
-    Nothing has to be retrained for that. Trained on, the zeros are learned as well and the strands work together; batch
-    norms then use the statistics of both. Layers between the first and the last have twice as many weights and four
-    times the work of the plain network.
+    This needs no training. With further training, the zeros are learned as well, and batch norms use the statistics of
+    both strands. Layers between the first and the last have twice as many weights and four times as many operations as
+    those of the plain network.
 
     Parameters
     ----------
@@ -62,16 +62,16 @@ def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConvers
         A chain of convolutions, batch norms, pooling, dropout, pointwise activations and dense layers that reads
         ``(batch, channels, length)``, channels ``i`` and ``n - 1 - i`` being RC partners as in one-hot DNA: an
         :class:`nn.Sequential`, a model made by :func:`rcviz.build_model`, or a module whose forward pass
-        :mod:`torch.fx` can follow. Left as found.
+        :mod:`torch.fx` can follow. It is not modified.
     length : int, optional
-        Length of the sequences; a pooling that leaves a ragged edge is then refused here and not when first called. A
-        model made by :func:`rcviz.build_model` knows it.
+        Length of the sequences; a pooling whose windows do not fill it is then refused here and not at the first call.
+        A model made by :func:`rcviz.build_model` has it in its configuration.
 
     Returns
     -------
     RevCompConversion
         On the same device, in the same floating-point type and mode. Without a dense layer the mean over the strands
-        is added behind the flattened features; a feature map at the end stays one, with RC partners among its channels.
+        is added behind the flattened features; a feature map at the end stays a feature map of paired channels.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConvers
     links = chain_of(model)
     if length is None and isinstance(model, SequenceModel):
         length = model.config.sequence_length
-    dense = [index for index, (_, part) in enumerate(links) if type(part) is nn.Linear]
+    dense = [index for index, (_, part) in enumerate(links) if is_dense(part)]
     features = Features()
     done: list[Link] = []
     rows: list[tuple[object, ...]] = []
@@ -103,7 +103,7 @@ def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConvers
     if not features.doubled and not features.merged:
         raise NotConvertibleError(f"{type(model).__name__} has neither a convolution nor a dense layer to convert")
     if not features.merged and features.form != "map":
-        tied = meet(features)
+        tied = merge_strands(features)
         done += _named("strands", tied, model.training)
         rows.append(("", "", *_described(tied, 0)))
     converted = assemble(done)
@@ -139,7 +139,7 @@ def _channels_into(links: list[Link], length: int) -> int:
 
 
 def _try(converted: nn.Sequential, n_channels: int, length: int) -> None:
-    """Raise where a sequence of that length does not go through, naming the part."""
+    """Raise where a part does not accept sequences of that length, naming it."""
     device, dtype = device_and_dtype(converted)
     x = sequences = torch.zeros(1, n_channels, length, device=device, dtype=dtype)
     with evaluating(converted), torch.no_grad():
@@ -149,14 +149,14 @@ def _try(converted: nn.Sequential, n_channels: int, length: int) -> None:
             except (ValueError, RuntimeError) as error:
                 if isinstance(error, RuntimeError):
                     with suppress(RuntimeError):
-                        run_model(converted, sequences)  # says so where parts are in several places
+                        run_model(converted, sequences)  # its error names parts on different devices
                 raise NotConvertibleError(
-                    f"{name} ({type(part).__name__}) does not take sequences of length {length}: {error}"
+                    f"{name} ({type(part).__name__}) does not accept sequences of length {length}: {error}"
                 ) from error
 
 
 def _as_sequence_model(model: SequenceModel, converted: nn.Sequential) -> SequenceModel:
-    """Put the weights into a model that knows its configuration, and so can be saved."""
+    """Copy the weights into a model with a configuration, which can be saved."""
     device, dtype = device_and_dtype(converted)
     built = build_model(dataclasses.replace(model.config, architecture="revcomp")).to(device=device, dtype=dtype)
     built.load_state_dict(converted.state_dict())

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_positive, check_whole
 from rcviz.layers import pairing
 from rcviz.layers.conv import RevCompConv1d
+from rcviz.layers.plain import refuse_plain
+from rcviz.layers.symmetry import PAIRED
 
 
 class RevCompSelfAttention1d(nn.Module):
@@ -49,6 +51,9 @@ class RevCompSelfAttention1d(nn.Module):
     torch.Size([2, 16, 47])
     """
 
+    symmetry = PAIRED
+    draws_random = False
+
     def __init__(self, n_channels: int, n_heads: int, *, max_distance: int = 64) -> None:
         super().__init__()
         n_filters = pairing.require_even(n_channels, "RevCompSelfAttention1d")
@@ -89,6 +94,10 @@ class RevCompSelfAttention1d(nn.Module):
 
     def _heads(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch heads length size"]:
         return x.unflatten(1, (2 * self.n_heads, -1)).transpose(2, 3)
+
+    def to_plain(self) -> nn.Module:
+        """Raise: no plain module has positions weighted by each other and by their distance."""
+        refuse_plain("lets positions weigh each other")
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

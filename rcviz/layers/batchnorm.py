@@ -1,10 +1,15 @@
 """Batch normalisation with one set of statistics for a channel and its RC partner (section 3.1.2)."""
 
+from typing import Any
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features
 from rcviz.layers import channels_last, pairing
+from rcviz.layers.plain import fill
+from rcviz.layers.symmetry import PAIRED
 
 
 class RevCompBatchNorm1d(nn.BatchNorm1d):
@@ -23,7 +28,7 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
     momentum : float
         Share of the new batch in the running statistics; 0.01 is the original's Keras momentum of 0.99.
     affine : bool
-        Learn a scale and a shift, one a channel pair.
+        Learn a scale and a shift per channel pair.
 
     Attributes
     ----------
@@ -44,6 +49,9 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
     >>> rcviz.RevCompBatchNorm1d(16)(torch.randn(2, 16, 86)).shape
     torch.Size([2, 16, 86])
     """
+
+    symmetry = PAIRED
+    draws_random = False
 
     def __init__(self, n_channels: int, *, eps: float = 1e-3, momentum: float = 0.01, affine: bool = True) -> None:
         super().__init__(
@@ -74,6 +82,26 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
         half = self.num_features
         channels_last.update_running_statistics(self, mean[:half], variance[:half], 2 * x.shape[0] * x.shape[2])
         return channels_last.PooledBatchNorm.apply(x.unsqueeze(2), weight, bias, mean, variance, self.eps).squeeze(2)
+
+    @torch.enable_grad()
+    def to_plain(self) -> nn.Module:
+        """Return an :class:`torch.nn.BatchNorm1d`, which gives the same in evaluation mode.
+
+        In training mode its statistics are those of each channel alone.
+        """
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        settings: dict[str, Any] = {"eps": self.eps, "momentum": self.momentum, "affine": self.affine}
+        settings |= {"device": self.running_mean.device, "dtype": self.running_mean.dtype}
+        made: nn.Module = fill(
+            nn.BatchNorm1d(self.n_channels, **settings),
+            weight=self.expanded_weight(),
+            bias=self.expanded_bias(),
+            running_mean=pairing.tie_channels(self.running_mean),
+            running_var=pairing.tie_channels(self.running_var),
+            num_batches_tracked=self.num_batches_tracked,
+        )
+        return made
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

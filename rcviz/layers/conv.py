@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_choice, check_features, check_positive
 from rcviz.layers import channels_last, pairing
 from rcviz.layers.initializers import Initializer, check_initializer, conv_limit, uniform_
+from rcviz.layers.plain import with_weights
+from rcviz.layers.symmetry import PAIRED
 
 Padding = Literal["valid", "same"] | SupportsIndex
 
@@ -34,7 +36,7 @@ class RevCompConv1d(nn.Module):
     padding : "valid", "same" or int
         Zeros on both ends; ``"same"`` needs an odd effective width, since an even one pads the ends unequally.
     bias : bool
-        One bias a filter, shared by its two channels.
+        One bias per filter, shared by its two channels.
     initializer : "glorot" or "keras1"
         See :func:`rcviz.layers.initializers.conv_limit`; biases start at zero.
 
@@ -47,8 +49,8 @@ class RevCompConv1d(nn.Module):
     Raises
     ------
     ValueError
-        For an odd number of channels, an even effective width with ``padding="same"``, and, when called, for a stride
-        that leaves a ragged right edge: the windows would sit elsewhere on the two strands.
+        For an odd number of channels, an even effective width with ``padding="same"``, and, when called, for a length
+        that the stride does not divide: the windows would lie at other places on the two strands.
 
     Examples
     --------
@@ -56,6 +58,9 @@ class RevCompConv1d(nn.Module):
     >>> rcviz.RevCompConv1d(4, n_filters=8, kernel_size=15)(torch.zeros(2, 4, 100)).shape
     torch.Size([2, 16, 86])
     """
+
+    symmetry = PAIRED
+    draws_random = False
 
     def __init__(
         self,
@@ -115,6 +120,12 @@ class RevCompConv1d(nn.Module):
         convolve = channels_last.convolve if channels_last.is_faster(x) else F.conv1d
         return convolve(x, self.expanded_weight(), self.expanded_bias(), self.stride, self.pad, self.dilation)
 
+    def to_plain(self) -> nn.Module:
+        """Return an :class:`torch.nn.Conv1d` with the expanded weights."""
+        out, channels, width = self.expanded_weight().shape
+        settings = {"stride": self.stride, "padding": self.pad, "dilation": self.dilation}
+        return with_weights(nn.Conv1d, channels, out, width, layer=self, **settings)
+
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""
         return (
@@ -124,7 +135,7 @@ class RevCompConv1d(nn.Module):
 
 
 def pad_each_end(padding: Padding, stride: int, effective_width: int) -> int:
-    """Zeros to put at either end; raise where the two ends would differ."""
+    """Number of zeros to add at each end; raise where the two ends would differ."""
     if isinstance(padding, str):
         check_choice("padding", padding, ("valid", "same"))
     elif operator.index(padding) < 0:
@@ -144,12 +155,12 @@ def pad_each_end(padding: Padding, stride: int, effective_width: int) -> int:
 
 
 def check_windows(length: int, pad: int, effective_width: int, stride: int) -> None:
-    """Refuse a length on which the windows would sit elsewhere on the other strand."""
+    """Refuse a length on which the windows would lie at other places on the other strand."""
     spare = length + 2 * pad - effective_width
     if spare < 0:
         raise ValueError(f"a filter spanning {effective_width} positions does not fit into a length of {length}")
     if spare % stride:
         raise ValueError(
-            f"stride {stride} leaves a ragged edge of {spare % stride} on length {length}, which the other strand "
-            f"would see at its start; trim the input to {length - spare % stride} positions or use stride 1"
+            f"stride {stride} leaves {spare % stride} of {length} positions over at the right end, where the other "
+            f"strand starts; trim the input to {length - spare % stride} positions or use stride 1"
         )

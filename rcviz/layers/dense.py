@@ -1,4 +1,4 @@
-"""Dense layer after which the strands are one (section 3.1.4)."""
+"""Dense layer whose outputs are the same for both strands (section 3.1.4)."""
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_positive
 from rcviz.layers import pairing
 from rcviz.layers.initializers import glorot_limit, uniform_
+from rcviz.layers.plain import with_weights
+from rcviz.layers.symmetry import Symmetry
 
 
 class RevCompLinear(nn.Module):
@@ -21,9 +23,9 @@ class RevCompLinear(nn.Module):
     in_features : int
         Inputs, an even number; ``i`` and ``in_features - 1 - i`` are RC partners.
     out_features : int
-        Outputs, free of any strand.
+        Outputs, the same for both strands.
     bias : bool
-        One bias an output, starting at zero.
+        One bias per output, starting at zero.
 
     Attributes
     ----------
@@ -36,6 +38,9 @@ class RevCompLinear(nn.Module):
     >>> rcviz.RevCompLinear(40, 3)(torch.randn(2, 40)).shape
     torch.Size([2, 3])
     """
+
+    symmetry = Symmetry(input="paired", output="invariant")
+    draws_random = False
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
         super().__init__()
@@ -57,14 +62,18 @@ class RevCompLinear(nn.Module):
         return pairing.tie_channels(self.weight)
 
     def expanded_bias(self) -> Float[Tensor, " out"] | None:
-        """The bias as stored: outputs have no strand."""
+        """Bias as stored: the outputs have no strand."""
         return self.bias
 
     def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch out"]:
-        """Combine the inputs; partners count alike."""
+        """Combine the inputs; RC partners have the same weight."""
         if x.shape[-1] != self.in_features:
             raise ValueError(f"expected (batch, {self.in_features}), got {tuple(x.shape)}")
         return F.linear(x, self.expanded_weight(), self.bias)
+
+    def to_plain(self) -> nn.Module:
+        """Return an :class:`torch.nn.Linear` with the expanded weights."""
+        return with_weights(nn.Linear, self.in_features, self.out_features, layer=self)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz.layers import pairing
+from rcviz.layers.plain import Shape
+from rcviz.layers.symmetry import ANY
 
 
 class RevCompDropout1d(nn.Dropout1d):
@@ -31,6 +33,9 @@ class RevCompDropout1d(nn.Dropout1d):
     True
     """
 
+    symmetry = ANY
+    draws_random = True
+
     def __init__(self, p: float = 0.5) -> None:
         super().__init__(p)
 
@@ -43,6 +48,10 @@ class RevCompDropout1d(nn.Dropout1d):
             return x
         kept = pairing.tie_channels(F.dropout(x.new_ones(x.shape[0], n_pairs), self.p))
         return x * (kept if x.ndim == 2 else kept[:, :, None])
+
+    def to_plain(self, shape: Shape | None = None) -> nn.Module:
+        """Return plain dropout, which in training draws for each channel alone."""
+        return nn.Dropout(self.p) if shape is not None and len(shape) == 1 else nn.Dropout1d(self.p)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

@@ -1,12 +1,16 @@
 """Batch normalisation of channels of the types +1 and -1 (Mallet & Vert, NeurIPS 2021)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features
-from rcviz.layers.irreps import check_types
+from rcviz.layers.irreps import check_types, reverse_irreps, types_of
+from rcviz.layers.plain import fill
+from rcviz.layers.symmetry import Symmetry
 
 
 class IrrepBatchNorm1d(nn.Module):
@@ -35,7 +39,7 @@ class IrrepBatchNorm1d(nn.Module):
     Raises
     ------
     ValueError
-        For numbers of channels that are negative or both zero and, when called in training, for one value a channel.
+        For numbers of channels that are negative or both zero and, when called in training, for one value per channel.
 
     Examples
     --------
@@ -44,6 +48,7 @@ class IrrepBatchNorm1d(nn.Module):
     torch.Size([2, 11, 86])
     """
 
+    draws_random = False
     running_mean: Tensor
     running_var: Tensor
 
@@ -62,7 +67,7 @@ class IrrepBatchNorm1d(nn.Module):
         if self.training:
             mean = self._whole(x[:, : self.n_plus].mean((0, 2)))
             variance = (x - mean[:, None]).square().mean((0, 2))
-            self._remember(mean.detach(), variance.detach(), x.shape[0] * x.shape[2])
+            self._update_statistics(mean.detach(), variance.detach(), x.shape[0] * x.shape[2])
         else:
             mean, variance = self._whole(self.running_mean), self.running_var
         scale = self.weight * (variance + self.eps).rsqrt()
@@ -71,13 +76,35 @@ class IrrepBatchNorm1d(nn.Module):
     def _whole(self, values: Float[Tensor, " plus"]) -> Float[Tensor, " channels"]:
         return F.pad(values, (0, self.n_minus))
 
-    def _remember(self, mean: Tensor, variance: Tensor, n: int) -> None:
+    def _update_statistics(self, mean: Tensor, variance: Tensor, n: int) -> None:
         if n == 1:
-            raise ValueError("one value a channel has no variance; train on more than one sequence or position")
+            raise ValueError("one value per channel has no variance; train on more than one sequence or position")
         bessel = torch.ones_like(variance)
         bessel[: self.n_plus] = n / (n - 1)
         self.running_mean.lerp_(mean[: self.n_plus].to(self.running_mean), self.momentum)
         self.running_var.lerp_((variance * bessel).to(self.running_var), self.momentum)
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Channels of type +1 and -1."""
+        return Symmetry(input=types_of(self.n_minus), output=types_of(self.n_minus))
+
+    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Show the output as it looks from the other strand."""
+        return reverse_irreps(y, self.n_plus, self.n_minus)
+
+    @torch.enable_grad()
+    def to_plain(self) -> nn.Module:
+        """Return an :class:`torch.nn.BatchNorm1d`, which gives the same in evaluation mode."""
+        like: dict[str, Any] = {"device": self.running_mean.device, "dtype": self.running_mean.dtype}
+        made: nn.Module = fill(
+            nn.BatchNorm1d(self.n_plus + self.n_minus, eps=self.eps, momentum=self.momentum, **like),
+            weight=self.weight,
+            bias=self._whole(self.bias),
+            running_mean=self._whole(self.running_mean),
+            running_var=self.running_var,
+        )
+        return made
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

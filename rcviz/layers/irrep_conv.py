@@ -9,11 +9,13 @@ from rcviz._core.checks import check_features, check_positive
 from rcviz.layers import pairing
 from rcviz.layers.conv import Padding, check_windows, pad_each_end
 from rcviz.layers.initializers import glorot_limit, uniform_
-from rcviz.layers.irreps import check_types, signs_of
+from rcviz.layers.irreps import check_types, reverse_irreps, signs_of, types_of
+from rcviz.layers.plain import with_weights
+from rcviz.layers.symmetry import Symmetry
 
 
 class IrrepConv1d(nn.Module):
-    """Convolution from channels of the types +1 and -1 to others: every equivariant one there is.
+    """Convolution between channels of the types +1 and -1: every equivariant convolution is one of these.
 
     Between channels of the same type a kernel is its own mirror image, between different types its own negated mirror
     image, with zero in the middle of an odd width; only channels of type +1 can have a bias. Equivariant: reversed
@@ -31,7 +33,7 @@ class IrrepConv1d(nn.Module):
     stride, padding, dilation
         As in :class:`rcviz.RevCompConv1d`.
     bias : bool
-        One bias an output of type +1, starting at zero.
+        One bias per output of type +1, starting at zero.
 
     Attributes
     ----------
@@ -45,7 +47,7 @@ class IrrepConv1d(nn.Module):
     ------
     ValueError
         For numbers of channels that are negative or all zero, for width 1 between different types only, for an even
-        effective width with ``padding="same"`` and, when called, for a stride that leaves a ragged right edge.
+        effective width with ``padding="same"`` and, when called, for a length that the stride does not divide.
 
     Examples
     --------
@@ -54,6 +56,8 @@ class IrrepConv1d(nn.Module):
     >>> rcviz.IrrepConv1d((2, 2), (8, 3), kernel_size=15)(x).shape
     torch.Size([2, 11, 86])
     """
+
+    draws_random = False
 
     def __init__(
         self,
@@ -83,6 +87,21 @@ class IrrepConv1d(nn.Module):
         self.bias = nn.Parameter(torch.empty(plus_out)) if bias and plus_out else None
         self.reset_parameters()
 
+    @property
+    def symmetry(self) -> Symmetry:
+        """Channels of type +1 and -1, before and behind."""
+        return Symmetry(input=types_of(self.inputs[1]), output=types_of(self.outputs[1]))
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the input, of both types."""
+        return sum(self.inputs)
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output, of both types."""
+        return sum(self.outputs)
+
     def reset_parameters(self) -> None:
         """Draw new starting weights from torch's global random state; biases become zero."""
         limit = glorot_limit(sum(self.inputs) * self.kernel_size, sum(self.outputs) * self.kernel_size)
@@ -110,6 +129,19 @@ class IrrepConv1d(nn.Module):
         check_features(x.shape, sum(self.inputs))
         check_windows(x.shape[-1], self.pad, self.effective_width, self.stride)
         return F.conv1d(x, self.expanded_weight(), self.expanded_bias(), self.stride, self.pad, self.dilation)
+
+    def reverse_input(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Show the input as it looks from the other strand."""
+        return reverse_irreps(x, *self.inputs)
+
+    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Show the output as it looks from the other strand."""
+        return reverse_irreps(y, *self.outputs)
+
+    def to_plain(self) -> nn.Module:
+        """Return an :class:`torch.nn.Conv1d` with whole kernels."""
+        settings = {"stride": self.stride, "padding": self.pad, "dilation": self.dilation}
+        return with_weights(nn.Conv1d, self.in_channels, self.out_channels, self.kernel_size, layer=self, **settings)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

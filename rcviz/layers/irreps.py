@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_features, check_whole
 from rcviz.layers import pairing
+from rcviz.layers.plain import Shape, channels_of, fixed_mixing
+from rcviz.layers.symmetry import Representation, Symmetry
 
 
 class PairsToIrreps1d(nn.Module):
@@ -33,10 +35,21 @@ class PairsToIrreps1d(nn.Module):
     True
     """
 
+    symmetry = Symmetry(input="paired", output="irreps")
+    draws_random = False
+
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
         """Change the basis."""
         pairing.require_even(x.shape[1], "PairsToIrreps1d")
         return pairing.pairs_to_irreps(x)
+
+    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Show the output as it looks from the other strand."""
+        return reverse_irreps(y, y.shape[1] - y.shape[1] // 2, y.shape[1] // 2)
+
+    def to_plain(self, shape: Shape | None = None) -> nn.Module:
+        """Return a fixed convolution of width 1, in float64; ``shape`` tells the channels."""
+        return fixed_mixing(self(torch.eye(channels_of(shape), dtype=torch.float64)[None])[0])
 
 
 class IrrepsToPairs1d(nn.Module):
@@ -57,10 +70,17 @@ class IrrepsToPairs1d(nn.Module):
     torch.Size([2, 16, 86])
     """
 
+    symmetry = Symmetry(input="irreps", output="paired")
+    draws_random = False
+
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
         """Change the basis back."""
         pairing.require_even(x.shape[1], "IrrepsToPairs1d")
         return pairing.irreps_to_pairs(x)
+
+    def to_plain(self, shape: Shape | None = None) -> nn.Module:
+        """Return a fixed convolution of width 1, in float64; ``shape`` tells the channels."""
+        return fixed_mixing(self(torch.eye(channels_of(shape), dtype=torch.float64)[None])[0])
 
 
 class IrrepActivation1d(nn.Module):
@@ -81,6 +101,8 @@ class IrrepActivation1d(nn.Module):
     tensor([0., 0.])
     """
 
+    draws_random = False
+
     def __init__(self, n_plus: int, n_minus: int) -> None:
         super().__init__()
         self.n_plus, self.n_minus = check_types(n_plus, n_minus)
@@ -89,6 +111,21 @@ class IrrepActivation1d(nn.Module):
         """Apply either function to its channels."""
         check_features(x.shape, self.n_plus + self.n_minus)
         return torch.cat([x[:, : self.n_plus].relu(), x[:, self.n_plus :].tanh()], dim=1)
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Channels of type +1 and -1."""
+        return Symmetry(input=types_of(self.n_minus), output=types_of(self.n_minus))
+
+    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Show the output as it looks from the other strand."""
+        return reverse_irreps(y, self.n_plus, self.n_minus)
+
+    def to_plain(self) -> nn.Module:
+        """Return a ReLU for channels of type +1 alone, a Tanh for those of type -1 alone."""
+        if self.n_plus and self.n_minus:
+            raise ValueError("it treats channels of type +1 and -1 differently, which no plain torch module does")
+        return nn.ReLU() if self.n_plus else nn.Tanh()
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""
@@ -102,6 +139,17 @@ def check_types(n_plus: int, n_minus: int) -> tuple[int, int]:
     if not n_plus + n_minus:
         raise ValueError("n_plus and n_minus are both zero; give the number of channels of at least one type")
     return n_plus, n_minus
+
+
+def types_of(n_minus: int) -> Representation:
+    """Representation of channels of which ``n_minus`` are of type -1: without any, only positions are reversed."""
+    return "irreps" if n_minus else "positions reversed"
+
+
+def reverse_irreps(y: Float[Tensor, "..."], n_plus: int, n_minus: int) -> Float[Tensor, "..."]:
+    """Channels of type +1 and -1 (batch, channels, length) as they look from the other strand."""
+    check_features(y.shape, n_plus + n_minus)
+    return pairing.reverse_positions(y) * signs_of(n_plus, n_minus, y)[:, None]
 
 
 def signs_of(n_plus: int, n_minus: int, like: Tensor) -> Float[Tensor, " channels"]:

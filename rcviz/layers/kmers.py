@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_features, check_positive
 from rcviz.layers import pairing
+from rcviz.layers.plain import refuse_plain
+from rcviz.layers.symmetry import PAIRED
 from rcviz.sequences.alphabet import BASES
 
 
@@ -44,6 +46,8 @@ class RevCompKmers1d(nn.Module):
     torch.Size([2, 20, 199])
     """
 
+    symmetry = PAIRED
+    draws_random = False
     order: Tensor
     share: Tensor
 
@@ -79,6 +83,10 @@ class RevCompKmers1d(nn.Module):
         for start in range(1, self.k):
             words = (words[:, :, None] * x[:, None, :, start : start + n_words]).flatten(1, 2)
         return words[:, self.order] * self.share[:, None].to(x.dtype)
+
+    def to_plain(self) -> nn.Module:
+        """Raise: no plain module multiplies its inputs with each other."""
+        refuse_plain("multiplies its inputs with each other")
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

@@ -1,22 +1,28 @@
-"""Pooling whose windows sit at the same places on both strands, and over both strands at once."""
+"""Pooling whose windows lie at the same places on both strands, and pooling over both strands at once."""
 
 from typing import Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
 from rcviz.layers import channels_last, pairing
+from rcviz.layers.plain import Shape, channels_of, fixed_mixing, in_order
+from rcviz.layers.symmetry import ANY, VALUES_ONLY, Symmetry
 
 Edge = Literal["strict", "trim"]
 Reduction = Literal["max", "mean"]
 
 
 class _RevCompPool1d(nn.Module):
-    """Where the windows sit; what is taken of each is the subclass's."""
+    """Windows that lie at the same places on both strands; subclasses say what is taken of each."""
 
+    symmetry: Symmetry
+    draws_random = False
     _what: str
+    _plain: type[nn.Module]
 
     def __init__(self, kernel_size: int, stride: int | None = None, *, edge: Edge = "strict") -> None:
         super().__init__()
@@ -43,6 +49,16 @@ class _RevCompPool1d(nn.Module):
             )
         return ragged // 2
 
+    def to_plain(self, shape: Shape | None = None) -> nn.Module:
+        """Return torch's pooling; with ``edge="trim"`` behind a crop of as much as the length in ``shape`` demands."""
+        pool = self._plain(self.kernel_size, self.stride)
+        if self.edge == "strict":
+            return pool
+        if shape is None or shape[-1] is None:
+            raise ValueError("edge='trim' depends on the length; use to_standard(model, length=...)")
+        trim = self.trim(shape[-1])
+        return in_order(crop=nn.ConstantPad1d(-trim, 0.0), layer=pool) if trim else pool
+
     def _trimmed(self, x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length_in"]:
         trim = self.trim(x.shape[-1])
         return x[..., trim : x.shape[-1] - trim]
@@ -53,10 +69,10 @@ class _RevCompPool1d(nn.Module):
 
 
 class RevCompMaxPool1d(_RevCompPool1d):
-    """Max-pooling that refuses, or trims evenly, a ragged edge.
+    """Max-pooling that refuses a length that its windows do not fill, or trims both ends evenly.
 
-    Plain pooling drops what is left over at the right end, which is the other strand's left end: the windows then sit
-    elsewhere on the two strands. Equivariant: the RC of the input gives the RC of the output.
+    Plain pooling drops the positions left over at the right end, which is the other strand's left end: the windows then
+    lie at other places on the two strands. Equivariant: the RC of the input gives the RC of the output.
 
     Parameters
     ----------
@@ -80,7 +96,9 @@ class RevCompMaxPool1d(_RevCompPool1d):
     torch.Size([2, 32, 47])
     """
 
+    symmetry = VALUES_ONLY
     _what = "max"
+    _plain = nn.MaxPool1d
 
     def forward(self, x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length_out"]:
         """Take the largest value of every window."""
@@ -89,7 +107,7 @@ class RevCompMaxPool1d(_RevCompPool1d):
 
 
 class RevCompAvgPool1d(_RevCompPool1d):
-    """Average pooling that refuses, or trims evenly, a ragged edge, as :class:`RevCompMaxPool1d` does.
+    """Average pooling that refuses or trims a length that its windows do not fill, as :class:`RevCompMaxPool1d` does.
 
     Equivariant: the RC of the input gives the RC of the output.
 
@@ -110,7 +128,9 @@ class RevCompAvgPool1d(_RevCompPool1d):
     torch.Size([2, 32, 47])
     """
 
+    symmetry = ANY
     _what = "average"
+    _plain = nn.AvgPool1d
 
     def forward(self, x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length_out"]:
         """Take the mean of every window."""
@@ -118,7 +138,7 @@ class RevCompAvgPool1d(_RevCompPool1d):
 
 
 class RevCompGlobalPool1d(nn.Module):
-    """One number a filter: the largest value, or the mean, over all positions of both strands.
+    """One number per filter: the largest value, or the mean, over all positions of both strands.
 
     Invariant: both strands of a sequence give the same features, and whatever follows needs no tying, so that a plain
     :class:`torch.nn.Linear` may be next.
@@ -140,6 +160,9 @@ class RevCompGlobalPool1d(nn.Module):
     torch.Size([2, 16])
     """
 
+    symmetry = Symmetry(input="paired", output="invariant")
+    draws_random = False
+
     def __init__(self, reduction: Reduction = "max") -> None:
         super().__init__()
         check_choice("reduction", reduction, get_args(Reduction))
@@ -150,6 +173,18 @@ class RevCompGlobalPool1d(nn.Module):
         pairing.require_even(x.shape[1], "RevCompGlobalPool1d")
         both = pairing.strands_to_length(x)
         return both.amax(dim=2) if self.reduction == "max" else both.mean(dim=2)
+
+    def to_plain(self, shape: Shape | None = None) -> nn.Module:
+        """Return modules that bring partners beside each other and pool over both; ``shape`` tells the channels."""
+        n = channels_of(shape)
+        pairs = torch.stack([torch.arange(n // 2), n - 1 - torch.arange(n // 2)], dim=1)
+        return in_order(
+            order=fixed_mixing(torch.eye(n)[pairs.flatten()]),
+            pair=nn.Unflatten(1, (n // 2, 2)),
+            join=nn.Flatten(2),
+            layer=nn.AdaptiveMaxPool1d(1) if self.reduction == "max" else nn.AdaptiveAvgPool1d(1),
+            flatten=nn.Flatten(),
+        )
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

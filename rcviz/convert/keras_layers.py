@@ -1,7 +1,7 @@
-"""What each of the paper's Keras layers stores, and how it becomes ours.
+"""For each of the paper's Keras layers: what a file stores, and how it is converted to the layer of rcviz or torch.
 
-Keras has channels last and filters last of all; its feature maps are flattened position by position. Shapes are those
-in the file.
+In Keras, channels are the last axis of a feature map and filters the last axis of a kernel; feature maps are flattened
+position by position. Shapes are those in the file.
 """
 
 from collections.abc import Callable
@@ -11,24 +11,25 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor, nn
 
-from rcviz.convert._hdf5 import SavedLayer
+from rcviz.convert.keras_files import SavedLayer
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
+from rcviz.layers.facts import nearest
 from rcviz.layers.pooling import RevCompGlobalPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
 
-Take: TypeAlias = Callable[[np.ndarray], np.ndarray]
+Convert: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Quirks:
-    """What is peculiar to a file.
+    """Differences between Keras versions that a file does not show in its arrays.
 
     Attributes
     ----------
     backend : str or None
-        Of the Keras that wrote it; Theano's convolution reverses its kernels, the others' do not.
+        Backend of the Keras that wrote the file; only Theano's convolution reverses its kernels.
     convolves_twice : bool
         Whether a RevCompConv1D of Keras 2 adds its convolution twice where it has a bias.
     """
@@ -39,7 +40,7 @@ class Quirks:
 
 @dataclass(frozen=True)
 class Slot:
-    """A tensor to be filled.
+    """A tensor of the model, and what fills it.
 
     Attributes
     ----------
@@ -47,100 +48,107 @@ class Slot:
     tensor : Tensor
     shapes : tuple of shapes
         That the weight may have in the file.
-    take : callable
-        From the stored array to the tensor's.
+    convert : callable
+        From the stored array to that of the tensor.
     default : float or None
-        What fills it where the file has no such weight; None where there must be one.
+        Value where the file has no such weight; None where the file must have one.
     """
 
     kind: str
     tensor: Tensor
     shapes: tuple[tuple[int, ...], ...]
-    take: Take
+    convert: Convert
     default: float | None = None
 
 
-Wanted: TypeAlias = tuple[list[Slot], list[str]]
-"""Slots, and in words what is made up for."""
+Slots: TypeAlias = tuple[list[Slot], list[str]]
+"""Slots, and in words how the stored arrays are changed."""
 
 
-def wanted(part: nn.Module, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Wanted:
-    """Tensors of a layer; ``n_channels`` are those of the feature map that it reads, or None behind a dense layer."""
-    return _LAYERS[type(part)](part, layer, n_channels, quirks)
+def is_readable(part: nn.Module) -> bool:
+    """Whether the weights of a module can be read; not those of a subclass with another ``forward``."""
+    return nearest(part, _LAYERS) is not None
+
+
+def slots_of(part: nn.Module, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Slots:
+    """Tensors of a readable layer; ``n_channels`` are those of the feature map that it reads, if it reads one."""
+    slots = nearest(part, _LAYERS)
+    assert slots is not None
+    return slots(part, layer, n_channels, quirks)
 
 
 def channels_behind(part: nn.Module, n_channels: int | None) -> int | None:
-    """Channels of the feature map behind ``part``; None where there is none any more."""
+    """Channels of the feature map behind ``part``; None where it is not a feature map."""
     if isinstance(part, nn.Linear | RevCompLinear | RevCompGlobalPool1d | WeightedSum1d):
         return None
     return getattr(part, "out_channels", n_channels)
 
 
-def _conv(part: RevCompConv1d | nn.Conv1d, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Wanted:
+def _conv(part: RevCompConv1d | nn.Conv1d, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Slots:
     n_filters, n_inputs, width = part.weight.shape
     if quirks.backend is None and width > 1:
         raise ValueError(
-            f"the file does not say which backend wrote it, and Theano reverses kernels along the length as that of "
-            f"{layer.name}; give backend='theano', which the paper used, or backend='tensorflow'"
+            f"the file does not name its backend, and Theano reverses kernels along the length, such as that of "
+            f"{layer.name}; pass backend='theano', which the paper used, or backend='tensorflow'"
         )
     reverse = quirks.backend == "theano" and width > 1
     kernel = layer.weights.get("kernel")
     keras_2 = kernel is not None and len(kernel.shape) == 3
     twice = keras_2 and isinstance(part, RevCompConv1d) and quirks.convolves_twice and "bias" in layer.weights
 
-    def take(values: np.ndarray) -> np.ndarray:
+    def convert(values: np.ndarray) -> np.ndarray:
         values = values.reshape(width, n_inputs, n_filters)
         return (values[::-1] if reverse else values).transpose(2, 1, 0) * (2 if twice else 1)
 
     shapes = ((width, n_inputs, n_filters), (width, 1, n_inputs, n_filters))
-    slots = [Slot("kernel", part.weight, shapes, take), *_vector("bias", part.bias, 0.0)]
-    words = {"reversed along the length": reverse, "twice, as its convolution is added twice": twice}
-    return slots, [word for word, holds in words.items() if holds]
+    slots = [Slot("kernel", part.weight, shapes, convert), *_vector("bias", part.bias, 0.0)]
+    changes = {"reversed along the length": reverse, "doubled, because its convolution is added twice": twice}
+    return slots, [change for change, applies in changes.items() if applies]
 
 
 def _batchnorm(
     part: RevCompBatchNorm1d | nn.BatchNorm1d, layer: SavedLayer, n_channels: int | None, quirks: Quirks
-) -> Wanted:
+) -> Slots:
     scale, shift = _vector("gamma", part.weight, 1.0), _vector("beta", part.bias, 0.0)
     return [*scale, *shift, *_vector("mean", part.running_mean), *_vector("variance", part.running_var)], []
 
 
-def _weighted_sum(part: WeightedSum1d, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Wanted:
+def _weighted_sum(part: WeightedSum1d, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Slots:
     stored = part.weight.shape[::-1]
     return [Slot("kernel", part.weight, (tuple(stored),), np.transpose), *_vector("bias", part.bias, 0.0)], []
 
 
-def _dense(part: nn.Linear, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Wanted:
+def _dense(part: nn.Linear, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Slots:
     n_outputs, n_inputs = part.weight.shape
     length = n_inputs // (n_channels or n_inputs)
     slot = Slot("kernel", part.weight, ((n_inputs, n_outputs),), lambda values: _channels_first(values, length))
     return [slot, *_vector("bias", part.bias, 0.0)], _reordered(length)
 
 
-def _tied_dense(part: RevCompLinear, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Wanted:
+def _tied_dense(part: RevCompLinear, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Slots:
     n_outputs, half = part.weight.shape
     length = part.in_features // (n_channels or part.in_features)
 
-    def take(values: np.ndarray) -> np.ndarray:
+    def convert(values: np.ndarray) -> np.ndarray:
         whole = _channels_first(values, length)
         if len(values) == half:
             return whole
         if (whole != whole[:, ::-1]).any():
             raise ValueError(
-                f"{layer.name} weighs the two strands differently, and {type(part).__name__} cannot; put a plain "
-                f"nn.Linear there"
+                f"{layer.name} has different weights for the two strands, which {type(part).__name__} cannot have; use "
+                f"a plain nn.Linear there"
             )
         return whole[:, :half]
 
     shapes = ((half, n_outputs), (2 * half, n_outputs))
-    words = _reordered(length)
+    changes = _reordered(length)
     if layer.weights.get("kernel", part.weight).shape == shapes[1]:
-        words.append("one half of both strands' weights, which are the same")
-    return [Slot("kernel", part.weight, shapes, take), *_vector("bias", part.bias, 0.0)], words
+        changes.append("one half of both strands' weights, which are the same")
+    return [Slot("kernel", part.weight, shapes, convert), *_vector("bias", part.bias, 0.0)], changes
 
 
 def _channels_first(values: np.ndarray, length: int) -> np.ndarray:
-    """From (length * channels, outputs) to (outputs, channels * length)."""
+    """Reorder (length * channels, outputs) to (outputs, channels * length)."""
     n_outputs = values.shape[1]
     return values.reshape(length, -1, n_outputs).transpose(2, 1, 0).reshape(n_outputs, -1)
 
@@ -153,7 +161,7 @@ def _vector(kind: str, tensor: Tensor | None, default: float | None = None) -> l
     return [] if tensor is None else [Slot(kind, tensor, (tuple(tensor.shape),), lambda values: values, default)]
 
 
-_LAYERS: dict[type[nn.Module], Callable[[Any, SavedLayer, int | None, Quirks], Wanted]] = {
+_LAYERS: dict[type[nn.Module], Callable[[Any, SavedLayer, int | None, Quirks], Slots]] = {
     RevCompBatchNorm1d: _batchnorm,
     RevCompConv1d: _conv,
     RevCompLinear: _tied_dense,
@@ -162,5 +170,3 @@ _LAYERS: dict[type[nn.Module], Callable[[Any, SavedLayer, int | None, Quirks], W
     nn.Conv1d: _conv,
     nn.Linear: _dense,
 }
-READABLE = frozenset(_LAYERS)
-"""Modules whose weights can be read."""

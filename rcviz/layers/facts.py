@@ -1,0 +1,157 @@
+"""Facts about any module: those that it declares, and those of torch's own modules from one table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from torch import nn
+
+from rcviz.layers.symmetry import ANY, NO_SYMMETRY, VALUES_ONLY, Representation, Symmetry, declares
+
+T = TypeVar("T")
+
+_CHANNELWISE = Symmetry(input="positions reversed", output="same")
+
+
+@dataclass(frozen=True)
+class TorchFacts:
+    """Facts about a module of torch.
+
+    Attributes
+    ----------
+    symmetry : callable
+        From the module to its :class:`rcviz.Symmetry`.
+    draws_random : callable
+        From the module to whether its forward pass draws random numbers in training.
+    """
+
+    symmetry: Callable[[Any], Symmetry]
+    draws_random: Callable[[Any], bool]
+
+
+def symmetry_of(module: nn.Module) -> Symmetry | None:
+    """Symmetry that a module declares, or that is known of a module of torch; None where it is not known."""
+    if declares(module, "symmetry"):
+        declared: Symmetry = module.symmetry  # type: ignore[assignment]
+        return declared
+    facts = nearest(module, _TORCH)
+    return None if facts is None else facts.symmetry(module)
+
+
+def draws_random(module: nn.Module) -> bool:
+    """Whether the forward pass of a module itself draws random numbers in training; a module not known here may."""
+    if declares(module, "draws_random"):
+        return bool(module.draws_random)
+    facts = nearest(module, _TORCH)
+    return facts is None or facts.draws_random(module)
+
+
+def is_convolution(module: nn.Module) -> bool:
+    """Whether a module is a one-dimensional convolution: torch's, or one that declares that its channels are paired.
+
+    One of your own has ``in_channels``, ``dilation`` and the filters in ``weight`` (filters, channels, width).
+    """
+    if isinstance(module, nn.Conv1d):
+        return True
+    weight = getattr(module, "weight", None)
+    has_filters = getattr(weight, "ndim", 0) == 3 and hasattr(module, "in_channels") and hasattr(module, "dilation")
+    return has_filters and has_paired_channels(module)
+
+
+def has_paired_channels(module: nn.Module) -> bool:
+    """Whether the channels that a module puts out are RC partners, as far as is known."""
+    symmetry = symmetry_of(module)
+    return symmetry is not None and symmetry.output == "paired"
+
+
+def nearest(module: nn.Module, table: Mapping[type[nn.Module], T]) -> T | None:
+    """Entry of the nearest class of a module whose ``forward`` the module has; None for one that overrides it."""
+    kind = type(module)
+    if "forward" in vars(module):
+        return None
+    classes = [ancestor for ancestor in kind.__mro__ if getattr(ancestor, "forward", None) is kind.forward]
+    return next((table[ancestor] for ancestor in classes if ancestor in table), None)
+
+
+def first_number(setting: Any) -> int:
+    """A setting of a one-dimensional layer, which torch keeps as a number or as a tuple of one."""
+    return int(np.ravel(setting)[0])
+
+
+def _norm(module: Any) -> Symmetry:
+    """Normalisation with numbers per channel keeps channels that are their own partners; without numbers, all do."""
+    if not module.state_dict():
+        return ANY
+    return NO_SYMMETRY if isinstance(module, nn.LayerNorm) else _CHANNELWISE
+
+
+def _padding(module: Any) -> Symmetry:
+    if len(set(module.padding)) > 1:
+        return NO_SYMMETRY
+    return VALUES_ONLY if getattr(module, "value", 0) else ANY
+
+
+def _flatten(module: Any) -> Symmetry:
+    """Rows of a feature map one behind the other are reversed where channels and positions are."""
+    return Symmetry(input="paired", output="paired")
+
+
+def _always(value: T) -> Callable[[Any], T]:
+    return lambda module: value
+
+
+def _table(
+    *rows: tuple[tuple[type[nn.Module], ...], Callable[[Any], Symmetry] | Symmetry, Callable[[Any], bool] | bool],
+) -> dict[type[nn.Module], TorchFacts]:
+    table: dict[type[nn.Module], TorchFacts] = {}
+    for kinds, symmetry, draws in rows:
+        facts = TorchFacts(
+            _always(symmetry) if isinstance(symmetry, Symmetry) else symmetry,
+            _always(draws) if isinstance(draws, bool) else draws,
+        )
+        table |= dict.fromkeys(kinds, facts)
+    return table
+
+
+ODD = (nn.Tanh, nn.Softsign, nn.Tanhshrink, nn.Hardshrink, nn.Softshrink)
+"""Functions with ``f(-x) = -f(x)``, which channels of type -1 need."""
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+PADS = (nn.ZeroPad1d, nn.ConstantPad1d, nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d)
+POOLS = (nn.MaxPool1d, nn.AvgPool1d, nn.LPPool1d)
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
+RECURRENT = (nn.LSTM, nn.GRU, nn.RNN)
+ACTIVATIONS = tuple(
+    getattr(nn, name)
+    for name in nn.modules.activation.__all__
+    if name not in ("GLU", "MultiheadAttention", "PReLU", "RReLU")
+)
+NO_PARTNERS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    *(nn.Linear, nn.Bilinear, nn.Embedding, nn.GLU),
+)
+"""Modules that treat every channel or position by itself, or all of them in one order."""
+
+_TORCH = _table(
+    (NO_PARTNERS, NO_SYMMETRY, False),
+    (RECURRENT, NO_SYMMETRY, lambda module: module.dropout > 0),
+    ((nn.MultiheadAttention,), NO_SYMMETRY, lambda module: module.dropout > 0),
+    (NORMS, _norm, False),
+    (ACTIVATIONS, VALUES_ONLY, False),
+    (ODD, ANY, False),
+    ((nn.PReLU,), lambda module: VALUES_ONLY if module.num_parameters == 1 else _CHANNELWISE, False),
+    ((nn.RReLU,), VALUES_ONLY, True),
+    (DROPOUTS, ANY, lambda module: module.p > 0),
+    ((nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.Identity), ANY, False),
+    ((nn.MaxPool1d, nn.LPPool1d, nn.AdaptiveMaxPool1d), VALUES_ONLY, False),
+    (PADS, _padding, False),
+    ((nn.Flatten,), _flatten, False),
+    (CONTAINERS, ANY, False),
+)
+
+
+def plain_output(module: nn.Module, representation: Representation) -> Representation:
+    """Representation behind a module that keeps it, where pooling to one position merges the strands."""
+    pooled = isinstance(module, nn.AdaptiveMaxPool1d | nn.AdaptiveAvgPool1d) and first_number(module.output_size) == 1
+    return "invariant" if pooled and representation == "positions reversed" else representation
