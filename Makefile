@@ -45,7 +45,7 @@ browser: $(VENV)/.test ## only the tests in a real browser
 	$(BIN)/python -m pytest -m browser
 
 # What widgets were is not kept: it is megabytes, and a page that shows it fetches scripts; pictures stand beside them.
-NOTEBOOKS ?= $(wildcard notebooks/*.ipynb notebooks/paper/*.ipynb)
+NOTEBOOKS ?= $(wildcard notebooks/*.ipynb paper/notebooks/*.ipynb)
 notebooks: $(VENV)/.test ## run the tutorials from a fresh kernel and keep their output; NOTEBOOKS names some
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=900 \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
@@ -53,8 +53,8 @@ notebooks: $(VENV)/.test ## run the tutorials from a fresh kernel and keep their
 pictures: $(VENV)/.test ## make the README's pictures anew
 	RCVIZ_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -m browser
 
-report: setup ## the page about the paper and the README's verdicts, from the tables under results/
-	$(BIN)/rcviz report --readme README.md
+report: setup ## the page about the paper and the README's verdicts, from the tables in paper/results/
+	$(BIN)/python -m paper report --readme README.md
 
 docs: $(VENV)/.test ## the documentation site, under build/docs/; a warning is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs

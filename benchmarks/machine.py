@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from rcviz.experiments.machine import machine
+from rcviz.sweeps.machine import machine
 
 _UNITS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_bf16": "AMX BF16"}
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import rcviz
-from rcviz.experiments.counts import TABLE_1
+from paper.figures import TABLE_1
 from rcviz.genome.peaks import read_peaks
 from rcviz.genome.windows import peak_windows
 from rcviz.sequences.duplicates import find_leaks
@@ -20,7 +20,7 @@ from rcviz.sequences.duplicates import find_leaks
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 OUT = ROOT / "benchmarks" / "results" / "windows"
-PAPER = ROOT / "results" / "windows"
+PAPER = ROOT / "paper" / "results"
 FASTA = [DATA / "hg19" / name for name in ("chr21.fa.gz", "chr22.rebuilt.fa.gz")]
 ACCESSIBLE = DATA / "peaks" / "wgEncodeAwgDnaseUwdukeGm12878UniPk.narrowPeak.gz"
 FACTORS = {

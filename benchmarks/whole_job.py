@@ -2,7 +2,7 @@
 
 Both simulate the data, train RC-20, standard-20 and standard-40 by the same protocol (section 3.4.1), from starting
 weights of the same distribution and with the same batch norm, score the validation set every epoch and keep the best
-weights. The straightforward way trains one after the other with all threads; rcviz's is ``run_experiment`` with its one
+weights. The straightforward way trains one after the other with all threads; rcviz's is ``paper`` with its one
 process a core. Half of the seeds of the one come before the other, half behind it.
 
     python benchmarks/whole_job.py --seeds 10
@@ -27,6 +27,7 @@ from speed import limits, simulated_net
 from torch import nn
 
 import rcviz
+from paper.run import run_figures
 
 OUT = Path(__file__).parent / "results" / "whole_job.json"
 ARMS = ("RC-20", "standard-20", "standard-40")
@@ -115,8 +116,8 @@ def straightforward(seeds):
 
 def ours(seeds):
     with tempfile.TemporaryDirectory() as store:
-        table = rcviz.run_experiment("fig3", arms="paper", seeds=seeds, store=store, progress=False)
-    table = table[table["strategy"] != "posthoc"].rename(columns={"wall_seconds": "seconds"})
+        table = run_figures("fig3", arms="paper", seeds=seeds, store=store, progress=False)["runs"]
+    table = table[~table["strategy"].str.startswith("posthoc")].rename(columns={"wall_seconds": "seconds"})
     return table[["arm", "seed", "valid_auroc", "n_epochs", "seconds"]].to_dict("records")
 
 

@@ -19,11 +19,10 @@ SUBJECTS = {
     "plots": ("Plots", "Arrays and tables in, matplotlib Axes out."),
     "widgets": ("Explorers", "Widgets for a notebook."),
     "sweeps": ("Sweeps", "Many models, seeds and data sets, compared by exact tests."),
-    "experiments": ("Experiments", "The figures of the 2017 paper, measured again."),
 }
 """Title and first line of a page of the reference, by the package or module that public names come from."""
 
-NOTEBOOKS = {"Tutorials": ("notebooks", "."), "The paper's figures": ("notebooks/paper", "paper")}
+NOTEBOOKS = {"Tutorials": ("notebooks", "."), "The paper's figures": ("paper/notebooks", "paper")}
 """Folders of notebooks, and where their copies go under ``tutorials/``."""
 
 

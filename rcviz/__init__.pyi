@@ -25,9 +25,6 @@ from .convert.onnx import export_onnx as export_onnx
 from .convert.revcomp import RevCompConversion as RevCompConversion
 from .convert.revcomp import to_revcomp as to_revcomp
 from .convert.standard import to_standard as to_standard
-from .experiments.results import list_results as list_results
-from .experiments.results import load_results as load_results
-from .experiments.runner import run_experiment as run_experiment
 from .genome.negatives import dinucleotide_shuffle as dinucleotide_shuffle
 from .genome.peaks import read_peaks as read_peaks
 from .genome.windows import peak_windows as peak_windows
@@ -100,7 +97,6 @@ from .sweeps.arms import Arm as Arm
 from .sweeps.compare import Comparison as Comparison
 from .sweeps.result import Sweep as Sweep
 from .sweeps.runner import sweep as sweep
-from .sweeps.strategies import compare_strategies as compare_strategies
 from .symmetry.diagnosis import check_structure as check_structure
 from .symmetry.equivariance import assert_equivariant as assert_equivariant
 from .symmetry.equivariance import assert_invariant as assert_invariant

@@ -15,7 +15,6 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 NOT_RUN = {
     "export_onnx": "needs an extra; tests/convert/test_export.py runs it",
     "load_keras_weights": "needs a file that Keras wrote",
-    "run_experiment": "trains for minutes",
 }
 
 

@@ -126,7 +126,11 @@ def test_every_module_can_be_imported_alone():
             importlib.import_module(module)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").rglob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted([*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "paper/notebooks").glob("*.ipynb")]),
+    ids=lambda path: path.stem,
+)
 def test_notebooks_call_the_library(path):
     """A def in a cell means that the library lacks a room; a reader's own network may be defined there.
 

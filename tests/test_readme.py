@@ -9,9 +9,9 @@ import pytest
 import typer
 
 import rcviz
+from paper.report import with_overview
+from paper.tables import read_results
 from rcviz.cli import app
-from rcviz.experiments.report import with_overview
-from rcviz.experiments.results import read_results
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -56,7 +56,7 @@ def test_there_is_a_picture_of_each_explorer(explorer):
 
 def test_its_verdicts_are_those_of_the_tables():
     """After new tables: make report, and commit what it wrote."""
-    assert with_overview(README, read_results(ROOT / "results")) == README
+    assert with_overview(README, read_results()) == README
 
 
 def test_what_a_how_to_page_names_is_there():

@@ -15,7 +15,7 @@ from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
-from rcviz.sequences.annotations import as_index
+from rcviz.sequences.annotations import selector
 from rcviz.sequences.sequence_set import as_sequence_set
 
 Strands = Literal["both", "forward"]
@@ -74,7 +74,7 @@ class ActivatingSites:
         ValueError
             When a mask has another length, an index is out of range, or it is neither.
         """
-        rows = as_index(mask_or_index, len(self.codes))
+        rows = selector(mask_or_index, len(self.codes))
         return replace(self, **{name: getattr(self, name)[rows] for name in ("codes", "best", "start", "reverse")})
 
     def sequences(self, index: int | np.integer) -> Int[np.ndarray, " sites"]:

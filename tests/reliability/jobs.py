@@ -25,7 +25,6 @@ samples_per_epoch = 1200
 train = "chr1"
 valid = "chr2"
 """
-SWEEP = ["fig7a", "--scale", "quick", "--epochs", "2", "--seeds", "1", "--arms", "RC-16", "--arms", "standard-8"]
 
 
 def command(*arguments):
@@ -60,13 +59,23 @@ def windows():
     rcviz.SequenceSet.load("windows.safetensors").subset(slice(0, 50)).save("part.safetensors")
 
 
-def sweep():
-    command("experiment", *SWEEP, "--jobs", 1, "--store", "store", "--out", "out")
+def small_arm(architecture, n_filters, *, epochs):
+    """A one-layer network for the bundled example."""
+    model = rcviz.ModelConfig.one_layer(architecture, n_filters=n_filters, sequence_length=200, pool_size=31)
+    return rcviz.Arm(model=model, training=rcviz.TrainConfig.chipseq(epochs=epochs))
+
+
+def sweep(n_jobs=1):
+    """Two arms with one seed, and the table of their runs."""
+    parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
+    arms = {"RC-16": small_arm("revcomp", 16, epochs=2), "standard-8": small_arm("standard", 8, epochs=2)}
+    result = rcviz.sweep(arms, parts, seeds=1, store="store", n_jobs=n_jobs, progress=False)
+    rcviz.save_table(result.runs, "runs.csv")
 
 
 def sweep_of_two():
     """The same with two runs at a time, in processes of their own."""
-    command("experiment", *SWEEP, "--jobs", 2, "--store", "store", "--out", "out")
+    sweep(n_jobs=2)
 
 
 def exports(seed=2, *, slow=False):
@@ -96,10 +105,10 @@ JOBS = {
     "fit with a checkpoint": fit,
     "rcviz train": train,
     "rcviz windows": windows,
-    "rcviz experiment": sweep,
+    "rcviz.sweep": sweep,
     "exports over older files": exports,
 }
-LONG = {"rcviz experiment, two at a time": sweep_of_two, "all exports": all_exports, "rcviz inspect": inspect}
+LONG = {"rcviz.sweep, two at a time": sweep_of_two, "all exports": all_exports, "rcviz inspect": inspect}
 QUICK = 5
 """How often the others are killed for each kill of one of these, which take long."""
 BEFORE = {"exports over older files": older_exports}

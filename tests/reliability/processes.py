@@ -128,7 +128,7 @@ def load_everything():
 def conclude(result, path):
     """Print what came out, keep it with the machine where a path is given, and exit with 1 if there were faults."""
     if path is not None:
-        from rcviz.experiments.machine import code_version, machine
+        from rcviz.sweeps.machine import code_version, machine
 
         result |= {"machine": machine("cpu"), "code": code_version()}
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,29 +19,31 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from reliability.content import content
+from reliability.jobs import small_arm
 from reliability.processes import Process, conclude, load_everything
 
 import rcviz
-from rcviz.experiments.store import Store
+from rcviz.sweeps.store import Store
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "sweeps.json"
+NETWORKS = {"RC-8": ("revcomp", 8), "RC-16": ("revcomp", 16), "standard-8": ("standard", 8)}
 ARMS = (["RC-8", "standard-8"], ["RC-8", "standard-8"], ["RC-16", "standard-8"], ["RC-16", "RC-8"])
 """Of one sweep after the other, in turn."""
 
 
 def sweep(arms, *, seeds, store="store", out):
     """What one process does."""
-    table = rcviz.run_experiment(
-        "fig7a", scale="quick", epochs=1, seeds=seeds, arms=arms, store=store, n_jobs=1, progress=False
-    )
-    rcviz.save_table(table, f"{out}.csv")
+    parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
+    chosen = {name: small_arm(*NETWORKS[name], epochs=1) for name in arms}
+    result = rcviz.sweep(chosen, parts, seeds=seeds, store=store, n_jobs=1, progress=False)
+    rcviz.save_table(result.runs, f"{out}.csv")
 
 
 def rows(tables):
     """Arm and seed of every training in tables as :func:`content` gives them; a head stands first."""
     for heads, *lines in tables:
-        arm, strategy, seed = (heads.index(name) for name in ("arm", "strategy", "seed"))
-        yield sorted((line[arm], line[seed]) for line in lines if not line[strategy].startswith("posthoc"))
+        arm, seed = (heads.index(name) for name in ("arm", "seed"))
+        yield sorted((line[arm], line[seed]) for line in lines)
 
 
 def main():

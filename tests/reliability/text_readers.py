@@ -1,4 +1,4 @@
-"""Readers of sequences, motifs, peaks, lists of files and settings, and of what experiments leave."""
+"""Readers of sequences, motifs, peaks, lists of files and settings, and of the records of sweeps."""
 
 import gzip
 import hashlib
@@ -169,22 +169,22 @@ def _settings(path):
     return settings.sections()
 
 
-# ---------------------------------------------------------------- experiments
+# ---------------------------------------------------------------- sweeps
 
 RUN = "0123456789abcdef"
 
 
 def _run_records(folder):
-    record = {"format": "rcviz.run.v1", "id": RUN, "arm": {"figure": "fig2"}, "seed": 1, "epochs": [{"auroc": 0.5}]}
+    record = {"format": "rcviz.sweep.run.v1", "id": RUN, "arms": ["RC"], "seed": 1, "epochs": [{"auroc": 0.5}]}
     return [json.dumps(record, indent=1).encode()]
 
 
 def _run_record(path):
-    from rcviz.experiments.store import Store
+    from rcviz.sweeps.store import Store
 
     store = Store(path.parent)
     record = store.read(RUN)
-    assert record is None or (record["id"] == RUN and record["format"] == "rcviz.run.v1")
+    assert record is None or (record["id"] == RUN and record["format"] == "rcviz.sweep.run.v1")
     assert store.read_all() == ([] if record is None else [record]) or _has_nan(record)
 
 
@@ -192,18 +192,6 @@ def _has_nan(value):
     if isinstance(value, dict | list):
         return any(map(_has_nan, value.values() if isinstance(value, dict) else value))
     return isinstance(value, float) and math.isnan(value)
-
-
-def _result_tables(folder):
-    text = Path(__file__).parents[2] / "results" / "fig3_runs.csv"
-    return [b"\n".join(text.read_bytes().split(b"\n")[:12]) + b"\n"]
-
-
-def _results(path):
-    from rcviz.experiments.results import read_results
-
-    (table,) = read_results(path.parent).values()
-    return table
 
 
 def _checksum_lists(folder):
@@ -228,5 +216,4 @@ TEXT_READERS = {
     "checksums": Reader("checksums.json", _checksum_lists, _checksums),
     "settings": Reader("train.toml", _configs, _settings, names_file=False),
     "run_record": Reader(f"{RUN}.json", _run_records, _run_record),
-    "results": Reader("fig3_runs.csv", _result_tables, _results),
 }

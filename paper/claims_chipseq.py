@@ -1,0 +1,212 @@
+"""Claims about ChIP-seq data: both strands (Figure 4), training size (6), widths and factors (7)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from paper.claims import Claim, Finding, agreement_elsewhere, differences, p_text, spread
+from paper.verdicts import (
+    SCORES,
+    Comparison,
+    Verdict,
+    both_or_one,
+    by_seed,
+    compare_scores,
+    compare_seeds,
+    judge,
+)
+from rcviz.plots.comparisons import metric_words
+
+RC, SAME, DOUBLE, AUGMENTED = "RC-16", "standard-16", "standard-32", "standard-16, augmented"
+
+IDENTICAL = 1e-5
+"""Largest gap between the two strands' probabilities that is rounding: float32 carries seven figures."""
+
+WILD, CLEAR = 0.5, 0.1
+"""Gaps between the two strands' probabilities that count as wildly different, and as different."""
+
+SMALL = 0.2
+"""Shares of the training set up to which it counts as small."""
+
+WIDTHS = (8, 16, 32)
+FACTORS = ("CTCF", "SPI1", "MAX")
+TEST_SCORES = ("test_auroc", "test_auprc")
+
+
+def _identical_strands(runs: pd.DataFrame) -> Finding:
+    gap = by_seed(runs, RC, "gap_max")
+    return Finding(
+        f"largest gap over validation sequences and seeds {gap.max():.2g}",
+        f"at most {IDENTICAL:g} in probability, in float32",
+        Verdict.HOLDS if gap.max() <= IDENTICAL else Verdict.NOT,
+        f"Of {_networks(gap)}.",
+    )
+
+
+def _different_strands(runs: pd.DataFrame) -> Finding:
+    gap = by_seed(runs, SAME, "gap_max")
+    return Finding(
+        f"largest gap of a network on validation sequences {spread(gap)}",
+        f"at least {WILD:g} in probability for every seed; in part: at least {CLEAR:g}",
+        Verdict.HOLDS if gap.min() >= WILD else Verdict.IN_PART if gap.min() >= CLEAR else Verdict.NOT,
+        f"Of {_networks(gap)}; the mean gap is {spread(by_seed(runs, SAME, 'gap_mean'))}.",
+    )
+
+
+def _networks(values: pd.Series) -> str:
+    return "one network" if len(values) == 1 else f"{len(values)} networks"
+
+
+def _augmentation(runs: pd.DataFrame) -> Finding:
+    mean = compare_scores(runs, SAME, AUGMENTED, "gap_mean", what="mean gap between the strands")
+    assert mean is not None
+    left = by_seed(runs, AUGMENTED, "gap_max")
+    uncured = bool(left.min() >= CLEAR)
+    return Finding(
+        f"mean gap on validation sequences {spread(mean.a)} without, {spread(mean.b)} with augmentation; "
+        f"largest gap left {spread(left)}",
+        f"rank-sum of mean gaps, {p_text(mean.p_value)}; largest gap at least {CLEAR:g} for every seed",
+        both_or_one(judge([mean]) is Verdict.HOLDS, uncured),
+        f"A smaller mean gap is {'' if mean.shown else 'not '}shown; a gap is {'' if uncured else 'not '}left to all.",
+        (mean,),
+    )
+
+
+def _higher_at_every_size(runs: pd.DataFrame) -> Finding:
+    pairs = [
+        compare_scores(runs[runs["fraction"] == fraction], RC, other, metric, where=f"{100 * fraction:g}%")
+        for fraction in _sizes(runs)
+        for metric in SCORES
+        for other in (SAME, DOUBLE)
+    ]
+    known = [pair for pair in pairs if pair is not None]
+    n_above = sum(bool(np.median(pair.a) > np.median(pair.b)) for pair in known)
+    return _of_many(pairs, f"Medians, which the paper draws, are above in {n_above} of {len(known)}.")
+
+
+def _slower(runs: pd.DataFrame) -> Finding:
+    full = float(runs["fraction"].max())
+    pairs, told = [], []
+    for metric in SCORES:
+        lost = {arm: _loss(runs, arm, metric, full) for arm in (RC, SAME, DOUBLE)}
+        pairs += [
+            compare_seeds(lost[other], lost[RC], other, RC, f"{metric_words(metric)} lost") for other in (SAME, DOUBLE)
+        ]
+        losses = ", ".join(f"{arm} {spread(values)}" for arm, values in lost.items() if len(values))
+        told.append(f"{metric_words(metric)} lost: {losses}")
+    known = [pair for pair in pairs if pair is not None]
+    if not known:
+        return Finding("", "", Verdict.UNKNOWN, "No seed has both small training sets and the whole one.")
+    return Finding(
+        "; ".join(told),
+        f"each seed's score at {100 * full:g}% minus its mean over sizes up to {100 * SMALL:g}%; rank-sum that the "
+        f"standard networks lose more, {', '.join(p_text(pair.p_value) for pair in known)}",
+        judge(pairs),
+        f"Shown in {sum(pair.shown for pair in known)} of {len(pairs)} comparisons.",
+        tuple(known),
+    )
+
+
+def _loss(runs: pd.DataFrame, arm: str, metric: str, full: float) -> pd.Series:
+    """What each seed loses: at the full size minus its mean over the small ones."""
+    scores = {size: by_seed(runs[runs["fraction"] == size], arm, metric) for size in _sizes(runs)}
+    small = [scores[size] for size in scores if size <= SMALL]
+    return (scores[full] - sum(small) / len(small)).dropna() if small else pd.Series(dtype=float)
+
+
+def _sizes(runs: pd.DataFrame) -> list[float]:
+    return sorted(set(runs["fraction"].astype(float)))
+
+
+def _every_width(runs: pd.DataFrame) -> Finding:
+    chosen = [(f"RC-{n}", f"standard-{factor * n}", str(n)) for n in WIDTHS for factor in (1, 2)]
+    pairs = [
+        compare_scores(runs, rc, other, metric, where=f"{n} filters") for metric in SCORES for rc, other, n in chosen
+    ]
+    test = [compare_scores(runs, rc, other, metric) for metric in TEST_SCORES for rc, other, _ in chosen]
+    return _of_many(pairs, agreement_elsewhere("Test chromosomes", test))
+
+
+def _every_factor(runs: pd.DataFrame) -> Finding:
+    parts = [(factor, runs[runs["dataset"] == factor], other) for factor in FACTORS for other in (SAME, DOUBLE)]
+    pairs = [
+        compare_scores(part, RC, other, metric, where=factor) for metric in SCORES for factor, part, other in parts
+    ]
+    test = [compare_scores(part, RC, other, metric) for metric in TEST_SCORES for _, part, other in parts]
+    return _of_many(pairs, agreement_elsewhere("Test chromosomes", test))
+
+
+def _of_many(pairs: Sequence[Comparison | None], why: str) -> Finding:
+    """A claim that is many comparisons."""
+    known = tuple(pair for pair in pairs if pair is not None)
+    if not known:
+        return Finding("", "", Verdict.UNKNOWN, "No two arms to compare are in the table yet.")
+    missing = len(pairs) - len(known)
+    lacking = f"{missing} of {len(pairs)} comparisons have no data yet. " if missing else ""
+    left = [f"{pair.where} {pair.what}, {pair.higher} over {pair.lower}" for pair in known if not pair.shown]
+    told = f"Not shown: {'; '.join(left)}. " if left else ""
+    return Finding(differences(known), "rank-sum for each", judge(pairs), lacking + told + why, known)
+
+
+CLAIMS = (
+    Claim(
+        figure="Figure 4",
+        section="2.2.1",
+        said="Under sharing both strands of a sequence get the same prediction.",
+        paper="on the diagonal",
+        needs=("fig4_runs",),
+        arms=(RC,),
+        rule=_identical_strands,
+    ),
+    Claim(
+        figure="Figure 4",
+        section="2.2.1",
+        said="Standard networks can predict wildly different things for the two strands.",
+        paper="scatter",
+        needs=("fig4_runs",),
+        arms=(SAME,),
+        rule=_different_strands,
+    ),
+    Claim(
+        figure="Figure 4",
+        section="2.2.1",
+        said="Augmentation with reverse complements alleviates that and does not cure it.",
+        paper="scatter",
+        needs=("fig4_runs",),
+        arms=(SAME, AUGMENTED),
+        rule=_augmentation,
+    ),
+    Claim(
+        figure="Figure 6",
+        section="2.2.3",
+        said="With 5% to 100% of the training set the RC network is above both standard ones.",
+        paper="medians above throughout",
+        needs=("fig6_runs",),
+        rule=_higher_at_every_size,
+    ),
+    Claim(
+        figure="Figure 6",
+        section="2.2.3",
+        said="The RC network's performance appears to drop off more slowly with less data.",
+        paper="curves",
+        needs=("fig6_runs",),
+        rule=_slower,
+    ),
+    Claim(
+        figure="Figure 7a",
+        section="2.2.4",
+        said="With 8, 16 and 32 filters the RC network is above standard ones with as many and twice as many.",
+        paper="above in each",
+        needs=("fig7a_runs",),
+        rule=_every_width,
+    ),
+    Claim(
+        figure="Figure 7b",
+        section="2.2.4",
+        said="With 16 filters the RC network is above both standard ones, for CTCF, SPI1 and MAX.",
+        paper="above in each",
+        needs=("fig7b_runs",),
+        rule=_every_factor,
+    ),
+)

@@ -1,0 +1,253 @@
+"""docs/paper.md and its pictures, from the tables alone: every claim of the paper beside what was measured."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from paper import claims_chipseq, claims_filters, claims_simulated
+from paper.claims import Finding, epochs_text, judge_claims
+from paper.figures import FIGURES
+from paper.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
+from paper.report_choices import choices_section
+from paper.report_rivals import rivals_section
+from paper.tables import TRAINED_AGAIN, Results, trained_again
+from paper.verdicts import Verdict
+from paper.words import (
+    INTRODUCTION,
+    PICTURES,
+    SHARING,
+    SHARING_AGAIN,
+    limits,
+    markdown,
+    picture,
+    rules,
+)
+from rcviz._core.files import atomic_write
+
+_CHIPSEQ = (*claims_chipseq.CLAIMS, *claims_filters.CLAIMS)
+CLAIMS = (*claims_simulated.CLAIMS, *sorted(_CHIPSEQ, key=lambda claim: claim.figure))
+PAGE = Path("paper.md")
+_MARKED = re.compile(r"(<!-- claims[^>]*-->\n).*?(<!-- end of claims -->)", re.DOTALL)
+
+
+def write_report(
+    tables: Results, docs: str | os.PathLike[str], *, readme: str | os.PathLike[str] | None = None
+) -> list[Path]:
+    """Write the page and its pictures: the same tables give the same bytes.
+
+    Parameters
+    ----------
+    tables : dict of DataFrame
+        As :func:`paper.tables.read_results` returns them; the page names those that are missing.
+    docs : path-like
+        Folder for ``paper.md`` and ``pictures/paper/``; created if it does not exist. Pictures of an earlier report
+        that cannot be drawn from these tables are removed.
+    readme : path-like, optional
+        A page that gets the claims and their verdicts, without numbers, between its comments ``<!-- claims -->`` and
+        ``<!-- end of claims -->``.
+
+    Returns
+    -------
+    list of Path
+        The page, then its pictures.
+
+    Raises
+    ------
+    ValueError
+        When `readme` has no such comments; then nothing is written.
+    """
+    overview = None if readme is None else with_overview(Path(readme).read_text(encoding="utf-8"), tables)
+    folder = Path(docs) / PICTURES
+    folder.mkdir(parents=True, exist_ok=True)
+    captions: dict[str, list[tuple[str, str]]] = {}
+    images: dict[str, bytes] = {}
+    for drawing, caption, image in drawn(tables):
+        captions.setdefault(drawing.figure, []).append((drawing.name, caption))
+        images[drawing.name] = image
+    for name, part in {SHARING: tables, SHARING_AGAIN: trained_again(tables)}.items():
+        if (sharing := draw_sharing(part)) is not None:
+            images[name] = sharing
+    for name in {SHARING, SHARING_AGAIN, *(drawing.name for drawing in (*DRAWINGS, *DRAWN_AGAIN))} - set(images):
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    page = Path(docs) / PAGE
+    _write(page, page_text(tables, captions, sharing=images).encode())
+    written = [page]
+    for name, image in images.items():
+        written.append(folder / f"{name}.png")
+        _write(written[-1], image)
+    if readme is not None and overview is not None:
+        _write(Path(readme), overview.encode())
+    return written
+
+
+def with_overview(page: str, results: Results) -> str:
+    """`page` with every claim and its verdict, without what was measured, between its two comments."""
+    if not _MARKED.search(page):
+        raise ValueError("the page has no place for the claims: put <!-- claims --> and <!-- end of claims --> into it")
+    findings = judge_claims(CLAIMS, results)
+    rows = [
+        [claim.said, claim.figure or f"Section {claim.section}", _both_verdicts(finding)]
+        for claim, finding in zip(CLAIMS, findings, strict=True)
+    ]
+    told = _summary(findings) + "\n" + markdown(["the paper says", "where", "here"], rows)
+    return _MARKED.sub(lambda found: found[1] + told + found[2], page)
+
+
+def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: Container[str] = ()) -> str:
+    """The page as Markdown.
+
+    `captions` has names and captions of the pictures of each of the paper's figures, `sharing` the names of those of
+    sharing and its rivals.
+    """
+    findings = judge_claims(CLAIMS, results)
+    parts = [
+        INTRODUCTION,
+        _summary(findings),
+        "## Claim by claim\n",
+        _claims_table(findings),
+        rules(),
+        "## Figures\n",
+        *_figures(findings, captions),
+        *choices_section(results),
+        *rivals_section(results, sharing=sharing),
+        "## What was run\n",
+        _provenance(results),
+        limits(results),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    told = f"Of {len(findings)} claims, {_counted(finding.verdict for finding in findings)}."
+    again = [finding.again for finding in findings if finding.again is not None]
+    if again:
+        trained = " and ".join(dict.fromkeys(finding.trained for finding in again))
+        told += (
+            f" Of {len(again)} that were measured with {trained}, as well: {_counted(one.verdict for one in again)}."
+        )
+    return f"{told}\n"
+
+
+def _counted(verdicts: Iterable[Verdict]) -> str:
+    counts = Counter(verdicts)
+    return ", ".join(f"{verdict}: {counts[verdict]}" for verdict in Verdict if counts[verdict])
+
+
+def _both_verdicts(finding: Finding) -> str:
+    again = finding.again
+    return f"{finding.verdict}" + ("" if again is None else f"; with {again.trained}: {again.verdict}")
+
+
+def _claims_table(findings: Sequence[Finding]) -> str:
+    rows = [
+        [
+            str(place),
+            f"{claim.said} ({', '.join(filter(None, [claim.figure, f'section {claim.section}']))})",
+            claim.paper,
+            finding.ours,
+            finding.test,
+            f"**{finding.verdict}**",
+            " ".join(filter(None, [finding.why, _again(finding)])),
+        ]
+        for place, (claim, finding) in enumerate(zip(CLAIMS, findings, strict=True), start=1)
+    ]
+    return markdown(["", "claim", "the paper", "here", "test", "verdict", "why"], rows)
+
+
+def _again(finding: Finding) -> str:
+    """What networks of a GPU say of the claim."""
+    again = finding.again
+    return "" if again is None else f"**With {again.trained}: {again.verdict}.** {again.ours}. {again.why}"
+
+
+def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, str]]]) -> Iterable[str]:
+    names = list(dict.fromkeys(claim.figure for claim in CLAIMS if claim.figure.startswith("Figure")))
+    for name in sorted(names):
+        yield f"### {name}\n"
+        pictures = captions.get(name, [])
+        if not pictures:
+            yield "Not measured here yet.\n"
+        for file, caption in pictures:
+            yield picture(file, caption)
+        pairs = zip(CLAIMS, findings, strict=True)
+        for claim, finding in pairs:
+            if claim.figure == name:
+                yield _comparisons(claim.said, finding)
+                if finding.again is not None:
+                    yield _comparisons(f"{claim.said} With {finding.again.trained}.", finding.again)
+
+
+def _comparisons(said: str, finding: Finding) -> str:
+    """The comparisons behind a verdict, folded."""
+    if not finding.comparisons:
+        return ""
+    rows = [
+        [
+            pair.where,
+            pair.what,
+            pair.higher,
+            pair.lower,
+            f"{pair.difference:+.4f}",
+            f"{len(pair.a)} and {len(pair.b)}",
+            f"{pair.p_value:.4g}",
+        ]
+        for pair in finding.comparisons
+    ]
+    table = markdown(["", "what", "above", "below", "difference of means", "seeds", "p"], rows)
+    return f"<details><summary>{said}</summary>\n\n{table}\n</details>\n"
+
+
+def _provenance(results: Results) -> str:
+    again = trained_again(results)
+    tables = {figure: results.get(f"{figure}_runs") for figure in ("fig2", *FIGURES)}
+    tables |= {f"{figure} on a GPU": again[f"{figure}_runs"] for figure in TRAINED_AGAIN if f"{figure}_runs" in again}
+    rows = []
+    for figure, runs in tables.items():
+        if runs is None:
+            rows.append([figure, "not measured here yet", *[""] * 7])
+            continue
+        trained = runs[~runs["strategy"].str.startswith("posthoc")]
+        seeds = trained.groupby(["arm", "dataset", "fraction"])["seed"].nunique()
+        seconds = trained["wall_seconds"].sum()
+        rows.append(
+            [
+                figure,
+                f"{len(trained)} trainings, {trained['arm'].nunique()} arms",
+                _range_text(*_extremes(seeds)),
+                f"{epochs_text(trained)}, scale {_joined(trained['scale'])}",
+                f"{_joined(trained['chromosomes'])}; {_range_text(*_extremes(trained['n_train']))} to train with",
+                f"{_joined(trained['cpu'])}; {_joined(trained['threads'])} thread",
+                f"{seconds / 3600:.2f}",
+                f"{trained['cpu_seconds'].sum() / 3600:.2f}",
+                _joined(trained["code"]),
+            ]
+        )
+    heads = ["figure", "what", "seeds", "trained for", "sequences", "where", "hours", "CPU hours", "code"]
+    return markdown(heads, rows) + (
+        "\nHours are wall time of all epochs, added up over trainings that ran beside each other; how long the GPU was "
+        "used is told in [decision 28](decisions/0028-twice.md). CPU hours of trainings that were interrupted are not "
+        "known and not counted. Figures 2 and 3 show the same trainings, and so do Figures 4, 6 and 7a in part. Code "
+        "is the version and a digest of the files that determine numbers; versions of torch and Python stand in the "
+        "records.\n"
+    )
+
+
+def _range_text(least: int, most: int) -> str:
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _extremes(values: pd.Series) -> tuple[int, int]:
+    return int(values.min()), int(values.max())
+
+
+def _joined(values: pd.Series) -> str:
+    return "; ".join(dict.fromkeys(values.astype(str)))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)

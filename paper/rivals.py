@@ -1,0 +1,256 @@
+"""When is RC weight sharing worth it? Against its rivals, at equal memory and at equal training time."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from paper.tables import Results
+from paper.verdicts import ALPHA, Comparison, by_seed, compare_scores, compare_seeds
+from rcviz.metrics import rank_sum_test
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data and number of filters for which all rivals were trained.
+
+    Attributes
+    ----------
+    name : str
+    figure : str
+        Whose tables have them.
+    dataset : str
+    n_filters : int
+        Of the RC network.
+    """
+
+    name: str
+    figure: str
+    dataset: str
+    n_filters: int
+
+    @property
+    def shared(self) -> str:
+        """The arm that shares parameters."""
+        return f"RC-{self.n_filters}"
+
+
+SETTINGS = (
+    Setting("simulated", "fig3", "simulated", 20),
+    Setting("CTCF", "fig7b", "CTCF", 16),
+    Setting("SPI1", "fig7b", "SPI1", 16),
+    Setting("MAX", "fig7b", "MAX", 16),
+)
+
+RIVALS = {
+    "no strand handling": "standard-{double}",
+    "augmentation": "standard-{double}, augmented",
+    "post-hoc averaging": "standard-{double}, both strands averaged",
+    "augmentation and post-hoc averaging": "standard-{double}, augmented, both strands averaged",
+    "a siamese network": "standard-{same}, siamese",
+}
+"""Arms that hold as many channels in training: twice the filters, or as many on both strands."""
+
+SMALLER = {
+    "no strand handling at half the channels": "standard-{same}",
+    "augmentation at half the channels": "standard-{same}, augmented",
+}
+"""Arms of as many filters, which hold half as many channels and are quicker."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Sharing against one rival in one setting.
+
+    Attributes
+    ----------
+    setting : Setting
+    rival : str
+        In words.
+    pair : Comparison
+        Sharing first.
+    """
+
+    setting: Setting
+    rival: str
+    pair: Comparison
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, as either may be ahead."""
+        return rank_sum_test(self.pair.a, self.pair.b, alternative="two-sided")
+
+    @property
+    def outcome(self) -> str:
+        """Whether sharing is "ahead", "behind", "even": no difference is shown, "open": so few seeds can show none."""
+        n, m = len(self.pair.a), len(self.pair.b)
+        if 2 / math.comb(n + m, n) > ALPHA:
+            return "open"
+        if self.p_value > ALPHA:
+            return "even"
+        return "ahead" if self.pair.difference > 0 else "behind"
+
+
+def rivals_of(setting: Setting) -> dict[str, str]:
+    """Arms of equal memory, by what they are in words."""
+    return _named(RIVALS, setting)
+
+
+def trained_rivals(setting: Setting) -> dict[str, str]:
+    """Arms of equal memory or less that were trained as such: averaging afterwards trains nothing."""
+    trained = {words: name for words, name in RIVALS.items() if "averag" not in words}
+    return _named({**trained, **SMALLER}, setting)
+
+
+def _named(rivals: Mapping[str, str], setting: Setting) -> dict[str, str]:
+    double, same = 2 * setting.n_filters, setting.n_filters
+    return {words: name.format(double=double, same=same) for words, name in rivals.items()}
+
+
+def runs_of_setting(setting: Setting, results: Results) -> pd.DataFrame | None:
+    """Networks of a setting; None while there is none that shares parameters."""
+    runs = results.get(f"{setting.figure}_runs")
+    if runs is None:
+        return None
+    runs = runs[(runs["dataset"] == setting.dataset) & (runs["fraction"] == 1)]
+    return runs if (runs["arm"] == setting.shared).any() else None
+
+
+def equal_memory(results: Results, metric: str = "valid_auroc") -> list[Contest]:
+    """Sharing against every rival that holds as many channels, by the scores of the epoch kept."""
+    return [
+        Contest(setting, words, pair)
+        for setting in SETTINGS
+        if (runs := runs_of_setting(setting, results)) is not None
+        for words, arm in rivals_of(setting).items()
+        if (pair := compare_scores(runs, setting.shared, arm, metric, where=setting.name)) is not None
+    ]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Training time of a setting, and what each arm made of it.
+
+    Attributes
+    ----------
+    setting : Setting
+    seconds : float
+        CPU time that the quickest arm took in all, median over its seeds.
+    quickest : str
+        That arm.
+    totals : Series
+        Median CPU seconds of every arm's whole training.
+    scores : dict of Series
+        Best validation auROC within the budget, by seed; NaN for a seed that finished no epoch in it.
+    """
+
+    setting: Setting
+    seconds: float
+    quickest: str
+    totals: pd.Series
+    scores: dict[str, pd.Series]
+
+
+def equal_time(results: Results, costs: pd.DataFrame | None) -> Iterator[Budget]:
+    """What every trained arm of a setting reaches in the time in which the quickest had finished.
+
+    `costs` has what an epoch costs each arm (``benchmarks/epoch_costs.py``): the clocks of trainings that ran beside
+    others, on several machines, cannot be compared.
+    """
+    for setting in SETTINGS:
+        history = results.get(setting.figure)
+        if history is None or costs is None:
+            continue
+        clock = _clock(setting, history, costs)
+        totals = clock.groupby(["arm", "seed"])["elapsed"].max().groupby("arm").median().sort_values()
+        if setting.shared not in totals or len(totals) < 2:
+            continue
+        seconds = float(totals.iloc[0])
+        within = clock.assign(auroc=clock["auroc"].where(clock["elapsed"] <= seconds))
+        best = within.groupby(["arm", "seed"])["auroc"].max()
+        scores = {str(arm): best[arm] for arm in totals.index}
+        yield Budget(setting, seconds, str(totals.index[0]), totals, scores)
+
+
+def gpu_costs(again: Results) -> pd.DataFrame:
+    """What an epoch took on the GPU, by the wall clock of networks that shared it: setting, arm, cpu_seconds."""
+    rows = [
+        history[(history["dataset"] == setting.dataset) & (history["fraction"] == 1)].assign(setting=setting.name)
+        for setting in SETTINGS
+        if (history := again.get(setting.figure)) is not None
+    ]
+    columns = {"seconds": "cpu_seconds"}
+    return pd.concat(rows)[["setting", "arm", "seconds"]].rename(columns=columns) if rows else pd.DataFrame()
+
+
+def contests_in_time(budget: Budget) -> list[Contest]:
+    """Sharing against every other arm within the budget."""
+    setting = budget.setting
+    pairs = {
+        words: compare_seeds(
+            budget.scores[setting.shared], budget.scores[arm], setting.shared, arm, "validation auROC", setting.name
+        )
+        for words, arm in trained_rivals(setting).items()
+        if arm in budget.scores
+    }
+    return [Contest(setting, words, pair) for words, pair in pairs.items() if pair is not None]
+
+
+def by_rival(contests: Sequence[Contest]) -> dict[str, list[Contest]]:
+    """Contests of each rival."""
+    rivals = dict.fromkeys(contest.rival for contest in contests)
+    return {words: [contest for contest in contests if contest.rival == words] for words in rivals}
+
+
+def worth_it(contests: Sequence[Contest]) -> str:
+    """Sum up the contests with one rival.
+
+    "worth it": ahead in most settings, behind in none; "not worth it": behind in most, ahead in none; "no difference is
+    shown": even in all; "it depends": anything else. Open contests count for nothing, and most being open, all is.
+    """
+    n_settings = len(contests)
+    contests = [contest for contest in contests if contest.outcome != "open"]
+    if not contests or 2 * len(contests) < n_settings:
+        return "open, with so few seeds,"
+    ahead, behind = (sum(contest.outcome == outcome for contest in contests) for outcome in ("ahead", "behind"))
+    if ahead > len(contests) / 2 and not behind:
+        return "worth it"
+    if behind > len(contests) / 2 and not ahead:
+        return "not worth it"
+    return "it depends" if ahead or behind else "no difference is shown"
+
+
+def outcomes(contests: Sequence[Contest]) -> str:
+    """Say in which settings sharing is ahead of a rival, even, or behind, and by how much."""
+    where = {
+        outcome: [
+            f"{contest.setting.name} ({contest.pair.difference:+.4f})"
+            for contest in contests
+            if contest.outcome == outcome
+        ]
+        for outcome in ("ahead", "even", "behind", "open")
+    }
+    return "; ".join(f"{outcome} on {', '.join(names)}" for outcome, names in where.items() if names)
+
+
+def _clock(setting: Setting, history: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """Validation at every epoch with the CPU seconds since training began: arm, seed, auroc, elapsed."""
+    mine = costs[costs["setting"] == setting.name].groupby("arm")["cpu_seconds"].median()
+    arms = {setting.shared, *trained_rivals(setting).values()}
+    chosen = history["arm"].isin(arms) & (history["dataset"] == setting.dataset)
+    valid = history[chosen & (history["split"] == "valid") & (history["fraction"] == 1)]
+    cost = valid["arm"].str.removesuffix(", augmented").map(mine).astype(float)  # turning sequences round is no cost
+    return valid[["arm", "seed", "auroc"]].assign(elapsed=valid["epoch"] * cost)[cost.notna()]
+
+
+def strand_gaps(results: Results) -> dict[str, float]:
+    """Largest gap between the strands' probabilities in any setting: of sharing, and of each rival in words."""
+    gaps: dict[str, list[float]] = {}
+    for setting in SETTINGS:
+        runs = runs_of_setting(setting, results)
+        if runs is not None:
+            for words, arm in {"sharing": setting.shared, **rivals_of(setting)}.items():
+                gaps.setdefault(words, []).extend(by_seed(runs, arm, "gap_max").dropna())
+    return {words: float(np.max(values)) for words, values in gaps.items() if values}
