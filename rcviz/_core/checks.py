@@ -73,3 +73,36 @@ def check_settings(what: str, names: Iterable[str], known: Sequence[str]) -> Non
     for name in names:
         if name not in known:
             raise ValueError(f"{what} has no setting {quoted(name)}; the settings are: {', '.join(sorted(known))}")
+
+
+def check_options(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a keyword that a function or an explorer does not have, listing those it has."""
+    choices = sorted(known)
+    for name in names:
+        if name not in choices:
+            listed = f"; its options are: {', '.join(choices)}" if choices else ", and it has none"
+            raise TypeError(f"{what} has no option {quoted(name)}{listed}")
+
+
+def check_index(kind: str, index: Any, count: int) -> None:
+    """Refuse the index of something, such as a filter, that does not exist; they count from 0."""
+    if not _is_index(index, count):
+        raise ValueError(f"there is no {kind} {index!r:.100}: choose {_indices(count)}")
+
+
+def task_index(task: Any, task_names: Sequence[str]) -> int:
+    """Find the index of a task that is given by its name or by its index, counted from 0."""
+    if isinstance(task, str) and task in task_names:
+        return list(task_names).index(task)
+    if _is_index(task, len(task_names)):
+        return int(task)
+    choices = f"{_indices(len(task_names))} or one of {', '.join(task_names)}"
+    raise ValueError(f"there is no task {task!r:.100}: choose {choices}")
+
+
+def _is_index(index: Any, count: int) -> bool:
+    return isinstance(index, int | np.integer) and not isinstance(index, bool) and 0 <= int(index) < count
+
+
+def _indices(count: int) -> str:
+    return "0" if count == 1 else f"0 to {count - 1}"

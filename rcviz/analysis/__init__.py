@@ -1,1 +1,1 @@
-"""Pure questions to a trained model; every answer is frozen, has a table and draws itself."""
+"""Analyses of a trained model; every result is frozen, has a table and draws itself."""

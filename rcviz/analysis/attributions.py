@@ -1,7 +1,7 @@
-"""Gradient x input: what each base adds to a model's logit, on either strand of the same molecule."""
+"""Gradient times input: how much each base adds to a model's logit, on either strand of the same molecule."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -9,13 +9,14 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz._core.memory import reuse_memory
-from rcviz.analysis.strands import task_of
-from rcviz.models.batches import one_hot_batch, to_numpy
+from rcviz.analysis.tasks import Task, resolve_task
+from rcviz.models.batches import concatenate_batches, map_batches, to_numpy
 from rcviz.models.outputs import gradient, logits_of
-from rcviz.models.runtime import differentiating, evaluating, exact_arithmetic
+from rcviz.models.runtime import differentiating, evaluating
 from rcviz.sequences.alphabet import decode, reverse_complement
+from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
 Strand = Literal["forward", "both"]
@@ -23,23 +24,23 @@ Strand = Literal["forward", "both"]
 
 @dataclass(frozen=True)
 class StrandAttributions:
-    """What each base adds to one task's logit, read on either strand.
+    """Contribution of each base to one task's logit, read on either strand.
 
     Attributes
     ----------
     forward, reverse : ndarray (N, 4, L)
-        In the unit of the logit; only the observed base is not zero. ``reverse`` is what the reverse complement got,
-        turned back, so that the same place in both is the same base pair.
+        In the unit of the logit; zero for all bases but the observed one. ``reverse`` holds the attributions of the
+        reverse complement in forward coordinates, so that the same position in both is the same base pair.
     codes : uint8 ndarray (N, L)
         The sequences.
     task : str
 
     Examples
     --------
-    >>> found = rcviz.strand_attributions(model, parts.test.subset([0, 1]))
-    >>> found.forward.shape
+    >>> attributions = rcviz.strand_attributions(model, parts.test.subset([0, 1]))
+    >>> attributions.forward.shape
     (2, 4, 200)
-    >>> ax = found.plot(sequence=1)
+    >>> ax = attributions.plot(sequence=1)
     """
 
     forward: Float[np.ndarray, "sequences 4 length"]
@@ -62,15 +63,15 @@ class StrandAttributions:
         }
         return pd.DataFrame(columns)
 
-    def plot(self, ax: Any = None, *, sequence: int | np.integer = 0) -> Any:
-        """Draw one sequence's two strands under each other on one scale, see :func:`rcviz.plot_filters`."""
+    def plot(self, ax: Any = None, *, sequence: int | np.integer = 0, **options: Any) -> Any:
+        """Draw both strands of one sequence, one below the other; ``options`` are those of :func:`plot_filters`."""
         from rcviz.plots.filters import plot_filters
+        from rcviz.plots.results import draw
 
-        if not 0 <= sequence < len(self.codes):
-            raise ValueError(f"there is no sequence {sequence}; there are {len(self.codes)}, counted from 0")
+        check_index("sequence", sequence, len(self.codes))
         strands = [self.forward[sequence], self.reverse[sequence]]
-        names = ["forward", "reverse complement, turned back"]
-        return plot_filters(strands, ax, names=names, columns=1, unit="of the logit")
+        names = ["forward", "reverse complement, in forward coordinates"]
+        return draw(plot_filters, strands, ax, {"names": names, "columns": 1, "unit": "of the logit", **options})
 
 
 def strand_attributions(
@@ -80,43 +81,43 @@ def strand_attributions(
 
     The gradient at each position is taken minus its mean over the four bases, then multiplied by the one-hot input.
     That is, to first order, how much the logit would fall if the base were replaced by the average of the four. The
-    centring is no matter of taste: one-hot columns always sum to one, so that adding the same number to a position's
-    four weights (and taking it from the bias) changes no prediction, but changes the uncentred product; mean-centred
-    filters (section 3.5) are treated likewise.
+    centring is needed: one-hot columns always sum to one, so that adding the same number to the four weights of a
+    position (and subtracting it from the bias) changes no prediction, but changes the uncentred product. Filters are
+    mean-centred for the same reason (section 3.5).
 
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
     task : int or str
-        Which logit, by index or by name.
+        The task whose logit is meant, by index or by name; without labels the names are ``task_0`` and so on.
     batch_size : int
-        Sequences in memory at a time.
+        Sequences in memory as floats at a time.
 
     Returns
     -------
     StrandAttributions
-        An unknown base (N) gets zero. For an RC model ``forward`` and ``reverse`` are the same, but for the ties that
-        repeats in a sequence make in a max-pool: of two equal maxima, each strand counts the one it meets first.
+        An unknown base (N) gets zero. For an RC model ``forward`` and ``reverse`` are the same, except where repeats
+        in a sequence give a max-pool two equal maxima: each strand then counts the one that it reads first.
 
     Raises
     ------
     ValueError
-        For a task that is not there, or no sequences.
+        If the task does not exist, or there are no sequences.
 
     Examples
     --------
-    >>> found = rcviz.strand_attributions(standard, parts.test.subset([0]))
-    >>> found.table.columns.tolist()
+    >>> attributions = rcviz.strand_attributions(standard, parts.test.subset([0]))
+    >>> attributions.table.columns.tolist()
     ['sequence', 'position', 'base', 'forward', 'reverse', 'difference']
     """
-    data, index, name = _asked(data, task, batch_size)
+    data, asked = _checked(data, task, batch_size)
     x = data.one_hot()
-    with evaluating(model):  # both strands with the same weights, should another thread be training them
-        forward = _centred_gradients(model, data.codes, index, batch_size) * x
-        reverse = _centred_gradients(model, reverse_complement(data.codes), index, batch_size) * reverse_complement(x)
-    return StrandAttributions(forward, reverse_complement(reverse), data.codes, name)
+    with evaluating(model):  # both strands with the same weights, if another thread trains them
+        forward = _centred_gradients(model, data.codes, asked, batch_size) * x
+        reverse = _centred_gradients(model, reverse_complement(data.codes), asked, batch_size) * reverse_complement(x)
+    return StrandAttributions(forward, reverse_complement(reverse), data.codes, asked.name)
 
 
 def hypothetical_attributions(
@@ -127,18 +128,18 @@ def hypothetical_attributions(
     strands: Strand = "forward",
     batch_size: int = 100,
 ) -> Float[np.ndarray, "sequences 4 length"]:
-    """Attribute a logit to all four bases at every position, whichever is there: the mean-centred gradient.
+    """Attribute a logit to all four bases at every position, observed or not: the mean-centred gradient.
 
-    At the observed bases they are what :func:`strand_attributions` gives; the others say what a change would do, to
-    first order. TF-MoDISco finds motifs in them, see :func:`rcviz.save_modisco`.
+    At the observed bases they are those of :func:`strand_attributions`; the others estimate, to first order, the effect
+    of a change to that base. TF-MoDISco finds motifs in them, see :func:`rcviz.save_modisco`.
 
     Parameters
     ----------
     model, data, task, batch_size
         As in :func:`strand_attributions`.
     strands : "forward" or "both"
-        For the sequences as given, or the mean with what their reverse complements get, turned back. For an RC model
-        they are the same.
+        "forward": of the sequences as given; "both": the mean with those of the reverse complements, in forward
+        coordinates. For an RC model they are the same.
 
     Returns
     -------
@@ -151,41 +152,35 @@ def hypothetical_attributions(
     (3, 4, 200)
     """
     check_choice("strands", strands, get_args(Strand))
-    data, index, _ = _asked(data, task, batch_size)
+    data, asked = _checked(data, task, batch_size)
     with evaluating(model):
-        forward = _centred_gradients(model, data.codes, index, batch_size)
+        forward = _centred_gradients(model, data.codes, asked, batch_size)
         if strands == "forward":
             return forward
-        reverse = _centred_gradients(model, reverse_complement(data.codes), index, batch_size)
+        reverse = _centred_gradients(model, reverse_complement(data.codes), asked, batch_size)
     return (forward + reverse_complement(reverse)) / 2
 
 
-def _asked(data: Any, task: int | np.integer | str, batch_size: int) -> tuple[SequenceSet, int, str]:
-    """Sequences, index and name of the task."""
+def _checked(data: Any, task: int | np.integer | str, batch_size: int) -> tuple[SequenceSet, Task]:
     check_positive("batch_size", batch_size)
     data = as_sequence_set(data)
-    if not len(data):
-        raise ValueError("there are no sequences; the selection that made the data is empty")
-    return data, *task_of(data, task)
+    check_not_empty(data)
+    return data, resolve_task(data, task)
 
 
 @reuse_memory()
 def _centred_gradients(
-    model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], task: int, batch_size: int
+    model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], task: Task, batch_size: int
 ) -> Float[np.ndarray, "sequences 4 length"]:
-    starts = range(0, len(codes), batch_size)
-    with evaluating(model), exact_arithmetic():
-        batches = (one_hot_batch(codes[start : start + batch_size], model) for start in starts)
-        return np.concatenate([_centred_gradient(model, x, task) for x in batches])
+    slopes = map_batches(partial(_centred_gradient, model, task), model, codes, batch_size)
+    return to_numpy(concatenate_batches(slopes, len(codes)))
 
 
 def _centred_gradient(
-    model: nn.Module, x: Float[Tensor, "batch 4 length"], task: int
-) -> Float[np.ndarray, "batch 4 length"]:
+    model: nn.Module, task: Task, x: Float[Tensor, "batch 4 length"]
+) -> Float[Tensor, "batch 4 length"]:
     with differentiating(model):
         x.requires_grad_()
-        logits = logits_of(model, x.clone())  # the clone lets a model work in place on its input
-        if task >= logits.shape[1]:
-            raise ValueError(f"there is no task {task}; the model has {logits.shape[1]}, counted from 0")
-        slopes = gradient(logits[:, task], x, "the sequence")
-    return to_numpy(slopes - slopes.mean(dim=1, keepdim=True))
+        logits = task.logits(logits_of(model, x.clone()))  # a clone, as a model may modify its input in place
+        slopes = gradient(logits, x, "the sequence")
+    return slopes - slopes.mean(dim=1, keepdim=True)

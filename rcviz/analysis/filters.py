@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import nn
 
+from rcviz._core.checks import check_index
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
 from rcviz.layers.facts import has_paired_channels, is_convolution
 from rcviz.models.adapter import channel_of_each_base
@@ -24,8 +25,8 @@ def mean_center(
 ) -> tuple[Float[np.ndarray, "*filters 4 width"], Float[np.ndarray, "*filters"] | None]:
     """Subtract from each position its mean over the four bases and add those means to the bias (section 3.5).
 
-    A convolution with the result has the same output on every window whose columns are all one-hot: one of the four
-    bases is there, so that the mean is always added once. Over an N or zero padding it is not the same.
+    A convolution with the result gives the same values on every window whose columns are all one-hot: exactly one of
+    the four bases is present, so that the mean is added once. Over an N or zero padding they differ.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def mean_center(
     Returns
     -------
     weights : ndarray (..., 4, width)
-        Every column sums to zero: what is above zero is preferred over the average base.
+        Every column sums to zero: a positive weight is above that of the average base.
     bias : ndarray (...) or None
 
     Examples
@@ -94,15 +95,14 @@ class FilterBank:
 
     @property
     def expanded(self) -> Float[np.ndarray, "channels 4 width"]:
-        """One matrix per channel: for a tied layer the filters, then their RCs in opposite order, else ``weights``."""
+        """One matrix per channel: for a tied layer the filters, then their RCs in reverse order, else ``weights``."""
         if not self.tied:
             return self.weights
         return np.concatenate([self.weights, reverse_complement(self.weights)[::-1]])
 
     def frame(self, index: int | np.integer) -> pd.DataFrame:
-        """One filter as logomaker has it, positions by bases: ``logomaker.Logo(bank.frame(3))``."""
-        if not 0 <= index < len(self):
-            raise ValueError(f"there is no filter {index}; the filters are 0 to {len(self) - 1}")
+        """One filter in logomaker's format, positions by bases: ``logomaker.Logo(bank.frame(3))``."""
+        check_index("filter", index, len(self))
         return pd.DataFrame(self.weights[index].T, columns=list("ACGT")).rename_axis("pos")
 
     @property
@@ -121,17 +121,17 @@ class FilterBank:
     def activating_sites(self, data: Any, *, top: int = 500, strands: Strands = "both") -> ActivatingSites:
         """Find the windows that activate each filter most: the best one of each sequence, then the ``top`` of these.
 
-        One window a sequence, so that a repeat in one sequence does not make up a motif. Windows that hold an N are
-        left out: a mean-centred filter is exact on known bases only.
+        One window per sequence, so that a repeat in one sequence does not dominate the motif. Windows that contain an N
+        are excluded: a mean-centred filter is exact on known bases only.
 
         Parameters
         ----------
         data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
         top : int
-            Most sites of a filter.
+            Largest number of sites per filter.
         strands : "both" or "forward"
-            ``"both"`` also reads every sequence on its other strand, since both are one molecule; an untied layer
-            of a network itself reads the sequences as they are given, which is ``"forward"``.
+            ``"both"`` also reads the reverse complement of every sequence, since both strands are one molecule; an
+            untied layer of a network reads only the sequences as they are given, which is ``"forward"``.
 
         Returns
         -------
@@ -140,21 +140,21 @@ class FilterBank:
         Raises
         ------
         ValueError
-            When there are no sequences, they are shorter than the filters, or every window holds an N.
+            If there are no sequences, they are shorter than the filters, or every window contains an N.
         """
         return find_sites(self.weights, self.bias, data, top=top, strands=strands)
 
     def motifs(self, data: Any = None, *, top: int = 500) -> list[Motif]:
-        """PWM of every filter, ``filter_0`` and on, for :func:`rcviz.write_meme` and its like or to be matched.
+        """Make a PWM of every filter, named ``filter_0`` and so on, for :meth:`match` or :func:`rcviz.write_meme`.
 
         Parameters
         ----------
-        data : SequenceSet or what passes for one, optional
-            The PWM is that of the activating sites in these sequences, see :meth:`activating_sites`. Without it that of
-            the weights: probabilities proportional to ``exp(scale * weight)``, the scale giving the strongest column
-            1.5 bits, as a trained filter has no scale of its own.
+        data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L), optional
+            The PWM is that of the activating sites in these sequences, see :meth:`activating_sites`. Without data it is
+            made of the weights: probabilities proportional to ``exp(scale * weight)``, where the scale gives the
+            strongest column 1.5 bits, as a trained filter has no scale of its own.
         top : int
-            Most sites of a filter.
+            Largest number of sites per filter.
         """
         if data is None:
             return [weights_as_motif(weights, f"filter_{index}") for index, weights in enumerate(self.weights)]
@@ -162,43 +162,44 @@ class FilterBank:
         return [sites.motif(index) for index in range(len(self))]
 
     def match(self, motifs: Any = None, *, data: Any = None, n_nearest: int = 5) -> pd.DataFrame:
-        """Name filters after the known motifs that they resemble most, by Tomtom (Gupta et al. 2007).
+        """Find the known motifs that are most similar to each filter, by Tomtom (Gupta et al. 2007).
 
         Parameters
         ----------
         motifs : list of Motif, path of a MEME file, or None
             None compares with the vertebrate motifs of JASPAR 2024.
-        data : SequenceSet or what passes for one, optional
-            Compare the PWMs of the activating sites in these sequences; without it those of the weights, see
+        data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L), optional
+            Compare the PWMs of the activating sites in these sequences; without data those of the weights, see
             :meth:`motifs`.
         n_nearest : int
-            Rows for each filter, the smallest p-value first.
+            Rows per filter, the smallest p-value first.
 
         Returns
         -------
         DataFrame
             filter, motif, strand, offset, similarity, p_value, alternative_name and overlap; strand, offset and
-            overlap say how the motif lies on the filter. See :func:`rcviz.motifs.similarity.match_motifs`.
+            overlap describe the alignment of the motif to the filter. See :func:`rcviz.motifs.similarity.match_motifs`.
 
         Raises
         ------
         ModuleNotFoundError
-            When memelite is not installed. Its first call on a machine compiles for about 40 s.
+            If memelite is not installed. Its first call on a machine compiles for about 40 s.
         """
-        found = match_motifs(self.motifs(data), motifs, n_nearest=n_nearest).rename(columns={"query": "filter"})
-        return found[["filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap"]]
+        matches = match_motifs(self.motifs(data), motifs, n_nearest=n_nearest).rename(columns={"query": "filter"})
+        return matches[["filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap"]]
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw all filters as logos in one Axes, see :func:`rcviz.plot_filters`."""
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw all filters as logos in one Axes; ``options`` are those of :func:`rcviz.plot_filters`."""
         from rcviz.plots.filters import plot_filters
+        from rcviz.plots.results import draw
 
-        return plot_filters(self.weights, ax, names=[f"filter {index}" for index in range(len(self))])
+        return draw(plot_filters, self, ax, options)
 
 
 def weights_as_motif(weights: Float[np.ndarray, "4 width"], name: str = "weights") -> Motif:
-    """Probabilities proportional to ``exp(scale * weight)``, the strongest column having 1.5 bits.
+    """Make probabilities proportional to ``exp(scale * weight)``, with 1.5 bits in the strongest column.
 
-    Less only where the two preferred bases of every column are as good as equal, which leaves 1 bit.
+    It has less only where the two preferred bases of every column have nearly equal weights, which leaves 1 bit.
     """
 
     def scaled(scale: float) -> Motif:
@@ -208,7 +209,7 @@ def weights_as_motif(weights: Float[np.ndarray, "4 width"], name: str = "weights
     largest = float(np.ptp(weights, axis=0).max())
     if largest == 0:
         return scaled(0.0)
-    # 1.5 bits need a lead of about 3 in the exponent; at 100 a base that is 3% of the range behind has been left there.
+    # 1.5 bits need a lead of about 3 in the exponent; at 100, 3% of the weights' range is such a lead.
     low, high = 0.0, 100 / largest
     for _ in range(60):
         middle = (low + high) / 2
@@ -218,19 +219,19 @@ def weights_as_motif(weights: Float[np.ndarray, "4 width"], name: str = "weights
 
 
 def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> FilterBank:
-    """Take the mean-centred filters out of a model.
+    """Read the mean-centred filters of a model.
 
     Parameters
     ----------
     model : nn.Module
-        Any network; left as found.
+        Any network; it is not modified.
     layer : nn.Module or str, optional
         A convolution over the four bases, or its dotted name; by default the model's first one.
 
     Raises
     ------
     ValueError
-        When there is no such layer, or it does not read one-hot DNA.
+        If there is no such layer, or it does not read one-hot DNA.
 
     Examples
     --------
@@ -247,8 +248,8 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
         )
     if not reads_bases(convolution):
         raise ValueError(
-            f"{name} reads {convolution.in_channels} channels of the layer before it, not the 4 bases, and has no "
-            f"logo of its own; look at the first convolution, or at contributions of {name}"
+            f"{name} reads {convolution.in_channels} channels of the layer before it, not the 4 bases, so its filters "
+            f"have no logo; use the first convolution, or the contributions of {name}"
         )
     check_not_meta(convolution)
     weight = convolution.weight.detach()[:, channel_of_each_base(model, convolution)]
@@ -259,25 +260,34 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
     return FilterBank(weights, centered_bias, name, has_paired_channels(convolution))
 
 
+def as_filter_bank(bank: Any) -> FilterBank:
+    """Accept a model where a filter bank is expected: its first convolution over the bases is used."""
+    if isinstance(bank, FilterBank):
+        return bank
+    if isinstance(bank, nn.Module):
+        return filter_bank(bank)
+    raise ValueError(f"expected a FilterBank or a model, got {type(bank).__name__}; rcviz.filter_bank(model) makes one")
+
+
 def _spread(weights: Float[np.ndarray, "filters 4 width"], dilation: int) -> Float[np.ndarray, "filters 4 reach"]:
-    """Weights as they lie on the sequence: a dilated convolution skips positions, which have no weight."""
+    """Put weights at their positions on the sequence; those that a dilated convolution skips are zero."""
     spread = np.zeros((*weights.shape[:2], dilation * (weights.shape[2] - 1) + 1))
     spread[:, :, ::dilation] = weights
     return spread
 
 
 def layer_of(model: nn.Module, layer: nn.Module | str | None) -> tuple[str, Any]:
-    """Name and module of a layer given as either one; by default the first convolution over four channels.
+    """Find a layer by its name or as a module; by default the first one-dimensional convolution over four channels.
 
-    Where there is none, the first convolution of all; one-dimensional ones, in the order of registration.
+    If there is none, the first one-dimensional convolution; in the order of registration.
     """
     if layer is not None:
         return find_module(model, layer)
     check_module(model)
-    there = [(name, module) for name, module in model.named_modules() if is_convolution(module)]
-    if not there:
-        raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; name the layer to look at")
-    return next((found for found in there if reads_bases(found[1])), there[0])
+    convolutions = [(name, module) for name, module in model.named_modules() if is_convolution(module)]
+    if not convolutions:
+        raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; give the layer's name")
+    return next(((name, module) for name, module in convolutions if reads_bases(module)), convolutions[0])
 
 
 def reads_bases(module: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Files for TF-MoDISco, which finds motifs in attributions of many sequences."""
+"""Files for TF-MoDISco, which finds motifs in the attributions of many sequences."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def save_modisco(
     strands: Strand = "forward",
     batch_size: int = 100,
 ) -> None:
-    """Write what tfmodisco-lite reads: ``modisco motifs -s sequences.npz -a attributions.npz -n 2000 -w WIDTH``.
+    """Write the files of tfmodisco-lite: ``modisco motifs -s sequences.npz -a attributions.npz -n 2000 -w WIDTH``.
 
     Both files hold one array (N, 4, L): the sequences one-hot, and their hypothetical attributions in float32, see
     :func:`rcviz.hypothetical_attributions`. ``modiscolite.tfmodisco.TFMoDISco`` itself takes them as float32 (N, L, 4).
@@ -31,9 +31,9 @@ def save_modisco(
     Parameters
     ----------
     model, data, task, strands, batch_size
-        As in :func:`rcviz.hypothetical_attributions`; the positives of a task are what motifs are sought in.
+        As in :func:`rcviz.hypothetical_attributions`; motifs are usually searched in the positives of a task.
     folder : path-like
-        It must exist; files of these names in it are written over.
+        It must exist; files with these names in it are replaced.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def save_modisco(
     """
     target = Path(folder)
     if not target.is_dir():
-        raise ValueError(f"there is no folder {target}; make it first, or name another")
+        raise ValueError(f"folder {target} does not exist; make it first, or give another one")
     data = as_sequence_set(data)
     attributions = hypothetical_attributions(model, data, task=task, strands=strands, batch_size=batch_size)
     for name, array in zip(FILES, (data.one_hot().astype(np.int8), attributions.astype(np.float32)), strict=True):

@@ -1,7 +1,7 @@
-"""The neurons that belong to a layer: where a forward pass comes by them, and how to read or replace them there.
+"""The neurons of a layer: where a forward pass computes them, and how to read or replace them there.
 
-Networks of one's own call functions instead of modules, use one ReLU many times and work in place. So a trial run is
-followed module by module and function by function, from the layer's output on.
+Users' networks call functions instead of modules, use one ReLU many times and modify tensors in place. So a trial run
+is traced module by module and function by function, from the layer on.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ _ACTIVATIONS = frozenset(
         *("threshold", "sigmoid", "tanh", "exp", "clamp", "clamp_min", "clip"),
     )
 )
-"""Functions of one neuron each, by the names that torch has for them, less the underscore of those in place."""
+"""Elementwise functions, by their names in torch without the underscore of in-place variants."""
 
 _MIXING = (
     "conv",
@@ -45,7 +45,7 @@ _MIXING = (
     "transpose",
     "permute",
 )
-"""Parts of the names of functions whose outputs belong to other neurons than their inputs, whatever their shape."""
+"""Parts of the names of functions whose results are not neuron by neuron those of their inputs, whatever the shape."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ class Neurons:
     Attributes
     ----------
     name : str
-        The module whose output they are, or the function and the convolution that it follows.
+        The module that computes them, or the function and the convolution that it follows.
     tied : bool
         Whether channels ``i`` and ``n - 1 - i`` are one filter.
     conjoined : bool
-        Whether the layer sees both strands in one batch, the two of a sequence beside each other.
+        Whether the layer gets both strands in one batch, the two of a sequence next to each other.
     module : nn.Module or None
-        None for the output of a function.
+        None if a function computes them.
     use : int
-        Which of the module's uses in a forward pass, or which call of an activation function; from zero.
+        Number of the module's call in a forward pass, or of the activation function's; from zero.
     """
 
     name: str
@@ -74,23 +74,23 @@ class Neurons:
 
     @contextmanager
     def tapped(self, tap: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
-        """Hand the neurons of the one forward pass made meanwhile to ``tap``; what it returns takes their place."""
+        """Call ``tap`` with the neurons of the next forward pass; if it returns a tensor, that replaces them."""
         uses = 0
 
-        def on_output(output: Tensor, given: Any) -> Tensor:
+        def on_result(result: Tensor, args: Any) -> Tensor:
             nonlocal uses
             uses += 1
-            replaced = tap(output) if uses == self.use + 1 else None
+            replaced = tap(result) if uses == self.use + 1 else None
             if replaced is None:
-                return output
-            # Written in place, the result is also read where nobody looks at what the function returned.
-            return output.copy_(replaced) if any(output is tensor for tensor in _tensors(given)) else replaced
+                return result
+            # After an in-place operation the model may go on with the argument instead of the returned tensor.
+            return result.copy_(replaced) if any(result is tensor for tensor in _tensors(args)) else replaced
 
         if self.module is None:
-            with _Functions(lambda name, args, y: on_output(y, args) if name in _ACTIVATIONS else y):
+            with _Functions(lambda name, args, y: on_result(y, args) if name in _ACTIVATIONS else y):
                 yield
         else:
-            handle = self.module.register_forward_hook(lambda module, given, output: on_output(output, given))
+            handle = self.module.register_forward_hook(lambda module, args, result: on_result(result, args))
             try:
                 yield
             finally:
@@ -99,11 +99,11 @@ class Neurons:
     def by_filter(
         self, values: Float[Tensor, "rows channels positions"], n_sequences: int
     ) -> Float[Tensor, "batch filters positions"]:
-        """Add up what belongs to one filter of one sequence: RC partners, and both strands of a conjoined model."""
+        """Sum the values of one filter in one sequence: over RC partners and the strands of a conjoined model."""
         if len(values) != (2 if self.conjoined else 1) * n_sequences:
             raise ValueError(
-                f"{self.name} has {len(values)} rows for {n_sequences} sequences, and it is not known which belong "
-                f"together; name a layer that sees every sequence once"
+                f"{self.name} has {len(values)} rows for {n_sequences} sequences, so rows cannot be assigned to "
+                f"sequences; give a layer that gets every sequence once"
             )
         if self.conjoined:
             forward, reverse = values[0::2], values[1::2]
@@ -120,7 +120,7 @@ def find_neurons(
     """Find the neurons of a layer in a trial run on ``x``; the model must be in evaluation mode."""
     name, module = layer_of(model, layer)
     if at == "convolution" and not is_convolution(module):
-        raise ValueError(f"at='convolution' needs a convolution, and {name} is a {type(module).__name__}")
+        raise ValueError(f"at='convolution' needs a convolution, but {name} is a {type(module).__name__}")
     trial = _Trial(model, module, x)
     _check_reached(name, module, trial)
     conjoined = any(
@@ -135,16 +135,16 @@ def find_neurons(
         return Neurons(name, tied, conjoined, module)
     if trial.activation is None:
         raise ValueError(
-            f"no activation follows {name} neuron by neuron; pass at='convolution', or the module whose output you "
-            f"mean as layer"
+            f"no elementwise activation follows {name}; pass at='convolution', or give the layer whose neurons are "
+            f"meant"
         )
     kind, part, use = trial.activation
-    found = f"{kind} after {name}" if part is None else find_module(model, part)[0]
-    return Neurons(found, tied, conjoined, part, use)
+    label = f"{kind} after {name}" if part is None else find_module(model, part)[0]
+    return Neurons(label, tied, conjoined, part, use)
 
 
 def reached(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> list[nn.Module]:
-    """Modules that a forward pass uses once, in order of use."""
+    """List the modules that a forward pass uses once, in order of use."""
     trial = _Trial(model, None, x)
     return [part for part, _ in trial.calls if trial.uses(part) == 1]
 
@@ -152,35 +152,35 @@ def reached(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> list[nn.Mod
 def _check_reached(name: str, module: nn.Module, trial: "_Trial") -> None:
     uses = trial.uses(module)
     if uses == 0:
-        raise ValueError(f"layer {name} is never used in a forward pass; name one that is{trial.such_as()}")
+        raise ValueError(f"layer {name} is never used in a forward pass; give one that is{trial.such_as()}")
     if uses > 1:
         raise ValueError(
-            f"layer {name} is used {uses} times in a forward pass, and contributions need a module that is used once; "
-            f"give the model a module for each use, or name another layer"
+            f"layer {name} is used {uses} times in a forward pass, but contributions need a module that is used once; "
+            f"give the model one module per use, or choose another layer"
         )
-    output = next(output for part, output in trial.calls if part is module)
-    if not isinstance(output, Tensor):
+    result = next(result for part, result in trial.calls if part is module)
+    if not isinstance(result, Tensor):
         raise ValueError(
-            f"layer {name} returns a {type(output).__name__}, and contributions need neurons (batch, channels, "
-            f"length) in one tensor; name a layer before or after it"
+            f"layer {name} returns a {type(result).__name__}, but contributions need neurons (batch, channels, "
+            f"length) in one tensor; choose a layer before or after it"
         )
-    if output.ndim != 3:
+    if result.ndim != 3:
         raise ValueError(
-            f"layer {name} gives {tuple(output.shape)}, and contributions need neurons (batch, channels, length); "
-            f"name a layer that has them"
+            f"layer {name} returns shape {tuple(result.shape)}, but contributions need neurons (batch, channels, "
+            f"length); choose a layer that has them"
         )
 
 
 class _Trial:
-    """One forward pass: which modules it used, and the first activation of what a target module put out."""
+    """One forward pass: the modules that it used, and the first activation after a target module."""
 
     def __init__(self, model: nn.Module, target: nn.Module | None, x: Tensor) -> None:
         self.calls: list[tuple[nn.Module, Any]] = []
         self.activation: tuple[str, nn.Module | None, int] | None = None
         self._names = {part: name for name, part in model.named_modules()}
         self._target = target
-        self._same: list[Tensor] = []  # the target's output and what was made of it, neuron by neuron
-        self._inside: list[_AtWork] = []
+        self._same: list[Tensor] = []  # the target's result and what was computed from it, neuron by neuron
+        self._running: list[_RunningModule] = []
         self._n_activations = 0
         handles = [part.register_forward_pre_hook(self._enter) for part in model.modules()]
         handles += [part.register_forward_hook(self._leave) for part in model.modules()]
@@ -192,7 +192,7 @@ class _Trial:
                 handle.remove()
 
     def uses(self, module: nn.Module) -> int:
-        """How often a module was used."""
+        """Number of times that a module was used."""
         return sum(part is module for part, _ in self.calls)
 
     def convolution_before(self, module: nn.Module) -> nn.Module | None:
@@ -203,53 +203,53 @@ class _Trial:
         return before[-1] if before else None
 
     def such_as(self) -> str:
-        """Name the first convolution that was used, if any was."""
+        """Suggest the first convolution that was used, if any was."""
         used = (self._names[part] for part, _ in self.calls if is_convolution(part))
         return next((f", such as {name}" for name in used), "")
 
-    def _enter(self, module: nn.Module, given: Any) -> None:
-        self._inside.append(_AtWork(module, self._belongs(given)))
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        self._running.append(_RunningModule(module, self._belongs(args)))
 
-    def _leave(self, module: nn.Module, given: Any, output: Any) -> None:
-        done = self._inside.pop()
-        self.calls.append((module, output))
-        if module is self._target and isinstance(output, Tensor):
-            self._same.append(output)
+    def _leave(self, module: nn.Module, args: Any, result: Any) -> None:
+        done = self._running.pop()
+        self.calls.append((module, result))
+        if module is self._target and isinstance(result, Tensor):
+            self._same.append(result)
         elif done.belongs and not done.mixes and not any(module.children()):
-            self._follow(output)  # also where it computes in other shapes, or by functions of its own
+            self._follow(result)  # also where the module reshapes inside, or calls functions that are not torch's
 
-    def _function(self, name: str, args: Any, output: Any) -> Any:
-        if not isinstance(output, Tensor):
-            return output
+    def _function(self, name: str, args: Any, result: Any) -> Any:
+        if not isinstance(result, Tensor):
+            return result
         if name in _ACTIVATIONS:
             self._n_activations += 1
         if any(part in name for part in _MIXING):
-            for module in self._inside:
+            for module in self._running:
                 module.mixes = True
         elif self._belongs(args):
             if name in _ACTIVATIONS and self.activation is None:
-                self.activation = (name, *self._place())
-            self._follow(output)
-        return output
+                self.activation = (name, *self._caller())
+            self._follow(result)
+        return result
 
-    def _place(self) -> tuple[nn.Module | None, int]:
+    def _caller(self) -> tuple[nn.Module | None, int]:
         """The module that is an activation and nothing else, and its use; or None and the number of the call."""
-        inner = self._inside[-1] if self._inside else None
+        inner = self._running[-1] if self._running else None
         if inner is None or not inner.belongs or any(inner.module.children()):
             return None, self._n_activations - 1
         return inner.module, self.uses(inner.module)
 
-    def _belongs(self, given: Any) -> bool:
-        return any(tensor is same for tensor in _tensors(given) for same in self._same)
+    def _belongs(self, args: Any) -> bool:
+        return any(tensor is same for tensor in _tensors(args) for same in self._same)
 
-    def _follow(self, output: Any) -> None:
-        if isinstance(output, Tensor) and output.shape == self._same[0].shape:
-            self._same.append(output)
+    def _follow(self, result: Any) -> None:
+        if isinstance(result, Tensor) and result.shape == self._same[0].shape:
+            self._same.append(result)
 
 
 @dataclass
-class _AtWork:
-    """A module that is being used, whether it was given such a tensor, and whether it has mixed neurons so far."""
+class _RunningModule:
+    """A module that is being called: whether it got neurons of the target, and whether it has mixed neurons so far."""
 
     module: nn.Module
     belongs: bool
@@ -257,20 +257,20 @@ class _AtWork:
 
 
 class _Functions(TorchFunctionMode):
-    """Show every torch function's name, arguments and output to ``look``, which returns what is to go on."""
+    """Call ``replace`` with the name, arguments and result of every torch function; what it returns is the result."""
 
-    def __init__(self, look: Callable[[str, Any, Any], Any]) -> None:
+    def __init__(self, replace: Callable[[str, Any, Any], Any]) -> None:
         super().__init__()
-        self._look = look
+        self._replace = replace
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
-        return self._look(name.rstrip("_"), (*args, *(kwargs or {}).values()), output)
+        return self._replace(name.rstrip("_"), (*args, *(kwargs or {}).values()), result)
 
 
-def _tensors(given: Any) -> Iterator[Tensor]:
-    for value in given if isinstance(given, tuple | list) else (given,):
+def _tensors(args: Any) -> Iterator[Tensor]:
+    for value in args if isinstance(args, tuple | list) else (args,):
         if isinstance(value, Tensor):
             yield value
         elif isinstance(value, tuple | list):

@@ -1,4 +1,4 @@
-"""Palindromic filters: how palindromic, about which centre, and whether the motif or only the filter is (Figure 5)."""
+"""Palindromic filters: is the motif a palindrome, or does the filter hold both strands of another one (Figure 5)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
+from torch import nn
 
-from rcviz._core.checks import check_positive
-from rcviz.analysis.filters import FilterBank
+from rcviz._core.checks import check_index, check_positive
+from rcviz.analysis.filters import FilterBank, as_filter_bank
 from rcviz.analysis.site_palindromes import FEWEST_SITES, SitePalindromes, compare_site_models
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.motifs.motif import Motif
@@ -21,15 +22,15 @@ SIGNIFICANCE = 0.05
 """Largest p-value of a filter that counts as palindromic."""
 
 LARGEST_LOSS = 0.05
-"""Share of their information that sites may lose to a self-complementary PWM and still count as palindromes."""
+"""Largest share of their information that sites may lose under a self-complementary PWM and count as palindromes."""
 
 LEAST_BALANCE = 0.1
-"""Weight of the motif's weaker strand, relative to the stronger, from which a filter counts as holding both."""
+"""Least weight of the motif's weaker strand, relative to the stronger, in a filter that counts as holding both."""
 
 
 @dataclass(frozen=True)
 class Palindromes:
-    """How palindromic the filters of a bank are, and why.
+    """Palindromicity of the filters of a bank, with a verdict on its cause.
 
     Attributes
     ----------
@@ -40,55 +41,46 @@ class Palindromes:
 
         - ``filter``
         - ``palindromicity``: in [-1, 1], 1 only for an exact palindrome
-        - ``center``: position about which the filter is most palindromic, from zero; halves lie between positions
-        - ``p_value``: share of orders of its columns that are as palindromic
-        - ``verdict``: "none", "genuine", "hybrid" or, where only sites could tell and there are none, "unknown"
-        - ``shift``: positions that the filter's reverse complement moves to the right to fit best
+        - ``center``: position about which the filter is most palindromic, from zero; a half lies between two positions
+        - ``p_value``: share of permutations of its columns that are at least as palindromic
+        - ``verdict``: "none", "genuine", "hybrid", or "unknown" where the decision needs sites and there are too few
+        - ``shift``: positions that the filter's reverse complement is moved to the right for the best fit
 
         From its sites (NaN where there are fewer than 25):
 
         - ``n_sites``
-        - ``information``: bits per site that one PWM seen from both strands tells about sites that it has not seen
-        - ``gain``: how many of these a self-complementary PWM does not tell
+        - ``information``: bits per site by which one PWM read on both strands predicts held-out sites
+        - ``gain``: how many of these bits a self-complementary PWM loses
         - ``loss``: gain / information
-        - ``strand_information``: bits that a site tells about its strand, 0 if nothing, 1 if all
-        - ``balance``: weight of the motif's weaker strand in the filter relative to the stronger one, 0 to 1; means
-          little where the sites are palindromes and both strands look alike
+        - ``strand_information``: bits of information that a site holds about its strand, from 0 to 1
+        - ``balance``: weight of the motif's weaker strand in the filter relative to the stronger one, from 0 to 1; not
+          informative where the sites are palindromes, as both strands are then the same
     motifs : tuple of Motif or None
-        What the sites of each filter show once their strands are told apart, its stronger strand, centred as the
-        filter's palindrome is and so up to ``|shift|`` wider; None where there are no sites.
+        Motif of each filter's sites after their strands have been inferred, on its stronger strand. It is centred
+        where the filter is most palindromic, and so up to ``|shift|`` wider; None where there are too few sites.
 
     Examples
     --------
-    >>> found = rcviz.palindromes(rcviz.filter_bank(model), filters=[0, 1])
-    >>> found.table["filter"].tolist(), found.motifs
+    >>> result = rcviz.palindromes(model, filters=[0, 1])
+    >>> result.table["filter"].tolist(), result.motifs
     ([0, 1], (None, None))
-    >>> ax = found.plot(filter=1)
+    >>> ax = result.plot(filter=1)
     """
 
     weights: Float[np.ndarray, "filters 4 width"]
     table: pd.DataFrame
     motifs: tuple[Motif | None, ...]
 
-    def plot(self, ax: Any = None, *, filter: int | np.integer | None = None) -> Any:  # noqa: A002 - the glossary's word
-        """Draw one filter above its RC, by default the most palindromic; see :func:`rcviz.plot_palindrome`."""
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw one ``filter`` above its reverse complement; ``options`` are those of :func:`rcviz.plot_palindrome`."""
         from rcviz.plots.palindromes import plot_palindrome
+        from rcviz.plots.results import draw
 
-        asked = self.table["filter"].tolist()
-        if filter is None:
-            row = int(self.table["palindromicity"].fillna(-1).argmax())
-        elif filter in asked:
-            row = asked.index(filter)
-        else:
-            raise ValueError(f"filter {filter} is not in the table; its filters are {', '.join(map(str, asked))}")
-        found = self.table.iloc[row]
-        return plot_palindrome(
-            self.weights[row], ax, title=f"filter {found['filter']}: {found['verdict']} (p = {found['p_value']:.2g})"
-        )
+        return draw(plot_palindrome, self, ax, options)
 
 
 def palindromes(
-    bank: FilterBank,
+    bank: FilterBank | nn.Module,
     data: Any = None,
     *,
     filters: Iterable[int | np.integer] | None = None,
@@ -96,34 +88,35 @@ def palindromes(
     n_permutations: int = 999,
     seed: int | np.integer = 0,
 ) -> Palindromes:
-    """Say how palindromic filters are and, from their sites, whether the motif is a palindrome or only the filter.
+    """Measure how palindromic filters are and decide from their sites why.
 
-    A filter that detects a palindromic motif (*genuine*) and one in which both strands of another motif have collapsed
-    (*hybrid*, Figure 5c) can have the same weights. Their sites differ. The verdict asks three things in turn:
+    A filter that detects a palindromic motif (*genuine*) and a filter that has learned both strands of another motif at
+    once (*hybrid*, Figure 5c) can have the same weights. Their sites differ. The verdict has three steps:
 
     1. Are the weights palindromic? If the p-value is above 0.05: *none*.
-    2. Are the sites? A self-complementary PWM is compared with one PWM seen from both strands by the likelihood of
-       sites that neither has seen. If the first keeps 95% of the information of the second: *genuine*.
+    2. Are the sites palindromic? A self-complementary PWM is compared with one PWM read on both strands, by the
+       likelihood of held-out sites. If the first keeps 95% of the information of the second: *genuine*.
     3. Does the filter hold both strands of that PWM? Its weights are regressed on the PWM's log-odds and on their
-       reverse complement. If the smaller coefficient is at least a tenth of the larger: *hybrid*, else *none*, the
-       filter being as palindromic as its motif happens to be.
+       reverse complement. If the smaller coefficient is at least a tenth of the larger: *hybrid*; otherwise *none*, as
+       the filter is only as palindromic as its motif.
 
     Parameters
     ----------
-    bank : FilterBank
-    data : SequenceSet or what passes for one, or ActivatingSites, optional
-        Where to look for sites. Of labelled data only the positives of any task are searched, if there are any: sites
-        that are there by chance look like the filter, and so make a palindromic one look genuine. Without data, or
-        with fewer than 25 sites, palindromic filters are "unknown": weights alone cannot tell hybrid from genuine.
+    bank : FilterBank or nn.Module
+        Of a model, the filters of its first convolution over the bases.
+    data : SequenceSet, list of str, codes (N, L), one-hot (N, 4, L) or ActivatingSites, optional
+        Sequences to search for sites. Of labelled data only the positives of any task are searched, if there are any:
+        sites that occur by chance resemble the filter, and so make a palindromic filter look genuine. Without data, or
+        with fewer than 25 sites, palindromic filters are "unknown": weights alone cannot separate hybrid from genuine.
     filters : indices, optional
-        Which filters of the bank; by default all.
+        Filters of the bank to judge; by default all.
     top : int
-        Most sites of a filter, one a sequence. The very best sites of a hybrid resemble both strands: of thousands of
-        sequences take more than a small share.
+        Largest number of sites per filter, one per sequence. The very best sites of a hybrid resemble both strands: use
+        more than a small share of thousands of sequences.
     n_permutations : int
-        Orders of the columns that the p-value draws; the smallest that it can be is ``1 / (n_permutations + 1)``.
+        Permutations of the columns for the p-value; its least value is ``1 / (n_permutations + 1)``.
     seed : int
-        Of the orders and of the models' starts; rows do not depend on each other.
+        Seed of the permutations and of the starting points of the site models; rows do not depend on each other.
 
     Returns
     -------
@@ -132,33 +125,34 @@ def palindromes(
     Raises
     ------
     ValueError
-        For a filter that is not there, data without sites, or sites of another bank.
+        If a filter does not exist, the data has no sites, or the sites belong to another bank.
 
     Examples
     --------
-    >>> found = rcviz.palindromes(rcviz.filter_bank(standard), parts.test.positives(), filters=[0])
-    >>> found.table["verdict"].item()
+    >>> result = rcviz.palindromes(standard, parts.test.positives(), filters=[0])
+    >>> result.table["verdict"].item()
     'none'
     """
     check_positive("top", top)
     check_positive("n_permutations", n_permutations)
-    chosen = list(range(len(bank))) if filters is None else [int(index) for index in filters]
-    for index in chosen:
-        if not 0 <= index < len(bank):
-            raise ValueError(f"there is no filter {index}; the filters are 0 to {len(bank) - 1}")
+    bank = as_filter_bank(bank)
+    asked = range(len(bank)) if filters is None else list(filters)
+    for index in asked:
+        check_index("filter", index, len(bank))
+    chosen = [int(index) for index in asked]
     sites = _sites_to_judge(bank, data, top)
     rows, motifs = [], []
     for index in chosen:
-        found = palindromicity(bank.weights[index])
+        weights = palindromicity(bank.weights[index])
         p_value = palindromicity_p_value(bank.weights[index], n_permutations=n_permutations, seed=seed)
-        n_sites, told = 0, None
+        n_sites, comparison = 0, None
         if sites is not None:
-            codes = centered_sites(sites, index, found.shift)
+            codes = centered_sites(sites, index, weights.shift)
             n_sites = len(codes)
             if n_sites >= FEWEST_SITES:
-                told = compare_site_models(codes, background=_composition(sites.codes), seed=seed)
-        rows.append(_row(index, bank.weights[index], found, p_value, n_sites, told))
-        motifs.append(None if told is None else Motif(f"filter_{index}", told.motif))
+                comparison = compare_site_models(codes, background=_composition(sites.codes), seed=seed)
+        rows.append(_row(index, bank.weights[index], weights, p_value, n_sites, comparison))
+        motifs.append(None if comparison is None else Motif(f"filter_{index}", comparison.motif))
     return Palindromes(bank.weights[chosen], pd.DataFrame(rows, columns=list(_COLUMNS)), tuple(motifs))
 
 
@@ -177,8 +171,8 @@ def _sites_to_judge(bank: FilterBank, data: Any, top: int) -> ActivatingSites | 
         return bank.activating_sites(data.subset(positive) if positive.any() else data, top=top)
     if (data.n_filters, data.width) != (len(bank), bank.width):
         raise ValueError(
-            f"the sites are of {data.n_filters} filters of {data.width} bp, the bank has {len(bank)} of {bank.width}; "
-            "take them from the same bank, bank.activating_sites(data)"
+            f"the sites are of {data.n_filters} filters of {data.width} bp, but the bank has {len(bank)} of "
+            f"{bank.width}; find them with the same bank, bank.activating_sites(data)"
         )
     return data
 
@@ -186,18 +180,18 @@ def _sites_to_judge(bank: FilterBank, data: Any, top: int) -> ActivatingSites | 
 def _row(
     index: int,
     weights: Float[np.ndarray, "4 width"],
-    found: Palindromicity,
+    palindrome: Palindromicity,
     p_value: float,
     n_sites: int,
-    told: SitePalindromes | None,
+    comparison: SitePalindromes | None,
 ) -> tuple[Any, ...]:
-    weights_say = (index, found.score, found.center, p_value)
-    if told is None:
-        return *weights_say, _verdict(p_value), found.shift, n_sites, *(float("nan"),) * 5
-    balance = strand_balance(weights, told, found.shift)
-    verdict = _verdict(p_value, told.loss, balance)
-    sites_say = (told.information, told.gain, told.loss, told.strand_information, balance)
-    return *weights_say, verdict, found.shift, n_sites, *sites_say
+    of_weights = (index, palindrome.score, palindrome.center, p_value)
+    if comparison is None:
+        return *of_weights, _verdict(p_value), palindrome.shift, n_sites, *(float("nan"),) * 5
+    balance = strand_balance(weights, comparison, palindrome.shift)
+    verdict = _verdict(p_value, comparison.loss, balance)
+    of_sites = (comparison.information, comparison.gain, comparison.loss, comparison.strand_information, balance)
+    return *of_weights, verdict, palindrome.shift, n_sites, *of_sites
 
 
 def _verdict(p_value: float, loss: float = float("nan"), balance: float = float("nan")) -> str:
@@ -211,7 +205,7 @@ def _verdict(p_value: float, loss: float = float("nan"), balance: float = float(
 
 
 def centered_sites(sites: ActivatingSites, index: int | np.integer, shift: int) -> UInt8[np.ndarray, "sites L"]:
-    """Read one filter's sites as it does, widened on one side by ``|shift|`` so that its centre is in their middle.
+    """One filter's sites as it reads them, widened on one side by ``|shift|`` so that its centre is in their middle.
 
     Positions beyond the end of a sequence are unknown bases.
     """
@@ -222,18 +216,18 @@ def centered_sites(sites: ActivatingSites, index: int | np.integer, shift: int) 
     length = sites.codes.shape[1]
     codes = sites.codes[rows[:, None], positions.clip(0, length - 1)]
     codes[(positions < 0) | (positions >= length)] = UNKNOWN
-    # The positions run backwards on the reverse strand already; only the letters are left to complement.
+    # The positions already run backwards on the reverse strand; only the letters remain to be complemented.
     codes[reverse] = reverse_complement(codes[reverse])[:, ::-1]
     return codes
 
 
-def strand_balance(weights: Float[np.ndarray, "4 width"], found: SitePalindromes, shift: int) -> float:
-    """How much of the sites' motif a filter holds on the weaker strand, relative to the stronger; from 0 to 1.
+def strand_balance(weights: Float[np.ndarray, "4 width"], comparison: SitePalindromes, shift: int) -> float:
+    """Weight of the sites' motif on its weaker strand in a filter, relative to the stronger strand; from 0 to 1.
 
-    The coefficients come from a least-squares fit of the weights by the motif's mean-centred log-odds and by their
-    reverse complement, so that what the motif itself has of a palindrome does not count as its other strand.
+    The weights are fitted by least squares with the motif's mean-centred log-odds and their reverse complement, so that
+    the part of the motif that is itself palindromic does not count as its other strand.
     """
-    log_odds = np.log2(found.motif)
+    log_odds = np.log2(comparison.motif)
     log_odds -= log_odds.mean(axis=0)
     first = max(0, -shift)
     inside = slice(first, first + weights.shape[1])
@@ -243,7 +237,7 @@ def strand_balance(weights: Float[np.ndarray, "4 width"], found: SitePalindromes
 
 
 def _composition(codes: UInt8[np.ndarray, "sequences length"]) -> Float[np.ndarray, " 4"]:
-    """Share of each base on both strands together, none of them zero."""
+    """Share of each base on both strands together; with a pseudocount, so that none is zero."""
     counts = np.bincount(codes.ravel(), minlength=UNKNOWN + 1)[:UNKNOWN] + 1.0
     counts += counts[::-1]
     shares: np.ndarray = counts / counts.sum()

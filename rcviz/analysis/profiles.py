@@ -1,4 +1,4 @@
-"""Where along the sequences a filter is active."""
+"""Activation of filters along the sequences."""
 
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -9,28 +9,29 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.analysis.filters import layer_of
 from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.layers.facts import is_convolution
-from rcviz.models.batches import one_hot_batch, to_numpy
+from rcviz.models.batches import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import evaluating, exact_arithmetic
+from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
 
 
 @dataclass(frozen=True)
 class ActivationProfiles:
-    """Mean activation of every filter by stretch of every sequence.
+    """Mean activation of every filter in every bin of every sequence.
 
     Attributes
     ----------
     binned : ndarray (N, F, bins)
-        Mean activation of the neurons whose windows are centred in each stretch; under RC sharing, of a filter's two
-        channels together. In half precision: it is for looking at.
+        Mean activation of the neurons whose windows are centred in each bin; under RC sharing, of a filter's two
+        channels together. In half precision, which is enough for drawing.
     edges : ndarray (bins + 1,)
-        Bounds of the stretches on the sequence as given, in bp from its start; they reach half a stride beyond the
-        first and the last centre, so that the other strand of the data has the same bounds mirrored.
+        Bounds of the bins on the sequence as given, in bp from its start. They reach half a stride beyond the first
+        and the last centre, so that the reverse complement of the data has the same bounds mirrored.
 
     Examples
     --------
@@ -43,21 +44,20 @@ class ActivationProfiles:
     edges: Float[np.ndarray, " bounds"]
 
     def mean(
-        self, index: int | np.integer, chosen: Bool[np.ndarray, " sequences"] | None = None
+        self, index: int | np.integer, mask: Bool[np.ndarray, " sequences"] | None = None
     ) -> Float[np.ndarray, " bins"]:
-        """One filter's mean over all sequences, or over those chosen (at least one)."""
-        if not 0 <= index < self.binned.shape[1]:
-            raise ValueError(f"there is no filter {index}; the filters are 0 to {self.binned.shape[1] - 1}")
-        of_filter = self.binned[:, index]
-        if chosen is not None:
-            if not chosen.any():
-                raise ValueError("no sequence is chosen, and a mean needs at least one")
-            of_filter = of_filter[chosen]
-        return of_filter.mean(axis=0, dtype=np.float64)
+        """One filter's mean over all sequences, or over those where ``mask`` is True (at least one)."""
+        check_index("filter", index, self.binned.shape[1])
+        binned = self.binned[:, index]
+        if mask is not None:
+            if not mask.any():
+                raise ValueError("mask selects no sequences; a mean needs at least one")
+            binned = binned[mask]
+        return binned.mean(axis=0, dtype=np.float64)
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per filter and stretch: filter, start, end (bp), activation (mean over all sequences)."""
+        """One row per filter and bin: filter, start, end (bp), activation (mean over all sequences)."""
         n_filters, n_bins = self.binned.shape[1:]
         return pd.DataFrame(
             {
@@ -68,11 +68,12 @@ class ActivationProfiles:
             }
         )
 
-    def plot(self, ax: Any = None, *, filter: int | np.integer = 0) -> Any:  # noqa: A002 - the glossary's word
-        """Draw one filter's profile, see :func:`rcviz.plots.profiles.plot_profile`."""
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the profile of one ``filter``; ``options`` are those of :func:`rcviz.plot_profile`."""
         from rcviz.plots.profiles import plot_profile
+        from rcviz.plots.results import draw
 
-        return plot_profile(self.edges, {"all": self.mean(filter)}, ax)
+        return draw(plot_profile, self, ax, options)
 
 
 @reuse_memory()
@@ -85,14 +86,14 @@ def activation_profiles(
     bins: int = 40,
     batch_size: int = 100,
 ) -> ActivationProfiles:
-    """Mean activation of every filter along every sequence.
+    """Compute the mean activation of every filter along every sequence.
 
     Parameters
     ----------
     model, data, layer, at
         As in :func:`rcviz.filter_contributions`; ``layer`` must be a convolution that reads the sequence itself.
     bins : int
-        Stretches that a sequence is divided into, at most.
+        Largest number of bins that a sequence is divided into.
     batch_size : int
         Sequences in memory as floats at a time.
 
@@ -103,8 +104,8 @@ def activation_profiles(
     Raises
     ------
     ValueError
-        When there are no sequences, or the layer is not there, no convolution, or one further up in the network: its
-        positions are not the sequence's.
+        If there are no sequences, or the layer does not exist, is not a convolution, or does not read the sequence
+        itself: its positions are then not those of the sequence.
 
     Examples
     --------
@@ -114,45 +115,49 @@ def activation_profiles(
     check_choice("at", at, get_args(At))
     check_positive("bins", bins)
     check_positive("batch_size", batch_size)
-    codes = as_sequence_set(data).codes
-    if not len(codes):
-        raise ValueError("there are no sequences; the selection that made the data is empty")
+    data = as_sequence_set(data)
+    check_not_empty(data)
+    codes = data.codes
     name, convolution = layer_of(model, layer)
     if not is_convolution(convolution):
         raise ValueError(f"{name} is a {type(convolution).__name__}; give the convolution whose filters are meant")
-    with evaluating(model), exact_arithmetic(), torch.no_grad():
+    centers = _centers(convolution, codes.shape[1])
+    with evaluating(model), exact_arithmetic():
         neurons = find_neurons(model, layer, at, one_hot_batch(codes[:1], model))
-        parts: list[np.ndarray] = []
-        for start in range(0, len(codes), batch_size):
-            activations = _activations(model, neurons, one_hot_batch(codes[start : start + batch_size], model))
-            if not parts:
-                centers = _centers(convolution, codes.shape[1])
-                if len(centers) != activations.shape[2]:
-                    raise ValueError(
-                        f"{name} does not read the sequence itself but what was made of it, whose positions are other "
-                        f"ones; give a convolution that reads the bases as they come"
-                    )
-                half = _number(convolution.stride) / 2
-                edges = np.linspace(centers[0] - half, centers[-1] + half, min(bins, len(centers)) + 1)
-                first = np.searchsorted(centers, edges[:-1])
-            parts.append(_means(to_numpy(activations), first))
-    return ActivationProfiles(np.concatenate(parts), edges)
+
+        def binned_activations(x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch filters bins"]:
+            activations = _activations(model, neurons, x)
+            if len(centers) != activations.shape[2]:
+                raise ValueError(
+                    f"{name} does not read the sequence itself but the output of other layers, whose positions are not "
+                    f"those of the sequence; give a convolution that reads the bases"
+                )
+            first = np.searchsorted(centers, _edges(convolution, centers, bins)[:-1])
+            return torch.from_numpy(_means(to_numpy(activations), first))
+
+        binned = concatenate_batches(map_batches(binned_activations, model, codes, batch_size), len(codes))
+    return ActivationProfiles(to_numpy(binned), _edges(convolution, centers, bins))
+
+
+def _edges(convolution: Any, centers: Float[np.ndarray, " positions"], bins: int) -> Float[np.ndarray, " bounds"]:
+    half = _number(convolution.stride) / 2
+    return np.linspace(centers[0] - half, centers[-1] + half, min(bins, len(centers)) + 1)
 
 
 def _activations(
     model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"]
 ) -> Float[Tensor, "batch filters positions"]:
-    """Outputs of the neurons; where two channels are one filter, their sum."""
-    seen: list[Tensor] = []
-    with neurons.tapped(lambda output: seen.append(output.detach().clone())):
+    """Activations of the neurons; where two channels are one filter, their sum."""
+    recorded: list[Tensor] = []
+    with torch.no_grad(), neurons.tapped(lambda activations: recorded.append(activations.detach().clone())):
         model(x)
-    return neurons.by_filter(seen[0], len(x))
+    return neurons.by_filter(recorded[0], len(x))
 
 
 def _means(
     activations: Float[np.ndarray, "batch filters positions"], first: Int[np.ndarray, " bins"]
 ) -> Float[np.ndarray, "batch filters bins"]:
-    """Mean over the neurons of each stretch."""
+    """Mean over the neurons of each bin."""
     counts = np.diff([*first, activations.shape[2]])
     return (np.add.reduceat(activations, first, axis=2) / counts).astype(np.float16)
 
@@ -170,5 +175,5 @@ def _centers(convolution: Any, length: int) -> Float[np.ndarray, " positions"]:
 
 
 def _number(setting: Any) -> int:
-    """A setting of a convolution: torch's layers hold tuples, the tied ones numbers."""
+    """Read a setting of a convolution: torch's layers hold tuples, the tied ones numbers."""
     return int(np.ravel(setting)[0])

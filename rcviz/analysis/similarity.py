@@ -1,4 +1,4 @@
-"""Which filters of two networks are the same one: another seed orders, shifts and turns round what it learns."""
+"""Similarity of the filters of two networks, which may be in another order, shifted or reverse complemented."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,76 +6,79 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
+from torch import nn
 
-from rcviz.analysis.filters import FilterBank
+from rcviz.analysis.filters import FilterBank, as_filter_bank
 from rcviz.sequences.alphabet import reverse_complement
 
 
 @dataclass(frozen=True)
 class FilterSimilarity:
-    """How alike every filter of one bank and every filter of another are.
+    """Similarity of every filter of one bank to every filter of another.
 
     Attributes
     ----------
-    scores : ndarray (F, G)
+    similarity : ndarray (F, G)
         Cosine of the two matrices at their best shift on the better strand, in [-1, 1]; NaN where a filter is zero.
     shift : ndarray (F, G)
-        Positions that the second filter, as it is read, then lies to the right of the first.
+        Positions by which the second filter then lies to the right of the first.
     reverse : ndarray (F, G)
-        Whether the second is read as its reverse complement.
+        Whether the second filter is reverse complemented.
 
     Examples
     --------
-    >>> found = rcviz.filter_similarity(rcviz.filter_bank(model), rcviz.filter_bank(standard))
-    >>> found.scores.shape
+    >>> result = rcviz.filter_similarity(model, standard)
+    >>> result.similarity.shape
     (8, 16)
-    >>> found.table.columns.tolist()
+    >>> result.table.columns.tolist()
     ['filter', 'nearest', 'similarity', 'shift', 'strand']
     """
 
-    scores: Float[np.ndarray, "filters others"]
+    similarity: Float[np.ndarray, "filters others"]
     shift: Int[np.ndarray, "filters others"]
     reverse: Bool[np.ndarray, "filters others"]
 
     @property
     def table(self) -> pd.DataFrame:
         """One row per filter of the first bank: filter, nearest (of the second), similarity, shift, strand."""
-        nearest = np.nan_to_num(self.scores, nan=-np.inf).argmax(axis=1)
+        nearest = np.nan_to_num(self.similarity, nan=-np.inf).argmax(axis=1)
         rows = np.arange(len(nearest))
         columns = {
             "filter": rows,
             "nearest": nearest,
-            "similarity": self.scores[rows, nearest],
+            "similarity": self.similarity[rows, nearest],
             "shift": self.shift[rows, nearest],
             "strand": np.where(self.reverse[rows, nearest], "-", "+"),
         }
         return pd.DataFrame(columns)
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the scores as a heat map; see :func:`rcviz.plot_similarity`."""
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the similarities as a heat map; ``options`` are those of :func:`rcviz.plot_similarity`."""
+        from rcviz.plots.results import draw
         from rcviz.plots.similarity import plot_similarity
 
-        return plot_similarity(self.scores, ax)
+        return draw(plot_similarity, self, ax, options)
 
 
-def filter_similarity(bank: FilterBank, other: FilterBank) -> FilterSimilarity:
+def filter_similarity(bank: FilterBank | nn.Module, other: FilterBank | nn.Module) -> FilterSimilarity:
     """Compare every filter of a bank with every filter of another, at every shift and on both strands.
 
     Parameters
     ----------
-    bank, other : FilterBank
-        Mean-centred filters, of any widths and numbers; those of another seed, for example.
+    bank, other : FilterBank or nn.Module
+        Mean-centred filters, of any widths and numbers, such as those of two seeds. Of a model, those of its first
+        convolution over the bases.
 
     Returns
     -------
     FilterSimilarity
-        Columns that a shift brings in from outside count as zeros, so that a short overlap is never alike. Of equal
-        scores the strand as stored and the least shift count.
+        Columns outside the overlap count as zeros, so that a short overlap has a low similarity. Of equal values the
+        strand as stored and the least shift are taken.
 
     Raises
     ------
     ValueError
-        When one is no filter bank.
+        If an argument is neither a filter bank nor a model.
 
     Examples
     --------
@@ -83,25 +86,20 @@ def filter_similarity(bank: FilterBank, other: FilterBank) -> FilterSimilarity:
     >>> bool((rcviz.filter_similarity(bank, bank).table["nearest"] == range(8)).all())
     True
     """
-    for given in (bank, other):
-        if not isinstance(given, FilterBank):
-            raise ValueError(
-                f"expected two filter banks, got {type(given).__name__}; rcviz.filter_bank(model) makes one"
-            )
-    first, second = bank.weights.astype(np.float64), other.weights.astype(np.float64)
+    first, second = (as_filter_bank(each).weights.astype(np.float64) for each in (bank, other))
     sizes = np.linalg.norm(first, axis=(1, 2))[:, None] * np.linalg.norm(second, axis=(1, 2))
     products = np.stack([_products(first, strand) for strand in (second, reverse_complement(second))], axis=2)
     n_shifts = products.shape[3]
     best = products.reshape(*sizes.shape, -1).argmax(axis=2)
-    scores = np.divide(products.max(axis=(2, 3)), sizes, out=np.full(sizes.shape, np.nan), where=sizes > 0)
-    # Rounding would let a filter be more like itself than one.
-    return FilterSimilarity(np.clip(scores, -1, 1), best % n_shifts - (second.shape[2] - 1), best >= n_shifts)
+    similarity = np.divide(products.max(axis=(2, 3)), sizes, out=np.full(sizes.shape, np.nan), where=sizes > 0)
+    # Rounding can give slightly more than 1.
+    return FilterSimilarity(np.clip(similarity, -1, 1), best % n_shifts - (second.shape[2] - 1), best >= n_shifts)
 
 
 def _products(
     first: Float[np.ndarray, "filters 4 width"], second: Float[np.ndarray, "others 4 other_width"]
 ) -> Float[np.ndarray, "filters others shifts"]:
-    """Inner products, the second lying ``shift`` to the right of the first, from the least shift on."""
+    """Inner products of all pairs at every shift of the second to the right, from the least shift on."""
     margin = second.shape[2] - 1
     padded = np.pad(first, ((0, 0), (0, 0), (margin, margin)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, second.shape[2], axis=2)

@@ -1,4 +1,4 @@
-"""Are sites palindromes themselves, or one motif seen from both strands: two models of the sites, compared."""
+"""Two models of a filter's sites compared: palindromic sites, or one motif read on both strands."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +17,16 @@ _PSEUDOCOUNT = 1.0
 
 @dataclass(frozen=True)
 class SitePalindromes:
-    """What the sites say about themselves.
+    """Comparison of a self-complementary PWM with one PWM read on both strands.
 
     Attributes
     ----------
     motif : ndarray (4, L)
-        PWM of the two-strand model, the strand that most sites show; its reverse complement is the other one.
+        PWM of the two-strand model, on the strand that most sites show.
     forward : ndarray (n,)
         Probability of each site to show ``motif`` as it is, and not its reverse complement.
     information : float
-        Bits per site by which the two-strand model predicts sites that it has not seen better than the background.
+        Bits per site by which the two-strand model predicts held-out sites better than the background.
     gain : float
         Bits per site by which it predicts them better than the self-complementary model.
     """
@@ -43,7 +43,7 @@ class SitePalindromes:
 
     @property
     def strand_information(self) -> float:
-        """Bits that a site tells about its strand under the two-strand model: 0 if nothing, 1 if all."""
+        """Bits of information that a site holds about its strand under the two-strand model, from 0 to 1."""
         p = np.stack([self.forward, 1 - self.forward])
         entropy = -(p * np.log2(p, out=np.zeros_like(p), where=p > 0)).sum(axis=0)
         return float(1 - entropy.mean())
@@ -52,30 +52,30 @@ class SitePalindromes:
 def compare_site_models(
     codes: UInt8[np.ndarray, "n L"], *, background: Any = (0.25,) * 4, seed: int | np.integer = 0
 ) -> SitePalindromes:
-    """Compare one self-complementary PWM with one PWM seen from both strands, by held-out likelihood.
+    """Compare one self-complementary PWM with one PWM read on both strands, by held-out likelihood.
 
     Under the first, every site is drawn from a PWM that equals its own reverse complement. Under the second, every
-    site is drawn from a free PWM, and is read on either strand with probability 1/2; which one is not known and is
-    inferred by expectation maximisation. Both say the same of a site and of its reverse complement, so that it does
-    not matter which way round the sites come. Each is fitted on four fifths of the sites and predicts the last fifth,
-    in turn: that the second has twice the parameters is no advantage.
+    site is drawn from a free PWM and read on either strand with probability 1/2; the strand is not known and is
+    inferred by expectation maximisation. Both give a site and its reverse complement the same likelihood, so that the
+    orientation of the sites does not matter. Five-fold cross-validation keeps the twice as many parameters of the
+    second from being an advantage.
 
     Parameters
     ----------
     codes : uint8 array (n, L)
-        Sites, centred: column ``i`` pairs with ``L - 1 - i``. An unknown base says nothing.
+        Sites, centred: column ``i`` pairs with ``L - 1 - i``. An unknown base counts as no information.
     background : (4,)
         Base composition outside sites, the same on both strands.
     seed : int
-        Of the folds and of two of the four starts.
+        Seed of the folds and of two of the four starting points.
 
     Raises
     ------
     ValueError
-        When there are fewer than 25 sites.
+        If there are fewer than 25 sites.
     """
     if len(codes) < FEWEST_SITES:
-        raise ValueError(f"got {len(codes)} sites, and to compare two models takes {FEWEST_SITES}; search more data")
+        raise ValueError(f"got {len(codes)} sites, but the comparison needs {FEWEST_SITES}; search more sequences")
     rng = np.random.default_rng(seed)
     x = one_hot(codes, dtype="float64").reshape(len(codes), -1)
     # In a row of flattened (4, L) columns, the reverse complement of a site is the row backwards.
@@ -91,7 +91,7 @@ def compare_site_models(
     log_background = x @ np.repeat(np.log(background), codes.shape[1])
     pwm, forward = _two_strand_model(x, y, starts)
     if forward.mean() < 0.5:
-        # Both ways round fit alike; the strand that most sites show is the one to draw.
+        # Both orientations fit equally well; the strand that most sites show is drawn.
         pwm, forward = pwm[::-1], 1 - forward
     return SitePalindromes(
         motif=np.exp(pwm).reshape(4, -1),
@@ -104,7 +104,7 @@ def compare_site_models(
 def _starts(
     x: Float[np.ndarray, "n D"], y: Float[np.ndarray, "n D"], rng: np.random.Generator
 ) -> Float[np.ndarray, "n starts"]:
-    """First guesses of every site's strand: all one way, the leading axis of what turns over, and two at random."""
+    """Starting points for the strands: all forward, the leading axis of the strand differences, and two at random."""
     turning = x - y
     axis = np.linalg.eigh(turning.T @ turning)[1][:, -1]
     leading = 1 / (1 + np.exp(-4 * (turning @ axis)))

@@ -1,4 +1,4 @@
-"""The stretches of DNA that activate a filter most, and the motif that they make."""
+"""Activating sites: the windows of DNA that activate a filter most, and their motif."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.annotations import selector
+from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
 
 Strands = Literal["both", "forward"]
@@ -27,14 +28,14 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class ActivatingSites:
-    """Best window of every sequence for every filter, and of these the ones with the largest activations.
+    """Best window of every sequence for every filter; those with the largest activations are a filter's sites.
 
     Attributes
     ----------
     codes : ndarray (N, L)
         The sequences that were searched.
     width : int
-        Of a site, in bp.
+        Width of a site, in bp.
     best : ndarray (N, F)
         Activation of each filter at its best window of each sequence: mean-centred weights times bases plus bias,
         before normalisation and nonlinearity; minus infinity where every window holds an N.
@@ -43,7 +44,7 @@ class ActivatingSites:
     reverse : ndarray (N, F)
         Whether the filter reads it on the reverse strand.
     top : int
-        How many sites a filter has at most.
+        Largest number of sites per filter.
 
     Examples
     --------
@@ -67,23 +68,22 @@ class ActivatingSites:
         return self.best.shape[1]
 
     def subset(self, mask_or_index: Any) -> "ActivatingSites":
-        """Sites in some of the sequences only, chosen as by :meth:`SequenceSet.subset` and counted anew from zero.
+        """Take the sites of some of the sequences, as :meth:`SequenceSet.subset` does; these are numbered from zero.
 
         Raises
         ------
         ValueError
-            When a mask has another length, an index is out of range, or it is neither.
+            If a mask has the wrong length, an index is out of range, or the argument is neither.
         """
         rows = selector(mask_or_index, len(self.codes))
         return replace(self, **{name: getattr(self, name)[rows] for name in ("codes", "best", "start", "reverse")})
 
     def sequences(self, index: int | np.integer) -> Int[np.ndarray, " sites"]:
-        """Sequences that hold one filter's sites, largest activation first; of equals the first of the data."""
-        if not 0 <= index < self.n_filters:
-            raise ValueError(f"there is no filter {index}; the filters are 0 to {self.n_filters - 1}")
+        """Sequences that hold one filter's sites, largest activation first; ties in the order of the data."""
+        check_index("filter", index, self.n_filters)
         order = np.argsort(-self.best[:, index], kind="stable")[: self.top]
-        found: np.ndarray = order[np.isfinite(self.best[order, index])]
-        return found
+        rows: np.ndarray = order[np.isfinite(self.best[order, index])]
+        return rows
 
     def site_codes(self, index: int | np.integer) -> UInt8[np.ndarray, "sites width"]:
         """One filter's sites as it reads them: those on the reverse strand as their reverse complements."""
@@ -124,12 +124,13 @@ class ActivatingSites:
         """
         return pd.concat([self.filter_table(index) for index in range(self.n_filters)], ignore_index=True)
 
-    def plot(self, ax: Any = None, *, filter: int | np.integer = 0) -> Any:  # noqa: A002 - the glossary's word
-        """Draw the motif of one filter's sites as an information logo, see :func:`rcviz.plot_logo`."""
+    def plot(self, ax: Any = None, *, filter: int | np.integer = 0, **options: Any) -> Any:  # noqa: A002
+        """Draw the motif of one filter's sites; ``options`` are those of :func:`rcviz.plot_logo`."""
         from rcviz.plots.logo import plot_logo
+        from rcviz.plots.results import draw
 
-        n_sites = len(self.sequences(filter))
-        return plot_logo(self.motif(filter), ax, title=f"filter {filter}, {n_sites:,} sites")
+        title = f"filter {filter}, {len(self.sequences(filter)):,} sites"
+        return draw(plot_logo, self.motif(filter), ax, {"title": title, **options})
 
 
 @reuse_memory()
@@ -144,17 +145,17 @@ def find_sites(
     """Search sequences for the windows that activate filters most; see :meth:`FilterBank.activating_sites`."""
     check_positive("top", top)
     check_choice("strands", strands, get_args(Strands))
-    codes = as_sequence_set(data).codes
+    data = as_sequence_set(data)
+    check_not_empty(data)
+    codes = data.codes
     width = weights.shape[2]
     if not np.isfinite(weights).all():
-        raise ValueError("a filter's weight is not a number: training has diverged; train again at a lower rate")
-    if not len(codes):
-        raise ValueError("there are no sequences to search for sites; the selection that made the data is empty")
+        raise ValueError("a weight of a filter is NaN or infinite: training has diverged; lower the learning rate")
     if width > codes.shape[1]:
         raise ValueError(f"the filters are {width} bp wide but the sequences have {codes.shape[1]} bp; use longer ones")
     kernels = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float64))
     at_once = max(1, _NUMBERS_PER_BATCH // (codes.shape[1] * max(len(kernels), 4)))
-    # Made before the batches: results kept between their large arrays would let memory grow with every batch.
+    # Allocated before the batches: results between their large arrays would let memory grow with every batch.
     shape = (len(codes), len(kernels))
     best, start, reverse = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape, dtype=bool)
     for first in range(0, len(codes), at_once):
@@ -171,11 +172,11 @@ def find_sites(
 def _best_windows(
     codes: UInt8[np.ndarray, "n length"], kernels: Float[Tensor, "filters 4 width"], strands: Strands
 ) -> tuple[Float[np.ndarray, "n filters"], Int[np.ndarray, "n filters"], Bool[np.ndarray, "n filters"]]:
-    """Find activation (without bias), start and strand of the best window; of equals the leftmost, then forward."""
-    letters = torch.from_numpy(np.array(codes))  # a copy: torch takes neither reversed views nor read-only arrays
+    """Find activation (without bias), start and strand of the best window; of ties the leftmost, then forward."""
+    letters = torch.from_numpy(np.array(codes))  # a copy: torch accepts neither reversed views nor read-only arrays
     x = (letters[:, None, :] == torch.arange(4, dtype=torch.uint8)[:, None]).double()
     unknown = F.max_pool1d((letters > 3).double()[:, None], kernels.shape[2], 1) > 0
-    # Equal windows may differ in the last bits, by the order in which their products were added.
+    # Equal windows may differ in their last bits, as their products are added in different orders.
     slack = _ROUNDING * kernels.abs().sum(dim=(1, 2))
 
     def leftmost(kernels: Tensor) -> tuple[Tensor, Tensor]:

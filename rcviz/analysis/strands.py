@@ -1,4 +1,4 @@
-"""Does a model say the same about both strands of a molecule, and if not, which filters disagree (section 2.2.1)."""
+"""Agreement of a model's predictions for the two strands, and the filters that disagree (section 2.2.1)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,13 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, UInt8
-from torch import nn
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
 
-from rcviz._core.memory import reuse_memory
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
-from rcviz.models.batches import batches_of_logits, concatenate_batches, to_numpy
+from rcviz.analysis.tasks import model_tasks, resolve_task
 from rcviz.models.prediction import predict
 from rcviz.models.runtime import evaluating
 from rcviz.sequences.alphabet import reverse_complement
@@ -30,9 +29,9 @@ class StrandAgreement:
     labels : ndarray (N, T) or None
     task_names : tuple of str
     threshold : float
-        A prediction of at least this is a yes.
+        Decision threshold: a prediction of at least this counts as positive.
     names : ndarray (N,) of str, or None
-        Of the sequences.
+        Names of the sequences.
 
     Examples
     --------
@@ -75,7 +74,7 @@ class StrandAgreement:
 
     @cached_property
     def flips(self) -> Bool[np.ndarray, "sequences tasks"]:
-        """Whether the decision at ``threshold`` is another one on the other strand."""
+        """Whether the two strands lie on different sides of ``threshold``."""
         return (self.forward >= self.threshold) != (self.reverse >= self.threshold)
 
     @cached_property
@@ -104,7 +103,7 @@ class StrandAgreement:
         return self.table[self.table["flips"]].drop(columns="flips").reset_index(drop=True)
 
     def summary(self) -> pd.DataFrame:
-        """Report one row per task: task, n (sequences), correlation, max_gap, mean_gap, n_flips, share_flips."""
+        """Summarise each task in a row: task, n (sequences), correlation, max_gap, mean_gap, n_flips, share_flips."""
         columns = {
             "task": list(self.task_names),
             "n": len(self.forward),
@@ -116,18 +115,14 @@ class StrandAgreement:
         }
         return pd.DataFrame(columns)
 
-    def plot(self, ax: Any = None, *, task: int | str = 0) -> Any:
-        """Draw forward against reverse for one task, see :func:`rcviz.plot_strands`."""
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw forward against reverse for one ``task``; ``options`` are those of :func:`rcviz.plot_strands`."""
+        from rcviz.plots.results import draw
         from rcviz.plots.strands import plot_strands
 
-        index = self.task_names.index(task) if task in self.task_names else task
-        if isinstance(index, str) or not 0 <= index < len(self.task_names):
-            raise ValueError(f"there is no task {task}; the tasks are {', '.join(self.task_names)}, counted from 0")
-        labels = None if self.labels is None else self.labels[:, index]
-        return plot_strands(self.forward[:, index], self.reverse[:, index], labels, ax, threshold=self.threshold)
+        return draw(plot_strands, self, ax, options)
 
 
-@reuse_memory()
 def strand_agreement(
     model: nn.Module,
     data: Any,
@@ -141,15 +136,15 @@ def strand_agreement(
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
     output : "probability" or "logit"
         What to compare.
     threshold : float, optional
-        From which prediction on the answer is yes, to count the decisions that flip; by default a probability of 0.5,
-        a logit of 0. A prediction that lies on it may flip by rounding alone.
+        Decision threshold, to count the decisions that differ between the strands; by default a probability of 0.5, a
+        logit of 0. A prediction that lies on it may flip by rounding alone.
     batch_size : int
-        Sequences in memory at a time.
+        Sequences in memory as floats at a time.
 
     Returns
     -------
@@ -163,31 +158,28 @@ def strand_agreement(
     >>> flipped = rcviz.strand_agreement(standard, parts.test, threshold=0.9).flipped
     """
     data = as_sequence_set(data)
-    with evaluating(model):  # both strands with the same weights, should another thread be training them
-        forward = predict(model, data, batch_size=batch_size, output=output)
-        reverse = _predict_other_strand(model, data.codes, batch_size, output)
-    if data.labels is not None and data.labels.shape[1] != forward.shape[1]:
-        raise ValueError(
-            f"the model gives {forward.shape[1]} outputs a sequence, but the data has {data.labels.shape[1]} tasks: "
-            f"{', '.join(data.task_names)}"
+    with evaluating(model):  # both strands with the same weights, if another thread trains them
+        forward, reverse = (
+            predict(strand, data, batch_size=batch_size, output=output) for strand in (model, _OtherStrand(model))
         )
-    names = data.task_names if data.labels is not None else tuple(f"task_{task}" for task in range(forward.shape[1]))
+    tasks = model_tasks(data, forward.shape[1])
     if threshold is None:
         threshold = 0.5 if output == "probability" else 0.0
-    known = data.table.get("name")
+    names = data.table.get("name")
     return StrandAgreement(
-        forward, reverse, data.labels, names, threshold, None if known is None else known.to_numpy(dtype=object)
+        forward, reverse, data.labels, tasks, threshold, None if names is None else names.to_numpy(dtype=object)
     )
 
 
-def _predict_other_strand(
-    model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], batch_size: int, output: str
-) -> Float[np.ndarray, "sequences tasks"]:
-    """Predict as :func:`rcviz.predict` does, turning batch by batch: all at once would be a second copy of the data."""
-    batches = (codes[start : start + batch_size] for start in range(0, len(codes), batch_size))
-    turned = (part for batch in batches for part in batches_of_logits(model, reverse_complement(batch), batch_size))
-    logits = concatenate_batches(turned, len(codes))
-    return to_numpy(logits.sigmoid() if output == "probability" else logits)
+class _OtherStrand(nn.Module):
+    """A model that reads the reverse complement of every batch; of all data at once it would be a second copy."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Float[Tensor, "batch 4 length"]) -> Any:
+        return self.model(reverse_complement(x))
 
 
 @dataclass(frozen=True)
@@ -219,29 +211,29 @@ class GapByFilter:
 
     @cached_property
     def difference(self) -> Float[np.ndarray, "sequences filters"]:
-        """What each filter adds to the forward logit more than to the reverse one."""
+        """Contribution of each filter to the forward logit minus that to the reverse one."""
         return self.forward - self.reverse
 
     @cached_property
     def logit_gap(self) -> Float[np.ndarray, " sequences"]:
-        """Forward logit minus reverse logit; unlike ``StrandAgreement.gap`` it keeps its sign."""
+        """Forward logit minus reverse logit; unlike ``StrandAgreement.gap`` it is signed."""
         return self.logits_forward - self.logits_reverse
 
     @cached_property
     def rest(self) -> Float[np.ndarray, " sequences"]:
-        """What is left of the logit gap when all filters' differences are taken from it.
+        """Logit gap minus the differences of all filters.
 
-        Zero to rounding where everything after the activation is piecewise linear without a bias before the next
-        nonlinearity, as in a network of one convolution; in deeper networks it says how far the split is from complete.
+        Zero up to rounding where everything after the activation is piecewise linear without a bias before the next
+        nonlinearity, as in a network with one convolution. In deeper networks it shows how incomplete the split is.
         """
         return self.logit_gap - self.difference.sum(axis=1)
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per filter, the one that disagrees most on top: filter, forward, reverse, difference, magnitude.
+        """One row per filter, the largest magnitude first: filter, forward, reverse, difference, magnitude.
 
         All but the last are means over the sequences; ``magnitude`` is the mean absolute difference, so that opposite
-        disagreements on two sequences do not cancel. Of one sequence it is the absolute ``difference``.
+        differences on two sequences do not cancel. For one sequence it is the absolute ``difference``.
         """
         columns = {
             "filter": np.arange(self.forward.shape[1]),
@@ -252,11 +244,12 @@ class GapByFilter:
         }
         return pd.DataFrame(columns).sort_values("magnitude", ascending=False, kind="stable").reset_index(drop=True)
 
-    def plot(self, ax: Any = None, *, top: int | None = None) -> Any:
-        """Draw the split with its rest, see :func:`rcviz.plots.strands.plot_gap_by_filter`."""
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the split with its rest; ``options`` are those of :func:`rcviz.plots.strands.plot_gap_by_filter`."""
+        from rcviz.plots.results import draw
         from rcviz.plots.strands import plot_gap_by_filter
 
-        return plot_gap_by_filter(self.table, ax, rest=float(self.rest.mean()), top=top)
+        return draw(plot_gap_by_filter, self, ax, options)
 
 
 def gap_by_filter(
@@ -276,11 +269,11 @@ def gap_by_filter(
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found.
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
         One sequence or several; labels are not used.
     task : int or str
-        Which logit, by index or by name.
+        The task whose logit is meant, by index or by name; without labels the names are ``task_0`` and so on.
     layer, at, batch_size
         As in :func:`rcviz.filter_contributions`.
 
@@ -291,7 +284,7 @@ def gap_by_filter(
     Raises
     ------
     ValueError
-        For a task or layer that is not there, or no sequences.
+        If the task or the layer does not exist, or there are no sequences.
 
     Examples
     --------
@@ -301,22 +294,11 @@ def gap_by_filter(
     >>> ax = split.plot(top=5)
     """
     data = as_sequence_set(data)
-    index, name = task_of(data, task)
+    asked = resolve_task(data, task)
     both = [SequenceSet(data.codes), SequenceSet(data.codes).reverse_complement()]
     forward, reverse = (
-        filter_contributions(model, strand, task=index, layer=layer, at=at, batch_size=batch_size) for strand in both
+        filter_contributions(model, strand, task=asked.index, layer=layer, at=at, batch_size=batch_size)
+        for strand in both
     )
-    logits = [predict(model, strand, batch_size=batch_size, output="logit")[:, index] for strand in both]
-    return GapByFilter(forward.per_sequence, reverse.per_sequence, logits[0], logits[1], name, forward.layer)
-
-
-def task_of(data: SequenceSet, task: int | np.integer | str) -> tuple[int, str]:
-    """Index and name of a task, given as either; only labelled data know names."""
-    if data.labels is not None:
-        index = data.task_index(task)
-        return index, data.task_names[index]
-    if isinstance(task, str):
-        raise ValueError(f"the data has no labels and so no task named {task!r}; give the task's index")
-    if task < 0:
-        raise ValueError(f"there is no task {task}; tasks are counted from 0")
-    return int(task), f"task_{task}"
+    logits = [predict(model, strand, batch_size=batch_size, output="logit")[:, asked.index] for strand in both]
+    return GapByFilter(forward.per_sequence, reverse.per_sequence, logits[0], logits[1], asked.name, forward.layer)

@@ -70,7 +70,12 @@ def count_outputs(model: nn.Module, length: int) -> int:
 
 def check_outputs(model: nn.Module, data: SequenceSet) -> None:
     """Refuse a model that does not give one output per task of ``data``."""
-    n_outputs, n_tasks = count_outputs(model, data.length), len(data.task_names)
+    check_output_count(count_outputs(model, data.length), data)
+
+
+def check_output_count(n_outputs: int, data: SequenceSet) -> None:
+    """Refuse a number of outputs that is not the number of tasks of ``data``."""
+    n_tasks = len(data.task_names)
     if n_outputs != n_tasks:
         raise ValueError(
             f"expected one output per task, got {n_outputs} outputs of the model and {n_tasks} tasks of the data "

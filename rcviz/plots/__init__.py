@@ -1,1 +1,1 @@
-"""Arrays and tables in, matplotlib Axes out; no model, no widget and no pyplot state is known here."""
+"""Figures: arrays, tables or results in, Axes out; never torch, never ipywidgets."""

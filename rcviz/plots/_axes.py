@@ -1,4 +1,4 @@
-"""Figures and their look: where Axes come from, and how a figure becomes SVG or PNG text for a page."""
+"""Helpers of all plots: new Axes and figures, their style, and figures as SVG, PNG or PDF."""
 
 import gc
 import hashlib
@@ -18,14 +18,14 @@ INK = "#333333"
 """Text and lines that belong to the drawing rather than to the data."""
 
 FAINT = "#8a8a8a"
-"""Reference lines and remarks that should stay behind the data."""
+"""Reference lines and notes that are less important than the data."""
 
 _LEGEND_DROP = 38.0  # points below the Axes: room for tick labels and an axis label in small type
 _STYLE_SHEET = re.compile(r"<style[^>]*>\*\{stroke-linejoin: round; stroke-linecap: butt\}</style>")
-_DECIMALS = re.compile(r"(\d\.\d{3})\d+")  # of a point: three are more than a screen shows
+_DECIMALS = re.compile(r"(\d\.\d{3})\d+")  # of a point: a screen shows fewer than three
 _SALT = "rcviz"
 _RASTER_DPI = 150
-_TRUETYPE = 42  # the other kind of font, matplotlib's default, cannot be edited
+_TRUETYPE = 42  # matplotlib's default, Type 3 fonts, cannot be edited
 _LAYOUT_PASSES = 3
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
@@ -44,10 +44,10 @@ def resolve_axes(ax: Any, width: float | int, height: float | int) -> Axes:
     Raises
     ------
     TypeError
-        When `ax` is neither None nor an Axes.
+        If `ax` is neither None nor an Axes.
     """
     if ax is None:
-        # Imported here because pyplot chooses a backend when it is imported.
+        # Imported here, as pyplot chooses a backend when it is imported.
         import matplotlib.pyplot as plt
 
         figure = plt.figure(figsize=(width, height), layout="constrained")
@@ -63,15 +63,15 @@ def resolve_axes(ax: Any, width: float | int, height: float | int) -> Axes:
 def new_figure(
     width: float | int, height: float | int, *, margins: tuple[float, float, float, float] | None = None
 ) -> Figure:
-    """Return a figure that pyplot does not know, so that nothing has to be closed (for widgets).
+    """Return a figure that pyplot does not manage, so that it need not be closed (for widgets).
 
     Parameters
     ----------
     width, height
-        Size in inches, at 100 dots an inch.
+        Size in inches, at 100 dots per inch.
     margins
-        Inches left of, below, right of and above the Axes. None fits them to the text, which takes as long again as
-        drawing the figure.
+        Inches left of, below, right of and above the Axes. None fits them to the text, which doubles the time that
+        the figure takes.
     """
     if margins is None:
         return Figure(figsize=(width, height), dpi=100, layout="constrained")
@@ -83,18 +83,18 @@ def new_figure(
 
 @contextmanager
 def short_lived() -> Iterator[None]:
-    """Draw figures that are thrown away at once, without waking Python's full garbage collection.
+    """Draw figures that are discarded at once, without triggering Python's full garbage collection.
 
-    A figure is some ten thousand objects in circles. Collections that run while it is drawn take it for long-lived;
-    a few figures later all of the interpreter's memory is searched, for a quarter of a second. Held back and followed
-    by a search of the newest objects alone, they never see it.
+    A figure consists of some ten thousand objects in reference cycles. Collections that run while it is drawn move it
+    to the generation of long-lived objects, so that after a few figures a full collection takes a quarter of a second.
+    Here collection is off while drawing, and afterwards only the newest objects are collected.
     """
-    held = gc.isenabled()
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if held:
+        if enabled:
             gc.enable()
             gc.collect(0)
 
@@ -102,9 +102,9 @@ def short_lived() -> Iterator[None]:
 def figure_svg(figure: Figure) -> str:
     """Return a figure as an ``<svg>`` element to be placed in an HTML page.
 
-    Text stays text. Every id carries a prefix made from the drawing itself, so that the same figure always
-    gives the same string and two different figures in one page do not share ids. XML declaration, doctype,
-    metadata and the style sheet, which would reach the whole page, are left out.
+    Text stays text. Every id has a prefix that is a hash of the drawing, so that the same figure always gives the same
+    string and two different figures in one page do not share ids. XML declaration, doctype, metadata and the style
+    sheet, which would apply to the whole page, are removed.
     """
     _settle(figure)
     buffer = io.StringIO()
@@ -112,18 +112,18 @@ def figure_svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata=_NO_METADATA)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    # matplotlib's style sheet speaks of every element of the page; on the root both properties are inherited.
-    text, found = _STYLE_SHEET.subn("", text, count=1)
-    if found:
+    # matplotlib's style sheet applies to every element of the page; on the root both properties are inherited.
+    text, n_removed = _STYLE_SHEET.subn("", text, count=1)
+    if n_removed:
         text = text.replace("<svg", '<svg style="stroke-linejoin: round; stroke-linecap: butt"', 1)
     prefix = "f" + hashlib.sha256(text.encode()).hexdigest()[:10] + "-"
-    # Only inside tags: a label that reads like a reference is text and stays as it is.
+    # Only inside tags: a label that looks like a reference is text and is not changed.
     return re.sub(r"<[^>]+>", lambda tag: _tidied(tag.group(), prefix), text)
 
 
 def _settle(figure: Figure) -> None:
-    # Where Axes have an equal aspect, constrained layout comes to rest only after a few passes; before that a
-    # legend or a title may be cut at the edge. Each pass takes as long as drawing the text.
+    # With an equal aspect, constrained layout converges only after a few passes; before that a legend or a title may
+    # be cut off at the edge. Each pass takes as long as drawing the text.
     engine = figure.get_layout_engine()
     if engine is not None and any(axes.get_aspect() != "auto" for axes in figure.axes):
         for _ in range(_LAYOUT_PASSES):
@@ -143,7 +143,7 @@ def figure_png(figure: Figure) -> bytes:
 
 
 def figure_pdf(figure: Figure) -> bytes:
-    """Return a figure as PDF bytes, the same for the same drawing; text stays text, in fonts that go along."""
+    """Return a figure as PDF bytes, the same for the same drawing; text stays text, in embedded fonts."""
     _settle(figure)
     buffer = io.BytesIO()
     with matplotlib.rc_context({"pdf.fonttype": _TRUETYPE}):
@@ -152,7 +152,7 @@ def figure_pdf(figure: Figure) -> bytes:
 
 
 def despine(ax: Axes) -> None:
-    """Take away the top and right spines and make ticks and their labels small."""
+    """Remove the top and right spines and make ticks and their labels small."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize="small", colors=INK)
     for spine in ax.spines.values():
@@ -165,7 +165,7 @@ def integer_ticks(ax: Axes, most: int) -> None:
 
 
 def legend_below(ax: Axes, handles: Sequence[Any], columns: int, *, note: str | None = None) -> None:
-    """Put the legend, under a note, below the axis label: beside the Axes it would take width from the data."""
+    """Put the legend, under a note, below the axis label, where it does not make the Axes narrower."""
     drop = ScaledTranslation(0.0, -_LEGEND_DROP / 72, ax.figure.dpi_scale_trans)
     legend = ax.legend(
         handles=handles,
@@ -190,11 +190,11 @@ def legend_below(ax: Axes, handles: Sequence[Any], columns: int, *, note: str | 
 
 
 def signed_number(text: str) -> str:
-    """Write a number's minus as matplotlib's tick labels do, not as a hyphen."""
+    """Replace hyphens by minus signs, as matplotlib's tick labels have them."""
     return text.replace("-", "\N{MINUS SIGN}")
 
 
 def plain_title(ax: Axes, title: str | None) -> None:
-    """Write a title as it stands: names of files and motifs may hold dollar signs."""
+    """Set a title without TeX: names of files and motifs may contain dollar signs."""
     if title is not None:
         ax.set_title(title, fontsize="medium", color=INK, parse_math=False)

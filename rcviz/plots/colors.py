@@ -1,7 +1,7 @@
-"""Every colour that carries a meaning: letters, labels and models.
+"""Colours that have a meaning: letters, labels and models.
 
-The palettes stay apart under protanopia, deuteranopia and tritanopia; letters and labels do so in grey as well.
-The tests measure it.
+The palettes can be distinguished with protanopia, deuteranopia and tritanopia; letters and labels also in grey. The
+tests measure it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ NEGATIVE = "#e08a00"
 UNKNOWN = "#b5b5b5"
 
 MODEL_COLORS = ("#2f9e82", "#0b2a86", "#ad2c17", "#efb02a", "#b9a0f7", "#33071f")
-"""Models in the order in which they come; the first three follow the paper's green, blue and red (Figure 6)."""
+"""Models in their order; the first three are the paper's green, blue and red (Figure 6)."""
 
-# A rises from green, C from blue, G from orange and T from red as readers expect, on four steps of lightness.
+# A green, C blue, G orange and T red as readers expect, at four levels of lightness.
 _LETTERS = {
     "colorblind": {"A": "#2f9e82", "C": "#0b2a86", "G": "#efb02a", "T": "#ad2c17"},
     "classic": {"A": "#008000", "C": "#0000ff", "G": "#ffa500", "T": "#ff0000"},
@@ -39,7 +39,7 @@ def letter_colors(colors: str | Mapping[str, Any]) -> dict[str, str]:
     Raises
     ------
     ValueError
-        When the name is unknown, a letter has no colour, or a colour cannot be read.
+        If the name is unknown, a letter has no colour, or a colour is not valid.
     """
     if isinstance(colors, str):
         return dict(_named_letter_colors(colors))
@@ -50,7 +50,7 @@ def letter_colors(colors: str | Mapping[str, Any]) -> dict[str, str]:
 def _named_letter_colors(name: str) -> dict[str, str]:
     if name in _LETTERS:
         return _complete(_LETTERS[name])
-    # Slow to import, and wanted only for its less usual schemes.
+    # Slow to import, and needed only for rarely used schemes.
     from logomaker.src.colors import COLOR_SCHEME_DICT
 
     if name not in COLOR_SCHEME_DICT:
@@ -66,19 +66,19 @@ def _complete(colors: Mapping[str, Any]) -> dict[str, str]:
         given["T"] = given["U"]
     missing = [letter for letter in "ACGT" if letter not in given]
     if missing:
-        raise ValueError(f"colors has none for {', '.join(missing)}: give one each for A, C, G and T")
+        raise ValueError(f"colors has no colour for {', '.join(missing)}: give one for each of A, C, G and T")
     given.setdefault("U", given["T"])
     given.setdefault("N", _NEUTRAL)
     for letter in "ACGTUN":
         if not is_color_like(given[letter]):
             raise ValueError(
-                f"the colour of {letter} is {given[letter]!r}, which matplotlib cannot read: use '#rrggbb' or a name"
+                f"colors must be matplotlib colours, such as '#rrggbb' or a name, got {given[letter]!r} for {letter}"
             )
     return {letter: to_hex(given[letter]) for letter in "ACGTUN"}
 
 
 def model_colors(names: Iterable[str]) -> dict[str, str]:
-    """Give each model a colour, in order of first appearance; more than six are spread over one colour map."""
+    """Assign a colour to each model, in order of first appearance; more than six share one colour map."""
     distinct = list(dict.fromkeys(names))
     if len(distinct) <= len(MODEL_COLORS):
         return dict(zip(distinct, MODEL_COLORS, strict=False))

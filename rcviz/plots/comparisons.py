@@ -1,4 +1,4 @@
-"""Kinds of network beside each other, over seeds (Figures 2, 3, 6 and 7)."""
+"""Comparison of arms, such as two architectures, over seeds (Figures 2, 3, 6 and 7)."""
 
 import itertools
 import textwrap
@@ -16,19 +16,20 @@ from rcviz._core.checks import check_choice, check_table
 from rcviz.metrics import rank_sum_test
 from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import model_colors
+from rcviz.plots.results import table_of
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1)))
-"""With its marker, what tells an arm apart where colours do not, as in print."""
+"""Dashes and markers separate the arms where colours do not, as in print."""
 
 _SPREAD = 0.22
-"""Half the width over which an arm's seeds stand side by side, where arms are 1 apart."""
+"""Half the width over which the seeds of an arm are spread, where arms are 1 apart."""
 
 _LEVEL = 0.13
 """Height of one bracket with its p-value, in units of the range of the data."""
 
 _DODGE = 1.03
-"""Factor between the places of two arms at one size of the training set."""
+"""Factor between the positions of two arms at one size of the training set."""
 
 _NOTE_WIDTH = 48  # characters: a legend wider than its Axes would squeeze them
 
@@ -50,23 +51,23 @@ def plot_architectures(
     group: str | None = None,
     compare: Sequence[tuple[str, str]] | None = None,
 ) -> Axes:
-    """Draw what each arm reaches: mean, least and greatest, and every seed (Figures 3 and 7).
+    """Draw a metric of each arm: mean, least and greatest, and every seed (Figures 3 and 7).
 
     Parameters
     ----------
     table
-        DataFrame, one row for each trained network: ``arm``, ``seed`` and the metric; arms stand in the order in
-        which they first come.
+        DataFrame with one row for each trained network: ``arm``, ``seed`` and the metric, or a result with such a
+        table; arms are drawn in their order in the table.
     ax
         Axes to draw into; None makes a figure.
     metric
         Column to draw, such as "valid_auroc" or "valid_auprc".
     group
-        Column that sets arms in groups side by side, such as "dataset"; None draws one group.
+        Column by which arms are grouped side by side, such as "dataset"; None draws one group.
     compare
-        Pairs of arms, the one expected above first; None compares the first arm with every other one. In each group
-        the exact one-sided rank-sum test of a pair (section 3.8) is a bracket with its p-value; a pair that a group
-        does not have is left out.
+        Pairs of arms, the one expected to be higher first; None compares the first arm with every other one. In each
+        group a bracket shows the p-value of a pair by the exact one-sided rank-sum test (section 3.8); a pair that a
+        group does not have is skipped.
 
     Returns
     -------
@@ -76,8 +77,8 @@ def plot_architectures(
     Raises
     ------
     ValueError
-        When a column is missing, the table is empty, a value is not finite, an arm has a seed twice in one group, or
-        `compare` names an arm that is not there.
+        If a column is missing, the table is empty, a value is not finite, an arm has a seed twice in one group, or
+        `compare` names an unknown arm.
 
     Examples
     --------
@@ -87,13 +88,14 @@ def plot_architectures(
     >>> ax = rcviz.plot_architectures(runs, metric="valid_auprc", compare=[("RC-20", "standard-20")])
     """
     columns = ["arm", "seed", metric, *([] if group is None else [group])]
+    table = table_of(table)
     check_table(table, columns, "trained network")
     _check_runs(table, metric, ["arm", "seed", *([] if group is None else [group])])
     arms = [str(arm) for arm in table["arm"].unique()]
     pairs = [(arms[0], other) for other in arms[1:]] if compare is None else list(compare)
     for name in itertools.chain.from_iterable(pairs):
         if name not in arms:
-            raise ValueError(f"compare names the arm {name!r}, which is not among {', '.join(arms)}")
+            raise ValueError(f"compare names the arm {name!r}, but the arms are {', '.join(arms)}")
     groups = [("", table)] if group is None else [(str(key), part) for key, part in table.groupby(group, sort=False)]
     palette = model_colors(arms)
 
@@ -110,7 +112,7 @@ def plot_architectures(
             if len(seeds[arm]):
                 _draw_arm(ax, places[arm], seeds[arm], palette[arm], _MARKERS[place % len(_MARKERS)])
         drawn = [pair for pair in pairs if all(len(seeds[arm]) for arm in pair)]
-        base = max(float(found.max()) for found in seeds.values() if len(found))
+        base = max(float(each.max()) for each in seeds.values() if len(each))
         for level, (better, other) in enumerate(drawn):
             height = base + (0.07 + level * _LEVEL) * scale
             p_value = rank_sum_test(seeds[better], seeds[other])
@@ -121,7 +123,7 @@ def plot_architectures(
     ax.set_axisbelow(True)
     ax.set_xlim(-0.75, len(groups) * (len(arms) + 1) - 1.25)
     ax.set_ylim(low - 0.06 * scale, top + 0.03 * scale)
-    if high <= 1 < top:  # brackets need the room above, no score does
+    if high <= 1 < top:  # brackets need the room above 1, no metric does
         bottom = ax.get_ylim()[0]
         ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick < 1 + 1e-9])
     ax.tick_params(axis="x", length=0)
@@ -146,13 +148,13 @@ def plot_architectures(
 
 
 def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "valid_auroc") -> Axes:
-    """Draw what each arm reaches with less training data: median line, a marker for each seed (Figure 6).
+    """Draw a metric of each arm against the training set's size: median line, a marker per seed (Figure 6).
 
     Parameters
     ----------
     table
-        DataFrame, one row for each trained network: ``arm``, ``fraction`` of the training set in (0, 1], ``seed``
-        and the metric.
+        DataFrame with one row for each trained network: ``arm``, ``fraction`` of the training set in (0, 1], ``seed``
+        and the metric; or a result with such a table.
     ax
         Axes to draw into; None makes a figure.
     metric
@@ -161,13 +163,13 @@ def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "val
     Returns
     -------
     Axes
-        Fractions on a logarithmic axis; arms stand a little apart so that none hides another.
+        Fractions on a logarithmic axis; arms are slightly offset so that none hides another.
 
     Raises
     ------
     ValueError
-        When a column is missing, the table is empty, a value is not finite, a fraction is not in (0, 1], or an arm
-        has a seed twice at one fraction.
+        If a column is missing, the table is empty, a value is not finite, a fraction is not in (0, 1], or an arm has
+        a seed twice at one fraction.
 
     Examples
     --------
@@ -175,6 +177,7 @@ def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "val
     >>> runs = pd.DataFrame({"arm": ["RC-16", "standard-16"] * 2, "seed": 0, "fraction": [0.5, 0.5, 1.0, 1.0]})
     >>> ax = rcviz.plot_training_size(runs.assign(valid_auroc=[0.82, 0.78, 0.88, 0.87]))
     """
+    table = table_of(table)
     check_table(table, ["arm", "fraction", "seed", metric], "trained network")
     fractions = np.asarray(table["fraction"], dtype=float)
     wrong = ~((fractions > 0) & (fractions <= 1))
@@ -216,8 +219,8 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     Parameters
     ----------
     table
-        DataFrame, one row for each epoch and split of each training: ``arm``, ``seed``, ``epoch``, ``split`` ("train"
-        or "valid") and the metric. `rcviz.plot_history` draws every run by itself.
+        DataFrame with one row for each epoch and split of each run: ``arm``, ``seed``, ``epoch``, ``split`` ("train"
+        or "valid") and the metric; or a result with such a table. `rcviz.plot_history` draws every run separately.
     ax
         Axes to draw into; None makes a figure.
     metric
@@ -227,12 +230,12 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     -------
     Axes
         A band from the least to the greatest seed in validation. An arm's curves end at the last epoch that all of
-        its seeds reached: beyond it, the median would be of other runs.
+        its seeds reached, as the median beyond it would be that of fewer runs.
 
     Raises
     ------
     ValueError
-        When a column is missing, the table is empty, `metric` or a split is unknown, or a seed has two rows for an
+        If a column is missing, the table is empty, `metric` or a split is unknown, or a seed has two rows for an
         epoch and split.
 
     Examples
@@ -242,11 +245,12 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     >>> ax = rcviz.plot_learning_curves(epochs.assign(auroc=[0.60, 0.58, 0.80, 0.75]))
     """
     check_choice("metric", metric, _METRICS)
+    table = table_of(table)
     check_table(table, ["arm", "seed", "epoch", "split", metric], "epoch")
     for split in table["split"].unique():
         check_choice("split", split, ("train", "valid"))
     if table.duplicated(["arm", "seed", "epoch", "split"]).any():
-        raise ValueError("an arm has a seed twice in one epoch and split: one row for each epoch and split of a run")
+        raise ValueError("an arm has a seed twice in one epoch and split: give one row per epoch and split of a run")
     arms = [str(arm) for arm in table["arm"].unique()]
     palette = model_colors(arms)
 
@@ -260,7 +264,7 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
         if "valid" in spread.index:
             valid = spread.loc["valid"]
             ax.fill_between(valid.index, valid["min"], valid["max"], color=color, alpha=0.18, linewidth=0)
-            # Markers tell the arms apart without colour, each arm's at other epochs.
+            # Markers separate the arms without colour, at different epochs for each arm.
             ax.plot(valid.index, valid["median"], color=color, marker=marker, markevery=(3 * place, 10), markersize=5)
         if "train" in spread.index:
             ax.plot(spread.loc["train"].index, spread.loc["train"]["median"], color=color, linestyle="dotted")
@@ -278,12 +282,12 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
 
 
 def common_epochs(table: pd.DataFrame) -> int:
-    """Last epoch that every run of a table of epochs reached; runs are told apart by ``arm`` and ``seed``."""
+    """Return the last epoch that every run in a table of epochs reached; a run is one ``arm`` and ``seed``."""
     return int(table.groupby(["arm", "seed"])["epoch"].max().min())
 
 
 def metric_words(metric: str) -> str:
-    """Say a column such as "valid_auroc" in words: "validation auROC"."""
+    """Write a column such as "valid_auroc" in words: "validation auROC"."""
     return _PHRASES.get(metric) or " ".join(_WORDS.get(part, part) for part in metric.split("_"))
 
 
@@ -304,12 +308,12 @@ def _seed_style(color: str) -> dict[str, Any]:
 def _draw_bracket(ax: Axes, one: float, other: float, height: float, drop: float, p_value: float) -> None:
     left, right = sorted([one, other])
     ax.plot([left, left, right, right], [height - drop, height, height, height - drop], color=INK, linewidth=0.8)
-    said = f"p = {p_value:.2g}"
-    ax.text((left + right) / 2, height + drop / 2, said, fontsize="small", color=INK, ha="center", va="bottom")
+    text = f"p = {p_value:.2g}"
+    ax.text((left + right) / 2, height + drop / 2, text, fontsize="small", color=INK, ha="center", va="bottom")
 
 
 def _directions(pairs: Sequence[tuple[str, str]]) -> str:
-    """Say which arm each p-value takes to be above."""
+    """Write which arm of each pair is tested to be higher."""
     higher = list(dict.fromkeys(better for better, _ in pairs))
     if len(higher) == 1:
         return f"{higher[0]} above the other"
@@ -329,12 +333,12 @@ def _check_runs(table: pd.DataFrame, metric: str, keys: list[str]) -> None:
     if len(unknown):
         first = unknown.iloc[0]
         raise ValueError(
-            f"{metric} is {first[metric]} for arm {first['arm']!r}, seed {first['seed']}: drop the networks that failed"
+            f"{metric} is {first[metric]} for arm {first['arm']!r}, seed {first['seed']}: drop the runs that failed"
         )
     twice = table[table.duplicated(keys)]
     if len(twice):
         first = twice.iloc[0]
         raise ValueError(
-            f"arm {first['arm']!r} has seed {first['seed']} twice: one row for each trained network, and a group or "
-            f"fraction that tells networks apart"
+            f"arm {first['arm']!r} has seed {first['seed']} twice: give one row for each trained network, and a group "
+            f"or fraction that separates them"
         )

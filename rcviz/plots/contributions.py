@@ -1,4 +1,4 @@
-"""How much each filter contributes to a prediction, and how one filter tells positives from negatives."""
+"""Contributions of filters to a prediction, ranked, and of one filter in positives and negatives."""
 
 import math
 from typing import Any
@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from rcviz._core.checks import as_numbers, check_choice, check_positive, check_table
 from rcviz.plots._axes import FAINT, INK, despine, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots.results import table_of
 
 _COLUMNS = ("filter", "score", "mean_positive", "mean_negative")
 _KINDS = ("ecdf", "histogram")
@@ -24,9 +25,9 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     Parameters
     ----------
     table
-        DataFrame with columns ``filter``, ``score``, ``mean_positive`` and ``mean_negative``, all but the first in
-        units of the logit; `score` is the mean over positives minus the mean over negatives. The rows are ranked
-        here; a score that is not known comes last.
+        A FilterContributions, or its table: a DataFrame with columns ``filter``, ``score``, ``mean_positive`` and
+        ``mean_negative``, all but the first in units of the logit; `score` is the mean over positives minus the mean
+        over negatives. The rows are ranked here; missing scores come last.
     ax
         Axes to draw into; None makes a figure that grows with the number of filters.
     top
@@ -35,17 +36,18 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     Returns
     -------
     Axes
-        One bar a filter, with a dot for each of the two means; the score is written at the right.
+        One bar per filter, with a dot for each of the two means; the score is written at the right.
 
     Raises
     ------
     ValueError
-        When a column is missing, the table is empty, or `top` is below 1.
+        If a column is missing, the table is empty, or `top` is below 1.
 
     Examples
     --------
-    >>> ax = rcviz.plot_contributions(rcviz.filter_contributions(model, parts.test).table, top=5)
+    >>> ax = rcviz.plot_contributions(rcviz.filter_contributions(model, parts.test), top=5)
     """
+    table = table_of(table)
     check_table(table, _COLUMNS, "filter")
     if top is not None:
         check_positive("top", top)
@@ -78,8 +80,8 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
         label="mean of positives",
     )
     at_right = ax.get_yaxis_transform()
-    for i, written in enumerate(_written(scores)):
-        ax.text(1.02, i, written, transform=at_right, fontsize="small", color=INK, verticalalignment="center")
+    for i, text in enumerate(_score_texts(scores)):
+        ax.text(1.02, i, text, transform=at_right, fontsize="small", color=INK, verticalalignment="center")
     ax.set_ylim(len(ranked) - 0.4, -0.6)
     despine(ax)
     ax.spines["left"].set_visible(False)
@@ -91,8 +93,8 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     return ax
 
 
-def _written(scores: Float[np.ndarray, " n"]) -> list[str]:
-    """Write scores to three figures of the largest, so that their decimals line up."""
+def _score_texts(scores: Float[np.ndarray, " n"]) -> list[str]:
+    """Format scores with three significant digits of the largest, so that their decimals line up."""
     largest = np.abs(scores[~np.isnan(scores)]).max(initial=0.0)
     decimals = 2 - math.floor(math.log10(largest)) if largest > 0 else 0
     return [
@@ -109,43 +111,43 @@ def plot_contribution_distribution(
     kind: str = "ecdf",
     title: str | None = None,
 ) -> Axes:
-    """Compare one filter's contribution scores in positive and in negative sequences (section 3.5).
+    """Compare one filter's contributions in positive and in negative sequences (section 3.5).
 
-    Each class is drawn as shares of its own sequences, so that classes of unequal size can be compared.
+    Each class is drawn as shares of its own sequences, so that classes of different sizes can be compared.
 
     Parameters
     ----------
     positive, negative
-        One score a sequence, in units of the logit: (P,) and (M,) arrays. Either may be empty; NaN are left out
-        and counted in the legend.
+        One contribution per sequence, in units of the logit: (P,) and (M,) arrays. Either may be empty; NaN are
+        excluded and counted in the legend.
     ax
         Axes to draw into; None makes a figure.
     kind
-        "ecdf": share of sequences up to each score, which needs no bins and shows ties, such as the many zeros
-        behind a ReLU, as jumps; "histogram": share of sequences in each of 40 common bins.
+        "ecdf": share of sequences up to each value, which needs no bins and shows ties, such as the many zeros
+        after a ReLU, as jumps; "histogram": share of sequences in each of 40 common bins.
     title
         Title, such as the filter's name.
 
     Returns
     -------
     Axes
-        Dashed lines stand at the medians.
+        Dashed lines show the medians.
 
     Raises
     ------
     ValueError
-        When an array is not one-dimensional or holds an infinite score, both are empty, or `kind` is unknown.
+        If an array is not one-dimensional or holds an infinite value, both are empty, or `kind` is unknown.
     """
     check_choice("kind", kind, _KINDS)
     classes = [
-        ("positives", POSITIVE, *_known_scores("positive", positive)),
-        ("negatives", NEGATIVE, *_known_scores("negative", negative)),
+        ("positives", POSITIVE, *_without_nan("positive", positive)),
+        ("negatives", NEGATIVE, *_without_nan("negative", negative)),
     ]
     pooled = np.concatenate([scores for _, _, scores, _ in classes])
     if pooled.size == 0:
-        raise ValueError("expected scores of at least one sequence, got none in positive and negative")
+        raise ValueError("expected contributions of at least one sequence, got none in positive and negative")
     ax = resolve_axes(ax, 5.2, 3.2)
-    # numpy widens the range itself where all scores are the same.
+    # numpy itself widens the range where all values are equal.
     edges = np.histogram_bin_edges(pooled, bins=_BINS)
     handles = []
     for name, color, scores, unknown in classes:
@@ -156,7 +158,7 @@ def plot_contribution_distribution(
             ax.axvline(median, color=color, linewidth=1.2, linestyle=(0, (4, 2)))
             label += f", median {median:.3g}"
         if unknown:
-            label += f" ({unknown:,} NaN left out)"
+            label += f" ({unknown:,} NaN excluded)"
         handles.append(Line2D([], [], color=color if scores.size else UNKNOWN, linewidth=2, label=label))
     despine(ax)
     ax.set_xlim(edges[0] - 0.02 * np.ptp(edges), edges[-1] + 0.02 * np.ptp(edges))
@@ -170,15 +172,15 @@ def plot_contribution_distribution(
     return ax
 
 
-def _known_scores(name: str, scores: Any) -> tuple[Float[np.ndarray, " _"], int]:
-    values = as_numbers(name, scores)
+def _without_nan(name: str, contributions: Any) -> tuple[Float[np.ndarray, " _"], int]:
+    values = as_numbers(name, contributions)
     if values.ndim != 1:
         raise ValueError(
-            f"{name} must be one score a sequence, shape (N,), got {values.shape}: choose a filter, as in "
+            f"{name} must be one number per sequence, shape (N,), got {values.shape}: choose a filter, as in "
             "per_sequence[:, 3]"
         )
     if np.isinf(values).any():
-        raise ValueError(f"{name} has {int(np.isinf(values).sum())} infinite scores: contributions must be finite")
+        raise ValueError(f"{name} has {int(np.isinf(values).sum())} infinite values: contributions must be finite")
     unknown = np.isnan(values)
     return values[~unknown], int(unknown.sum())
 

@@ -1,4 +1,4 @@
-"""A gallery of filters: many logos in one Axes, as one collection."""
+"""A gallery of filters: many logos in one Axes, drawn as one collection."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,18 @@ from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
 from rcviz.plots.heights import UNITS, letter_heights, y_limits
 from rcviz.plots.logo import letter_collection
+from rcviz.plots.results import has
 
 SHARE_SCALE = ("all", "row", "none")
 
 _ROW = 1.6
-"""Height of a row of the gallery where a logo is 1 high: the rest holds the caption and some air."""
+"""Height of a row of the gallery in units of a logo's height; the rest is for the caption and white space."""
 
 _GAP = 1.5
 """Empty positions between neighbouring logos."""
 
 _MOST_POSITIONS = 140
-"""Positions beside each other in a default gallery: more would make letters narrower than 9 pixels."""
+"""Most positions in a row of a default gallery: more would make letters narrower than 9 pixels."""
 
 
 def plot_filters(
@@ -41,23 +42,23 @@ def plot_filters(
     below: str = "flipped",
     colors: str | Mapping[str, Any] = "colorblind",
 ) -> Axes:
-    """Draw every filter as a logo under its name, row by row (the paper's Figure 5 shows the best of them).
+    """Draw every filter as a logo under its name, row by row (Figure 5).
 
     Parameters
     ----------
     matrices
-        (F, 4, W) array, or a list of (4, W) arrays, DataFrames or Motifs, which may differ in width.
+        (F, 4, W) array, a FilterBank, or a list of (4, W) arrays, DataFrames or Motifs, which may differ in width.
     ax
         Axes to draw into; None makes a figure large enough to read every logo.
     names
-        F captions; None: the name of each Motif, "filter 0", "filter 1", ... for the others.
+        F captions; None: the name of each Motif, and "filter 0", "filter 1" and so on for others.
     columns
         Logos in a row; None chooses.
     share_scale
         "all": one scale for every logo, so that weak filters look weak; "row": one for each row of the gallery;
         "none": each logo fills its cell.
     unit
-        What the heights are, below the gallery; None says what `kind` does: "weight", "bits" or "probability".
+        Unit of the heights, written below the gallery; None: "weight", "bits" or "probability", as `kind` is.
     kind, stack, below, colors
         As in `rcviz.plots.logo.plot_logo`, the same for all.
 
@@ -69,13 +70,12 @@ def plot_filters(
     Raises
     ------
     ValueError
-        When there is nothing to draw, one matrix is given instead of several, a matrix does not suit `kind`,
-        the names do not match, or an option is not among its choices.
+        If there is nothing to draw, one matrix is given instead of several, a matrix does not suit `kind`, the
+        names do not match, or an option is not among its choices.
 
     Examples
     --------
-    >>> bank = rcviz.filter_bank(model)
-    >>> ax = rcviz.plot_filters(bank.weights, names=[f"filter {index}" for index in range(8)], columns=4)
+    >>> ax = rcviz.plot_filters(rcviz.filter_bank(model), columns=4)
     """
     check_choice("share_scale", share_scale, SHARE_SCALE)
     items = _as_list(matrices)
@@ -104,7 +104,7 @@ def plot_filters(
         )
         zero_lines.append([(left - 0.5, zero), (left + heights.shape[1] - 0.5, zero)])
     ax.add_collection(letter_collection(layouts, palette), autolim=False)
-    # Filters may be drawn in any number; hairlines of one artist cost what a single line costs.
+    # One artist for all zero lines takes no longer than a single line.
     ax.add_collection(
         LineCollection(zero_lines, colors=INK if kind == "weights" else FAINT, linewidths=0.6, zorder=1.5),
         autolim=False,
@@ -122,7 +122,7 @@ def plot_filters(
             verticalalignment="bottom",
             parse_math=False,
         )
-        # Constrained layout would otherwise measure every caption, which lies inside the Axes anyway.
+        # Constrained layout would otherwise measure every caption, although all are inside the Axes.
         text.set_in_layout(False)
     ax.set_xlim(-0.7, columns * cell - _GAP - 0.3)
     ax.set_ylim(-rows * _ROW - 0.03, 0.0)
@@ -134,6 +134,13 @@ def plot_filters(
 
 
 def _as_list(matrices: Any) -> list[Any]:
+    if hasattr(matrices, "named_modules"):
+        raise ValueError(
+            f"expected matrices or a FilterBank, got the model {type(matrices).__name__}: use "
+            "plot_filters(rcviz.filter_bank(model))"
+        )
+    if has(matrices, "weights", "table"):
+        matrices = matrices.weights
     if hasattr(matrices, "probabilities") or hasattr(matrices, "columns"):
         raise ValueError("expected several matrices, got one: use plot_logo, or a list with one entry")
     items = list(matrices)
@@ -172,7 +179,7 @@ def _captions(items: list[Any], names: Sequence[str] | None) -> list[str]:
 
 
 def _balanced_columns(count: int, most: int) -> int:
-    """Return a number of columns for a gallery about square in cells, with full rows where that is near."""
+    """Return a number of columns for an almost square gallery, with full rows if possible."""
     start = min(math.ceil(math.sqrt(count)), most)
     return next((c for c in (start, start + 1) if c <= most and count % c == 0), start)
 
@@ -187,7 +194,7 @@ def _limits(
 
 
 def _characters(ax: Axes, columns: int) -> int:
-    """Return how many characters of a caption fit above one logo, at a guess of 5 points each."""
+    """Return how many characters of a caption fit above one logo, at about 5 points each."""
     inches = ax.get_window_extent().width / ax.figure.dpi
     return max(int(inches * 72 / columns / 5.0), 4)
 

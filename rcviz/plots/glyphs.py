@@ -1,4 +1,4 @@
-"""Where each letter of a sequence logo stands, and what its outline is.
+"""Position and outline of each letter of a sequence logo.
 
 The layout is plain numbers; `rcviz.plots.logo` draws the same layout with matplotlib and as SVG text.
 """
@@ -21,12 +21,12 @@ STACKS = ("big_on_top", "small_on_top", "fixed")
 BELOW = ("flipped", "upright")
 
 LETTER_WIDTH = 0.94
-"""Width of a letter where neighbouring positions are 1 apart: a sliver of white keeps them legible."""
+"""Width of a letter where neighbouring positions are 1 apart: a narrow gap keeps them legible."""
 
 
 @lru_cache(maxsize=len(LETTERS))
 def glyph(letter: str) -> Path:
-    """Return the outline of one of A, C, G, T, U, N, its extents exactly the unit box, y upwards.
+    """Return the outline of one of A, C, G, T, U, N that fills the unit box exactly, y upwards.
 
     It is taken from the bold font that comes with matplotlib, so that logos look alike on every machine.
     """
@@ -35,7 +35,7 @@ def glyph(letter: str) -> Path:
     outline = TextPath((0, 0), letter, size=100, prop=FontProperties(fname=str(font)))
     box = outline.get_extents()
     vertices = (np.asarray(outline.vertices) - box.min) / box.size
-    # TextPath closes contours with a vertex at the origin, which carries no place and would widen a bounding box.
+    # TextPath closes contours with a vertex at the origin, which has no meaning and would widen a bounding box.
     codes = np.asarray(outline.codes)
     closing = codes == Path.CLOSEPOLY
     vertices[closing] = vertices[np.flatnonzero(closing) - 1]
@@ -46,16 +46,16 @@ def glyph(letter: str) -> Path:
 def _svg_template(
     letter: str, across: int
 ) -> tuple[int, str, Float[np.ndarray, " points"], Int[np.ndarray, " later_points"]]:
-    """Return what an outline of one width is made of, at any height.
+    """Return the parts of an outline of one width, for any height.
 
-    That is where it begins, beside its left edge; its path data from there on, each point written relative to an
-    earlier one, with a place for each step upwards; the height of each point in [0, 1]; and, for all but the first,
-    which point each is relative to.
+    These are its starting point, from its left edge; its path data from there on, each point relative to an earlier
+    one, with a placeholder for each vertical step; the height of each point in [0, 1]; and, for all but the first, the
+    point that each is relative to.
     """
     points: list[np.ndarray] = []
     words: list[str] = []
     base: list[int] = []
-    begin = 0  # of this contour, where "z" brings the pen back to
+    begin = 0  # of this contour, to which "z" returns the pen
     for step, code in glyph(letter).iter_segments(simplify=False):
         if code == Path.CLOSEPOLY:
             words.append("z")
@@ -66,7 +66,7 @@ def _svg_template(
             begin = len(points)
         if points:
             words.append({Path.MOVETO: "m", Path.LINETO: "l", Path.CURVE3: "q"}[code])
-            # A sign or a space parts numbers; the first follows a letter.
+            # A sign or a space separates numbers; the first follows a letter.
             words.append("{}% d" + "{: d}% d" * (len(pairs) - 1))
             base += [pen] * len(pairs)
         points.extend(pairs)
@@ -78,14 +78,13 @@ def _svg_template(
 
 @lru_cache(maxsize=8192)
 def _svg_outline(letter: str, across: int, rise: int) -> tuple[int, int, str]:
-    """Return where an outline begins, beside its lower left corner, and its path data from there on.
+    """Return the starting point of an outline, from its lower left corner, and its path data from there on.
 
-    Kept, since writing numbers is what takes the time, and letters of a size come again and again: in a gallery, and
-    from one gallery to the next.
+    Cached, as formatting numbers takes most of the time, and letters of one size recur in a gallery and in the next.
     """
     right, template, heights, base = _svg_template(letter, across)
     up = np.rint(rise * heights).astype(int)
-    # Steps between rounded points: rounding steps would let the outline drift.
+    # Steps between rounded points: rounded steps would accumulate an error.
     steps = (up[1:] - up[base]).tolist()
     return right, int(up[0]), template % tuple(steps)
 
@@ -99,31 +98,31 @@ def svg_letters(
 ) -> dict[str, str]:
     """Write letters as compact SVG path data of whole numbers: one path for all places of a letter.
 
-    No letter is an element of its own or transformed: browsers keep a list of everything that is, and thousands in it
-    make every change of a page slow.
+    Letters are neither separate elements nor transformed: thousands of such elements make every change of a page
+    slow.
 
     Parameters
     ----------
     letters
         Each one of A, C, G, T, U, N.
     left, foot
-        Where each outline's lower left corner goes; y runs downwards.
+        Position of each outline's lower left corner; y runs downwards.
     across, rise
-        Width of all, and where the top is relative to the foot: negative for upright letters.
+        Width of all, and height of the top relative to the foot: negative for upright letters.
 
     Returns
     -------
     dict
         From each letter to its path data, in the order of the alphabet.
     """
-    # Corners are rounded, not sizes, so that letters that touch still do.
+    # Corners are rounded, not sizes, so that letters that touch still touch.
     corners = np.rint(np.array([left, foot, left + across, foot + rise])).astype(int)
     sizes = corners[2:] - corners[:2]
-    written: dict[str, list[str]] = {letter: [] for letter in sorted(set(letters.tolist()))}
+    outlines: dict[str, list[str]] = {letter: [] for letter in sorted(set(letters.tolist()))}
     for letter, x, y, width, height in zip(letters.tolist(), *corners[:2].tolist(), *sizes.tolist(), strict=True):
         right, up, outline = _svg_outline(letter, width, height)
-        written[letter].append(f"M{x + right} {y + up}{outline}")
-    return {letter: "".join(outlines) for letter, outlines in written.items()}
+        outlines[letter].append(f"M{x + right} {y + up}{outline}")
+    return {letter: "".join(parts) for letter, parts in outlines.items()}
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class LogoLayout:
     left, bottom, height : (n,) floats
         The box of each letter; position i is centred on `left` + i of the call that made the layout.
     flipped : (n,) bools
-        Whether the letter hangs upside down.
+        Whether the letter is upside down.
     width : float
         Width of every box.
     """
@@ -165,10 +164,10 @@ def logo_layout(
     heights : (4, W)
         Signed height of each letter at each position; zeros are left out.
     stack
-        "big_on_top": the taller a letter, the farther from the baseline on its side, as in the paper's Figure 5;
-        "small_on_top": the taller, the nearer; "fixed": in the order of the rows, the first row on top.
+        "big_on_top": the taller a letter, the farther from the baseline, as in the paper's Figure 5; "small_on_top":
+        the taller, the nearer; "fixed": in the order of the rows, the first row on top.
     below
-        "flipped" hangs the letters below the baseline upside down; "upright" does not.
+        "flipped" draws the letters below the baseline upside down; "upright" does not.
     baseline
         Height from which letters are stacked.
     left
@@ -179,7 +178,7 @@ def logo_layout(
     Raises
     ------
     ValueError
-        When `stack` or `below` is not one of the choices.
+        If `stack` or `below` is not one of the choices.
     """
     check_choice("stack", stack, STACKS)
     check_choice("below", below, BELOW)
@@ -188,7 +187,7 @@ def logo_layout(
         rising = np.repeat(-np.arange(rows)[:, None], width, axis=1)
     else:
         rising = heights if stack == "big_on_top" else -heights
-    # From the lowest letter up: everything below the baseline comes first, whatever the order within a side.
+    # From the lowest letter up: everything below the baseline comes first, for any order within a side.
     order = np.lexsort((rising, heights > 0), axis=0)
     signed = heights[order, np.arange(width)].astype(float)
     tall = np.abs(signed)

@@ -1,4 +1,4 @@
-"""How tall is each letter? Weights, probabilities and motifs, checked and turned into heights and a range."""
+"""Heights of a logo's letters and the range of its y axis, from weights, probabilities or motifs."""
 
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
@@ -12,7 +12,7 @@ KINDS = ("weights", "information", "probability")
 UNITS = {"weights": "weight", "information": "bits", "probability": "probability"}
 
 FULL_RANGE = {"information": (0.0, 2.0), "probability": (0.0, 1.0)}
-"""All there can be, for the kinds that have an end."""
+"""Possible range of the kinds that are bounded."""
 
 Limits = Sequence[SupportsFloat]
 """Lowest and highest value to draw."""
@@ -21,7 +21,7 @@ _COLUMN_SUM_TOLERANCE = 1e-3
 
 
 def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarray, "4 W"], str, str]:
-    """Return the height of each letter, the kind it is of, and the letters of the four rows.
+    """Return the height of each letter, their kind, and the letters of the four rows.
 
     Parameters
     ----------
@@ -36,15 +36,15 @@ def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarr
     Raises
     ------
     ValueError
-        When the shape is not (4, W), a value is not finite, `kind` is unknown, or a position of probabilities
-        has a value outside [0, 1] or does not sum to 1.
+        If the shape is not (4, W), a value is not finite, `kind` is unknown, or a position of probabilities has a
+        value outside [0, 1] or does not sum to 1.
     """
     if kind is None:
         kind = "information" if hasattr(matrix, "probabilities") else "weights"
     check_choice("kind", kind, KINDS)
     values, letters = _rows(matrix)
     if values.ndim != 2 or values.shape[0] != 4 or values.shape[1] == 0:
-        raise ValueError(f"expected a matrix of shape (4, W), rows A, C, G, T, got {values.shape}{_mend(values)}")
+        raise ValueError(f"expected a matrix of shape (4, W), rows A, C, G, T, got {values.shape}{_remedy(values)}")
     if not np.isfinite(values).all():
         row, position = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(
@@ -77,7 +77,7 @@ def _rows(matrix: Any) -> tuple[Any, str]:
     )
 
 
-def _mend(values: Any) -> str:
+def _remedy(values: Any) -> str:
     if values.ndim == 2 and values.shape[1] == 4:
         return ": the letters are last; use matrix.T"
     if values.ndim == 3:
@@ -103,7 +103,7 @@ def _check_probabilities(values: Float[np.ndarray, "4 W"], letters: str, kind: s
 
 
 def y_limits(heights: Float[np.ndarray, "4 W"], kind: str, y_range: Limits | None = None) -> tuple[float, float]:
-    """Return the range to draw: what was asked, else all there can be (2 bits, probability 1) or all there is."""
+    """Return the range to draw: `y_range`, else the possible one (2 bits, probability 1) or that of the data."""
     if y_range is not None:
         limits = [float(limit) for limit in y_range]
         if len(limits) != 2 or not np.isfinite(limits).all() or limits[0] >= limits[1]:

@@ -1,4 +1,4 @@
-"""One sequence logo, drawn with matplotlib or written as SVG text, from the same layout."""
+"""One sequence logo, drawn with matplotlib or written as SVG text."""
 
 import html
 import re
@@ -20,7 +20,7 @@ _AXIS = ("none", "y", "both")
 _FONT_SIZE = 10
 _LEAST_PIXELS = 0.2
 _PARTS = 20  # of a pixel, so that coordinates can be whole numbers
-# Characters that XML 1.0 cannot hold even when escaped.
+# Characters that XML 1.0 does not allow, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -53,18 +53,18 @@ def plot_logo(
     ax
         Axes to draw into; None makes a figure.
     kind
-        What the values are: "weights" (drawn as they are), "information" (probabilities, drawn in bits) or
+        Kind of the values: "weights" (drawn as they are), "information" (probabilities, drawn in bits) or
         "probability". None: "information" for a Motif, "weights" for anything else.
     stack
         "big_on_top", "small_on_top" or "fixed" (A on top); see `rcviz.plots.glyphs.logo_layout`.
     below
-        "flipped" hangs the letters of negative weights upside down; "upright" does not.
+        "flipped" draws the letters of negative weights upside down; "upright" does not.
     colors
         "colorblind", "classic", the name of a logomaker scheme, or a dict from letter to colour.
     y_range
         Lowest and highest value of the y axis; None: 0 to 2 bits, 0 to 1, or the range of the weights.
     title
-        Title; a Motif brings its name.
+        Title; None takes the name of a Motif.
 
     Returns
     -------
@@ -74,8 +74,8 @@ def plot_logo(
     Raises
     ------
     ValueError
-        When the matrix does not suit `kind` (see `rcviz.plots.heights.letter_heights`), or an option is not
-        among its choices.
+        If the matrix does not suit `kind` (see `rcviz.plots.heights.letter_heights`), or an option is not among its
+        choices.
 
     Examples
     --------
@@ -126,30 +126,30 @@ def logo_svg(
 ) -> str:
     """Write a sequence logo as one ``<svg>`` element, to be placed in an HTML page.
 
-    It holds no ids, so that any number of logos share a page, and takes its text colour from the page.
+    It has no ids, so that a page can hold any number of logos, and takes its text colour from the page.
 
     Parameters
     ----------
     matrix, kind, stack, below, colors, y_range
         As in `plot_logo`.
     width, height
-        Size in pixels; `width` None: 14 pixels a position, beside what the axis needs.
+        Size in pixels; `width` None: 14 pixels per position, plus the axis.
     axis
-        "none", "y" (ticks and unit at the left) or "both" (positions, counted from zero, as well).
+        "none", "y" (ticks and unit at the left) or "both" (also positions, counted from zero).
     title
-        Line of text above the logo, cut to the width; None: no line.
+        Line of text above the logo, truncated to its width; None: no line.
     label
-        What a screen reader says and a pointer shows; None: the title, else a Motif's name, else a description.
+        Text for screen readers and tooltips; None: the title, else a Motif's name, else a description.
 
     Returns
     -------
     str
-        Letters less than a fifth of a pixel tall are left out.
+        Letters smaller than a fifth of a pixel are omitted.
 
     Raises
     ------
     ValueError
-        As `plot_logo`; also when the size leaves no room for the logo.
+        As `plot_logo`; also if the size leaves no room for the logo.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def logo_svg(
     ]
     drawn = _svg_letters(layout, palette, left, bottom + low * scale, step, scale)
     if y_range is not None:
-        # Letters may reach beyond a range that was asked for; an inner viewport clips them without an id.
+        # Letters may be outside a given range; an inner viewport clips them without an id.
         box = f"{left:g} {top:g} {width - left - 1:g} {bottom - top:g}"
         x, y, across, down = box.split()
         drawn = [f'<svg x="{x}" y="{y}" width="{across}" height="{down}" viewBox="{box}">', *drawn, "</svg>"]
@@ -236,8 +236,8 @@ def _svg_y_axis(low: float, high: float, unit: str, left: float, top: float, bot
     for tick in ticks:
         y = bottom - (tick - low) * (bottom - top) / (high - low)
         parts.append(f'<path d="M{left - 4:.2f} {y:.2f}h4" fill="none" stroke="currentColor" opacity=".5"/>')
-        written = signed_number(f"{tick:.4g}")
-        parts.append(f'<text x="{left - 6:.2f}" y="{y + 3.5:.2f}" text-anchor="end">{written}</text>')
+        number = signed_number(f"{tick:.4g}")
+        parts.append(f'<text x="{left - 6:.2f}" y="{y + 3.5:.2f}" text-anchor="end">{number}</text>')
     middle = f"{(top + bottom) / 2:.2f}"
     parts.append(f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">{unit}</text>')
     return parts

@@ -1,4 +1,4 @@
-"""Where along the sequences a filter is active, as steps."""
+"""Activation of a filter along the sequences, as steps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,21 +9,32 @@ from matplotlib.axes import Axes
 from rcviz._core.checks import as_numbers
 from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import NEGATIVE, POSITIVE
+from rcviz.plots.results import axes_of_result, has
 
 _COLORS = {"positives": POSITIVE, "negatives": NEGATIVE}
 
 
-def plot_profile(edges: Any, curves: Mapping[str, Any], ax: Axes | None = None) -> Axes:
+def plot_profile(
+    edges: Any,
+    curves: Mapping[str, Any] | Axes | None = None,
+    ax: Axes | None = None,
+    *,
+    filter: int | np.integer | None = None,  # noqa: A002 - the name that tables use
+) -> Axes:
     """Draw mean activations along the sequence as steps.
 
     Parameters
     ----------
     edges
-        (B + 1,) bounds of the stretches, in bp, rising.
+        (B + 1,) rising bounds of the bins, in bp; or an ActivationProfiles result, of which the mean over all
+        sequences is drawn.
     curves
-        One (B,) array of mean activations for each name; "positives" and "negatives" have their colours.
+        One (B,) array of mean activations for each name; "positives" and "negatives" have their own colours. Not for
+        a result.
     ax
         Axes to draw into; None makes a figure.
+    filter
+        Filter of a result; by default 0.
 
     Returns
     -------
@@ -32,14 +43,22 @@ def plot_profile(edges: Any, curves: Mapping[str, Any], ax: Axes | None = None) 
     Raises
     ------
     ValueError
-        When there is no curve, or one does not fit the edges.
+        If there is no curve, one does not fit the edges, or the result does not hold `filter`.
 
     Examples
     --------
     >>> profiles, bound = rcviz.activation_profiles(model, parts.test), parts.test.labels[:, 0] == 1
+    >>> ax = rcviz.plot_profile(profiles, filter=3)
     >>> curves = {"bound": profiles.mean(0, bound), "unbound": profiles.mean(0, ~bound)}
     >>> ax = rcviz.plot_profile(profiles.edges, curves)
     """
+    if has(edges, "edges", "mean"):
+        ax = axes_of_result(curves, ax)
+        edges, curves = edges.edges, {"all": edges.mean(0 if filter is None else filter)}
+    elif filter is not None:
+        raise ValueError("filter chooses one of an ActivationProfiles result: give it instead of edges and curves")
+    if isinstance(curves, Axes):
+        raise ValueError("expected curves after edges, got Axes: give curves={name: values}, then the Axes")
     bounds = as_numbers("edges", edges)
     if bounds.ndim != 1 or len(bounds) < 2 or not (np.diff(bounds) > 0).all():
         raise ValueError(f"edges must be (bins + 1,) rising positions, got {bounds.shape}")
@@ -48,7 +67,7 @@ def plot_profile(edges: Any, curves: Mapping[str, Any], ax: Axes | None = None) 
     heights = {name: as_numbers(name, values) for name, values in curves.items()}
     for name, values in heights.items():
         if values.shape != (len(bounds) - 1,):
-            raise ValueError(f"{name} has shape {values.shape}; {len(bounds)} edges bound {len(bounds) - 1} stretches")
+            raise ValueError(f"{name} has shape {values.shape}, but {len(bounds)} edges make {len(bounds) - 1} bins")
     ax = resolve_axes(ax, 5.2, 2.8)
     handles = []
     for name, values in heights.items():

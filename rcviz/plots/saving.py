@@ -1,4 +1,4 @@
-"""Figures as files: words stay words, in SVG and PDF alike, to be found, copied and set in another font."""
+"""Figures as files, in which text stays text that can be searched, copied and edited."""
 
 import os
 from typing import Any
@@ -13,24 +13,24 @@ ENDINGS = (".svg", ".pdf", ".png")
 
 
 def save_figure(ax: Any, path: str | os.PathLike[str]) -> None:
-    """Write the figure that Axes belong to, whole or not at all; the ending says how.
+    """Write the figure of some Axes, completely or not at all; the file's ending is its format.
 
-    ``ax.figure.savefig("x.svg")`` would turn every letter into an outline, which no search finds and no editor can
-    change; here text stays text.
+    ``ax.figure.savefig("x.svg")`` would turn every letter into an outline, which cannot be searched or edited; here
+    text stays text.
 
     Parameters
     ----------
     ax : Axes or Figure
-        As the plots return them.
+        What a plot returned.
     path : path-like
         ``.svg``, ``.pdf`` or ``.png`` (at the figure's own resolution). The same drawing gives the same file.
 
     Raises
     ------
     TypeError
-        When ``ax`` is neither.
+        If ``ax`` is neither.
     ValueError
-        When the path ends otherwise or lies in no folder.
+        If the path has another ending or its folder does not exist.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Every filter of one network against every filter of another, as a heat map."""
+"""Similarity of the filters of two networks as a heat map."""
 
 from typing import Any
 
@@ -8,24 +8,25 @@ from matplotlib.ticker import MaxNLocator
 
 from rcviz._core.checks import as_numbers
 from rcviz.plots._axes import INK, resolve_axes
+from rcviz.plots.results import has
 
 _CELL = 0.26  # inches
 _MARGIN = 1.9
 
 
 def plot_similarity(
-    scores: Any, ax: Axes | None = None, *, names: tuple[str, str] = ("filter", "other filter")
+    similarity: Any, ax: Axes | None = None, *, names: tuple[str, str] = ("filter", "other filter")
 ) -> Axes:
     """Draw similarities as a heat map, with a dot on each row's nearest column.
 
     Parameters
     ----------
-    scores
-        (F, G) numbers from -1 to 1, as :func:`rcviz.filter_similarity` gives them; NaN stays blank.
+    similarity
+        A FilterSimilarity, or an (F, G) array of numbers from -1 to 1; NaN stays blank.
     ax
         Axes to draw into; None makes a figure.
     names
-        What rows and columns are.
+        Labels of rows and columns.
 
     Returns
     -------
@@ -34,18 +35,18 @@ def plot_similarity(
     Raises
     ------
     ValueError
-        When the scores are no matrix or lie outside -1 to 1.
+        If the array is not (F, G) or a number is outside -1 to 1.
 
     Examples
     --------
-    >>> found = rcviz.filter_similarity(rcviz.filter_bank(model), rcviz.filter_bank(standard))
-    >>> ax = rcviz.plot_similarity(found.scores, names=("RC filter", "standard filter"))
+    >>> similarity = rcviz.filter_similarity(model, standard)
+    >>> ax = rcviz.plot_similarity(similarity, names=("RC filter", "standard filter"))
     """
-    values = as_numbers("scores", scores)
+    values = as_numbers("similarity", similarity.similarity if has(similarity, "similarity") else similarity)
     if values.ndim != 2 or 0 in values.shape:
-        raise ValueError(f"expected scores (filters, other filters), got {values.shape}")
+        raise ValueError(f"similarity must be (filters, other filters), got {values.shape}")
     if (np.abs(values) > 1).any():
-        raise ValueError("similarities lie between -1 and 1; give the scores of rcviz.filter_similarity")
+        raise ValueError("similarity must lie between -1 and 1: give the result of rcviz.filter_similarity")
     ax = resolve_axes(ax, _MARGIN + _CELL * values.shape[1], _MARGIN / 2 + _CELL * values.shape[0])
     image = ax.imshow(values, cmap="cividis", vmin=min(0.0, float(np.nanmin(values, initial=0.0))), vmax=1.0)
     rows = np.flatnonzero(~np.isnan(values).all(axis=1))

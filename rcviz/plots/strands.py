@@ -1,4 +1,4 @@
-"""Predictions for the two strands of a sequence (Figure 4), and the filters that tell the strands apart."""
+"""Predictions for the two strands of a sequence (Figure 4), and the filters that cause their gap."""
 
 from typing import Any
 
@@ -8,26 +8,28 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.lines import Line2D
 
-from rcviz._core.checks import as_numbers, check_positive, check_table
+from rcviz._core.checks import as_numbers, check_positive, check_table, task_index
 from rcviz.plots._axes import FAINT, INK, despine, legend_below, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots.results import axes_of_result, has, table_of
 
 _RASTERIZE_ABOVE = 1000
-"""Points beyond which a vector file would grow large and slow: they become one picture in it."""
+"""More points than this are stored as one bitmap in a vector file, which would grow large and slow."""
 
 _GAP_COLUMNS = ("filter", "difference", "magnitude")
 FILTER_BAR = "#5f6f86"
 
 SMALLEST_SCALE = 0.01
-"""In logits: differences of rounding size should not be drawn large, even where there are no others."""
+"""In logits: differences of the size of rounding are not drawn large, even if there are no others."""
 
 
 def plot_strands(
     forward: Any,
-    reverse: Any,
+    reverse: Any = None,
     labels: Any = None,
     ax: Axes | None = None,
     *,
+    task: int | np.integer | str = 0,
     task_name: str | None = None,
     threshold: float | None = None,
 ) -> Axes:
@@ -36,40 +38,52 @@ def plot_strands(
     Parameters
     ----------
     forward, reverse
-        Predictions, probabilities or logits, for the same sequences in the same order: (N,) or (N, 1).
+        Predictions, probabilities or logits, for the same sequences in the same order: (N,) or (N, 1). Or a
+        StrandAgreement instead of both, which also brings labels and threshold.
     labels
-        1 positive, 0 negative, NaN unknown: (N,) or (N, 1); None draws all points alike.
+        1 positive, 0 negative, NaN unknown: (N,) or (N, 1); None draws all points in one colour.
     ax
         Axes to draw into; None makes a figure.
+    task
+        Task of a StrandAgreement to draw, by index or by name.
     task_name
         The title.
     threshold
-        From which prediction on the answer is yes: a line for each strand, between which the decisions flip. None
-        draws none.
+        Decision threshold: a line for each strand; decisions flip where only one of the two predictions is above it.
+        None draws no line.
 
     Returns
     -------
     Axes
-        On the diagonal both strands agree. Under the axis stand the number of sequences, Pearson's correlation, and
-        the largest and the mean absolute gap; with a threshold also the decisions that flip.
+        On the diagonal both strands agree. The number of sequences, Pearson's correlation, and the largest and the
+        mean gap are written below; with a threshold also the number of decisions that flip.
 
     Raises
     ------
     ValueError
-        When the shapes differ or hold several tasks, there are no sequences, a prediction is not finite, or a
-        label is neither 0, 1 nor NaN.
+        If the shapes differ or hold several tasks, there are no sequences, a prediction is not finite, a label is
+        neither 0, 1 nor NaN, or the result does not hold `task`.
 
     Examples
     --------
+    >>> ax = rcviz.plot_strands(rcviz.strand_agreement(standard, parts.test))
     >>> forward = rcviz.predict(standard, parts.test)[:, 0]
     >>> reverse = rcviz.predict(standard, parts.test.reverse_complement())[:, 0]
     >>> ax = rcviz.plot_strands(forward, reverse, parts.test.labels[:, 0], threshold=0.5)
     """
+    if has(forward, "forward", "reverse", "labels", "task_names", "threshold"):
+        agreement, index = forward, task_index(task, forward.task_names)
+        ax = axes_of_result(reverse, ax)
+        forward, reverse = agreement.forward[:, index], agreement.reverse[:, index]
+        labels = None if agreement.labels is None else agreement.labels[:, index]
+        threshold = agreement.threshold if threshold is None else threshold
+    elif reverse is None:
+        raise ValueError(f"expected forward and reverse, or a StrandAgreement, got one {type(forward).__name__}")
     x = _one_task("forward", forward)
     y = _one_task("reverse", reverse)
     if x.shape != y.shape:
         raise ValueError(
-            f"forward and reverse must be of the same sequences, got {len(x)} and {len(y)} predictions: "
+            f"forward and reverse must be predictions for the same sequences, got {len(x)} and {len(y)}: "
             f"take both from one strand_agreement"
         )
     if len(x) == 0:
@@ -88,7 +102,7 @@ def plot_strands(
     if threshold is not None:
         ax.axvline(threshold, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
         ax.axhline(threshold, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
-    # A fixed random order: drawn class after class, the last would hide the others.
+    # A fixed random order, as the class drawn last would hide the others.
     order = np.random.default_rng(0).permutation(len(x))
     ax.scatter(
         x[order],
@@ -120,28 +134,31 @@ def plot_gap_by_filter(
     Parameters
     ----------
     table
-        DataFrame with columns ``filter``, ``difference`` (forward minus reverse, in units of the logit) and
-        ``magnitude``, by which the rows are ranked here; as :func:`rcviz.analysis.strands.gap_by_filter` gives it.
+        A GapByFilter, which also brings its rest, or a DataFrame with columns ``filter``, ``difference`` (forward
+        minus reverse, in units of the logit) and ``magnitude``, by which the rows are ranked here.
     ax
         Axes to draw into; None makes a figure that grows with the number of bars.
     rest
-        What no filter explains, drawn as a bar of its own at the bottom; None draws none.
+        Part of the difference that no filter explains, drawn as a separate bar at the bottom; None draws none.
     top
-        Draw only so many filters and the sum of all others as one bar; None draws each.
+        Draw only this many filters, and the sum of all others as one bar; None draws each.
     title
         Title, such as the model's name.
 
     Returns
     -------
     Axes
-        One bar a filter, the strongest disagreement on top: to the right where the forward strand gets more. The
-        difference is written beside the Axes. All bars together are the gap.
+        One bar per filter, the largest difference on top: to the right where the forward strand has more. The
+        difference is written beside the Axes. All bars add up to the difference of the logits.
 
     Raises
     ------
     ValueError
-        When a column is missing, the table is empty, or `top` is below 1.
+        If a column is missing, the table is empty, or `top` is below 1.
     """
+    if rest is None and has(table, "table", "rest"):
+        rest = float(table.rest.mean())
+    table = table_of(table)
     check_table(table, _GAP_COLUMNS, "filter")
     if top is not None:
         check_positive("top", top)
@@ -161,7 +178,7 @@ def plot_gap_by_filter(
     ax.axvline(0.0, color=FAINT, linewidth=0.8, zorder=1.5)
     for i, value in enumerate(values):
         at_right = ax.get_yaxis_transform()
-        ax.text(1.02, i, written(value), transform=at_right, fontsize="small", color=INK, va="center")
+        ax.text(1.02, i, logit_text(value), transform=at_right, fontsize="small", color=INK, va="center")
     reach = 1.05 * max(SMALLEST_SCALE, *map(abs, values))
     ax.set_xlim(-reach, reach)
     ax.set_ylim(len(bars) - 0.4, -0.6)
@@ -175,8 +192,8 @@ def plot_gap_by_filter(
     return ax
 
 
-def written(value: float) -> str:
-    """Write a part of a logit with two decimals; what is of rounding size is written as such, not as a signed zero."""
+def logit_text(value: float) -> str:
+    """Format a part of a logit with two decimals; smaller values in scientific notation, not as a signed zero."""
     return signed_number(f"{value:+.0e}" if 0 < abs(value) < 0.005 else f"{value:+.2f}")
 
 
@@ -196,7 +213,7 @@ def _colors(labels: Any, count: int) -> tuple[Float[np.ndarray, "N 4"], list[Lin
         return to_rgba_array([POSITIVE] * count), []
     values = _one_task("labels", labels)
     if len(values) != count:
-        raise ValueError(f"labels must be one a sequence, got {len(values)} for {count} sequences")
+        raise ValueError(f"labels must be one per sequence, got {len(values)} for {count} sequences")
     groups = [
         ("positive", POSITIVE, values == 1),
         ("negative", NEGATIVE, values == 0),
@@ -216,7 +233,7 @@ def _colors(labels: Any, count: int) -> tuple[Float[np.ndarray, "N 4"], list[Lin
 
 
 def _range(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"]) -> tuple[float, float]:
-    """Return one range for both axes: that of a probability if it holds every point, else that of the points."""
+    """Return one range for both axes: 0 to 1 if all points are inside, else that of the points."""
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0

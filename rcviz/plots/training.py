@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from rcviz._core.checks import check_choice
 from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import MODEL_COLORS, model_colors
+from rcviz.plots.results import table_of
 
 METRICS = {"loss": "loss", "auroc": "auROC", "auprc": "auPRC"}
 _STYLES: dict[str, Literal["dotted", "solid"]] = {"train": "dotted", "valid": "solid"}
@@ -21,8 +22,8 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     Parameters
     ----------
     table
-        Tidy DataFrame with columns ``epoch``, ``split`` ("train" or "valid") and the metric; optional ``model``
-        (one colour each) and ``seed`` (several runs of a model, in its colour).
+        A History, or a DataFrame with columns ``epoch``, ``split`` ("train" or "valid") and the metric; optional
+        ``model`` (one colour each) and ``seed`` (several runs of a model, in its colour).
     ax
         Axes to draw into; None makes a figure.
     metric
@@ -36,16 +37,17 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     Raises
     ------
     ValueError
-        When `metric` is unknown, a column is missing, the table is empty, a split is neither "train" nor
+        If `metric` is unknown, a column is missing, the table is empty, a split is neither "train" nor
         "valid", or one run has two rows for the same epoch and split.
 
     Examples
     --------
     >>> training = rcviz.TrainConfig(epochs=2, batch_size=100, samples_per_epoch=200)
     >>> history = rcviz.fit(model, parts.train, parts.valid, training, progress=False)
-    >>> ax = rcviz.plot_history(history.table, metric="loss")
+    >>> ax = rcviz.plot_history(history, metric="loss")
     """
     check_choice("metric", metric, tuple(METRICS))
+    table = table_of(table)
     _check(table, metric)
     several = "model" in table.columns
     repeated = "seed" in table.columns and table["seed"].nunique() > 1
@@ -88,7 +90,7 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     ]
     splits = _split_keys(set(table["split"]))
     if several:
-        # A legend fills column after column: blanks keep the models in the first and the splits in the second.
+        # A legend is filled column by column: blanks keep the models in the first and the splits in the second.
         rows = max(len(keys), len(splits))
         blank = Line2D([], [], linestyle="none", label=" ")
         legend_below(ax, [*keys, *[blank] * (rows - len(keys)), *splits, *[blank] * (rows - len(splits))], 2)
@@ -100,14 +102,14 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
 def _draw_curve(
     ax: Axes, epoch: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"], split: str, color: str, *, faint: bool
 ) -> None:
-    # A line through a single epoch has no length: only a marker shows it, hollow for training.
+    # A line through a single epoch has no length: a marker shows it, hollow for training.
     single = np.isfinite(value).sum() == 1
     ax.plot(
         epoch,
         value,
         color=color,
         linestyle=_STYLES[split],
-        # Runs of one model lie on top of each other: thin and see-through, their spread shows.
+        # Runs of one model overlap: thin, transparent lines show their spread.
         linewidth=0.9 if faint else 1.5,
         alpha=0.6 if faint else 1.0,
         marker="o" if single else "none",
@@ -142,18 +144,18 @@ def _check(table: Any, metric: str) -> None:
     if len(twice):
         first = twice.iloc[0]
         raise ValueError(
-            f"two rows for epoch {first['epoch']}, split {first['split']!r}: tell the runs apart by a column "
-            "'model' or 'seed'"
+            f"two rows for epoch {first['epoch']}, split {first['split']!r}: add a column 'model' or 'seed' that "
+            "separates the runs"
         )
 
 
 def _model_label(model: str, best: list[tuple[float, float]]) -> str:
-    """Say which model, and the best of its validation: with its epoch, or over how many runs the median is."""
+    """Name the model and its best validation value: with its epoch, or the median and the number of runs."""
     if not best:
         return model or "no validation value"
     if len(best) == 1:
         epoch, value = best[0]
-        said = f"best {value:.3f} at epoch {epoch:g}"
+        text = f"best {value:.3f} at epoch {epoch:g}"
     else:
-        said = f"best {np.median([value for _, value in best]):.3f} (median of {len(best)} runs)"
-    return f"{model}: {said}" if model else said
+        text = f"best {np.median([value for _, value in best]):.3f} (median of {len(best)} runs)"
+    return f"{model}: {text}" if model else text

@@ -27,9 +27,14 @@ def check_both_classes(data: SequenceSet, name: str = "data", *, tasks: Sequence
     """Refuse labels without a positive and a negative for each task, or for the tasks with the given indices."""
     labels = labels_of(data, name)
     for task in range(len(data.task_names)) if tasks is None else tasks:
-        for value, kind in ((1, "positives"), (0, "negatives")):
-            if not (labels[:, task] == value).any():
-                raise ValueError(
-                    f"{name} has no {kind} for task {data.task_names[task]}, and both classes are needed; choose "
-                    f"sequences of both, or another task"
-                )
+        check_classes(labels[:, task], name, data.task_names[task])
+
+
+def check_classes(labels: Float[np.ndarray, " n"], name: str, task: str) -> None:
+    """Refuse labels of one task without a positive and a negative."""
+    for value, kind in ((1, "positives"), (0, "negatives")):
+        if not (labels == value).any():
+            raise ValueError(
+                f"{name} has no {kind} for task {task}, and both classes are needed; choose sequences of both, or "
+                f"another task"
+            )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from rcviz._core.checks import brief, quoted
+from rcviz._core.checks import brief, quoted, task_index
 from rcviz.sequences import storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
 from rcviz.sequences.annotations import (
@@ -269,16 +269,10 @@ class SequenceSet:
         }
 
     def task_index(self, task: int | np.integer | str) -> int:
-        """Index of a task given by index or name; an unknown one is answered with those there are."""
+        """Find the index of a task that is given by its name or by its index; an error lists the tasks."""
         if self._labels is None:
             raise ValueError("this set has no labels: pass labels=... when making it")
-        if isinstance(task, str) and task in self.task_names:
-            return self.task_names.index(task)
-        index = -1 if isinstance(task, str) else int(task)
-        if not 0 <= index < len(self.task_names):
-            known = f"choose 0 to {len(self.task_names) - 1} or one of {', '.join(self.task_names)}"
-            raise ValueError(f"there is no task {task if isinstance(task, str) else index}: {known}")
-        return index
+        return task_index(task, self.task_names)
 
     def _labels_of(self, task: int | np.integer | str) -> np.ndarray:
         index = self.task_index(task)

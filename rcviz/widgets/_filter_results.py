@@ -1,4 +1,4 @@
-"""Everything that a filter explorer shows of one model and one data set, each part computed once."""
+"""The analyses that a filter explorer shows of one model and one data set, each computed once."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,29 +16,30 @@ from rcviz.analysis.palindromes import Palindromes, palindromes
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.models.batches import one_hot_batch
-from rcviz.models.prediction import count_outputs, predict
+from rcviz.models.prediction import check_outputs, predict
 from rcviz.models.runtime import evaluating
+from rcviz.sequences.checks import check_classes
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.widgets.state import Question
 
-Kept = TypeVar("Kept")
+Stored = TypeVar("Stored")
 
 TOP_SITES = 500
 BINS = 40
 PROFILE_NUMBERS = 1 << 29
-"""Most that are kept for profiles, in half precision: 1 GB, or 40 for each of 1,000 filters in 13,000 sequences."""
+"""Most numbers stored for profiles, in half precision: 1 GB, or 40 bins of 1,000 filters in 13,000 sequences."""
 
 POSITIVES = {
     "labelled": "labelled positive",
     "predicted": "predicted at 0.5 or more",
-    "agreed": "labelled and predicted alike",
-    "own": "my own choice",
+    "agreed": "labels that the predictions agree with",
+    "own": "own selection",
 }
-"""What may count as a positive, by name in the state, with the words that a person reads."""
+"""Choices of the sequences that count as positive: name in the state, and text in the control."""
 
 
 class FilterResults:
-    """Analyses of a model's filters on labelled sequences, kept once they are known.
+    """Analyses of a model's filters on labelled sequences, stored once computed.
 
     Parameters
     ----------
@@ -49,122 +50,112 @@ class FilterResults:
     """
 
     def __init__(self, model: nn.Module, data: SequenceSet, at: At) -> None:
-        n_outputs = count_outputs(model, data.length)
-        if n_outputs != len(data.task_names):
-            raise ValueError(
-                f"the model gives {n_outputs} logits a sequence, but the data has {len(data.task_names)} tasks: "
-                f"{', '.join(data.task_names)}; bring labels for each logit, and for no more"
-            )
+        check_outputs(model, data)
         self.model, self.data, self._at = model, data, at
         self._own: Bool[np.ndarray, " sequences"] | None = None
-        self._kept: dict[tuple[Any, ...], Any] = {}
+        self._results: dict[tuple[Any, ...], Any] = {}
 
-    def choose_own(self, chosen: Any) -> None:
-        """Remember which sequences count as positive under "own"; what was computed with another choice is dropped."""
-        mask = np.asarray(chosen)
+    def set_positives(self, mask: Any) -> None:
+        """Store the sequences that count as positive under "own"; results of another selection are discarded."""
+        mask = np.asarray(mask)
         if mask.shape != (len(self.data),) or mask.dtype != bool:
             raise ValueError(
-                f"expected True or False for each of {len(self.data):,} sequences, got {mask.dtype} of shape "
+                f"mask must be True or False for each of {len(self.data):,} sequences, got {mask.dtype} of shape "
                 f"{mask.shape}"
             )
         if mask.all() or not mask.any():
-            raise ValueError(f"{mask.sum():,} of {len(mask):,} sequences are chosen; both classes need one at least")
+            raise ValueError(f"mask selects {mask.sum():,} of {len(mask):,} sequences, and both classes are needed")
         self._own = mask
-        self._kept = {key: value for key, value in self._kept.items() if "own" not in key}
+        self._results = {key: value for key, value in self._results.items() if "own" not in key}
 
     def layers(self) -> list[str]:
-        """Names of the convolutions that read the four bases, so that their filters have logos, and that are used."""
+        """List the convolutions in use that read the four bases, so that their filters have logos."""
         with evaluating(self.model):
             used = set(reached(self.model, one_hot_batch(self.data.codes[:1], self.model)))
         return [name for name, module in self.model.named_modules() if reads_bases(module) and module in used]
 
     def bank(self, layer: str) -> FilterBank:
         """The filters of a layer."""
-        return self._keep(("bank", layer), lambda: filter_bank(self.model, layer=layer))
+        return self._stored(("bank", layer), lambda: filter_bank(self.model, layer=layer))
 
     def sites(self, layer: str) -> ActivatingSites:
-        """Their activating sites on both strands."""
-        return self._keep(("sites", layer), lambda: self.bank(layer).activating_sites(self.data, top=TOP_SITES))
+        """Activating sites of a layer's filters on both strands."""
+        return self._stored(("sites", layer), lambda: self.bank(layer).activating_sites(self.data, top=TOP_SITES))
 
     def profiled(self, layer: str) -> Int[np.ndarray, " sampled"]:
-        """Sequences whose profiles are kept: all of them, or a random sample where all would be too many numbers."""
+        """Sequences whose profiles are stored: all, or a random sample where all would need too much memory."""
         most = max(1, PROFILE_NUMBERS // (BINS * len(self.bank(layer))))
-        return self._keep(
+        return self._stored(
             ("profiled", layer),
             lambda: np.sort(np.random.default_rng(0).permutation(len(self.data))[:most]),
         )
 
     def profiles(self, layer: str) -> ActivationProfiles:
-        """Where they are active, in the sequences of :meth:`profiled`."""
+        """Activation profiles in the sequences of :meth:`profiled`."""
 
         def computed() -> ActivationProfiles:
             data = self.data.subset(self.profiled(layer))
             return activation_profiles(self.model, data, layer=layer, at=self._at, bins=BINS)
 
-        return self._keep(("profiles", layer), computed)
+        return self._stored(("profiles", layer), computed)
 
     def sample(self, layer: str) -> str:
-        """Of how many sequences profiles are, in words; empty where they are of all."""
+        """Size of the sample of :meth:`profiled` in words; empty where it holds all sequences."""
         profiled, n = len(self.profiled(layer)), len(self.data)
         return "" if profiled == n else f"of {profiled:,} of the {n:,} sequences"
 
     def curves(self, question: Question, index: int) -> dict[str, Float[np.ndarray, " bins"]]:
-        """One filter's mean profile in what counts as positive and as negative; in all where neither was sampled."""
+        """One filter's mean profile in positives and in negatives; in all where neither was sampled."""
         profiles, labels = self.profiles(question.layer), self.contributions(*question).labels
         assert labels is not None
         sampled = labels[self.profiled(question.layer)]
         classes = {"positives": sampled == 1, "negatives": sampled == 0}
-        found = {name: profiles.mean(index, chosen) for name, chosen in classes.items() if chosen.any()}
-        return found or {"all": profiles.mean(index)}
+        curves = {name: profiles.mean(index, mask) for name, mask in classes.items() if mask.any()}
+        return curves or {"all": profiles.mean(index)}
 
     def contributions(self, layer: str, task: int, positives: str) -> FilterContributions:
-        """Contributions to a task's logit, compared between the sequences that count as positive and the others."""
-        found = self._keep(
+        """Contributions to a task's logit, compared between positives and negatives."""
+        contributions = self._stored(
             ("contributions", layer, task),
             lambda: filter_contributions(self.model, self.data, task=task, layer=layer, at=self._at),
         )
-        return self._keep(
+        return self._stored(
             ("contributions", layer, task, positives),
-            lambda: dataclasses.replace(found, labels=self.labels(task, positives)),
+            lambda: dataclasses.replace(contributions, labels=self.labels(task, positives)),
         )
 
     def labels(self, task: int, positives: str) -> Float[np.ndarray, " sequences"]:
-        """1 for what counts as positive, 0 for what counts as negative, NaN for neither."""
+        """1 for positives, 0 for negatives, NaN for sequences that are neither."""
         assert self.data.labels is not None
         given = self.data.labels[:, task]
         if positives == "own":
             if self._own is None:
-                raise ValueError("there is no choice of your own yet; call set_positives with a mask")
+                raise ValueError("there is no own selection yet; call set_positives with a mask")
             labels = self._own.astype(np.float32)
         elif positives == "labelled":
             labels = given
         else:
-            predicted = (self._keep(("predictions",), lambda: predict(self.model, self.data))[:, task] >= 0.5) * 1.0
+            predicted = (self._stored(("predictions",), lambda: predict(self.model, self.data))[:, task] >= 0.5) * 1.0
             labels = predicted if positives == "predicted" else np.where(predicted == given, given, np.nan)
-        for value, kind in ((1, "positives"), (0, "negatives")):
-            if not (labels == value).any():
-                raise ValueError(
-                    f"no sequence counts as one of the {kind} of task {self.data.task_names[task]} when these are "
-                    f"those {POSITIVES[positives]}, and a score compares both; choose another way"
-                )
+        check_classes(labels, f"the selection ({POSITIVES[positives]})", self.data.task_names[task])
         return labels.astype(np.float32)
 
     def palindromicity(self, layer: str) -> Palindromes:
-        """How palindromic the weights are, with no verdict."""
-        return self._keep(("palindromicity", layer), lambda: palindromes(self.bank(layer)))
+        """Palindromicity of the weights, without a verdict."""
+        return self._stored(("palindromicity", layer), lambda: palindromes(self.bank(layer)))
 
     def palindrome(self, layer: str, index: int) -> pd.Series:
         """One filter's row of the palindrome table, with the verdict from its sites in the labelled positives."""
         assert self.data.labels is not None
         labels = self.data.labels
-        sites = self._keep(("judged", layer), lambda: self.sites(layer).subset((labels == 1).any(axis=1)))
-        return self._keep(
+        sites = self._stored(("positive sites", layer), lambda: self.sites(layer).subset((labels == 1).any(axis=1)))
+        return self._stored(
             ("palindrome", layer, index),
             lambda: palindromes(self.bank(layer), sites, filters=[index]).table.iloc[0],
         )
 
-    def _keep(self, key: tuple[Any, ...], compute: Callable[[], Kept]) -> Kept:
-        if key not in self._kept:
-            self._kept[key] = compute()
-        kept: Kept = self._kept[key]
-        return kept
+    def _stored(self, key: tuple[Any, ...], compute: Callable[[], Stored]) -> Stored:
+        if key not in self._results:
+            self._results[key] = compute()
+        stored: Stored = self._results[key]
+        return stored

@@ -17,6 +17,7 @@ from rcviz.analysis.strands import GapByFilter, StrandAgreement, gap_by_filter, 
 from rcviz.models.runtime import find_module
 from rcviz.plots._axes import new_figure
 from rcviz.plots.strands import plot_strands
+from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet
 
 _REMEMBERED = 64
@@ -43,8 +44,7 @@ class StrandResults:
     """
 
     def __init__(self, models: Any, data: SequenceSet, at: At, layer: Any = None) -> None:
-        if not len(data):
-            raise ValueError("there are no sequences; the selection that made the data is empty")
+        check_not_empty(data)
         self._data, self._at = data, at
         self._agreements: dict[str, StrandAgreement] = {}
         refused = []

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from rcviz.analysis.attributions import StrandAttributions
 from rcviz.analysis.strands import GapByFilter
 from rcviz.plots.logo import logo_svg
-from rcviz.plots.strands import FILTER_BAR, SMALLEST_SCALE, written
+from rcviz.plots.strands import FILTER_BAR, SMALLEST_SCALE, logit_text
 
 WINDOW = 60
 """Positions drawn at a time: narrower letters could not be read."""
@@ -91,7 +91,7 @@ def _table(name: str, rows: list[_Row], scale: float) -> str:
 
 
 def _line(label: str, values: Float[np.ndarray, " 3"], scale: float | None) -> str:
-    cells = "".join(f"<td>{written(float(value))}</td>" for value in values)
+    cells = "".join(f"<td>{logit_text(float(value))}</td>" for value in values)
     bar = ""
     if scale is not None:
         # Half of the cell is the scale; forward goes to the right, as in plot_gap_by_filter.

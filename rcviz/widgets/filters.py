@@ -142,9 +142,9 @@ class FilterExplorer(ipywidgets.VBox):
         nearest = naming.table.groupby("filter").first()[["motif", "alternative_name", "similarity", "p_value"]]
         return table.merge(nearest.reset_index(), on="filter", how="left")
 
-    def set_positives(self, chosen: Any) -> None:
-        """Compare the sequences where ``chosen`` (N,) is True with the others, whatever their labels."""
-        self._results.choose_own(chosen)
+    def set_positives(self, mask: Any) -> None:
+        """Compare the sequences where ``mask`` (N,) is True with all others, whatever their labels."""
+        self._results.set_positives(mask)
         self._markup = {key: markup for key, markup in self._markup.items() if "own" not in key}
         if self.state.positives == "own":
             self._on_question()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import traitlets
 
-from rcviz._core.checks import check_choice
+from rcviz._core.checks import check_choice, check_index, task_index
 
 
 class Question(NamedTuple):
@@ -79,8 +79,7 @@ class FilterState(traitlets.HasTraits):
 
     def select_rank(self, rank: int) -> None:
         """Choose the filter at a place of the ranking."""
-        if not 0 <= rank < len(self.ranking):
-            raise ValueError(f"there is no rank {rank}; the ranks are 0 to {len(self.ranking) - 1}")
+        check_index("rank", rank, len(self.ranking))
         self.filter = self.ranking[rank]
 
     def step(self, by: int) -> None:
@@ -90,13 +89,12 @@ class FilterState(traitlets.HasTraits):
 
     @traitlets.validate("filter")
     def _known_filter(self, proposal: traitlets.Bunch) -> int:
-        if proposal["value"] not in self.ranking:
-            raise ValueError(f"there is no filter {proposal['value']}; the filters are 0 to {len(self.ranking) - 1}")
+        check_index("filter", proposal["value"], len(self.ranking))
         return int(proposal["value"])
 
     @traitlets.validate("task")
     def _known_task(self, proposal: traitlets.Bunch) -> int:
-        return _checked_task(proposal["value"], self.task_names)
+        return task_index(proposal["value"], self.task_names)
 
     @traitlets.validate("layer", "positives", "sort")
     def _known_choice(self, proposal: traitlets.Bunch) -> str:
@@ -143,7 +141,7 @@ class StrandState(traitlets.HasTraits):
 
     @traitlets.validate("task")
     def _known_task(self, proposal: traitlets.Bunch) -> int:
-        return _checked_task(proposal["value"], self.task_names)
+        return task_index(proposal["value"], self.task_names)
 
     @traitlets.validate("model")
     def _known_model(self, proposal: traitlets.Bunch) -> str:
@@ -164,12 +162,5 @@ class StrandState(traitlets.HasTraits):
         return min(max(int(proposal["value"]), 0), self.last_position)
 
     def _checked(self, sequence: int) -> int:
-        if not 0 <= sequence < self.n_sequences:
-            raise ValueError(f"there is no sequence {sequence}; the sequences are 0 to {self.n_sequences - 1}")
+        check_index("sequence", sequence, self.n_sequences)
         return int(sequence)
-
-
-def _checked_task(task: int, task_names: tuple[str, ...]) -> int:
-    if not 0 <= task < len(task_names):
-        raise ValueError(f"there is no task {task}; the tasks are {', '.join(task_names)}, counted from 0")
-    return int(task)

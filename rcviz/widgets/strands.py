@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rcviz._core.checks import task_index
 from rcviz._core.files import check_ending
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
 from rcviz.analysis.neurons import At
-from rcviz.analysis.strands import task_of
 from rcviz.plots.saving import ENDINGS as PICTURES
 from rcviz.plots.saving import save_figure
 from rcviz.sequences.sequence_set import as_sequence_set
@@ -72,8 +72,8 @@ class StrandExplorer(ipywidgets.VBox):
         self, models: Any, data: Any, *, task: int | np.integer | str = 0, layer: Any = None, at: At = "activation"
     ) -> None:
         self._data = as_sequence_set(data)
-        first_task, _ = task_of(self._data, task)
         self._results = StrandResults(models, self._data, at, layer)
+        first_task = task_index(task, self._results.task_names)
         self.state = StrandState(
             task_names=self._results.task_names,
             models=tuple(self._results.models),

@@ -114,19 +114,19 @@ def test_plot_draws_two_strands_of_one_sequence(make_model, toy):
     axes = matplotlib.figure.Figure().add_subplot()
     assert found.plot(axes, sequence=1) is axes
     assert axes.get_xlabel().endswith("of the logit")
-    assert [text.get_text() for text in axes.texts] == ["forward", "reverse complement, turned back"]
-    with pytest.raises(ValueError, match="there is no sequence 2; there are 2"):
+    assert [text.get_text() for text in axes.texts] == ["forward", "reverse complement, in forward coordinates"]
+    with pytest.raises(ValueError, match="no sequence 2: choose 0 to 1"):
         found.plot(axes, sequence=2)
 
 
 @pytest.mark.parametrize(
     ("data", "task", "message"),
     [
-        (["ACGT" * 15], 2, "there is no task 2; the model has 2"),
-        (["ACGT" * 15], "CTCF", "no labels and so no task named 'CTCF'"),
+        (["ACGT" * 15], 2, "no task 2: choose 0 to 1 or one of task_0, task_1"),
+        (["ACGT" * 15], "CTCF", "no task 'CTCF': .*no labels"),
         (["ACGT" * 15], -1, "there is no task -1"),
-        (SequenceSet(np.zeros((0, 60), np.uint8)), 0, "there are no sequences"),
-        (SequenceSet(encode(["ACGT" * 15]), [[1, 0]], task_names=("a", "b")), "c", "there is no task c"),
+        (SequenceSet(np.zeros((0, 60), np.uint8)), 0, "no sequences"),
+        (SequenceSet(encode(["ACGT" * 15]), [[1, 0]], task_names=("a", "b")), "c", "no task 'c'"),
     ],
 )
 def test_bad_input_is_explained(make_model, data, task, message):

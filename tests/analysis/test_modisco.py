@@ -27,5 +27,5 @@ def test_observed_bases_have_their_attributions(make_model, toy, tmp_path):
 
 
 def test_a_missing_folder_is_said_before_anything_is_computed(make_model, toy, tmp_path):
-    with pytest.raises(ValueError, match="there is no folder"):
+    with pytest.raises(ValueError, match="does not exist"):
         rcviz.save_modisco(make_model(), toy, tmp_path / "none")

@@ -150,7 +150,7 @@ def test_what_follows_is_found_by_following_it(case, toy):
 )
 def test_neurons_that_were_mixed_before_have_no_activation(follow, toy):
     model = seeded(Block, follow, mix=nn.Conv1d(3, 3, 3, padding=1))
-    with pytest.raises(ValueError, match="no activation follows conv neuron by neuron; pass at='convolution'"):
+    with pytest.raises(ValueError, match="follows conv; pass at='convolution'"):
         filter_contributions(model, toy.codes)
     assert filter_contributions(model, toy.codes, at="convolution").layer == "conv"
 
@@ -184,7 +184,7 @@ def test_strands_put_into_one_batch_by_hand_are_refused(toy):
             y = torch.relu(self.conv(torch.cat([x, x.flip((1, 2))]))).mean(dim=2)
             return y[: len(x)] + y[len(x) :]
 
-    with pytest.raises(ValueError, match="has 200 rows for 100 sequences, and it is not known which belong together"):
+    with pytest.raises(ValueError, match="200 rows for 100 sequences"):
         filter_contributions(seeded(Siamese), toy.codes)
 
 
@@ -192,16 +192,16 @@ def test_layers_that_cannot_have_contributions_are_explained(toy):
     model = seeded(Danq)
     model.add_module("spare", nn.Conv1d(4, 2, 3))
     for layer, message in (
-        ("lstm", r"layer lstm returns a tuple, .* name a layer before or after it"),
-        ("spare", "layer spare is never used in a forward pass; name one that is, such as conv"),
-        ("dense", r"layer dense gives \(1, 8\)"),
+        ("lstm", r"layer lstm returns a tuple"),
+        ("spare", "layer spare is never used in a forward pass; give one that is, such as conv"),
+        ("dense", r"layer dense returns shape \(1, 8\)"),
     ):
         with pytest.raises(ValueError, match=message):
             filter_contributions(model, toy, layer=layer)
     shared = seeded(ProfileAndCounts)
-    with pytest.raises(ValueError, match=r"layer relu is used 3 times in a forward pass.*a module for each use"):
+    with pytest.raises(ValueError, match="layer relu is used 3 times"):
         filter_contributions(shared, toy.codes, layer="relu")
-    with pytest.raises(ValueError, match=r"layer spare is never used in a forward pass; name one that is$"):
+    with pytest.raises(ValueError, match=r"layer spare is never used in a forward pass; give one that is$"):
         filter_contributions(NoConvolution(), toy.codes, layer="spare")
 
 

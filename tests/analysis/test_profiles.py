@@ -252,13 +252,13 @@ def test_plot_draws_the_mean_of_one_filter():
 def test_refusals(as_users_run, make_model, toy):
     model = make_model(kernel_sizes=(7, 5), pool_size=5, pool_stride=5)
     profiles = activation_profiles(model, toy, bins=3)
-    with pytest.raises(ValueError, match="no sequence is chosen"):
+    with pytest.raises(ValueError, match="no sequences"):
         profiles.mean(0, np.zeros(120, bool))
-    with pytest.raises(ValueError, match="no filter 3; the filters are 0 to 2"):
+    with pytest.raises(ValueError, match="no filter 3: choose 0 to 2"):
         profiles.mean(3)
     with pytest.raises(ValueError, match="no filter -1"):
         profiles.plot(filter=-1)
-    with pytest.raises(ValueError, match="there are no sequences"):
+    with pytest.raises(ValueError, match="no sequences"):
         activation_profiles(model, np.zeros((0, 60), np.uint8))
     with pytest.raises(ValueError, match="bins"):
         activation_profiles(model, toy, bins=0)

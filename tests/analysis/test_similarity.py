@@ -31,7 +31,7 @@ def test_loops_find_the_same():
     for f, one in enumerate(first):
         for g, other in enumerate(second):
             score, shift, reverse = by_loops(one, other)
-            assert abs(found.scores[f, g] - score) < 1e-12
+            assert abs(found.similarity[f, g] - score) < 1e-12
             assert (found.shift[f, g], found.reverse[f, g]) == (shift, reverse)
 
 
@@ -50,22 +50,22 @@ def test_filters_that_were_shuffled_shifted_and_turned_round_are_found_again():
 def test_a_filter_of_zeros_is_like_nothing():
     weights = np.stack([np.zeros((4, 5)), np.eye(4, 5)])
     found = rcviz.filter_similarity(bank(weights), bank(weights))
-    np.testing.assert_array_equal(np.isnan(found.scores), [[True, True], [True, False]])
+    np.testing.assert_array_equal(np.isnan(found.similarity), [[True, True], [True, False]])
 
 
 def test_what_is_drawn_is_what_was_found():
     weights = np.random.default_rng(3).normal(size=(4, 4, 6))
     found = rcviz.filter_similarity(bank(weights[:2]), bank(weights))
     (image,) = found.plot().images
-    np.testing.assert_array_equal(image.get_array(), found.scores)
+    np.testing.assert_array_equal(image.get_array(), found.similarity)
 
 
 @pytest.mark.usefixtures("as_users_run")
-@pytest.mark.parametrize("given", [nn.Conv1d(4, 2, 3), None])
-def test_a_model_is_told_to_be_made_a_bank(given):
-    bank = rcviz.filter_bank(nn.Conv1d(4, 2, 3))
-    for pair in ((given, bank), (bank, given)):
-        with pytest.raises(
-            ValueError, match=r"expected two filter banks, got (Conv1d|NoneType); rcviz.filter_bank\(model\)"
-        ):
+def test_a_model_counts_as_its_bank():
+    model = nn.Conv1d(4, 2, 3)
+    bank = rcviz.filter_bank(model)
+    expected = rcviz.filter_similarity(bank, bank).similarity
+    np.testing.assert_array_equal(rcviz.filter_similarity(model, model).similarity, expected)
+    for pair in ((None, bank), (bank, "bank")):
+        with pytest.raises(ValueError, match="FilterBank or a model"):
             rcviz.filter_similarity(*pair)

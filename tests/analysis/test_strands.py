@@ -64,7 +64,7 @@ def test_table_is_tidy_and_sorted(agreements, toy):
 
 
 class Given(nn.Module):
-    """Says of a sequence what the table says for its first base, a logit a task."""
+    """Looks up the logits of a sequence, one per task, in a table by its first base."""
 
     def __init__(self, logits):
         super().__init__()
@@ -78,7 +78,7 @@ def test_correlation_flips_and_names_by_hand():
     """Six sequences A....., whose RCs begin with the complement of their last base."""
     model = Given([[2.0, 1.0], [-1.0, 1.0], [0.5, 1.0], [-3.0, 1.0]])  # A, C, G, T
     data = SequenceSet(["AC", "AA", "AT", "CG", "GG", "TT"], [1, 1, 0, 0, np.nan, 0], names=list("uvwxyz"))
-    with pytest.raises(ValueError, match="gives 2 outputs a sequence"):
+    with pytest.raises(ValueError, match=r"2 outputs .* 1 tasks"):
         strand_agreement(model, data)
     data = SequenceSet(data.codes, np.repeat(data.labels, 2, axis=1), names=list("uvwxyz"))
     found = strand_agreement(model, data, output="logit")
@@ -128,7 +128,7 @@ def test_plot_takes_the_task_and_the_axes(agreements):
     agreement = agreements["standard"][1]
     axes = matplotlib.figure.Figure().add_subplot()
     assert agreement.plot(axes, task=1) is axes
-    with pytest.raises(ValueError, match="there is no task 2; the tasks are GATA, starts with A"):
+    with pytest.raises(ValueError, match=r"no task 2: .*GATA, starts with A"):
         agreement.plot(axes, task=2)
 
 
@@ -143,7 +143,7 @@ def test_strings_without_labels(agreements):
 def test_labels_of_other_tasks_are_refused(agreements, toy):
     model, agreement = agreements["standard"]
     other = SequenceSet(toy.codes, toy.labels[:, :1])
-    with pytest.raises(ValueError, match="gives 2 outputs a sequence, but the data has 1 tasks"):
+    with pytest.raises(ValueError, match=r"2 outputs .* 1 tasks"):
         strand_agreement(model, other)
     with pytest.raises(ValueError, match="has no sequences"):
         strand_agreement(model, toy.subset(np.zeros(len(toy), bool)))
@@ -235,9 +235,9 @@ def test_gap_by_filter_needs_no_labels_and_explains_bad_input(plain, toy):
     assert gap_by_filter(plain, toy, task="starts with A").task == "starts with A"
     for data, settings, message in (
         (toy, {"task": 2}, "there is no task 2: choose 0 to 1"),
-        (["ACGT" * 15], {"task": 5}, "there is no task 5; the model has 2"),
-        (["ACGT" * 15], {"task": "GATA"}, "no labels and so no task named 'GATA'"),
-        (toy.subset([]), {}, "there are no sequences"),
+        (["ACGT" * 15], {"task": 5}, "no task 5: choose 0 to 1"),
+        (["ACGT" * 15], {"task": "GATA"}, "no task 'GATA': .*no labels"),
+        (toy.subset([]), {}, "no sequences"),
         (toy, {"layer": "9"}, "no layer named '9'"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_one_sentence(refused, model, dataset, toy, make_mo
     assert "labels for 0 tasks" in refused("inspect", model, "plain.safetensors", "--html", "report.html")
     assert "folder that exists" in refused("inspect", model, dataset, "--html", "nowhere/report.html")
     assert "no windows of chr9" in refused("inspect", model, dataset, "--chromosomes", "chr1,chr9", "--html", "r.html")
-    assert "there is no task NFKB" in refused("inspect", model, dataset, "--task", "NFKB", "--html", "r.html")
+    assert "there is no task 'NFKB'" in refused("inspect", model, dataset, "--task", "NFKB", "--html", "r.html")
     assert "no model" in refused("inspect", dataset, dataset, "--html", "r.html")
     assert "another kind" in refused("inspect", model, model, "--html", "r.html")
     assert not list(work.glob("*.html"))

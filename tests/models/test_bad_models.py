@@ -112,7 +112,7 @@ CONVERTED = {"to_standard", "to_revcomp"}
 NO_CHAIN = dict.fromkeys(CONVERTED, "Network.forward is no chain of modules: ")
 SENTENCES = {
     "used twice": {
-        **dict.fromkeys(NEURONS, "layer 0 is used 2 times in a forward pass.*give the model a module for each use"),
+        **dict.fromkeys(NEURONS, "layer 0 is used 2 times"),
         **dict.fromkeys(CONVERTED, "0 and 2 are one module that is used twice; give each place its own"),
     },
     "over its input": NO_CHAIN,

@@ -167,8 +167,8 @@ def test_positives_and_negatives_leave_out_the_unknown(data):
 
 
 def test_a_task_that_is_not_there_is_refused_by_name(data):
-    for task in ("SPI1", 2, -1):
-        with pytest.raises(ValueError, match=f"no task {task}: choose 0 to 1 or one of CTCF, MAX"):
+    for task in ("SPI1", 2, -1, True):
+        with pytest.raises(ValueError, match=f"no task {task!r}: choose 0 to 1 or one of CTCF, MAX"):
             data.positives(task)
     with pytest.raises(ValueError, match="has no labels"):
         SequenceSet(CODES).positives()

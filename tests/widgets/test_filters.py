@@ -191,7 +191,7 @@ def test_what_counts_as_positive_can_be_chosen(explorer, toy):
 
 @pytest.mark.parametrize(
     ("mask", "message"),
-    [([1, 0], "True or False for each of 120"), (np.zeros(120, bool), "0 of 120"), (np.ones(120, bool), "120 of 120")],
+    [([1, 0], "mask must be .* 120"), (np.zeros(120, bool), "0 of 120"), (np.ones(120, bool), "120 of 120")],
 )
 def test_a_choice_that_cannot_be_compared_is_refused(explorer, mask, message):
     before = shown(explorer)
@@ -404,7 +404,7 @@ def test_a_network_of_ones_own(toy):
     explorer = FilterExplorer(Own(), toy)
     assert explorer.state.layers == ("conv",)  # the first is never used
     assert "of 3:" in explorer._caption.value
-    with pytest.raises(ValueError, match="layer first is never used in a forward pass; name one that is, such as conv"):
+    with pytest.raises(ValueError, match=r"layer first is never used .* such as conv"):
         FilterExplorer(Own(), toy, layer="first")
 
 
@@ -459,7 +459,7 @@ def test_sequences_of_nothing_but_n_are_refused(toy, make_model):
     ("model", "message"),
     [
         (lambda make: make(sequence_length=69), r"expected \(batch, 4, 69\).*bring the sequences to a length of 69"),
-        (lambda make: make(n_tasks=3), "the model gives 3 logits a sequence, but the data has 2 tasks: GATA, starts"),
+        (lambda make: make(n_tasks=3), "3 outputs .* 2 tasks .*GATA, starts"),
         (
             lambda make: nn.Sequential(nn.Conv1d(4, 2, 5), nn.ReLU(), nn.Flatten(), nn.Linear(99, 2)),
             r"the model does not accept one-hot sequences \(batch, 4, 60\): mat1 and mat2",

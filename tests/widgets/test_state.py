@@ -53,11 +53,11 @@ def test_a_new_ranking_keeps_the_filter(state):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda state: setattr(state, "filter", 5), "there is no filter 5; the filters are 0 to 4"),
-        (lambda state: setattr(state, "task", 2), "there is no task 2; the tasks are CTCF, MAX"),
+        (lambda state: setattr(state, "filter", 5), "no filter 5: choose 0 to 4"),
+        (lambda state: setattr(state, "task", 2), "no task 2: .* CTCF, MAX"),
         (lambda state: setattr(state, "layer", "x"), "layer must be one of conv1, conv2, got 'x'"),
         (lambda state: setattr(state, "sort", "size"), "sort must be one of contribution, number, got 'size'"),
-        (lambda state: state.select_rank(-1), "there is no rank -1; the ranks are 0 to 4"),
+        (lambda state: state.select_rank(-1), "no rank -1: choose 0 to 4"),
     ],
 )
 def test_what_is_not_there_is_refused_and_nothing_changes(state, change, match):

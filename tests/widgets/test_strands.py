@@ -236,9 +236,9 @@ def test_a_model_that_does_not_take_the_data_is_left_out_with_a_reason(models, t
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: setattr(state, "task", 2), "there is no task 2; the tasks are GATA, starts with A"),
+        (lambda state: setattr(state, "task", 2), "no task 2: .* GATA, starts with A"),
         (lambda state: setattr(state, "model", "x"), "there is no model 'x'; the models are RC, standard"),
-        (lambda state: setattr(state, "sequence", 120), "there is no sequence 120; the sequences are 0 to 119"),
+        (lambda state: setattr(state, "sequence", 120), "no sequence 120: choose 0 to 119"),
         (lambda state: setattr(state, "selection", (3, -1)), "there is no sequence -1"),
     ],
 )
@@ -256,9 +256,9 @@ def test_what_is_not_there_is_refused_and_nothing_changes(explorer, change, mess
         (({"RC": 3}, None), {}, "RC must be a torch.nn.Module, got int"),
         (([], None), {}, "there are no models"),
         ((None, None), {"task": 2}, "there is no task 2: choose 0 to 1"),
-        ((None, None), {"task": "MAX"}, "there is no task MAX"),
-        ((None, SequenceSet(np.zeros((0, 60), np.uint8))), {}, "there are no sequences"),
-        ((None, ["ACGT" * 15]), {"task": 2}, "there is no task 2; the tasks are task_0, task_1"),
+        ((None, None), {"task": "MAX"}, "no task 'MAX'"),
+        ((None, SequenceSet(np.zeros((0, 60), np.uint8))), {}, "no sequences"),
+        ((None, ["ACGT" * 15]), {"task": 2}, "no task 2: .* task_0, task_1"),
     ],
 )
 def test_bad_arguments_are_explained(as_users_run, models, toy, arguments, settings, message):
@@ -286,7 +286,7 @@ def test_a_network_of_ones_own_without_an_activation_has_logos_all_the_same(toy)
             return self.conv(x).amax(2)[:, :2]
 
     explorer = StrandExplorer(Own(), toy)
-    assert "no activation follows conv" in explorer._gaps.value
+    assert "no elementwise activation follows conv" in explorer._gaps.value
     assert explorer._logos.value.count("rcviz-logo") == 2
     with pytest.raises(ValueError, match="could be split by filter"):
         _ = explorer.gap_table
