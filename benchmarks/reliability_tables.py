@@ -1,9 +1,4 @@
-"""The tables of docs/reliability.md, made from benchmarks/results/reliability/*.json.
-
-    python benchmarks/reliability_tables.py
-
-writes them between the page's markers; a test holds page and files together.
-"""
+"""Write the tables of docs/reliability.md from benchmarks/results/reliability/*.json; a test compares page and files."""
 
 import json
 from functools import partial
@@ -17,7 +12,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "reliability"
 
 
 def made_by(command, content=None):
-    """The command that measures it again, and on what it was measured."""
+    """Return the command that measures again, with the machine of the measurement."""
     machine = (content or {}).get("machine", {})
     where = [f"{key} {machine[key]}" for key in ("python", "torch") if key in machine]
     if "cores" in machine:
@@ -27,8 +22,7 @@ def made_by(command, content=None):
 
 
 def faults(content):
-    found = content["faults"]
-    return f"Faults: {'; '.join(found)}" if found else "No faults."
+    return f"Faults: {'; '.join(content['faults'])}" if content["faults"] else "No faults."
 
 
 def megabytes(value):
@@ -42,19 +36,18 @@ def kills(content):
         for name, job in jobs
     ]
     header = ["job", "kills", "survived", "after writing had begun", "a temporary file left"]
-    command = f"RCVIZ_KILLS={content['kills']} python -m pytest tests/reliability/test_kills.py"
+    command = f"python tests/reliability/kill_jobs.py --kills {content['kills']} --record"
     return f"{table(header, rows)}\n\n{faults(content)} {made_by(command, content)}"
 
 
 def sweeps(content):
-    told = (
-        f"{content['sweeps']} sweeps started at the same moment on one store asked for {content['runs_asked_for']}",
-        f"runs, {content['records_of_one_sweep']} of them different. {content['records']} records were kept,",
-        f"{content['lost']} lost, {content['left_over']} left over, {content['different']} different from those of a",
-        f"sweep alone. {faults(content)}",
-        made_by(f"python tests/reliability/sweeps_at_once.py --sweeps {content['sweeps']} --record", content),
+    command = f"python tests/reliability/sweeps_at_once.py --sweeps {content['sweeps']} --record"
+    return (
+        f"{content['sweeps']} sweeps started at the same moment on one store asked for {content['runs_asked_for']} "
+        f"runs, {content['records_of_one_sweep']} of them different. {content['records']} records were kept, "
+        f"{content['lost']} lost, {content['left_over']} left over, {content['different']} different from those of "
+        f"one sweep. {faults(content)} {made_by(command, content)}"
     )
-    return " ".join(told)
 
 
 def fuzz(content):
@@ -66,7 +59,7 @@ def fuzz(content):
     minutes, inputs, finds = (sum(run[key] for run in runs) for key in ("minutes", "inputs", "finds"))
     rows.append(["**all**", f"{minutes:.0f}", f"{inputs:,}", finds])
     header = ["reader", "minutes", "inputs tried", "faults found"]
-    return f"{table(header, rows)}\n\n{made_by('python tests/reliability/fuzz.py --minutes 10 --reader all')}"
+    return f"{table(header, rows)}\n\n{made_by('python tests/reliability/fuzz.py --minutes 10')}"
 
 
 def properties(content):
@@ -94,12 +87,12 @@ def stream(content):
         ]
         for point in content["points"]
     ]
-    header = ["way", "sequences", "memory before", "at most", "pages of files", "processor time a million"]
+    header = ["way", "sequences", "memory before", "at most", "pages of files", "processor time per million"]
     grown = " and ".join(f"{each:.0f} bytes ({way})" for way, each in content["bytes_per_sequence"].items())
     command = made_by("python tests/reliability/stream.py --record", content)
     return (
         f"{table(header, rows)}\n\nSequences of {content['length']} bp. Between the smallest and the largest number "
-        f"memory grew by {grown} a sequence. {command}"
+        f"memory grew by {grown} per sequence. {command}"
     )
 
 
@@ -138,16 +131,16 @@ def release(content):
     rows += [[wanted, "not found here", ""] for wanted in content["not_found"]]
     rows += [[wanted, "not tried", ""] for wanted in content["not_tried"]]
     files = ", ".join(f"{name} ({found['bytes'] / 1e6:.1f} MB)" for name, found in content["distributions"].items())
-    told = [f"{table(['Python', 'packages installed', '`rcviz demo`'], rows)}", f"Built and checked: {files}."]
+    parts = [f"{table(['Python', 'packages installed', '`rcviz demo`'], rows)}", f"Built and checked: {files}."]
     if "components" in content:
         licences = ", ".join(f"{kind} ({n})" for kind, n in content["licences"].items())
-        told.append(f"The bill of materials has {content['components']} components. Licences: {licences}.")
-        told.append(audit(content["audit"]))
-    return "\n\n".join([*told, made_by("make release")])
+        parts.append(f"The bill of materials has {content['components']} components. Licences: {licences}.")
+        parts.append(audit(content["audit"]))
+    return "\n\n".join([*parts, made_by("make release")])
 
 
 def audit(found):
-    """Nothing is said to be free of what nobody looked for."""
+    """Say which packages were audited; nothing is called free of vulnerabilities without."""
     if not found["audited"]:
         why = found.get(
             "why", f"the index that is reached here has such data for none of {len(found['unknown'])} packages"
@@ -158,16 +151,16 @@ def audit(found):
     return f"pip-audit looked at {found['audited']} packages and found {known or 'no known vulnerability'}.{rest}"
 
 
-MADE = {make.__name__: make for make in (kills, sweeps, fuzz, properties, stream, widgets, release)}
-"""By the names of the page's markers, which are those of the files."""
+RESULT_FILES = (kills, sweeps, fuzz, properties, stream, widgets, release)
+"""Functions with the name of their file and of the marker on the page."""
 
 
-def told(name):
-    path = RESULTS / f"{name}.json"
-    return MADE[name](json.loads(path.read_text())) if path.exists() else "Not measured yet."
+def result_table(make):
+    path = RESULTS / f"{make.__name__}.json"
+    return make(json.loads(path.read_text())) if path.exists() else "Not measured yet."
 
 
-TABLES = {name: partial(told, name) for name in MADE}
+TABLES = {make.__name__: partial(result_table, make) for make in RESULT_FILES}
 
 if __name__ == "__main__":
     PAGE.write_text(filled(PAGE.read_text(), TABLES))

@@ -1,9 +1,8 @@
-"""Fuzz a reader by hand: ``python tests/reliability/fuzz.py --minutes 10 --reader meme``, or ``--reader all``.
+"""Fuzz the readers: ``python tests/reliability/fuzz.py --minutes 10 --reader meme``, or all readers without a name.
 
-A run goes on where the last one stopped, until so many minutes have been spent in all; an input depends on the seed and
-its number alone, so that every find can be made again. A worker reads one mutated seed file after the other. The only
-allowed outcomes are a correct result and a refusal in one sentence; a worker that needs more than 5 s of CPU or 1 GB
-more memory, or that dies, has made a find as well. Finds are kept in ``--folder``, what was tried in
+A worker reads one damaged file after the other. A correct result and an error of one sentence are right; anything else
+is a fault, also more than 5 s of processor time, 1 GB more memory, and a worker that dies. An input depends on the seed
+and its number alone, so that every fault can be repeated; the files are kept under ``runs/fuzz``, the counts in
 ``benchmarks/results/reliability/fuzz.json``.
 """
 
@@ -26,72 +25,66 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from reliability.mutations import mutated
-from reliability.reader import judge
-from reliability.readers import READERS
+from reliability.readers import READERS, judge
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "fuzz.json"
+FAULTS = ROOT / "runs" / "fuzz"
 SECONDS, MEMORY = 5, 1 << 30
 SILENCE = 180
-"""Seconds after which a worker that says nothing is taken for dead."""
+"""Seconds without a message after which a worker counts as dead."""
 
 
-class Hang(BaseException):
-    """More CPU time than reading may take; no ``except Exception`` catches it."""
+class TooSlow(BaseException):
+    """More processor time than reading may take; no ``except Exception`` catches it."""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--reader", choices=[*READERS, "all"], default="all")
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--reader", choices=READERS, help="all readers by default")
+    parser.add_argument("--minutes", type=float, default=10.0, help="for each reader")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "fuzz", help="state and finds")
-    chosen = parser.parse_args()
-    for name in READERS if chosen.reader == "all" else [chosen.reader]:
-        fuzz(name, chosen.minutes * 60, chosen.seed, chosen.folder / name)
+    options = parser.parse_args()
+    counts = json.loads(RESULTS.read_text())
+    for name in [options.reader] if options.reader else READERS:
+        inputs, faults = fuzz(name, options.seed, options.minutes * 60)
+        run = {"seed": options.seed, "minutes": options.minutes, "inputs": inputs, "finds": len(faults)}
+        counts[name] = [other for other in counts.get(name, []) if other["seed"] != options.seed] + [run]
+        print(name, run, *faults, sep="\n", flush=True)
+    RESULTS.write_text(json.dumps(dict(sorted(counts.items())), indent=1) + "\n")
 
 
-def fuzz(name, seconds, seed, folder):
-    """Try inputs until ``seconds`` have been spent on this reader, earlier runs included."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state_file = folder / f"state-{seed}.json"
-    state = json.loads(state_file.read_text()) if state_file.exists() else {"inputs": 0, "seconds": 0.0, "finds": 0}
-    while state["seconds"] < seconds:
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / READERS[name].file
+def fuzz(name, seed, seconds):
+    """Try inputs for so many seconds; return their number and one message for each kind of fault."""
+    end, number, faults = time.monotonic() + seconds, 0, {}
+    while time.monotonic() < end:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / READERS[name].file
             ours, theirs = multiprocessing.Pipe(duplex=False)
-            arguments = (name, seed, state["inputs"], path, theirs, seconds - state["seconds"])
-            worker = multiprocessing.get_context("fork").Process(target=work, args=arguments)
+            worker = multiprocessing.get_context("fork").Process(
+                target=work, args=(name, seed, number, path, theirs, end)
+            )
             worker.start()
             theirs.close()
-            started, before, ended = time.monotonic(), state["seconds"], False
             try:
-                while not ended:
+                while True:
                     if not ours.poll(SILENCE):
                         worker.kill()
                         raise EOFError
-                    number, wrong, content = ours.recv()
-                    ended = number is None
-                    if not ended:
-                        state["inputs"] = number + 1
-                        if wrong:
-                            state["finds"] += keep(folder, number, content, wrong)
-                        state["seconds"] = before + time.monotonic() - started
-                        if wrong or number % 200 == 0:
-                            note(state_file, state, name)
+                    wrong, content = ours.recv()
+                    if wrong:
+                        keep(faults, name, number, wrong, content)
+                    number += 1
             except EOFError:
                 worker.join()
-                content = path.read_bytes() if path.exists() else b""
-                state["finds"] += keep(folder, state["inputs"], content, f"the process died ({worker.exitcode})")
-                state["inputs"] += 1
-            worker.join()
-            state["seconds"] = before + time.monotonic() - started
-            note(state_file, state, name)
-    note(state_file, state, name)
-    print(name, state, flush=True)
+                if worker.exitcode:
+                    content = path.read_bytes() if path.exists() else b""
+                    keep(faults, name, number, f"the process died ({worker.exitcode})", content)
+                    number += 1
+    return number, list(faults.values())
 
 
-def work(name, seed, number, path, said, seconds):
-    """Read mutated seeds until the time is over."""
+def work(name, seed, number, path, messages, end):
+    """Read damaged files until the time is over."""
     warnings.simplefilter("ignore")
     os.environ["RCVIZ_CACHE"] = str(path.parent / "cache")
     import torch
@@ -102,63 +95,40 @@ def work(name, seed, number, path, said, seconds):
     for content in seeds:
         path.write_bytes(content)
         reader.read(path)
-    limit_memory()
-    signal.signal(signal.SIGPROF, hang)
-    end = time.monotonic() + seconds
+    limit_memory(MEMORY)
+    signal.signal(signal.SIGPROF, too_slow)
     while time.monotonic() < end:
         chance = random.Random(f"{name} {seed} {number}")
         path.write_bytes(mutated(chance.choice(seeds), seeds, chance))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             wrong = judge(reader, path)
-        except Hang:
+        except TooSlow:
             wrong = f"more than {SECONDS} s: " + traceback.format_exc(limit=-3)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-        said.send((number, wrong, path.read_bytes() if wrong else b""))
+        messages.send((wrong, path.read_bytes() if wrong else b""))
         number += 1
-    said.send((None, None, b""))
 
 
-def hang(*_):
-    raise Hang
+def too_slow(*_):
+    raise TooSlow
 
 
-def limit_memory():
-    """Allow so much more private memory than is in use; more of it is a MemoryError, and so a find."""
-    status = Path("/proc/self/status").read_text()
-    used = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData"))
-    resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, used + MEMORY))
+def limit_memory(n_bytes):
+    """Allow this process so much more private memory than it uses now; more is a MemoryError."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (used + n_bytes, used + n_bytes))
 
 
-def keep(folder, number, content, wrong):
-    """Keep an input unless one that went wrong in the same way is kept; returns how many finds are new."""
-    (folder / "finds").mkdir(exist_ok=True)
-    known = folder / "finds.json"
-    finds = json.loads(known.read_text()) if known.exists() else {}
+def keep(faults, name, number, wrong, content):
+    """Keep an input unless another one went wrong in the same way."""
     kind = re.sub(r"\S*/\S*|\d+", "#", wrong)[:70]
-    if kind in finds:
-        return 0
-    finds[kind] = {"number": number, "wrong": wrong}
-    (folder / "finds" / f"{number}").write_bytes(content)
-    known.write_text(json.dumps(finds, indent=1))
-    print(f"find: {folder.name} {number}: {wrong}", flush=True)
-    return 1
-
-
-def note(state_file, state, name):
-    """Write how far it came, beside what runs with other seeds did."""
-    state_file.write_text(json.dumps(state))
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    written = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    written[name] = []
-    for path in sorted(state_file.parent.glob("state-*.json")):
-        run = json.loads(path.read_text())
-        seed, minutes = int(path.stem.partition("-")[2]), round(run["seconds"] / 60, 1)
-        written[name].append({"seed": seed, "minutes": minutes, "inputs": run["inputs"], "finds": run["finds"]})
-    temporary = RESULTS.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(dict(sorted(written.items())), indent=1) + "\n")
-    temporary.replace(RESULTS)
+    if kind not in faults:
+        faults[kind] = f"{name} {number}: {wrong}"
+        (FAULTS / name).mkdir(parents=True, exist_ok=True)
+        (FAULTS / name / str(number)).write_bytes(content)
 
 
 if __name__ == "__main__":

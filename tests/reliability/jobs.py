@@ -1,13 +1,15 @@
-"""The jobs that are killed, each with the same call as a user's, and the files that they read."""
+"""The jobs that are killed, each called as a user would, and the files that they read."""
 
 import gzip
 from pathlib import Path
 
 import numpy as np
 import torch
-from reliability.content import INPUTS
 
 import rcviz
+
+INPUTS = "in"
+"""The folder of the files that jobs read."""
 
 SMALL = """
 [model]
@@ -34,7 +36,7 @@ def command(*arguments):
 
 
 def fit():
-    """Training with a checkpoint that stays, of a network with dropout, and then the weights and the history."""
+    """Training of a network with dropout, with a checkpoint that stays; then the weights and the history."""
     data = rcviz.SequenceSet.load(f"{INPUTS}/gata.safetensors")
     network = rcviz.build_model(
         rcviz.ModelConfig.one_layer("revcomp", n_filters=3, sequence_length=60, pool_size=9, kernel_sizes=(7,))
@@ -53,29 +55,28 @@ def train():
 
 
 def windows():
-    """Cutting from a packed genome, whose codes go into a cache first, and then saving a part of the windows."""
+    """Windows of a compressed genome, whose codes go into a cache first; then a part of them, saved."""
     genome, peaks = f"{INPUTS}/genome.fa.gz", f"{INPUTS}/GATA1.narrowPeak"
     command("windows", "--fasta", genome, "--peaks", peaks, "--negatives", "shuffled", "windows.safetensors")
     rcviz.SequenceSet.load("windows.safetensors").subset(slice(0, 50)).save("part.safetensors")
 
 
-def small_arm(architecture, n_filters, *, epochs):
-    """A one-layer network for the bundled example."""
-    model = rcviz.ModelConfig.one_layer(architecture, n_filters=n_filters, sequence_length=200, pool_size=31)
-    return rcviz.Arm(model=model, training=rcviz.TrainConfig.chipseq(epochs=epochs))
-
-
 def sweep(n_jobs=1):
-    """Two arms with one seed, and the table of their runs."""
-    parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
-    arms = {"RC-16": small_arm("revcomp", 16, epochs=2), "standard-8": small_arm("standard", 8, epochs=2)}
-    result = rcviz.sweep(arms, parts, seeds=1, store="store", n_jobs=n_jobs, progress=False)
-    rcviz.save_table(result.runs, "runs.csv")
+    """Two networks with two seeds each."""
+    parts = rcviz.split(rcviz.SequenceSet.load(f"{INPUTS}/gata.safetensors"), train=0.5, valid=0.25, test=0.25)
+    training = rcviz.TrainConfig(epochs=3, batch_size=20, samples_per_epoch=300)
+    size = {"sequence_length": 60, "kernel_sizes": (7,), "pool_size": 9}
+    arms = {
+        name: rcviz.Arm(model=rcviz.ModelConfig.one_layer(name, n_filters=3, **size), training=training)
+        for name in ("revcomp", "standard")
+    }
+    result = rcviz.sweep(arms, parts, seeds=2, store="store", n_jobs=n_jobs, progress=False)
+    rcviz.save_table(result.test, "scores.csv")
 
 
 def sweep_of_two():
     """The same with two runs at a time, in processes of their own."""
-    sweep(n_jobs=2)
+    sweep(2)
 
 
 def exports(seed=2, *, slow=False):
@@ -96,7 +97,7 @@ def all_exports():
 
 
 def inspect():
-    """A page and a notebook on a model that has been trained before."""
+    """A page and a notebook about a trained model."""
     model, data = f"{INPUTS}/model.safetensors", f"{INPUTS}/gata.safetensors"
     command("inspect", model, data, "--html", "page.html")
 
@@ -110,13 +111,13 @@ JOBS = {
 }
 LONG = {"rcviz.sweep, two at a time": sweep_of_two, "all exports": all_exports, "rcviz inspect": inspect}
 QUICK = 5
-"""How often the others are killed for each kill of one of these, which take long."""
+"""Kills of each of the other jobs for one kill of these, which take longer."""
 BEFORE = {"exports over older files": older_exports}
-"""What has been done in the folder before, by a run that nobody kills."""
+"""Work that is done in the folder before, and not killed."""
 
 
 def prepare(folder):
-    """Make the files that jobs read."""
+    """Write the files that jobs read."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     letters = {name: "".join(rng.choice(list("ACGT"), 200_000)) for name in ("chrA", "chrB")}

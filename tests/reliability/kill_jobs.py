@@ -1,16 +1,17 @@
-"""Kill jobs at seeded moments, give the same command again, and compare with what an uninterrupted run leaves.
+"""Kill jobs at seeded moments, run the same command again, and compare with what an uninterrupted run leaves.
 
 ``python tests/reliability/kill_jobs.py --kills 120 --record`` writes ``benchmarks/results/reliability/kills.json``.
 
-A job works in a folder of its own. Half of the kills (SIGKILL) fall at a random moment of the time that it takes, half
-just before a random one of the steps that it takes on files: opening one to write, renaming, removing, and so on. Some
-of the runs that go on after a kill are killed again. After every kill all files under their own names must be whole.
-In the end the folder must hold what an uninterrupted run leaves, bit for bit, and nothing else; only what a clock or
-the machine's memory says may differ.
+Each job works in a folder of its own. Half of the kills (SIGKILL) fall at a random moment, half just before a random
+step on files: opening one to write, renaming, removing, and so on. Some of the runs that go on after a kill are killed
+again. After every kill all files under their own names must be whole. In the end the folder must hold what an
+uninterrupted run leaves, bit for bit, and nothing else, except for times and the machine's memory.
 """
 
 import argparse
+import csv
 import itertools
+import json
 import os
 import random
 import shutil
@@ -19,23 +20,67 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from reliability.content import INPUTS, content, is_unfinished
-from reliability.jobs import BEFORE, JOBS, LONG, QUICK, prepare
+from reliability.jobs import BEFORE, INPUTS, JOBS, LONG, QUICK, prepare
 from reliability.processes import Process, conclude, load_everything
+from safetensors import safe_open
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "kills.json"
 AGAIN = 0.25
 """Share of the runs after a kill that are killed as well."""
+MAY_DIFFER = {"seconds", "peak_memory_mb", "code", "wall", "cpu"}
+"""Entries and columns that depend on clocks, the machine's memory, or edits of the code meanwhile."""
+
+
+def content(folder):
+    """Read every file of a folder but the inputs: by relative path, without what may differ."""
+    contents = {}
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != INPUTS]
+        for name in files:
+            path = Path(place) / name
+            with suppress(FileNotFoundError):  # processes that a killed run started may still be at work
+                contents[str(path.relative_to(folder))] = read(path)
+    return contents
+
+
+def read(path):
+    """Read one file without what may differ; None for an unfinished one."""
+    if is_unfinished(str(path)):
+        return None
+    if path.name.endswith("checkpoint.safetensors"):
+        with safe_open(path, framework="numpy") as file:
+            metadata = dict(file.metadata())
+            metadata["records"] = alike(json.loads(metadata["records"]))
+            return metadata, {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
+    if path.suffix == ".json":
+        return alike(json.loads(path.read_text()))
+    if path.suffix == ".csv":
+        names, *rows = csv.reader(path.read_text().splitlines())
+        kept = [column for column, name in enumerate(names) if name not in MAY_DIFFER]
+        return [[row[column] for column in kept] for row in (names, *rows)]
+    return path.read_bytes()
+
+
+def alike(value):
+    """Remove the entries that may differ."""
+    if isinstance(value, dict):
+        return {name: alike(entry) for name, entry in value.items() if name not in MAY_DIFFER}
+    return [alike(entry) for entry in value] if isinstance(value, list) else value
+
+
+def is_unfinished(path):
+    return ".unfinished" in path
 
 
 class Killed:
-    """One job with what an uninterrupted run of it leaves, how long that takes and in how many steps."""
+    """A job, what an uninterrupted run of it leaves, its seconds and its number of steps on files."""
 
     def __init__(self, name, work, base, seed):
         self.name, self.work, self.folder = name, work, base / "work"
@@ -58,7 +103,7 @@ class Killed:
         return content(self.folder)
 
     def life(self, kills):
-        """Start the job, kill it, perhaps again, at most so often, and let the last run end; give the kills."""
+        """Start the job, kill it at most so often, let the last run end, and return the number of kills."""
         self._begin()
         done, processes = 0, []
         while True:
@@ -70,13 +115,13 @@ class Killed:
             if hit:
                 done += 1
                 if self.random.random() < 0.5:
-                    process.end_children()  # else they are at work beside the next run
+                    process.end_children()  # otherwise they go on beside the next run
                 self._look()
             elif process.wait() == 0 and not done:
-                self._begin()  # it had ended before its time came
+                self._begin()  # it ended before the kill
             else:
                 break
-        if sum(process.end_children() for process in processes):  # a kill as well, that needs a run after it
+        if sum(process.end_children() for process in processes):  # that is a kill too, and needs a run after it
             process = Process(self.work, self.folder)
             process.wait()
         self._judge(process.ended)
@@ -96,62 +141,60 @@ class Killed:
         return process, hit
 
     def _look(self):
-        """What a kill left: every file under its own name must be whole."""
+        """Check what a kill left: every file under its own name must be whole."""
         try:
-            found = content(self.folder)
+            left = content(self.folder)
         except Exception as error:
             self.faults.append(f"{self.name}: a half file was left ({error!r})")
             return
-        visible = {name: value for name, value in found.items() if not is_unfinished(name)}
+        visible = {name: value for name, value in left.items() if not is_unfinished(name)}
         for name, value in visible.items():
             if "checkpoint" not in name and value not in (self.whole.get(name, self), self.old.get(name, self)):
                 self.faults.append(f"{self.name}: {name} was left half written")
-        self.counts["that left a file unfinished"] += len(found) > len(visible)
-        when = "before" if found == self.old else "after" if found == self.whole else "while"
+        self.counts["that left a file unfinished"] += len(left) > len(visible)
+        when = "before" if left == self.old else "after" if left == self.whole else "while"
         self.counts[f"{when} writing"] += 1
 
     def _judge(self, code):
-        """What the last run left must be what an uninterrupted one leaves."""
-        found = content(self.folder)
+        """Check what the last run left: it must be what an uninterrupted run leaves."""
+        left = content(self.folder)
         if code != 0:
             self.faults.append(f"{self.name}: the run after the last kill failed with exit code {code}")
-        elif found.keys() != self.whole.keys():
-            names = sorted(found.keys() ^ self.whole.keys())
+        elif left.keys() != self.whole.keys():
+            names = sorted(left.keys() ^ self.whole.keys())
             self.faults.append(f"{self.name}: these files are missing or left over: {', '.join(names)}")
         else:
-            other = [name for name in found if found[name] != self.whole[name]]
+            other = [name for name in left if left[name] != self.whole[name]]
             self.faults += [f"{self.name}: {name} differs from an uninterrupted run's" for name in other]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--kills", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--all", action="store_true", help="also jobs that take seconds")
-    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}; implies --all")
-    asked = parser.parse_args()
+    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}, with the long jobs")
+    options = parser.parse_args()
     load_everything()
-    works = JOBS | (LONG if asked.all or asked.record else {})
-    faults, told, total = [], {}, Counter()
+    works = JOBS | (LONG if options.record else {})
+    turns = [name for _ in range(QUICK) for name in JOBS] + [name for name in works if name in LONG]
+    shares = Counter(itertools.islice(itertools.cycle(turns), options.kills))
+    jobs, faults, total = {}, [], Counter()
     with tempfile.TemporaryDirectory() as base:
         prepare(Path(base) / INPUTS)
-        turns = [name for _ in range(QUICK) for name in JOBS] + [name for name in works if name in LONG]
-        share = Counter(itertools.islice(itertools.cycle(turns), asked.kills))
-        for name, left in share.items():
-            job = Killed(name, works[name], Path(base).resolve(), asked.seed)
-            n_faults, lost = 0, 0
+        for name, left in shares.items():
+            job = Killed(name, works[name], Path(base).resolve(), options.seed)
+            lost = 0
             while left:
+                n_faults = len(job.faults)
                 done = job.life(left)
                 left -= done
                 lost += done * (len(job.faults) > n_faults)
-                n_faults = len(job.faults)
             kills = job.counts["at a moment"] + job.counts["at a step on files"]
-            told[name] = {"kills": kills, "survived": kills - lost, "seconds": round(job.seconds, 3)}
-            told[name] |= dict(sorted(job.counts.items()))
+            jobs[name] = {"kills": kills, "survived": kills - lost, "seconds": round(job.seconds, 3)}
+            jobs[name] |= dict(sorted(job.counts.items()))
             total.update({"kills": kills, "survived": kills - lost, **job.counts})
             faults += job.faults
-    result = {"seed": asked.seed, **total, "faults": faults, "jobs": told}
-    conclude(result, RESULTS if asked.record else None)
+    conclude({"seed": options.seed, **total, "faults": faults, "jobs": jobs}, RESULTS if options.record else None)
 
 
 if __name__ == "__main__":

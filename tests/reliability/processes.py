@@ -1,4 +1,4 @@
-"""A job in a process of its own that can be killed at a moment or at a step on files, and what such scripts share."""
+"""A job in a process of its own that can be killed at a moment or at a step on files; the end of a script."""
 
 import importlib
 import json
@@ -21,23 +21,23 @@ PATIENCE = 600
 
 
 class Process:
-    """A job at work in a folder, in a process of its own; a step to be killed at counts from one."""
+    """A job in a folder, in a forked process; it is killed just before a step on files, counted from one."""
 
     def __init__(self, work, folder, *, step=0):
-        told = memoryview(mmap.mmap(-1, 16)).cast("i")
-        self._told, self._started = told, time.perf_counter()
+        shared = memoryview(mmap.mmap(-1, 16)).cast("i")
+        self._shared, self._started = shared, time.perf_counter()
         self.id = os.fork()
         if not self.id:
-            _work(work, folder, step, told)
+            _work(work, folder, step, shared)
         self.ended = None
 
     @property
     def n_steps(self):
-        return self._told[1]
+        return self._shared[1]
 
     def kill_after(self, seconds):
-        """Wait until the work has begun, and so much longer; whether the process was still there to be killed."""
-        while not self._told[0] and not self._has_ended():
+        """Kill the process so long after its work began; return whether it was still running."""
+        while not self._shared[0] and not self._has_ended():
             time.sleep(0.001)
         due = time.perf_counter() + seconds
         while time.perf_counter() < due and not self._has_ended():
@@ -47,7 +47,7 @@ class Process:
         return self.wait() == -signal.SIGKILL
 
     def wait(self):
-        """Wait for the end; the exit code, negative for a signal."""
+        """Wait for the end; return the exit code, negative for a signal."""
         while not self._has_ended():
             if time.perf_counter() > self._started + PATIENCE:
                 os.killpg(self.id, signal.SIGKILL)
@@ -56,7 +56,7 @@ class Process:
         return self.ended
 
     def end_children(self):
-        """End what a killed process left at work; whether there was any."""
+        """Kill the processes that a killed process had started; return whether there were any."""
         left = False
         with suppress(ProcessLookupError):
             while True:
@@ -67,13 +67,13 @@ class Process:
 
     def _has_ended(self):
         if self.ended is None:
-            found, status = os.waitpid(self.id, os.WNOHANG)
-            if found:
+            ended, status = os.waitpid(self.id, os.WNOHANG)
+            if ended:
                 self.ended = os.waitstatus_to_exitcode(status)
         return self.ended is not None
 
 
-def _work(work, folder, step, told):
+def _work(work, folder, step, shared):
     """Do a job, in the child; never returns."""
     code = 1
     try:
@@ -84,8 +84,8 @@ def _work(work, folder, step, told):
         os.chdir(folder)
         os.environ["RCVIZ_CACHE"] = str(folder / "cache")
         torch.set_num_threads(1)
-        sys.addaudithook(_counting(f"{folder}{os.sep}", step, told))
-        told[0] = 1
+        sys.addaudithook(_counting(f"{folder}{os.sep}", step, shared))
+        shared[0] = 1
         work()
         code = 0
     except BaseException:
@@ -96,22 +96,22 @@ def _work(work, folder, step, told):
         os._exit(code)
 
 
-def _counting(folder, step, told):
+def _counting(folder, step, shared):
     def hook(event, arguments):
         if event not in STEPS and not (event == "open" and arguments[2] & WRITING):
             return
         if isinstance(arguments[0], str | bytes | os.PathLike):
             path = os.path.join(folder, os.fsdecode(arguments[0]))  # noqa: PTH118 - runs at every step
             if path.startswith(folder):
-                told[1] += 1
-                if told[1] == step:
+                shared[1] += 1
+                if shared[1] == step:
                     os.kill(os.getpid(), signal.SIGKILL)
 
     return hook
 
 
 def load_everything():
-    """Import what jobs use, once: their processes are copies of this one."""
+    """Import all that jobs use, once: their processes are forked from this one."""
     for module in pkgutil.walk_packages(rcviz.__path__, "rcviz."):
         if "widgets" not in module.name and "__main__" not in module.name:
             importlib.import_module(module.name)
@@ -126,7 +126,7 @@ def load_everything():
 
 
 def conclude(result, path):
-    """Print what came out, keep it with the machine where a path is given, and exit with 1 if there were faults."""
+    """Print a result, write it to a path if given, and exit with 1 if there were faults."""
     if path is not None:
         from rcviz.sweeps.machine import code_version, machine
 

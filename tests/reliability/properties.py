@@ -1,8 +1,8 @@
-"""What holds for every architecture, tried on random ones: ``python tests/reliability/properties.py --record``.
+"""Properties of every architecture, tried on random ones: ``python tests/reliability/properties.py --record``.
 
-A property is a strategy and a function that says how far a case is from it: zero where bits are compared, else the
-largest difference in float64, in units of the larger of one and the largest number compared. With ``--record`` goes
-what was tried into ``benchmarks/results/reliability/properties.json``. The same seed gives the same architectures.
+A property is a strategy and a function that returns the error of a case: zero or one where bits are compared, otherwise
+the largest difference in float64, in units of the larger of one and the largest number compared. With ``--record``, the
+results go into ``benchmarks/results/reliability/properties.json``. The same seed gives the same architectures.
 """
 
 import argparse
@@ -142,12 +142,12 @@ def plain_layers(case):
     model = stirred(made.network(), seed)
     if not made.refused:
         return gap(rcviz.to_standard(model, length=made.length)(x := bases(made.length, seed)), model(x))
-    said = ""
+    message = ""
     try:
         rcviz.to_standard(model, length=made.length)
     except ValueError as error:
-        said = str(error)
-    return 0.0 if any(kind in said for kind in made.refused) else 1.0
+        message = str(error)
+    return 0.0 if any(kind in message for kind in made.refused) else 1.0
 
 
 def sums(case):
@@ -238,7 +238,7 @@ def built(made, seed):
 
 @dataclass(frozen=True)
 class Property:
-    """Cases, and how far one is from what must hold."""
+    """A strategy for cases, and the error of a case."""
 
     cases: Any
     error: Any
@@ -263,8 +263,8 @@ PROPERTIES = {
 }
 
 
-def tried(name, examples, seed=None):
-    """Errors of so many random cases; without a seed they are the same every time, whatever else was tried before."""
+def errors_of(name, examples, seed=None):
+    """Return the errors of so many random cases; without a seed the cases are the same in every process."""
     errors = []
     held = PROPERTIES[name]
 
@@ -292,31 +292,31 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=PROPERTIES)
     parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    told, faults = {}, []
-    for name in [asked.only] if asked.only else PROPERTIES:
+    results, faults = {}, []
+    for name in [options.only] if options.only else PROPERTIES:
         started = time.perf_counter()
         try:
-            errors = tried(name, asked.examples, asked.seed)
+            errors = errors_of(name, options.examples, options.seed)
         except Exception as error:
             faults.append(f"{name}: {error!r}")
             continue
-        told[name] = {
+        results[name] = {
             "examples": len(errors),
             "largest_error": max(errors),
             "seconds": round(time.perf_counter() - started, 1),
         }
-        print(name, told[name], file=sys.stderr, flush=True)
+        print(name, results[name], file=sys.stderr, flush=True)
     result = {
-        "seed": asked.seed,
+        "seed": options.seed,
         "tolerance": TOLERANCE,
         "hypothesis": version("hypothesis"),
         "numpy": version("numpy"),
-        "properties": told,
+        "properties": results,
         "faults": faults,
     }
-    conclude(result, RESULTS if asked.record else None)
+    conclude(result, RESULTS if options.record else None)
 
 
 if __name__ == "__main__":

@@ -158,14 +158,14 @@ def main():
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "stream")
     parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     parser.add_argument("--way", choices=WAYS, help="measure one way in this process")
-    asked = parser.parse_args()
-    if asked.way:
-        print(json.dumps(list(measure(asked.way, asked.numbers, asked.folder / "set.safetensors"))))
+    options = parser.parse_args()
+    if options.way:
+        print(json.dumps(list(measure(options.way, options.numbers, options.folder / "set.safetensors"))))
         return
-    found = list(points(asked.folder, asked.numbers))
+    found = list(points(options.folder, options.numbers))
     grown = {way: bytes_per_sequence(found, way) for way in WAYS}
-    told = {"length": LENGTH, "seed": SEED, "points": found, "bytes_per_sequence": grown, "faults": []}
-    conclude(told, RESULTS if asked.record else None)
+    result = {"length": LENGTH, "seed": SEED, "points": found, "bytes_per_sequence": grown, "faults": []}
+    conclude(result, RESULTS if options.record else None)
 
 
 if __name__ == "__main__":

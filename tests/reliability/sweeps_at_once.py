@@ -1,10 +1,8 @@
-"""Start several sweeps on one store at the same moment, some with the same arms and some with others; nothing is lost.
+"""Start several sweeps on one store at the same moment, some with the same arms; no run may be lost or done twice.
 
-``python tests/reliability/sweeps_at_once.py --sweeps 8 --record`` writes
-``benchmarks/results/reliability/sweeps.json``.
-
-Every sweep must end well and return the rows of its own arms. In the end the store must hold each run once, as a sweep
-alone leaves it, and nothing else; only what a clock or the machine's memory says may differ.
+``python tests/reliability/sweeps_at_once.py --record`` writes ``benchmarks/results/reliability/sweeps.json``. Every
+sweep must return the rows of its own arms. In the end the store must hold each run once, as one sweep of all arms
+leaves it, except for times and the machine's memory. ``tests/sweeps/test_kills.py`` is the short form.
 """
 
 import argparse
@@ -18,78 +16,88 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from reliability.content import content
-from reliability.jobs import small_arm
+from reliability.jobs import INPUTS, prepare
+from reliability.kill_jobs import content
 from reliability.processes import Process, conclude, load_everything
 
 import rcviz
-from rcviz.sweeps.store import Store
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "sweeps.json"
-NETWORKS = {"RC-8": ("revcomp", 8), "RC-16": ("revcomp", 16), "standard-8": ("standard", 8)}
-ARMS = (["RC-8", "standard-8"], ["RC-8", "standard-8"], ["RC-16", "standard-8"], ["RC-16", "RC-8"])
-"""Of one sweep after the other, in turn."""
+ARMS = {
+    f"{architecture} {n_filters}": (architecture, n_filters)
+    for architecture in ("revcomp", "standard")
+    for n_filters in (2, 3)
+}
+CHOICES = (["revcomp 2", "standard 2"], ["revcomp 2", "standard 2"], ["revcomp 3", "standard 2"], list(ARMS))
+"""Arms of the first sweep, the second, and so on, in turn."""
+SEEDS = 2
 
 
-def sweep(arms, *, seeds, store="store", out):
-    """What one process does."""
-    parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
-    chosen = {name: small_arm(*NETWORKS[name], epochs=1) for name in arms}
-    result = rcviz.sweep(chosen, parts, seeds=seeds, store=store, n_jobs=1, progress=False)
-    rcviz.save_table(result.runs, f"{out}.csv")
-
-
-def rows(tables):
-    """Arm and seed of every training in tables as :func:`content` gives them; a head stands first."""
-    for heads, *lines in tables:
-        arm, seed = (heads.index(name) for name in ("arm", "seed"))
-        yield sorted((line[arm], line[seed]) for line in lines)
+def sweep(names, table):
+    """Run one sweep, in a process of its own."""
+    parts = rcviz.split(rcviz.SequenceSet.load(f"{INPUTS}/gata.safetensors"), train=0.5, valid=0.25, test=0.25)
+    training = rcviz.TrainConfig(epochs=3, batch_size=20, samples_per_epoch=300)
+    size = {"sequence_length": 60, "kernel_sizes": (7,), "pool_size": 9}
+    arms = {}
+    for name in names:
+        architecture, n_filters = ARMS[name]
+        config = rcviz.ModelConfig.one_layer(architecture, n_filters=n_filters, **size)
+        arms[name] = rcviz.Arm(model=config, training=training)
+    result = rcviz.sweep(arms, parts, seeds=SEEDS, store="store", n_jobs=1, progress=False)
+    rcviz.save_table(result.test, table)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sweeps", type=int, default=8)
-    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     load_everything()
-    arms = [ARMS[place % len(ARMS)] for place in range(asked.sweeps)]
-    every = sorted({name for names in arms for name in names})
+    choices = [CHOICES[place % len(CHOICES)] for place in range(options.sweeps)]
+    every = sorted({name for names in choices for name in names})
     faults = []
     with tempfile.TemporaryDirectory() as base:
-        folders = Path(base).resolve() / "alone", Path(base).resolve() / "together"
-        for folder in folders:
-            folder.mkdir()
-        alone = Process(partial(sweep, every, seeds=asked.seeds, out="0"), folders[0]).wait()
-        assert alone == 0, (Path(base) / "log").read_text()
+        base = Path(base).resolve()
+        prepare(base / INPUTS)
+        for name in ("alone", "together"):
+            (base / name).mkdir()
+            (base / name / INPUTS).symlink_to(base / INPUTS)
+        alone = Process(partial(sweep, every, "all.csv"), base / "alone").wait()
+        assert alone == 0, (base / "log").read_text()
         processes = [
-            Process(partial(sweep, names, seeds=asked.seeds, out=place), folders[1]) for place, names in enumerate(arms)
+            Process(partial(sweep, names, f"{place}.csv"), base / "together") for place, names in enumerate(choices)
         ]
         for place, process in enumerate(processes):
             if process.wait() != 0:
-                faults.append(f"sweep {place} failed: {(Path(base) / 'log').read_text()[-2000:]}")
-        one, many = (content(folder / "store") for folder in folders)
-        n_read = len(Store(folders[1] / "store").read_all())
-        tables = content(folders[1])
+                faults.append(f"sweep {place} failed: {(base / 'log').read_text()[-2000:]}")
+        one, many = (content(base / name / "store") for name in ("alone", "together"))
+        tables = content(base / "together")
     lost, more = sorted(one.keys() - many.keys()), sorted(many.keys() - one.keys())
-    other = sorted(name for name in one.keys() & many.keys() if one[name] != many[name])
+    other = sorted(name for name in one.keys() & many.keys() if without_names(one[name]) != without_names(many[name]))
     faults += [f"{name} is lost" for name in lost] + [f"{name} is left over" for name in more]
-    faults += [f"{name} differs from one sweep's" for name in other]
-    if not faults:
-        for names, found in zip(arms, rows(tables[f"{place}.csv"] for place in range(len(arms))), strict=True):
-            wanted = sorted((name, str(seed)) for name in names for seed in range(asked.seeds))
-            faults += [f"a sweep of {', '.join(names)} returned the rows of {found}"] if found != wanted else []
-    told = {
-        "sweeps": asked.sweeps,
-        "runs_asked_for": sum(map(len, arms)) * asked.seeds,
-        "records": n_read,
+    faults += [f"{name} differs from the same run of one sweep" for name in other]
+    for place, names in enumerate(choices if not faults else []):
+        header, *rows = tables[f"{place}.csv"]
+        arm, seed = header.index("arm"), header.index("seed")
+        returned = {(row[arm], row[seed]) for row in rows}
+        if returned != {(name, str(seed)) for name in names for seed in range(SEEDS)}:
+            faults.append(f"a sweep of {', '.join(names)} returned the rows of {sorted(returned)}")
+    result = {
+        "sweeps": options.sweeps,
+        "runs_asked_for": sum(map(len, choices)) * SEEDS,
+        "records": len(many),
         "records_of_one_sweep": len(one),
         "lost": len(lost),
         "left_over": len(more),
         "different": len(other),
         "faults": faults,
     }
-    conclude(told, RESULTS if asked.record else None)
+    conclude(result, RESULTS if options.record else None)
+
+
+def without_names(record):
+    """Remove the names of the arms, which each sweep chooses."""
+    return {name: value for name, value in record.items() if name != "arms"}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Files from strangers: nothing in them is executed, sizes are checked before memory is taken, and what fuzzing found.
+"""Files from other people: nothing in them is executed, sizes are checked before memory is taken, damage is refused.
 
-``fuzz.py`` beside this file is the long form of the last tests.
+The corpus holds files that once went wrong; ``make soak`` looks for more.
 """
 
 import ast
@@ -20,8 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reliability.mutations import mutated
-from reliability.reader import judge
-from reliability.readers import READERS
+from reliability.readers import READERS, judge
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
@@ -32,7 +31,10 @@ RUNS_CODE = {
     *("pandas.read_pickle", "pandas.read_hdf", "pandas.eval", "eval", "exec", "compile", "__import__", "os.system"),
     *("os.popen", "runpy", "tarfile", "zipfile", "shutil.unpack_archive", "xml", "lxml"),
 }
-"""What runs code that a file holds, or unpacks names that it chose; XML's entities swell."""
+"""Names that run code from a file or unpack to paths that it chooses; entities of XML grow without limit."""
+
+
+pytestmark = pytest.mark.usefixtures("as_users_run")  # readers must refuse by themselves
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +61,7 @@ def put(folder, name, content):
 
 
 def dangers(source):
-    """What a module imports or calls that could run what a file holds, by line."""
+    """List imports and calls that could run code from a file, by line."""
     tree = ast.parse(source)
     full, found = {}, []
     for node in ast.walk(tree):
@@ -108,12 +110,12 @@ def test_the_package_has_nothing_that_runs_what_a_file_holds():
         "def f():\n from joblib import load as l\n return l(x)",
     ],
 )
-def test_the_search_would_find_it(source):
+def test_the_search_finds_examples(source):
     assert dangers(source)
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, marker):
         self.marker = marker
@@ -157,7 +159,7 @@ def test_a_pickle_under_any_name_is_refused_in_one_sentence(name, tmp_path):
     for kind, content in bombs(tmp_path / "marker"):
         path = put(tmp_path, name, content)
         assert judge(READERS[name], path) is None, kind
-        if name != "run_record":  # a file in a store that is no record is none, and the run is made again
+        if name != "run_record":  # a store ignores files that are not records
             with pytest.raises((ValueError, OSError)):
                 READERS[name].read(path)
         assert not (tmp_path / "marker").exists(), kind
@@ -169,23 +171,23 @@ TOO_LARGE = Path(__file__).with_name("too_large.py")
 
 
 def test_files_that_claim_too_much_are_refused_in_little_memory(tmp_path):
-    """In a process of its own that may take a quarter of a gigabyte: each claims, or swells to, several times that."""
-    said = subprocess.run(
+    """Only a process with a limit shows it: each file claims, or unpacks to, far more than the process may use."""
+    done = subprocess.run(
         [sys.executable, str(TOO_LARGE), str(tmp_path)], capture_output=True, text=True, timeout=280, check=False
     )
-    assert said.returncode == 0, said.stderr
-    results = json.loads(said.stdout)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
     assert len(results) >= 14
     for name, (wrong, sentence, expected) in results.items():
         assert wrong is None, name
         assert expected in sentence, name
 
 
-# ---------------------------------------------------------------- what fuzzing found, and a little more of it
+# ---------------------------------------------------------------- damaged files
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_what_fuzzing_found_stays_mended(path, tmp_path):
+def test_files_that_once_went_wrong(path, tmp_path):
     name = path.parent.name
     assert judge(READERS[name], put(tmp_path, name, path.read_bytes())) is None
 
@@ -197,7 +199,7 @@ def test_readers_read_their_own_seeds(name, seeds, tmp_path):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_damaged_files_are_read_rightly_or_refused_in_one_sentence(name, seeds, tmp_path_factory, private_cache):
+def test_damaged_files_are_read_or_refused_in_one_sentence(name, seeds, tmp_path_factory, private_cache):
     folder = tmp_path_factory.mktemp("damaged")
 
     @settings(max_examples=20, derandomize=True, database=None, deadline=None)

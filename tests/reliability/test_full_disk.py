@@ -1,4 +1,4 @@
-"""A full disk is one clear sentence, the old file stays, and once there is room the same call does its work."""
+"""A full disk gives one clear error and leaves the old file; with space again, the same call works."""
 
 import resource
 import subprocess
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from reliability.writers import WRITERS, Things
+from reliability.writers import SLOW, WRITERS, Things
 from typer.testing import CliRunner
 
 import rcviz
@@ -17,7 +17,7 @@ REASON = r"(no space left on device|file too large)"
 
 
 class SmallDisk:
-    """A folder on a file system of its own that can be filled, where one may be mounted."""
+    """A folder on a small file system of its own, which can be filled."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -37,7 +37,7 @@ class SmallDisk:
 
 
 class Limit:
-    """An ordinary folder, and a limit of the system on what this process may write into a file."""
+    """An ordinary folder, and a limit of the system on the size of files."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -54,7 +54,7 @@ class Limit:
 
 @pytest.fixture(scope="module", params=["small disk", "limit"])
 def disk(request, tmp_path_factory):
-    """Where no file system may be mounted, the limit stands in for it: nothing is skipped."""
+    """A small file system; where none may be mounted, the limit replaces it, so that nothing is skipped."""
     folder = tmp_path_factory.mktemp("disk")
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(folder)]
     if request.param == "limit" or subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -84,20 +84,28 @@ def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("name", [name for name in WRITERS if name != "0123456789abcdef.json"])
+QUICK = [name for name in WRITERS if name not in (*SLOW, "0123456789abcdef.json")]
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_the_old_file_stays(disk, place, things, name):
     write = WRITERS[name]
     write(things[0], place / name)
     before = files(place)
-    with (
-        disk.full(),
-        pytest.raises(DiskFullError, match=rf"^cannot write .*: {REASON}, and the file"),
-    ):
+    with disk.full(), pytest.raises(DiskFullError, match=rf"^cannot write .*: {REASON}, and the file"):
         write(things[1], place / name)
     assert files(place) == before
     write(things[1], place / name)
     assert files(place).keys() == before.keys()
     assert files(place) != before
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_the_old_file_of_slow_writers_stays(tmp_path, things, name):
+    (tmp_path / name).write_text("old")
+    with Limit(tmp_path).full(), pytest.raises(DiskFullError):
+        WRITERS[name](things[1], tmp_path / name)
+    assert files(tmp_path) == {name: b"old"}
 
 
 def test_a_record_is_not_there_or_whole(disk, place, things):

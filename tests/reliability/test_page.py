@@ -1,4 +1,4 @@
-"""The page about reliability says what was found."""
+"""The page about reliability holds the measured results."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ def test_the_commands_it_names_are_there(tables):
 
 
 def test_a_table_follows_its_file(tables, monkeypatch, tmp_path):
-    """A kill that was not survived and a property that was missed are seen."""
+    """A kill that was not survived and a property that does not hold are shown."""
     for name, change in (
         ("kills", {"survived": 119, "faults": ["rcviz train: a half file was left"]}),
         ("properties", {"faults": ["both strands of a model: 0.5"]}),
@@ -43,13 +43,13 @@ def test_a_table_follows_its_file(tables, monkeypatch, tmp_path):
         content = json.loads((tables.RESULTS / f"{name}.json").read_text()) | change
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
-    assert "| **all** | 120 | 119 |" in tables.told("kills")
-    assert "Faults: rcviz train: a half file was left" in tables.told("kills")
-    assert "Faults: both strands of a model: 0.5" in tables.told("properties")
-    assert tables.told("stream") == "Not measured yet."
+    assert "| **all** | 120 | 119 |" in tables.TABLES["kills"]()
+    assert "Faults: rcviz train: a half file was left" in tables.TABLES["kills"]()
+    assert "Faults: both strands of a model: 0.5" in tables.TABLES["properties"]()
+    assert tables.TABLES["stream"]() == "Not measured yet."
 
 
-def test_what_is_not_audited_is_said(tables):
+def test_packages_that_were_not_audited_are_named(tables):
     assert (
         tables.audit({"audited": 0, "unknown": [], "why": "no way there"}) == "Not audited by pip-audit: no way there."
     )

@@ -1,10 +1,9 @@
-"""Read files that claim, or swell to, more than fits, with a quarter of a gigabyte to spend; print what was said."""
+"""Read files that claim, or unpack to, more than fits into a quarter of a gigabyte; print the errors."""
 
 import dataclasses
 import gzip
 import json
 import os
-import resource
 import sys
 import warnings
 from pathlib import Path
@@ -12,9 +11,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
 import numpy as np
-from reliability.binary_readers import small_config
-from reliability.reader import judge
-from reliability.readers import READERS
+from reliability.fuzz import limit_memory
+from reliability.readers import READERS, judge, small_config
 
 MEMORY = 1 << 28
 TRILLION = 10**12
@@ -103,27 +101,25 @@ def main(folder):
     )
     cases["jaspar: long"] = b">a\n" + b"1 " * (1 << 26), "no file of motifs does"
 
-    # What is loaded with the readers is not what they take.
+    # Modules that readers import do not count.
     for name in ("sequence_set", "mapped_set", "model", "fasta", "genome", "keras", "meme", "peaks", "jaspar"):
         for content in READERS[name].seeds(folder):
             (folder / READERS[name].file).write_bytes(content)
             READERS[name].read(folder / READERS[name].file)
     rcviz.predict(rcviz.build_model(small_config()), np.zeros((2, 40), np.uint8))
     (folder / "sparse").mkdir()
-    status = Path("/proc/self/status").read_text().splitlines()
-    used = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData"))
-    resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, used + MEMORY))
+    limit_memory(MEMORY)
 
     results = {}
 
     def read(name, path, expected):
         reader = READERS[name.partition(":")[0]]
-        wrong, said = judge(reader, path), ""
+        wrong, message = judge(reader, path), ""
         try:
             reader.read(path)
         except Exception as error:
-            said = str(error)
-        results[name] = wrong, said, expected
+            message = str(error)
+        results[name] = wrong, message, expected
 
     for name, (content, expected) in cases.items():
         path = folder / READERS[name.partition(":")[0]].file
@@ -135,7 +131,7 @@ def main(folder):
         path = folder / "sparse" / READERS[name].file
         with path.open("wb") as file:
             file.write(b">a\n")
-            file.truncate(1 << 30)  # zeros that take no room on the disk
+            file.truncate(1 << 30)  # zeros that take no space on the disk
         read(f"{name}: a line without end", path, expected)
     print(json.dumps(results))
 

@@ -1,4 +1,4 @@
-"""Everything in rcviz that writes a file, by the name of the file: small things, the same at every call."""
+"""All functions of rcviz that write a file, by the name of the file; what they write depends on a seed alone."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ TRAINING = rcviz.TrainConfig(epochs=3, batch_size=20, samples_per_epoch=80)
 
 
 class Things:
-    """What is written: all of it follows from a seed."""
+    """The contents, all made from a seed."""
 
     def __init__(self, seed):
         rng = np.random.default_rng(seed)
@@ -87,4 +87,4 @@ WRITERS = {
     "model.onnx": lambda things, path: rcviz.export_onnx(things.model, path),
 }
 SLOW = ("model.onnx",)
-"""These take seconds, and are left out where CI waits."""
+"""Writers that take seconds; the short tests leave them out."""
