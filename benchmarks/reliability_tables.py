@@ -1,4 +1,4 @@
-"""Write the tables of docs/reliability.md from benchmarks/results/reliability/*.json; a test compares page and files."""
+"""Write the tables of docs/reliability.md from benchmarks/results/reliability/*.json; a test compares the two."""
 
 import json
 from functools import partial
