@@ -1,4 +1,4 @@
-"""The motifs that ship with the package, by name; and, gathered here, all else there is about motifs."""
+"""The motifs that ship with the package, by name."""
 
 import difflib
 from collections.abc import Iterator
@@ -6,27 +6,13 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from rcviz.motifs.formats.jaspar import read_jaspar, write_jaspar
-from rcviz.motifs.formats.meme import read_meme, write_meme
-from rcviz.motifs.formats.transfac import read_transfac, write_transfac
+from rcviz.motifs.formats.meme import read_meme
 from rcviz.motifs.motif import Motif
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "Motif",
-    "list_motifs",
-    "load_motif",
-    "read_jaspar",
-    "read_meme",
-    "read_transfac",
-    "write_jaspar",
-    "write_meme",
-    "write_transfac",
-]
-
-# In order of search. The first ENCODE file holds the paper's motifs; what the second repeats is left out.
+# In search order. The first ENCODE file has the paper's motifs; motifs of the second with the same names are skipped.
 _COLLECTIONS = {
     "ENCODE": ("encode_four.meme", "encode_CTCF_SPI1_MYC-MAX_known.meme"),
     "JASPAR2024": ("JASPAR2024_CORE_vertebrates_nonredundant.meme.gz",),
@@ -34,15 +20,15 @@ _COLLECTIONS = {
 
 
 def load_motif(name: str) -> Motif:
-    """Fetch a bundled motif by name.
+    """Load a bundled motif by name.
 
     Parameters
     ----------
     name : str
-        A name or second name of the ENCODE motifs ("CTCF_known1"), else a JASPAR 2024 matrix id, with or
-        without its version ("MA0139.2"), or a factor ("CTCF"). An exact match is preferred to one that
-        differs in case. Of several JASPAR matrices of one factor, the first deposited (lowest id) is
-        returned; :func:`list_motifs` shows the others, which their ids fetch.
+        Name or alternative name of an ENCODE motif ("CTCF_known1"), else a JASPAR 2024 matrix ID, with or
+        without version ("MA0139.2"), or a factor ("CTCF"). An exact match is preferred to one that differs in
+        case. If a factor has several JASPAR matrices, the one with the lowest ID is returned; get the others,
+        shown by :func:`list_motifs`, by their IDs.
 
     Returns
     -------
@@ -51,7 +37,7 @@ def load_motif(name: str) -> Motif:
     Raises
     ------
     ValueError
-        When there is no such motif, naming the nearest ones.
+        When there is no such motif; the error suggests similar names.
 
     Examples
     --------
@@ -66,22 +52,22 @@ def load_motif(name: str) -> Motif:
             for motif in motifs:
                 if wanted in (alias.casefold() if ignore_case else alias for alias in _aliases(motif)):
                     return motif
-    known = {
+    names = {
         alias.casefold(): alias for key in _COLLECTIONS for motif in read_collection(key) for alias in _aliases(motif)
     }
-    nearest = [known[match] for match in difflib.get_close_matches(name.casefold(), known, n=3)]
+    nearest = [names[match] for match in difflib.get_close_matches(name.casefold(), names, n=3)]
     hint = f"did you mean {', '.join(nearest)}?" if nearest else "rcviz.list_motifs() shows all"
     raise ValueError(f"there is no bundled motif {name!r}: {hint}")
 
 
 def list_motifs() -> "pd.DataFrame":
-    """List the bundled motifs in the order in which :func:`load_motif` searches them.
+    """List the bundled motifs, in the order in which :func:`load_motif` searches them.
 
     Returns
     -------
     DataFrame, one row per motif
         ``name``, ``alternative_name``, ``collection``, ``width`` (bp), ``consensus`` (IUPAC),
-        ``information`` (bits in all) and ``mean_information`` (bits per position).
+        ``information`` (total, in bits) and ``mean_information`` (bits per position).
 
     Examples
     --------
@@ -120,7 +106,7 @@ def _aliases(motif: Motif) -> Iterator[str]:
 
 @cache
 def read_collection(collection: str) -> tuple[Motif, ...]:
-    """All motifs of a bundled collection, "ENCODE" or "JASPAR2024"."""
+    """Read all motifs of a bundled collection, "ENCODE" or "JASPAR2024"."""
     motifs: dict[str, Motif] = {}
     for file_name in _COLLECTIONS[collection]:
         with as_file(files("rcviz") / "data" / file_name) as path:

@@ -1,4 +1,4 @@
-"""A motif as a position weight matrix: what it looks like, what it emits, where it fits best."""
+"""A motif as a position weight matrix: consensus, information content, sampling and scanning."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from rcviz.sequences.alphabet import BASES, as_codes, reverse_complement
 if TYPE_CHECKING:
     import pandas as pd
 
-# Files print six decimals, and float32 softmax columns are as far off: both mean probabilities that sum to 1.
+# Files with six decimals and columns of a float32 softmax have sums this far from 1.
 _SUM_TOLERANCE = 1e-5
 _ROUNDING = 1e-12
 _TWO_BASES = {"AG": "R", "CT": "Y", "CG": "S", "AT": "W", "GT": "K", "AC": "M"}
@@ -26,10 +26,10 @@ class Motif:
     ----------
     name : str
     probabilities : array (4, width)
-        Probability of A, C, G and T at each position. Columns must sum to 1 within 1e-5 and are brought to
+        Probability of A, C, G and T at each position. Columns must sum to 1 within 1e-5 and are normalised to
         an exact sum; the array is a read-only copy.
     alternative_name : str, optional
-        Second name, as collections give it (JASPAR: the factor beside the matrix id).
+        Second name, as in collections (JASPAR: the factor of a matrix ID).
 
     Raises
     ------
@@ -38,7 +38,7 @@ class Motif:
 
     Notes
     -----
-    Motifs are equal when names and probabilities are; they may be dictionary keys.
+    Motifs are equal if their names and probabilities are; they can be dictionary keys.
 
     Examples
     --------
@@ -82,8 +82,8 @@ class Motif:
     def consensus(self) -> str:
         """IUPAC consensus by Cavener's rule (1987), as TRANSFAC and JASPAR use it.
 
-        A base stands alone when it has more than half of the probability and more than twice the next one's;
-        else the two likeliest share a letter when they have more than three quarters; else N.
+        The letter is a single base if that has more than half of the probability and more than twice that of the
+        next; else the code of the two most likely bases if they have more than three quarters; else N.
         """
         letters = []
         for column in self.probabilities.T:
@@ -102,7 +102,7 @@ class Motif:
         Parameters
         ----------
         background : 0.25 or array (4,)
-            Probability of A, C, G and T outside the motif.
+            Probabilities of A, C, G and T outside the motif.
 
         Returns
         -------
@@ -113,17 +113,17 @@ class Motif:
         p = self.probabilities
         ratio = np.divide(p, q, out=np.ones_like(p), where=p > 0)
         information: np.ndarray = (p * np.log2(ratio)).sum(axis=0)
-        return information.clip(min=0)  # rounding would leave -1e-16 at columns that equal the background
+        return information.clip(min=0)  # rounding can give -1e-16 where a column equals the background
 
     def log_odds(self, background: Any = 0.25, *, pseudocount: float | int = 0.01) -> Float64[np.ndarray, "4 width"]:
-        """Score of each base at each position, for scanning.
+        """Return the score of each base at each position, for scanning.
 
         Parameters
         ----------
         background : 0.25 or array (4,)
         pseudocount : float
-            Weight of the background mixed into every column, ``(p + pseudocount * q) / (1 + pseudocount)``,
-            so that a base never seen costs about ``log2(pseudocount)`` bits and not infinity.
+            Weight of the background that is mixed into every column, ``(p + pseudocount * q) / (1 + pseudocount)``,
+            so that a base of probability 0 scores about ``log2(pseudocount)`` bits and not minus infinity.
 
         Returns
         -------
@@ -140,11 +140,11 @@ class Motif:
         return scores
 
     def reverse_complement(self) -> "Motif":
-        """Return the same motif read on the other strand, under the same names."""
+        """Return the motif as it is on the other strand, with the same names."""
         return Motif(self.name, reverse_complement(self.probabilities), self.alternative_name)
 
     def sample(self, n: int, *, seed: int | np.integer | np.random.Generator) -> UInt8[np.ndarray, "n width"]:
-        """Draw instances, each position on its own.
+        """Draw instances, each position independently.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class Motif:
         if n < 0:
             raise ValueError(f"n must be at least 0, got {n}")
         cumulative = self.probabilities.cumsum(axis=0)
-        # Dividing by the total makes a trailing base of probability zero truly impossible.
+        # Dividing by the total ensures that a last base of probability zero is never drawn.
         thresholds = cumulative[:3] / cumulative[3]
         draw = np.random.default_rng(seed).random((n, self.width))
         codes = np.zeros((n, self.width), dtype=np.uint8)
@@ -176,9 +176,9 @@ class Motif:
         Returns
         -------
         DataFrame, one row per sequence
-            ``score`` in bits by :meth:`log_odds` against the uniform background, an unknown base counting 0;
-            ``start``, the leftmost position of the hit on the sequence as given, from zero;
-            ``strand``, "+" or "-". Of equal hits the leftmost counts, then the forward strand.
+            ``score`` in bits by :meth:`log_odds` against the uniform background, with 0 for an unknown base;
+            ``start``, the leftmost position of the hit on the given sequence, from zero;
+            ``strand``, "+" or "-". Of equal hits the leftmost is taken, then the one on the forward strand.
 
         Raises
         ------
@@ -197,10 +197,10 @@ class Motif:
         return pd.DataFrame({"score": score, "start": start, "strand": np.where(reverse, "-", "+")})
 
 
-def with_exact_sums(probabilities: Float64[np.ndarray, "4 width"]) -> Float64[np.ndarray, "4 width"]:
-    """Divide columns by their sums, leaving alone, to the last bit, those that sum to 1 already.
+def normalise_columns(probabilities: Float64[np.ndarray, "4 width"]) -> Float64[np.ndarray, "4 width"]:
+    """Divide columns by their sums; columns that already sum to 1 are not changed, not even in the last bit.
 
-    So a motif stays equal to itself when it is written, read and rebuilt.
+    So a motif that is written and read again is equal to the original.
     """
     sums = probabilities.sum(axis=0)
     return np.where(np.abs(sums - 1) > _ROUNDING, probabilities / sums, probabilities)
@@ -212,11 +212,11 @@ def _checked_probabilities(name: str, probabilities: Any) -> np.ndarray:
     except (TypeError, ValueError):
         raise ValueError(f"motif {name!r}: expected numbers of shape (4, width), got {probabilities!r}") from None
     if p.ndim != 2 or p.shape[0] != len(BASES) or p.shape[1] == 0:
-        mend = ": bases are last; use probabilities.T" if p.ndim == 2 and p.shape[1] == len(BASES) else ""
-        raise ValueError(f"motif {name!r}: expected probabilities (4, width), got {p.shape}{mend}")
+        fix = ": bases are last; use probabilities.T" if p.ndim == 2 and p.shape[1] == len(BASES) else ""
+        raise ValueError(f"motif {name!r}: expected probabilities (4, width), got {p.shape}{fix}")
     if not np.all((p >= 0) & (p <= 1 + _SUM_TOLERANCE)):
         raise ValueError(
-            f"motif {name!r}: probabilities must lie in [0, 1], got values from {p.min():g} to {p.max():g}: "
+            f"motif {name!r}: probabilities must be in [0, 1], got values from {p.min():g} to {p.max():g}: "
             f"divide counts by their column sums"
         )
     sums = p.sum(axis=0)
@@ -226,7 +226,7 @@ def _checked_probabilities(name: str, probabilities: Any) -> np.ndarray:
             f"motif {name!r}: every column must sum to 1, but column {worst} sums to {sums[worst]:g}: "
             f"divide by probabilities.sum(axis=0)"
         )
-    p = with_exact_sums(p) + 0.0  # turns -0.0, which is equal but hashes otherwise, into 0.0
+    p = normalise_columns(p) + 0.0  # turns -0.0, which is equal to 0.0 but has another hash, into 0.0
     p.flags.writeable = False
     return p
 

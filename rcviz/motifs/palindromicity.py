@@ -1,4 +1,4 @@
-"""How much a matrix looks like its own reverse complement, and how often columns in another order would do so."""
+"""Palindromicity: how similar a matrix is to its own reverse complement, with a permutation p-value."""
 
 from typing import Any, NamedTuple
 
@@ -11,17 +11,17 @@ _ROUNDING = 1e-12
 
 
 class Palindromicity(NamedTuple):
-    """How palindromic a matrix is, and about which centre.
+    """The palindromicity of a matrix, and the centre of the palindrome.
 
     Attributes
     ----------
     score : float
         In [-1, 1]; NaN for a matrix of zeros.
     shift : int
-        Positions that the reverse complement moves to the right to fit best.
+        Number of positions by which the reverse complement is shifted to the right for the best fit.
     center : float
-        Position about which the matrix is palindromic, from zero; a half lies between two positions. Columns ``i`` and
-        ``2 * center - i`` are partners.
+        Centre of the palindrome, from zero; a half is between two positions. Columns ``i`` and ``2 * center - i`` are
+        partners.
     """
 
     score: float
@@ -30,15 +30,15 @@ class Palindromicity(NamedTuple):
 
 
 def palindromicity(matrix: Float[np.ndarray, "..."]) -> Palindromicity:
-    """Compare a matrix with its own reverse complement at every shift, and keep the best.
+    """Compare a matrix with its own reverse complement at every shift, and return the best.
 
-    The score is the largest of ``<W, RC(W) shifted by s> / <W, W>``, columns that the shift brings in from outside
-    being zero. It is 1 only if the matrix is exactly its own reverse complement about some centre.
+    The score is the maximum of ``<W, RC(W) shifted by s> / <W, W>``, with zeros for columns shifted in from outside.
+    It is 1 only if the matrix is exactly its own reverse complement about some centre.
 
     Parameters
     ----------
     matrix : ndarray (4, width)
-        Mean-centred weights; of a motif, for example, its probabilities less 1/4. Bases in the order A, C, G, T.
+        Mean-centred weights; for a motif, for example, its probabilities minus 1/4. Bases in the order A, C, G, T.
     """
     products = _products(matrix)
     width = len(products)
@@ -47,18 +47,18 @@ def palindromicity(matrix: Float[np.ndarray, "..."]) -> Palindromicity:
     size = float((np.asarray(matrix) ** 2).sum())
     if size == 0:
         return Palindromicity(float("nan"), 0, (width - 1) / 2)
-    # Rounding would let an exact palindrome come out a few units of the last digit above one.
+    # Without clipping, rounding could make the score of an exact palindrome slightly larger than one.
     return Palindromicity(float(np.clip(scores[best] / size, -1, 1)), best - (width - 1), best / 2)
 
 
 def palindromicity_p_value(
     matrix: Float[np.ndarray, "..."], *, n_permutations: int = 999, seed: int | np.integer | np.random.Generator = 0
 ) -> float:
-    """Share of the orders of the columns that are at least as palindromic as the one there is.
+    """Compute the share of permutations of the columns that are at least as palindromic as the matrix.
 
-    The null hypothesis keeps what every column holds and says that their order is arbitrary: it draws whole columns
-    in random order and takes the best shift anew each time. Estimated as ``(1 + hits) / (1 + n_permutations)``, so
-    that it is never zero and its level is exact (Phipson and Smyth 2010).
+    The null hypothesis is that the order of the columns is arbitrary: whole columns are permuted, and the best shift
+    is found for each permutation. Estimated as ``(1 + hits) / (1 + n_permutations)``, which
+    is never zero and gives a test of exact level (Phipson and Smyth 2010).
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def palindromicity_p_value(
 
 
 def _products(matrix: Any) -> Float[np.ndarray, "width width"]:
-    """Inner product of every column with the complement of every column; a symmetric matrix."""
+    """Compute the inner product of every column with the complement of every column; a symmetric matrix."""
     matrix = np.asarray(matrix, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != 4 or matrix.shape[1] == 0:
-        raise ValueError(f"expected a matrix (4, width), got {matrix.shape}; pass one filter at a time")
+        raise ValueError(f"expected a matrix (4, width), got {matrix.shape}: pass one filter at a time")
     if not np.isfinite(matrix).all():
-        raise ValueError("the matrix holds numbers that are not finite; a filter that diverged has no shape to compare")
+        raise ValueError("the matrix has values that are not finite: check whether training diverged")
     return matrix.T @ matrix[::-1]
 
 
@@ -98,7 +98,7 @@ def _orders(width: int, count: int, rng: np.random.Generator) -> Int[np.ndarray,
 def _sums_about_centers(products: Float[np.ndarray, "count width width"]) -> Float[np.ndarray, "count centers"]:
     """Sum the products of partner columns about each of the ``2 * width - 1`` centres: the anti-diagonals."""
     count, width = products.shape[:2]
-    # Row i moved i places to the right turns anti-diagonals into columns.
+    # Moving row i by i places to the right turns anti-diagonals into columns.
     skewed = np.zeros((count, width, 2 * width))
     skewed[:, :, :width] = products
     flat = skewed.reshape(count, -1)[:, : width * (2 * width - 1)]

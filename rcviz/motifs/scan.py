@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
 
-# Four neighbouring letters make one word, so that a position costs one look-up per four columns of the motif.
+# Four neighbouring letters form one word, so that a position needs one look-up per four columns of the motif.
 _WORD = 4
 _LETTERS = 5
 _POSITIONS_PER_BLOCK = 1 << 20
@@ -14,19 +14,19 @@ def best_hits(
 ) -> tuple[Float[np.ndarray, " n"], Int64[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
     """Find the best-scoring position of each sequence on either strand.
 
-    Work goes in blocks of about a million positions, so memory stays small on whole chromosomes too.
+    Works in blocks of about a million positions, so that memory use is small for whole chromosomes, too.
 
     Parameters
     ----------
     codes : uint8 array (n, length)
     scores : float64 array (4, width)
-        Added up along the motif; an unknown base adds 0. ``width`` must not exceed ``length``.
+        Summed along the motif; an unknown base adds 0. ``width`` must not exceed ``length``.
 
     Returns
     -------
     best : (n,) highest sum
-    start : (n,) its leftmost position on the sequence as given, from zero; the first of equals
-    reverse : (n,) whether it was found on the reverse strand; the forward strand of equals
+    start : (n,) leftmost position of the hit on the given sequence, from zero; the first of equal hits
+    reverse : (n,) True if the hit is on the reverse strand; of equal hits, the one on the forward strand is taken
     """
     n, length = codes.shape
     n_starts = length - scores.shape[1] + 1
@@ -57,7 +57,7 @@ def best_hits(
 
 
 def _word_tables(scores: np.ndarray) -> list[np.ndarray]:
-    """Tabulate the score of every word at every fourth column; columns past the motif add nothing."""
+    """Tabulate the score of every word at every fourth column; columns beyond the motif add 0."""
     width = scores.shape[1]
     n_words = -(-width // _WORD)
     padded = np.zeros((_LETTERS, n_words * _WORD))
@@ -72,7 +72,7 @@ def _word_tables(scores: np.ndarray) -> list[np.ndarray]:
 
 
 def _words(codes: np.ndarray, n_words: int) -> np.ndarray:
-    """Number the words that start at the first ``n_words`` positions, letters past the end being unknown."""
+    """Number the words that start at the first ``n_words`` positions; letters beyond the end are unknown."""
     n_letters = n_words + _WORD - 1
     letters = codes[:, :n_letters]
     missing = n_letters - letters.shape[1]

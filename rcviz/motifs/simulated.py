@@ -1,4 +1,4 @@
-"""Simulated sequences (section 3.2): instances of known motifs in random background, with known sites."""
+"""Simulated sequences (section 3.2): instances of known motifs in random background, with their true sites."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Shuffle = Literal["rows", "tasks"]
 
-# Intervals dropped at random without overlap jam when they cover about three quarters of the line.
+# Random placement without overlap gets stuck when instances cover about three quarters of the sequence.
 _LARGEST_COVER = 0.7
 _BASES_PER_BLOCK = 1 << 22
 
@@ -40,40 +40,40 @@ def simulate_motifs(
     Parameters
     ----------
     motifs : sequence of str or Motif
-        One task each; names are looked up by :func:`load_motif`.
+        One task for each; names are loaded by :func:`load_motif`.
     n_per_motif : int
-        Sequences that hold each motif.
+        Number of sequences with each motif.
     length : int
         In bp.
     gc_content : float
-        Share of G and C in the background, each as likely as the other.
+        Share of G and C in the background, both equally likely.
     mean_instances, max_instances : float, int
         The number of instances is drawn from a Poisson of this mean until it falls into 1 to the maximum:
         with 2 and 3, in 3/8, 3/8 and 1/4 of the sequences.
     rc_probability : float
-        Probability that an instance lies on the reverse strand.
+        Probability that an instance is on the reverse strand.
     label_noise : float
-        Share of the sequences, chosen at random and rounded to whole ones, whose rows of labels are permuted
-        among themselves; some get their own row, or an equal one, back.
+        Share of the sequences, chosen at random, whose rows of labels are permuted among themselves; some get their
+        own row, or an equal one, again.
     shuffle : "rows" or "tasks"
-        Whether their rows are permuted whole, so that each holds one motif as before, or every task's labels apart from
-        the others'. The paper does not say which; "rows" is ours.
+        Permute whole rows, so that each sequence still has one positive label, or the labels of every task
+        separately. The paper does not say which; "rows" is our choice.
     seed : int or numpy Generator
 
     Returns
     -------
     SimulatedSet
-        In random order, the motifs mixed. ``sites`` tells every instance, ``clean_labels`` what is true.
+        In random order. ``sites`` has every instance, ``clean_labels`` the labels before noise.
 
     Raises
     ------
     ValueError
-        When a motif is unknown or given twice, does not fit, or a number is out of its range.
+        When a motif is unknown, given twice or too wide, or a number is out of range.
 
     Notes
     -----
-    An instance is placed uniformly over all positions where it overlaps no earlier one, which is what drawing
-    positions until one is free amounts to. Where earlier instances leave no room, the sequence is begun anew.
+    An instance is placed uniformly over all positions where it overlaps no earlier one, which is equivalent to drawing
+    positions until one is free. If earlier instances leave no room, all instances of the sequence are placed again.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def _load(motifs: Sequence[str | Motif]) -> list[Motif]:
     loaded = [motif if isinstance(motif, Motif) else load_motif(motif) for motif in motifs]
     names = [motif.name for motif in loaded]
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"expected one or more motifs of different names, got {names}: each is a task of its own")
+        raise ValueError(f"motifs must have different names, one task for each, got {names}")
     return loaded
 
 
@@ -177,13 +177,13 @@ def _check_ranges(
         if max_instances > 1 and max_instances * motif.width > _LARGEST_COVER * length:
             needed = math.ceil(max_instances * motif.width / _LARGEST_COVER)
             raise ValueError(
-                f"{max_instances} instances of {motif.name!r} ({motif.width} bp) hardly fit into length {length} "
+                f"{max_instances} instances of {motif.name!r} ({motif.width} bp) do not fit well into length {length} "
                 f"without overlap: use length {needed} or more, or fewer max_instances"
             )
 
 
 def _draw_counts(rng: np.random.Generator, n: int, mean: float | int, largest: int) -> np.ndarray:
-    """Draw from a Poisson conditioned on 1 to ``largest``, which is what redrawing until it fits amounts to."""
+    """Draw from a Poisson conditioned on 1 to ``largest``, which is equivalent to drawing until the number fits."""
     counts = np.arange(1, largest + 1)
     log_weight = counts * math.log(mean) - np.cumsum(np.log(counts))
     weight = np.exp(log_weight - log_weight.max())
@@ -199,7 +199,7 @@ def _draw_background(rng: np.random.Generator, n: int, length: int, gc_content: 
 def _embed(
     rng: np.random.Generator, codes: np.ndarray, motif: Motif, counts: np.ndarray, rc_probability: float | int
 ) -> _Sites:
-    """Write instances into the background ``codes`` and tell where."""
+    """Write instances into the background ``codes`` and return their sites."""
     starts = _place(rng, counts, motif.width, codes.shape[1])
     sequence, instance = np.nonzero(starts >= 0)
     start = starts[sequence, instance]
@@ -211,7 +211,7 @@ def _embed(
 
 
 def _place(rng: np.random.Generator, counts: np.ndarray, width: int, length: int) -> np.ndarray:
-    """Choose non-overlapping starts, one instance after the other: (n, most instances), -1 where there is none."""
+    """Choose non-overlapping starts, one instance after the other: (n, most instances), -1 if there is none."""
     positions = np.arange(length - width + 1)
     starts = np.full((len(counts), counts.max(initial=0)), -1)
     pending = np.arange(len(counts))

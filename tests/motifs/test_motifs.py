@@ -74,7 +74,7 @@ def test_printed_rounding_is_brought_to_an_exact_sum():
         (np.zeros((4, 0)), r"got \(4, 0\)"),
         (np.full((4, 2), 0.3), "column 0 sums to 1.2"),
         (np.array([[1.5], [-0.5], [0], [0]]), "values from -0.5 to 1.5"),
-        (np.array([[np.nan], [0.5], [0.25], [0.25]]), "must lie in"),
+        (np.array([[np.nan], [0.5], [0.25], [0.25]]), "probabilities must be in"),
         (np.full((4, 2), 10.0), "divide counts by their column sums"),
         ([["a"], ["b"]], "expected numbers"),
     ],

@@ -225,7 +225,7 @@ def test_motifs_in_whatever_form_they_come(tmp_path):
 @pytest.mark.parametrize(
     ("motifs", "message"),
     [
-        ([], "no motif"),
+        ([], "motifs is empty"),
         ([MYC, "CTCF_known1"], "str"),
         ([MYC.probabilities], "ndarray"),
         (MYC.probabilities, "ndarray"),
@@ -241,7 +241,7 @@ def test_what_is_no_motif_is_refused(as_users_run, motifs, message):
 
 @pytest.mark.parametrize("queries", [MYC, []])
 def test_queries_are_a_list_with_something_in_it(as_users_run, queries):
-    with pytest.raises(ValueError, match="expected a list of Motifs"):
+    with pytest.raises(ValueError, match="queries must be a list"):
         match_motifs(queries, TARGETS)
 
 

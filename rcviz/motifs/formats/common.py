@@ -1,4 +1,4 @@
-"""What the formats of motifs have in common: names that fit, matrices that read, errors that name file and line."""
+"""Shared by the motif formats: writing files, parsing numbers, and errors that name the file and line."""
 
 import os
 import re
@@ -9,10 +9,10 @@ from jaxtyping import Float64, Int64
 
 from rcviz._core.checks import check_positive, quoted
 from rcviz._core.files import atomic_write
-from rcviz.motifs.motif import Motif, with_exact_sums
+from rcviz.motifs.motif import Motif, normalise_columns
 
 
-def write_each(
+def write_records(
     motifs: Iterable[Motif],
     path: str | os.PathLike[str],
     kind: str,
@@ -21,14 +21,14 @@ def write_each(
     head: str = "",
     between: str = "",
 ) -> None:
-    """Write every motif's record below ``head``, whole or not at all."""
-    text = head + between.join(record(motif) for motif in _writable(motifs, path, kind))
+    """Write ``head`` and the record of every motif, atomically."""
+    text = head + between.join(record(motif) for motif in _checked_names(motifs, path, kind))
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _writable(motifs: Iterable[Motif], path: str | os.PathLike[str], kind: str) -> list[Motif]:
-    """Return motifs whose names a file can hold; raise where there is none, or a name is double or no single word."""
+def _checked_names(motifs: Iterable[Motif], path: str | os.PathLike[str], kind: str) -> list[Motif]:
+    """Return the motifs; raise if there are none, or names are repeated or not single words."""
     motifs = list(motifs)
     if not motifs:
         raise ValueError(f"cannot write {path}: expected at least one motif, got none")
@@ -36,17 +36,17 @@ def _writable(motifs: Iterable[Motif], path: str | os.PathLike[str], kind: str) 
     for motif in motifs:
         if re.search(r"\s", motif.name + motif.alternative_name) or not motif.name:
             raise ValueError(
-                f"cannot write {path}: {kind} names are single words, got {motif.name!r} {motif.alternative_name!r}; "
-                f"replace blanks by underscores"
+                f"cannot write {path}: {kind} names must be single words, got {motif.name!r} "
+                f"{motif.alternative_name!r}: replace spaces by underscores"
             )
         if motif.name in seen:
-            raise ValueError(f"cannot write {path}: two motifs are named {motif.name!r}; rename one")
+            raise ValueError(f"cannot write {path}: two motifs are named {motif.name!r}: rename one")
         seen.add(motif.name)
     return motifs
 
 
-def written_numbers(motif: Motif, n_sites: int | np.integer | None) -> list[list[str]]:
-    """Text of a motif's (4, width) numbers: probabilities in full, or counts of ``n_sites`` sites."""
+def format_numbers(motif: Motif, n_sites: int | np.integer | None) -> list[list[str]]:
+    """Format the numbers of a motif, (4, width): probabilities in full precision, or counts of ``n_sites`` sites."""
     numbers = motif.probabilities if n_sites is None else whole_counts(motif.probabilities, n_sites)
     return [[repr(number) for number in row] for row in numbers.tolist()]
 
@@ -54,7 +54,7 @@ def written_numbers(motif: Motif, n_sites: int | np.integer | None) -> list[list
 def whole_counts(
     probabilities: Float64[np.ndarray, "4 width"], n_sites: int | np.integer
 ) -> Int64[np.ndarray, "4 width"]:
-    """Round ``n_sites`` times the probabilities so that every column still sums to ``n_sites`` (largest remainders)."""
+    """Round ``n_sites`` times the probabilities so that every column sums to ``n_sites`` (largest remainder method)."""
     check_positive("n_sites", n_sites)
     shares = probabilities * n_sites
     counts = np.floor(shares).astype(np.int64)
@@ -64,29 +64,29 @@ def whole_counts(
     return rounded
 
 
-def as_probabilities(
+def counts_to_probabilities(
     path: str | os.PathLike[str], number: int, counts: Float64[np.ndarray, "4 width"]
 ) -> Float64[np.ndarray, "4 width"]:
-    """Divide counts, or frequencies, by their column sums; ``number`` is the line that an error names."""
+    """Divide counts or frequencies by their column sums; ``number`` is the line for errors."""
     if not (np.isfinite(counts).all() and (counts >= 0).all()):
-        raise error(path, number, "expected counts of at least 0; a matrix of scores is not a motif's frequencies")
+        raise line_error(path, number, "expected counts of at least 0, not a matrix of scores")
     empty = np.flatnonzero(counts.sum(axis=0) == 0)
     if empty.size:
-        raise error(path, number, f"no base is counted at position {empty[0] + 1}; leave the position out")
-    return with_exact_sums(counts)
+        raise line_error(path, number, f"all counts are 0 at position {empty[0] + 1}: remove the position")
+    return normalise_columns(counts)
 
 
-def numbers_of(
+def parse_numbers(
     path: str | os.PathLike[str], number: int, words: list[str], expected: str, n: int | None = None
 ) -> list[float]:
-    """Numbers in a line, ``n`` of them or any but none; ``expected`` says in an error what should be there."""
+    """Parse the numbers of a line, ``n`` of them or at least one; ``expected`` describes them in an error."""
     if len(words) != (n or max(len(words), 1)) or not all(map(is_number, words)):
-        raise error(path, number, f"expected {expected}, got {quoted(' '.join(words))}")
+        raise line_error(path, number, f"expected {expected}, got {quoted(' '.join(words))}")
     return [float(word) for word in words]
 
 
 def is_number(word: str) -> bool:
-    """Whether a word reads as a number."""
+    """Return True if a word can be parsed as a number."""
     try:
         float(word)
     except ValueError:
@@ -94,6 +94,6 @@ def is_number(word: str) -> bool:
     return True
 
 
-def error(path: str | os.PathLike[str], number: int, message: str) -> ValueError:
-    """Say what is wrong in a line, counted from one."""
+def line_error(path: str | os.PathLike[str], number: int, message: str) -> ValueError:
+    """Make an error that names the file and the line, counted from one."""
     return ValueError(f"{path}, line {number}: {message}")

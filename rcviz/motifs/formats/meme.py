@@ -1,4 +1,4 @@
-"""Motifs in MEME's text format: read what tools and databases write, write what they read."""
+"""Motifs in MEME's text format, as written and read by tools and databases."""
 
 import os
 import re
@@ -8,11 +8,11 @@ import numpy as np
 
 from rcviz._core.checks import quoted
 from rcviz._core.text_files import read_text
-from rcviz.motifs.formats.common import error, is_number, numbers_of, write_each
-from rcviz.motifs.motif import Motif, with_exact_sums
+from rcviz.motifs.formats.common import is_number, line_error, parse_numbers, write_records
+from rcviz.motifs.motif import Motif, normalise_columns
 from rcviz.sequences.alphabet import BASES
 
-# Databases print as few as two decimals; a sum further off is a matrix of counts or scores.
+# Databases print as few as two decimals; a larger deviation means counts or scores.
 _PRINTED_ROUNDING = 0.02
 _MATRIX = "letter-probability matrix"
 
@@ -20,8 +20,8 @@ _MATRIX = "letter-probability matrix"
 def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     """Read all DNA motifs of a MEME file.
 
-    Minimal files and full outputs of MEME versions 4 and 5 are understood, plain or gzipped; ``alength``,
-    ``w``, ``nsites``, background, strands and URL lines may be missing. Rows are brought to an exact sum of 1.
+    Reads minimal files and full outputs of MEME versions 4 and 5, plain or gzipped; ``alength``, ``w``, ``nsites``,
+    background, strands and URL lines are optional. Rows are normalised to an exact sum of 1.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     Returns
     -------
     list of Motif
-        In the order of the file, the first name as ``name``, the second (if any) as ``alternative_name``.
+        In the order of the file, with the first name as ``name`` and the second, if any, as ``alternative_name``.
 
     Raises
     ------
@@ -46,48 +46,48 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     """
     lines = read_text(path).split("\n")
     motifs: list[Motif] = []
-    pending: tuple[int, str, str] | None = None  # line, name and second name of a motif still without its matrix
+    pending: tuple[int, str, str] | None = None  # line and names of a motif whose matrix has not been read
     for number, line in enumerate(lines, start=1):
         words = line.split()
         if words[:1] == ["MOTIF"]:
             if pending:
                 break
             if len(words) < 2:
-                raise error(path, number, "a MOTIF line without a name; write 'MOTIF name'")
+                raise line_error(path, number, "a MOTIF line without a name: write 'MOTIF name'")
             pending = (number, words[1], words[2] if len(words) > 2 and words[2] != "width" else "")
         elif line.startswith("ALPHABET="):
             letters = line.partition("=")[2].strip()
             if letters != BASES:
                 expected = f"expected ALPHABET= {BASES}, got {quoted(letters)}"
-                raise error(path, number, f"{expected}; only DNA motifs can be read")
+                raise line_error(path, number, f"{expected}: only DNA motifs can be read")
         elif line.startswith(_MATRIX):
             if not pending:
-                raise error(path, number, "a matrix before any MOTIF line; put 'MOTIF name' above it")
+                raise line_error(path, number, "a matrix before the first MOTIF line: put 'MOTIF name' above it")
             _, name, alternative_name = pending
             motifs.append(Motif(name, _read_matrix(path, lines, number), alternative_name))
             pending = None
     if pending:
-        raise error(path, pending[0], f"motif {quoted(pending[1])} has no '{_MATRIX}'; the file may be cut off")
+        raise line_error(path, pending[0], f"motif {quoted(pending[1])} has no '{_MATRIX}': the file may be truncated")
     if not motifs:
-        raise ValueError(f"{path} holds no MEME motif: expected 'MOTIF name' and '{_MATRIX}: w= ...' lines")
+        raise ValueError(f"{path} has no MEME motif: expected 'MOTIF name' and '{_MATRIX}: w= ...' lines")
     return motifs
 
 
 def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
-    """Write motifs as a minimal MEME file (version 4), whole or not at all.
+    """Write motifs as a minimal MEME file (version 4), atomically.
 
-    Probabilities are written in full, so that :func:`read_meme` returns motifs equal to these to the last bit.
+    Probabilities are written in full precision, so that :func:`read_meme` returns equal motifs.
 
     Parameters
     ----------
     motifs : iterable of Motif
     path : path-like
-        Text, whatever its ending; the folder must exist.
+        Text file with any ending; the folder must exist.
 
     Raises
     ------
     ValueError
-        When there is no motif, two share a name, or a name is empty or holds blanks, which MEME cannot express.
+        When there are no motifs, two have the same name, or a name is empty or has spaces.
 
     Examples
     --------
@@ -107,33 +107,35 @@ def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
         title = f"MOTIF {motif.name} {motif.alternative_name}".rstrip()
         return f"{title}\n{_MATRIX}: alength= {len(BASES)} w= {motif.width}\n{rows}"
 
-    write_each(motifs, path, "MEME", record, head=head, between="\n")
+    write_records(motifs, path, "MEME", record, head=head, between="\n")
 
 
 def _read_matrix(path: str | os.PathLike[str], lines: list[str], header: int) -> np.ndarray:
     """Read the rows below line ``header`` (counted from one) up to the first line that does not start with a number."""
     fields = dict(re.findall(r"(\w+)\s*=\s*(\S+)", lines[header - 1]))
     if fields.get("alength", "4") != "4":
-        raise error(path, header, f"expected alength= 4, got {quoted(fields['alength'])}; only DNA motifs can be read")
+        got = quoted(fields["alength"])
+        raise line_error(path, header, f"expected alength= 4, got {got}: only DNA motifs can be read")
 
     rows: list[list[float]] = []
     for number, line in enumerate(lines[header:], start=header + 1):
         words = line.split()
         if not words and not rows:
-            continue  # some writers leave a blank line below the header
+            continue  # some tools write a blank line below the header
         if not words or not is_number(words[0]):
             break
         rows.append(_read_row(path, number, words))
     if not rows:
-        raise error(path, header, "a matrix without rows; the file may be cut off")
+        raise line_error(path, header, "a matrix without rows: the file may be truncated")
     if "w" in fields and fields["w"] != str(len(rows)):
-        raise error(path, header, f"states w= {fields['w'][:60]} but {len(rows)} rows follow; correct w or the rows")
-    return with_exact_sums(np.array(rows).T)
+        got = quoted(fields["w"])
+        raise line_error(path, header, f"expected w= {len(rows)}, the number of rows, got {got}: correct w or the rows")
+    return normalise_columns(np.array(rows).T)
 
 
 def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
-    row = numbers_of(path, number, words, "four probabilities", len(BASES))
+    row = parse_numbers(path, number, words, "four probabilities", len(BASES))
     if not (min(row) >= 0 and abs(sum(row) - 1) <= _PRINTED_ROUNDING):
         got = quoted(" ".join(words))
-        raise error(path, number, f"expected probabilities that sum to 1, got {got}; divide by the sum")
+        raise line_error(path, number, f"expected probabilities that sum to 1, got {got}: divide by the sum")
     return row

@@ -1,4 +1,4 @@
-"""Motifs in TRANSFAC's text format: two-letter keys, a matrix below ``P0``, records closed by ``//``."""
+"""Motifs in TRANSFAC's text format: two-letter keys, a matrix below ``P0``, records that end with ``//``."""
 
 import os
 from collections.abc import Iterable
@@ -7,18 +7,24 @@ import numpy as np
 
 from rcviz._core.checks import quoted
 from rcviz._core.text_files import read_text
-from rcviz.motifs.formats.common import as_probabilities, error, numbers_of, write_each, written_numbers
+from rcviz.motifs.formats.common import (
+    counts_to_probabilities,
+    format_numbers,
+    line_error,
+    parse_numbers,
+    write_records,
+)
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import BASES
 
-_MATRIX = ("P0", "PO")  # older files have the letter
+_MATRIX = ("P0", "PO")  # older files have the letter O
 
 
 def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
     """Read all DNA motifs of a TRANSFAC file.
 
-    Counts and frequencies alike are divided by the sum of their position. Records without a matrix, such as the one
-    that states the version, are passed over.
+    Counts and frequencies are divided by the sum of their position. Records without a matrix, such as the one with the
+    version, are skipped.
 
     Parameters
     ----------
@@ -29,7 +35,7 @@ def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
     -------
     list of Motif
         In the order of the file. ``name`` is the accession (AC), else the identifier (ID); ``alternative_name`` is the
-        factor (NA), else an identifier that differs from the name.
+        factor (NA), else the identifier if it differs from the name.
 
     Raises
     ------
@@ -44,53 +50,53 @@ def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
     ['CTCF_known1']
     """
     motifs: list[Motif] = []
-    said: dict[str, str] = {}
+    names: dict[str, str] = {}
     rows: list[list[float]] = []
-    header = first = 0  # line of the matrix's letters, in a record that has one; number of its first row
+    header = first = 0  # line of the matrix header, 0 if the record has none; number of its first row
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         key, value = (*line.split(None, 1), "", "")[:2]
         if key in _MATRIX:
             if value.split() != list(BASES):
                 got = quoted(value.strip())
-                raise error(path, number, f"expected the bases A C G T, got {got}; only DNA can be read")
+                raise line_error(path, number, f"expected the bases A C G T, got {got}: only DNA motifs can be read")
             header = number
         elif key.isdecimal():
             place = int(key[:18])
             first = first if rows else place
             if not header or place != first + len(rows):
-                raise error(
-                    path, number, f"row {key[:20]} is out of place; rows are numbered one by one below 'P0 A C G T'"
+                raise line_error(
+                    path, number, f"row {key[:20]} is out of place: number rows one by one below 'P0 A C G T'"
                 )
             rows.append(_read_row(path, number, value.split()))
         elif key == "//":
             if header:
-                motifs.append(_motif(path, header, said, rows))
-            said, rows, header = {}, [], 0
+                motifs.append(_motif(path, header, names, rows))
+            names, rows, header = {}, [], 0
         elif key in ("AC", "ID", "NA"):
-            said.setdefault(key, value.strip())
+            names.setdefault(key, value.strip())
     if header:
-        raise error(path, header, "no '//' closes the record of this matrix; the file may be cut off")
+        raise line_error(path, header, "the record of this matrix does not end with '//': the file may be truncated")
     if not motifs:
-        raise ValueError(f"{path} holds no TRANSFAC matrix: expected a line 'P0 A C G T', rows below it, and '//'")
+        raise ValueError(f"{path} has no TRANSFAC matrix: expected a line 'P0 A C G T', rows below it, and '//'")
     return motifs
 
 
 def write_transfac(
     motifs: Iterable[Motif], path: str | os.PathLike[str], *, n_sites: int | np.integer | None = None
 ) -> None:
-    """Write motifs as a TRANSFAC file, whole or not at all.
+    """Write motifs as a TRANSFAC file, atomically.
 
     Parameters
     ----------
     motifs : iterable of Motif
         ``name`` becomes accession and identifier, ``alternative_name`` the factor.
     path, n_sites
-        As in :func:`rcviz.write_jaspar`; :func:`read_transfac` reads probabilities back to the last bit.
+        As in :func:`rcviz.write_jaspar`; :func:`read_transfac` returns equal motifs.
 
     Raises
     ------
     ValueError
-        For motifs whose names a file cannot hold, as :func:`rcviz.write_jaspar` does.
+        As for :func:`rcviz.write_jaspar`.
 
     Examples
     --------
@@ -106,24 +112,24 @@ def write_transfac(
         if motif.alternative_name:
             lines += [f"NA  {motif.alternative_name}", "XX"]
         lines.append("P0  " + "  ".join(BASES))
-        positions = zip(*written_numbers(motif, n_sites), motif.consensus, strict=True)
+        positions = zip(*format_numbers(motif, n_sites), motif.consensus, strict=True)
         lines += [f"{place:02}  {'  '.join(position)}" for place, position in enumerate(positions, start=1)]
         return "\n".join([*lines, "XX", "//", ""])
 
-    write_each(motifs, path, "TRANSFAC", record)
+    write_records(motifs, path, "TRANSFAC", record)
 
 
-def _motif(path: str | os.PathLike[str], header: int, said: dict[str, str], rows: list[list[float]]) -> Motif:
-    names = [said[key] for key in ("AC", "ID", "NA") if said.get(key)]
+def _motif(path: str | os.PathLike[str], header: int, by_key: dict[str, str], rows: list[list[float]]) -> Motif:
+    names = [by_key[key] for key in ("AC", "ID", "NA") if by_key.get(key)]
     if not names:
-        raise error(path, header, "a matrix without a name; put a line 'AC  name' above it")
+        raise line_error(path, header, "a matrix without a name: put a line 'AC  name' above it")
     if not rows:
-        raise error(path, header, "a matrix without rows; number them 01, 02 and so on")
+        raise line_error(path, header, "a matrix without rows: number them 01, 02 and so on")
     name, *others = names
-    tells = others and (others[-1] != name or said.get("NA"))
-    return Motif(name, as_probabilities(path, header, np.array(rows).T), others[-1] if tells else "")
+    has_other = others and (others[-1] != name or by_key.get("NA"))
+    return Motif(name, counts_to_probabilities(path, header, np.array(rows).T), others[-1] if has_other else "")
 
 
 def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
-    """Four numbers, behind which may stand the consensus."""
-    return numbers_of(path, number, words[: len(BASES)], "four counts", len(BASES))
+    """Parse four numbers, which may be followed by the consensus."""
+    return parse_numbers(path, number, words[: len(BASES)], "four counts", len(BASES))
