@@ -15,7 +15,7 @@ from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
-from rcviz.sequences.annotations import selector
+from rcviz.sequences.annotations import as_index
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
 
@@ -75,7 +75,7 @@ class ActivatingSites:
         ValueError
             If a mask has the wrong length, an index is out of range, or the argument is neither.
         """
-        rows = selector(mask_or_index, len(self.codes))
+        rows = as_index(mask_or_index, len(self.codes))
         return replace(self, **{name: getattr(self, name)[rows] for name in ("codes", "best", "start", "reverse")})
 
     def sequences(self, index: int | np.integer) -> Int[np.ndarray, " sites"]:

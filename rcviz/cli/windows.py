@@ -1,4 +1,4 @@
-"""rcviz windows: a genome and peaks in, a dataset out (section 3.3)."""
+"""rcviz windows: make a dataset from a genome and peaks (section 3.3)."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,36 +10,36 @@ from rcviz.cli.messages import AsJson, answer, answering, records, several
 
 
 def windows(
-    out: Annotated[Path, typer.Argument(help="Dataset to write, by custom *.safetensors.")],
-    fasta: Annotated[
-        list[Path], typer.Option(help="Genome, plain, gzipped or bgzipped; once for each file if it has several.")
-    ],
+    out: Annotated[Path, typer.Argument(help="Dataset to write (*.safetensors).")],
+    fasta: Annotated[list[Path], typer.Option(help="Genome, plain, gzipped or bgzipped; repeat for several files.")],
     peaks: Annotated[Path, typer.Option(help="Positives: narrowPeak, broadPeak or BED, may be gzipped.")],
-    accessible: Annotated[Path | None, typer.Option(help="Accessible regions (DNase, ATAC), for negatives.")] = None,
-    relaxed: Annotated[Path | None, typer.Option(help="Lenient peaks: what they overlap is no negative.")] = None,
-    width: Annotated[int, typer.Option(help="Of a window, in bp.")] = 1000,
-    n_relaxed: Annotated[int, typer.Option(min=1, help="How many of the relaxed peaks count, by signal.")] = 150_000,
-    chromosomes: Annotated[str | None, typer.Option(help="The only ones to take, such as chr21,chr22.")] = None,
+    accessible: Annotated[Path | None, typer.Option(help="Accessible regions (DNase, ATAC) for the negatives.")] = None,
+    relaxed: Annotated[
+        Path | None, typer.Option(help="Lenient peaks; regions overlapping these are excluded from the negatives.")
+    ] = None,
+    width: Annotated[int, typer.Option(help="Width of a window, in bp.")] = 1000,
+    n_relaxed: Annotated[int, typer.Option(min=1, help="Use only this many relaxed peaks, by signal.")] = 150_000,
+    chromosomes: Annotated[str | None, typer.Option(help="Use only these chromosomes, such as chr21,chr22.")] = None,
     negatives: Annotated[
         str | None,
         typer.Option(
-            help="accessible, gc_matched, gc_and_repeats_matched, shuffled or none. By default accessible where "
-            "there are accessible regions, else gc_matched."
+            help="accessible, gc_matched, gc_and_repeats_matched, shuffled or none. By default accessible if "
+            "accessible regions are given, else gc_matched."
         ),
     ] = None,
-    negatives_per_positive: Annotated[float, typer.Option(help="How many to draw or to shuffle.")] = 1.0,
+    negatives_per_positive: Annotated[float, typer.Option(help="How many negatives to draw or to shuffle.")] = 1.0,
     overlapping: Annotated[
-        str, typer.Option(help="Negatives that touch a positive: keep, drop_on_peak or drop_on_window.")
+        str, typer.Option(help="Negatives that overlap a positive: keep, drop_on_peak or drop_on_window.")
     ] = "keep",
     on_label_conflict: Annotated[
         str, typer.Option(help="A negative with the sequence of a positive, on either strand: raise or drop.")
     ] = "raise",
-    max_n_share: Annotated[float, typer.Option(help="Windows with a larger share of N are dropped.")] = 0.0,
-    task_name: Annotated[str | None, typer.Option(help="By default the name of the file of peaks.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of negatives that are drawn or shuffled.")] = 0,
+    max_n_share: Annotated[float, typer.Option(help="Drop windows with a larger share of N.")] = 0.0,
+    task_name: Annotated[str | None, typer.Option(help="By default the name of the peak file.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for drawing or shuffling negatives.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Cut labelled windows around peaks and write them as one dataset; count every window that was not taken.
+    """Cut labelled windows around peaks, write them as one dataset, and count every window that was dropped.
 
     Example: rcviz windows --fasta chr21.fa.gz --fasta chr22.fa.gz --peaks CTCF.narrowPeak.gz ctcf.safetensors
     """
@@ -66,7 +66,7 @@ def windows(
             out=out,
         )
         summary, counts = data.summary(), data.provenance["counts"]
-        told = (
+        text = (
             f"{summary.to_string(index=False, float_format='{:.3f}'.format)}\n\n"
             + "\n".join(f"{kind}: {_listed(numbers)}" for kind, numbers in counts.items())
             + f"\n\nWritten: {out}, {len(data):,} windows of {data.length:,} bp.\n"
@@ -79,11 +79,11 @@ def windows(
             "summary": records(summary),
             "provenance": data.provenance,
         }
-        answer(told, values, as_json=as_json)
+        answer(text, values, as_json=as_json)
 
 
 def _parts(chromosomes: list[str]) -> str:
-    """Flags that divide by chromosome, where there are enough: neighbouring windows share sequence."""
+    """Options to split by chromosome, if there are enough of them: neighbouring windows share sequence."""
     match chromosomes:
         case [train, valid]:
             return f" --train {train} --valid {valid}"

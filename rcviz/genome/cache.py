@@ -1,7 +1,7 @@
-"""FASTA files as codes, one byte a base, made when a file is first opened and kept in the cache.
+"""The cache of genomes: FASTA files as codes, one byte per base, written when a file is first used.
 
-What people and tools write is brought to what pyfaidx indexes: unpacked, without a byte order mark or blank lines at
-the end. The index is always our own, beside the codes: one that somebody left beside the FASTA may be of another file.
+Files are first normalised to what pyfaidx can index: unpacked, without a byte order mark or blank lines at the end.
+The index is always made here and kept beside the codes: a .fai beside the FASTA file may belong to another file.
 """
 
 import codecs
@@ -16,23 +16,23 @@ from rcviz._core.checks import quoted
 from rcviz._core.files import atomic_write
 from rcviz._core.text_files import GZIP_MAGIC, check_bgzip_end, check_file, unpacked
 from rcviz.sequences.alphabet import CODE_OF_BYTE
-from rcviz.sequences.nucleotides import MOSTLY_CODES, first_foreign, foreign, unusual
+from rcviz.sequences.fasta import MOSTLY_AMBIGUOUS, first_invalid, invalid_nucleotides, non_bases
 
 SOFT_MASKED = 8  # added to the code of a lower-case letter
 _CODES = bytes(code + SOFT_MASKED * (ord("a") <= byte <= ord("z")) for byte, code in enumerate(CODE_OF_BYTE.tolist()))
 _LINE_ENDS = b"\r\n"
 _CHUNK = 1 << 24
 _HEAD = 1 << 12
-_MOST_BLANK = 1 << 24  # bytes of nothing between two records
-_LONGEST_LINE = 1 << 29  # pyfaidx takes a line whole; the longest human chromosome has half as many bases
-_MADE_BY = "encoding 2"  # part of the key: what an earlier rcviz made by other rules is made anew
-_PYFAIDX_UNPACKS = (".gz", ".bgz", ".bz2", ".zip")  # it goes by the name and not by content
+_MAX_BLANK = 1 << 24  # bytes of blank lines between two records
+_MAX_LINE = 1 << 29  # pyfaidx reads whole lines; the longest human chromosome has half as many bases
+_VERSION = "encoding 2"  # part of the key: files of an earlier version of rcviz are not reused
+_PYFAIDX_UNPACKS = (".gz", ".bgz", ".bz2", ".zip")  # by the ending of the name, not by content
 
 
 def cache_folder() -> Path:
-    """Folder for what can be made again: genomes as codes, and their indices.
+    """Return the folder for genomes as codes and their indices; it may be deleted at any time.
 
-    ``$RCVIZ_CACHE`` where it is set, else the system's place for caches (on Linux ``~/.cache/rcviz``).
+    ``$RCVIZ_CACHE`` if it is set, else the system's folder for caches (on Linux ``~/.cache/rcviz``).
     """
     import platformdirs
 
@@ -41,18 +41,18 @@ def cache_folder() -> Path:
     return folder
 
 
-def encoded(path: Path) -> tuple[Path, dict[str, int]]:
-    """Give the file of codes of a FASTA file and the length of each record in it, made now or before."""
+def encoded_fasta(path: Path) -> tuple[Path, dict[str, int]]:
+    """Return the file of codes of a FASTA file and the length of each record; both are cached."""
     check_file(path)
     status = path.stat()
-    made_from = f"{_MADE_BY} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
-    key = hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    identity = f"{_VERSION} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     codes, index = (cache_folder() / f"{path.name}.{key}{suffix}" for suffix in (".codes", ".fai"))
     if not (codes.exists() and index.exists()):
         with (
             atomic_write(codes) as temporary_codes,
             atomic_write(index) as temporary_index,
-            _tidy(path, temporary_codes.with_name(temporary_codes.name + ".text")) as text,
+            _normalised(path, temporary_codes.with_name(temporary_codes.name + ".text")) as text,
         ):
             _encode(path, text, temporary_codes, temporary_index)
     lines = [line.split("\t") for line in index.read_text().splitlines()]
@@ -60,14 +60,14 @@ def encoded(path: Path) -> tuple[Path, dict[str, int]]:
 
 
 @contextmanager
-def _tidy(path: Path, copy: Path) -> Iterator[Path]:
-    """Yield the FASTA file as plain text that pyfaidx takes: the file itself, or else a copy for the time being."""
+def _normalised(path: Path, copy: Path) -> Iterator[Path]:
+    """Yield the FASTA file as text that pyfaidx can index: the file itself, or a temporary copy."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
         file.seek(-min(_HEAD, path.stat().st_size), os.SEEK_END)
         tail = file.read()
     is_packed = head.startswith(GZIP_MAGIC)
-    is_tidy = not (
+    is_normal = not (
         head.startswith(codecs.BOM_UTF8)
         or _has_bare_returns(head)
         or len(tail) - len(tail.rstrip()) > len(_LINE_ENDS)
@@ -77,10 +77,10 @@ def _tidy(path: Path, copy: Path) -> Iterator[Path]:
         if is_packed:
             check_bgzip_end(path)
             _unpack(path, copy)
-        elif not is_tidy:
+        elif not is_normal:
             with path.open("rb") as source:
-                _copy_tidily(path, _pieces(source), copy)
-        yield path if is_tidy and not is_packed else copy
+                _copy_normalised(path, _pieces(source), copy)
+        yield path if is_normal and not is_packed else copy
     finally:
         copy.unlink(missing_ok=True)
 
@@ -90,9 +90,9 @@ def _unpack(path: Path, copy: Path) -> None:
 
     with (
         path.open("rb") as raw,
-        tqdm.wrapattr(raw, "read", total=path.stat().st_size, desc=f"unpacking {path.name}", delay=1) as watched,
+        tqdm.wrapattr(raw, "read", total=path.stat().st_size, desc=f"unpacking {path.name}", delay=1) as monitored,
     ):
-        _copy_tidily(path, unpacked(path, watched, _CHUNK), copy)
+        _copy_normalised(path, unpacked(path, monitored, _CHUNK), copy)
 
 
 def _pieces(source: BinaryIO) -> Iterator[bytes]:
@@ -100,8 +100,8 @@ def _pieces(source: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-def _copy_tidily(path: Path, pieces: Iterable[bytes], copy: Path) -> None:
-    """Copy text so that the numbers of its lines stay: no byte order mark, line feeds, nothing blank at the end."""
+def _copy_normalised(path: Path, pieces: Iterable[bytes], copy: Path) -> None:
+    """Copy text without byte order mark and blank end, with line feeds only; line numbers stay the same."""
     with copy.open("wb") as target:
         has_bare_returns, is_first, blank = False, True, b""
         for piece in pieces:
@@ -115,8 +115,8 @@ def _copy_tidily(path: Path, pieces: Iterable[bytes], copy: Path) -> None:
                 target.write(blank + written)
                 blank = b""
             blank += piece[len(written) :]
-            if len(blank) > _MOST_BLANK:
-                raise ValueError(f"{path} holds {_MOST_BLANK >> 20} MB of blank lines in a row: remove them")
+            if len(blank) > _MAX_BLANK:
+                raise ValueError(f"{path} has {_MAX_BLANK >> 20} MB of blank lines in a row: remove them")
         target.write(b"\n")
 
 
@@ -144,18 +144,18 @@ def _check_head(path: Path, text: Path) -> None:
     got = line[:60].decode("ascii", "replace").strip()
     if got.startswith("<"):
         raise ValueError(f"{path}, line {number}: {got!r} opens an HTML page, not FASTA: download the file again")
-    raise ValueError(f"{path}, line {number}: {got!r} is not FASTA, which starts with '>name': give a FASTA file")
+    raise ValueError(f"{path}, line {number}: {got!r} is not FASTA: expected '>name'")
 
 
 def _check_lines(path: Path, text: Path) -> None:
-    """Refuse a line that would not go into memory."""
+    """Refuse a line that would not fit into memory."""
     length = 0
     with text.open("rb") as file:
         for piece in _pieces(file):
             end = piece.find(b"\n")
-            if length + (len(piece) if end < 0 else end) > _LONGEST_LINE:
+            if length + (len(piece) if end < 0 else end) > _MAX_LINE:
                 raise ValueError(
-                    f"{path} has a line of more than {_LONGEST_LINE:,} characters: wrap its records, as "
+                    f"{path} has a line of more than {_MAX_LINE:,} characters: wrap its records, as "
                     f"samtools faidx or seqtk seq -l 60 write them"
                 )
             length = length + len(piece) if end < 0 else len(piece) - piece.rfind(b"\n") - 1
@@ -167,22 +167,23 @@ def _indexed(path: Path, text: Path, index: Path) -> dict[str, Any]:
     except ImportError as error:
         raise ImportError("reading genomes needs pyfaidx: install it with pip install 'rcviz[genome]'") from error
 
-    index.unlink()  # pyfaidx takes an empty index for a finished one
+    index.unlink()  # pyfaidx would use an empty index as it is
     try:
-        opened = Faidx(text, indexname=index)
+        faidx = Faidx(text, indexname=index)
     except (FastaIndexingError, ValueError, RuntimeError) as error:
-        if fault := _fault(text):
-            raise ValueError(f"{path}, {fault}") from error
+        if problem := _layout_problem(text):
+            raise ValueError(f"{path}, {problem}") from error
         raise ValueError(
-            f"{path} cannot be indexed ({error}): wrap every record evenly, with one kind of line ends, no blank lines"
+            f"{path} cannot be indexed ({error}): use lines of one length in each record, one kind of line ends and "
+            f"no blank lines"
         ) from error
-    opened.close()
-    return dict(opened.index)
+    faidx.close()
+    return dict(faidx.index)
 
 
-def _fault(text: Path) -> str | None:
-    """Find what keeps a file from being indexed: a name that is missing or double, or lines of several lengths."""
-    named: dict[bytes, int] = {}
+def _layout_problem(text: Path) -> str | None:
+    """Find why a file cannot be indexed: a name that is missing or repeated, or lines of different lengths."""
+    line_of_name: dict[bytes, int] = {}
     width = shorter = None
     is_blank = False
     with text.open("rb") as file:
@@ -192,61 +193,62 @@ def _fault(text: Path) -> str | None:
                 name = next(iter(line[1:].split()), b"")
                 if not name:
                     return f"line {number}: a record has no name: write one after '>'"
-                if name in named:
+                if name in line_of_name:
                     shown = name.decode("utf-8", "replace")
                     return (
-                        f"line {number}: {quoted(shown)} names a record at line {named[name]} already: name each once"
+                        f"line {number}: {quoted(shown)} is also the name of the record at line {line_of_name[name]}: "
+                        f"give each record its own name"
                     )
-                named[name] = number
+                line_of_name[name] = number
                 width = shorter = None
             elif width is None:
-                width = len(letters) if named else None
+                width = len(letters) if line_of_name else None
             elif len(letters) > width or (shorter and letters):
                 return (
                     f"line {shorter or number}: its length differs from the lines above it: "
-                    f"wrap every record evenly, without blank lines"
+                    f"use lines of one length in each record, without blank lines"
                 )
             elif len(letters) < width:
                 if is_blank and not letters:
-                    return f"line {number}: blank lines stand between two records: remove them"
+                    return f"line {number}: there are blank lines between two records: remove them"
                 shorter = shorter or number
             is_blank = not letters
     return None
 
 
 def _encode_record(path: Path, text: Path, chrom: str, record: Any, source: BinaryIO, target: BinaryIO) -> None:
-    def refuse(what: str, at: int) -> ValueError:
-        return ValueError(f"{path}, line {_line_at(source, at)}: record {quoted(chrom)} {what}")
+    def invalid_record(problem: str, at: int) -> ValueError:
+        return ValueError(f"{path}, line {_line_at(source, at)}: record {quoted(chrom)} {problem}")
 
     if record.rlen == 0:
-        raise refuse("has no sequence: remove it or fill it in", record.offset - 1)
+        raise invalid_record("has no sequence: remove it or fill it in", record.offset - 1)
     last = record.rlen - 1
     left = last // record.lenc * record.lenb + last % record.lenc + 1
     source.seek(record.offset)
-    n_written = n_bases = n_several = 0
+    n_written = n_bases = n_ambiguous = 0
     while left > 0:
         letters = source.read(min(_CHUNK, left))
         if not letters:
             break
         left -= len(letters)
         n = target.write(letters.translate(_CODES, _LINE_ENDS))
-        n_others, odd = unusual(letters)
-        if no_dna := foreign(odd):
-            # Lines longer than they should be lead into the next record.
-            if uneven := _fault(text):
-                raise ValueError(f"{path}, {uneven}")
-            raise refuse(no_dna, source.tell() - len(letters) + first_foreign(letters))
+        n_others, ambiguous = non_bases(letters)
+        if invalid := invalid_nucleotides(ambiguous):
+            # After a line that is too long, the letters may be those of the next header.
+            if problem := _layout_problem(text):
+                raise ValueError(f"{path}, {problem}")
+            raise invalid_record(invalid, source.tell() - len(letters) + first_invalid(letters))
         n_written += n
         n_bases += n - n_others
-        n_several += len(odd)
+        n_ambiguous += len(ambiguous)
     if n_written != record.rlen:
-        raise ValueError(f"{path} changed while it was read: wait until it is written, and open it again")
-    if n_several > n_bases:
-        raise refuse(MOSTLY_CODES, record.offset)
+        raise ValueError(f"{path} changed while it was being read: wait until it is complete, then open it again")
+    if n_ambiguous > n_bases:
+        raise invalid_record(MOSTLY_AMBIGUOUS, record.offset)
 
 
 def _line_at(source: BinaryIO, position: int) -> int:
-    """Number of the line in which a byte lies."""
+    """Return the number of the line that contains a byte."""
     source.seek(0)
     number = 1
     while position > 0 and (piece := source.read(min(_CHUNK, position))):

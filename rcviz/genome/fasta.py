@@ -1,9 +1,9 @@
-"""Genomes: windows read out of FASTA files of any size, as codes, without loading a chromosome.
+"""Genomes: windows read from FASTA files of any size, as codes, without loading a chromosome.
 
-Letters and line ends are dealt with once: the first time a FASTA file is opened, its bases go into a cache, one byte
-each, and a window is then a plain piece of that file. pyfaidx makes the index. Its handles keep a place in the file, so
-that workers who share one read each other's sequence; nothing here keeps a place. Each call of :meth:`Genome.read` maps
-what it needs anew, and gives it back to the system when it returns.
+A FASTA file is parsed once, when it is first used: its bases are written to a cache, one byte each, and a window is
+then a slice of that file. pyfaidx makes the index; its file handles have a position, which threads and processes that
+share one would disturb. Nothing here has a position: each call of :meth:`Genome.read` maps the parts of the file that
+it needs and releases them when it returns.
 """
 
 import os
@@ -15,15 +15,15 @@ import numpy as np
 from jaxtyping import UInt8
 
 from rcviz._core.checks import quoted
-from rcviz.genome.cache import SOFT_MASKED, encoded
+from rcviz.genome.cache import SOFT_MASKED, encoded_fasta
 
-_REGION = 1 << 24  # bytes mapped at a time: the system may count all of them as memory in use
+_REGION = 1 << 24  # bytes mapped at once: the system may count all of them as memory in use
 
 FastaPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class _Record(NamedTuple):
-    """Where one chromosome lies: in which file of codes, from which byte."""
+    """Position of a chromosome: the file of codes and the first byte."""
 
     file: int
     length: int
@@ -36,10 +36,10 @@ class Genome:
     Parameters
     ----------
     fasta : path, or several
-        Plain, gzipped or bgzipped, told by content; UCSC's one file per chromosome may be given as a list.
-        Opened for the first time, a file is indexed and its bases are kept in
-        :func:`rcviz.genome.cache.cache_folder`, one byte each; a file that changes is taken anew. Nothing is
-        written beside it, and a ``.fai`` that lies there is not read.
+        Plain, gzipped or bgzipped, recognised by content. One file per chromosome, as from UCSC, may be given
+        as a list. A file that is used for the first time, or has changed, is indexed and its bases are written to
+        :func:`rcviz.genome.cache.cache_folder`, one byte each. Nothing is written beside the file, and a ``.fai``
+        beside it is not read.
 
     Raises
     ------
@@ -48,9 +48,9 @@ class Genome:
     ImportError
         When pyfaidx is missing, saying what to install.
     ValueError
-        When a file is empty, no FASTA, cut off or unevenly wrapped, two records have one name, or it is no DNA: it
-        holds a letter that is no IUPAC code of DNA (X counts as N), U among them, or one of its records has more codes
-        for several bases than bases. Of single codes (R, Y, ...) each counts as unknown.
+        When a file is empty, not FASTA, truncated or has lines of different lengths within a record, when two records
+        have the same name, or when it is not DNA: it has a letter, such as U, that is no IUPAC code of DNA (X is read
+        as N), or a record has more ambiguous bases (R, Y, ...) than bases. Ambiguous bases are read as unknown.
     """
 
     def __init__(self, fasta: FastaPaths) -> None:
@@ -63,13 +63,13 @@ class Genome:
         self._codes: list[Path] = []
         self._records: dict[str, _Record] = {}
         for file, path in enumerate(self.paths):
-            codes, lengths = encoded(path)
+            codes, lengths = encoded_fasta(path)
             self._codes.append(codes)
             offset = 0
             for chrom, length in lengths.items():
                 if chrom in self._records:
                     raise ValueError(
-                        f"{path} holds {chrom} again, which {self.paths[self._records[chrom].file]} holds already: "
+                        f"{path} has {chrom}, which {self.paths[self._records[chrom].file]} also has: "
                         f"give each chromosome once"
                     )
                 self._records[chrom] = _Record(file, length, offset)
@@ -84,46 +84,50 @@ class Genome:
         return {chrom: record.length for chrom, record in self._records.items()}
 
     def read(self, chrom: Any, start: Any, width: int | np.integer) -> UInt8[np.ndarray, "n width"]:
-        """Read windows ``[start, start + width)`` as codes; any letter outside ACGT is 4, lower case counts as upper.
+        """Read windows ``[start, start + width)`` as codes; any letter other than A, C, G, T is 4; case is ignored.
 
         Parameters
         ----------
         chrom : sequence of n str
         start : int array (n,)
-            Zero-based. May be called from any number of threads and processes at once.
+            Zero-based.
         width : int
             In bp, the same for all.
 
         Raises
         ------
         ValueError
-            When a chromosome is not there, or a window leaves it.
+            When a chromosome does not exist, or a window extends beyond it.
+
+        Notes
+        -----
+        May be called from several threads and processes at once.
         """
         windows = self._read(chrom, start, width)
         windows &= SOFT_MASKED - 1
         return windows
 
     def soft_masked(self, chrom: Any, start: Any, width: int | np.integer) -> UInt8[np.ndarray, "n width"]:
-        """Tell for the same windows which letters are lower case (1), as genomes mark repeats."""
+        """Return 1 for each lower-case base of the same windows, which marks repeats, and 0 for the others."""
         return self._read(chrom, start, width) // SOFT_MASKED
 
     def _read(self, chrom: Any, start: Any, width: int | np.integer) -> np.ndarray:
-        files, first = self._places(chrom, np.asarray(start, dtype=np.int64), int(width))
+        files, first = self._locate(chrom, np.asarray(start, dtype=np.int64), int(width))
         windows = np.empty((len(first), width), dtype=np.uint8)
         regions, group = np.unique((files << 32) + first // _REGION, return_inverse=True)
         for which, (file, region) in enumerate(divmod(key, 1 << 32) for key in regions.tolist()):
             rows = np.flatnonzero(group == which)
             offset = region * _REGION
             size = min(_REGION + int(width), self._codes[file].stat().st_size - offset)
-            # A view: slices of a memmap object are several times slower to make.
+            # A plain array: slicing a memmap object is several times slower.
             bases = np.memmap(self._codes[file], dtype=np.uint8, mode="r", offset=offset, shape=(size,)).view(
                 np.ndarray
             )
             windows[rows] = np.lib.stride_tricks.sliding_window_view(bases, int(width))[first[rows] - offset]
         return windows
 
-    def _places(self, chrom: Any, start: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """File and first byte of each window."""
+    def _locate(self, chrom: Any, start: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the file and the first byte of each window."""
         import pandas as pd
 
         if width < 1:
@@ -140,7 +144,7 @@ class Genome:
         if outside.any():
             row = int(np.argmax(outside))
             raise ValueError(
-                f"{names[which[row]]}:{start[row]}-{start[row] + width} leaves the chromosome of {lengths[row]:,} bp: "
-                f"drop windows that do"
+                f"{names[which[row]]}:{start[row]}-{start[row] + width} extends beyond the chromosome of "
+                f"{lengths[row]:,} bp: drop such windows"
             )
         return files, offset + start

@@ -1,4 +1,4 @@
-"""Places on a genome: windows around summits, what overlaps what, and a count of every place that is dropped."""
+"""Candidate windows, filtered step by step with a count of every one that is dropped, and overlaps of intervals."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -8,79 +8,82 @@ import numpy as np
 from jaxtyping import Bool
 
 from rcviz.genome.peaks import centers
-from rcviz.sequences.annotations import in_other_style
+from rcviz.sequences.annotations import toggle_chr
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Sieve:
-    """Places that become fewer, each dropped one counted once under its reason.
+class CandidateWindows:
+    """Windows around summits that are filtered step by step; each dropped one is counted once, under the reason.
 
     Attributes
     ----------
-    places : DataFrame
-        ``chrom``; ``start``, ``end`` and ``summit`` of the peak; ``window``, where its window starts.
+    table : DataFrame
+        ``chrom``; ``start``, ``end`` and ``summit`` of the peak; ``window``, the start of its window.
     counts : dict of str to int
         ``read``, then one entry per reason, in order.
     """
 
     def __init__(self, peaks: "pd.DataFrame", width: int) -> None:
-        self.places = peaks.assign(window=centers(peaks) - width // 2)
+        self.table = peaks.assign(window=centers(peaks) - width // 2)
         self.counts = {"read": len(peaks)}
 
-    def drop(self, reason: str, wrong: Bool[np.ndarray, " n"]) -> None:
-        """Drop the places that a mask names."""
-        self.counts[reason] = self.counts.get(reason, 0) + int(wrong.sum())
-        if wrong.any():
-            self.places = self.places.loc[~wrong]
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def drop(self, reason: str, mask: Bool[np.ndarray, " n"]) -> None:
+        """Drop the windows of a mask and count them."""
+        self.counts[reason] = self.counts.get(reason, 0) + int(mask.sum())
+        if mask.any():
+            self.table = self.table.loc[~mask]
 
     def drop_other_chromosomes(self, lengths: dict[str, int], chromosomes: Sequence[str] | None) -> None:
-        """Drop what lies on chromosomes that nobody asked for, or that the FASTA has not."""
+        """Drop windows on chromosomes that were not asked for or are not in the FASTA."""
         if chromosomes is not None:
-            self.drop("other_chromosome", ~self.places["chrom"].isin(list(chromosomes)).to_numpy())
-        self.drop("missing_chromosome", ~self.places["chrom"].isin(list(lengths)).to_numpy())
+            self.drop("other_chromosome", ~self.table["chrom"].isin(list(chromosomes)).to_numpy())
+        self.drop("missing_chromosome", ~self.table["chrom"].isin(list(lengths)).to_numpy())
 
-    def drop_windows_off_the_end(self, lengths: dict[str, int], width: int) -> None:
-        """Drop windows that leave their chromosome, then those that are there already."""
-        window = self.places["window"].to_numpy()
-        ends = self.places["chrom"].map(lengths).to_numpy(dtype=np.int64)
+    def drop_off_end_and_duplicated(self, lengths: dict[str, int], width: int) -> None:
+        """Drop windows that extend beyond their chromosome, then repeated ones."""
+        window = self.table["window"].to_numpy()
+        ends = self.table["chrom"].map(lengths).to_numpy(dtype=np.int64)
         self.drop("off_end", (window < 0) | (window + width > ends))
-        self.drop("duplicated", self.places.duplicated(["chrom", "window"]).to_numpy())
+        self.drop("duplicated", self.table.duplicated(["chrom", "window"]).to_numpy())
 
 
-def windows_of(places: "pd.DataFrame", width: int) -> "pd.DataFrame":
-    """Intervals of the windows themselves, ``chrom``, ``start`` and ``end``."""
-    return places[["chrom"]].assign(start=places["window"], end=places["window"] + width)
+def window_intervals(windows: "pd.DataFrame", width: int) -> "pd.DataFrame":
+    """Return ``chrom``, ``start`` and ``end`` of the windows themselves."""
+    return windows[["chrom"]].assign(start=windows["window"], end=windows["window"] + width)
 
 
-def overlaps(places: "pd.DataFrame", others: "pd.DataFrame") -> Bool[np.ndarray, " n"]:
-    """Tell which intervals share at least one base with any of others."""
+def overlaps(intervals: "pd.DataFrame", others: "pd.DataFrame") -> Bool[np.ndarray, " n"]:
+    """Return a mask of the intervals that share at least one base with any of the others."""
     try:
         import bioframe
     except ImportError as error:
         raise ImportError("comparing peaks needs bioframe: install it with pip install 'rcviz[genome]'") from error
 
     columns = ["chrom", "start", "end"]
-    places = places[columns].reset_index(drop=True)
-    others = others.loc[others["chrom"].isin(places["chrom"].unique()), columns]
-    if places.empty or others.empty:  # bioframe takes no empty table
-        return np.zeros(len(places), dtype=bool)
-    mask: np.ndarray = bioframe.count_overlaps(places, others)["count"].to_numpy() > 0
+    intervals = intervals[columns].reset_index(drop=True)
+    others = others.loc[others["chrom"].isin(intervals["chrom"].unique()), columns]
+    if intervals.empty or others.empty:  # bioframe refuses empty tables
+        return np.zeros(len(intervals), dtype=bool)
+    mask: np.ndarray = bioframe.count_overlaps(intervals, others)["count"].to_numpy() > 0
     return mask
 
 
-def some_of(names: Iterable[str], n: int = 5) -> str:
-    """The first few names, for a sentence."""
+def first_names(names: Iterable[str], n: int = 5) -> str:
+    """List the first few names for an error message, and how many more there are."""
     listed = list(names)
     return ", ".join(listed[:n]) + (f" and {len(listed) - n:,} more" if len(listed) > n else "")
 
 
 def check_chromosome_names(peaks: "pd.DataFrame", lengths: dict[str, int], what: str, source: Any = None) -> None:
-    """Refuse names that would be found if only they had a "chr" more or less; ``source`` is where they are from."""
+    """Refuse names that differ from those of the FASTA only by "chr"; ``source`` is where the peaks are from."""
     is_file = isinstance(source, str | os.PathLike)
     for name in peaks["chrom"].unique():
-        other = in_other_style(name)
+        other = toggle_chr(name)
         if name not in lengths and other in lengths:
             longer = other.startswith("chr")
             in_table = f"'chr' + {what}.chrom" if longer else f"{what}.chrom.str.removeprefix('chr')"
@@ -90,3 +93,15 @@ def check_chromosome_names(peaks: "pd.DataFrame", lengths: dict[str, int], what:
                 f"rename them, in the unpacked file with {in_file}, or in a table with "
                 f"{what} = rcviz.read_peaks(path); {what}['chrom'] = {in_table}"
             )
+
+
+def check_chromosomes(chromosomes: Sequence[str], lengths: dict[str, int]) -> None:
+    """Refuse an empty selection of chromosomes, and names that the FASTA does not have."""
+    if not chromosomes:
+        raise ValueError("chromosomes is empty: leave it out to use all chromosomes")
+    for name in chromosomes:
+        other = toggle_chr(name)
+        if name not in lengths and other in lengths:
+            raise ValueError(f"chromosomes has {name!r} but the FASTA has {other!r}: write {other!r}")
+        if name not in lengths:
+            raise ValueError(f"chromosomes has {name!r}, but the FASTA has {first_names(lengths)}: choose from these")

@@ -1,4 +1,4 @@
-"""Negatives where nobody measured accessible regions: windows matched on GC content, and shuffled positives."""
+"""Negatives without accessible regions: windows matched for GC content, and shuffled positives."""
 
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt8
 
-from rcviz.genome.extraction import blocks, n_unknown
-from rcviz.genome.intervals import Sieve, overlaps
+from rcviz.genome.extraction import count_unknown, read_blocks
+from rcviz.genome.intervals import CandidateWindows, overlaps
 from rcviz.sequences.alphabet import UNKNOWN, as_codes, gc_content
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 GC_BIN = 0.02
 REPEAT_BIN = 0.1
 _CANDIDATES_PER_NEGATIVE = 50
-_SHARE_MISSED_IN_SILENCE = 0.01
-_CANDIDATES_AT_LEAST = 20_000  # on each chromosome, so that rare bins of a small set are filled as well
+_WARN_ABOVE_MISSING_SHARE = 0.01
+_MIN_CANDIDATES = 20_000  # per chromosome, so that rare bins of a small set are filled as well
 
 
 def matched_windows(
@@ -32,7 +32,7 @@ def matched_windows(
     match_repeats: bool,
     max_n_share: float | int,
     rng: np.random.Generator,
-) -> Sieve:
+) -> CandidateWindows:
     """Draw windows of the genome with the GC content of the positives on the same chromosomes.
 
     Parameters
@@ -41,9 +41,9 @@ def matched_windows(
     positives : DataFrame
         ``chrom`` and ``window``, the windows to match.
     n, width : int
-        How many, and of how many bp.
+        Number of windows, and their width in bp.
     avoid : DataFrame
-        Intervals that no window may overlap.
+        Intervals that the windows must not overlap.
     match_repeats : bool
         Match the share of soft-masked bases as well.
     max_n_share : float
@@ -51,29 +51,29 @@ def matched_windows(
 
     Returns
     -------
-    Sieve
-        Candidates are tiles of each chromosome, so that no two overlap; in bins of 2% GC (and 10% repeats) as many are
-        taken as positives lie there.
+    CandidateWindows
+        Tiles of the chromosomes, so that no two overlap; in each bin of 2% GC content (and 10% repeats) as many
+        as there are positives.
 
     Raises
     ------
     ValueError
-        When repeats shall be matched and the FASTA marks none.
+        When repeats should be matched but the FASTA is not soft-masked.
 
     Warns
     -----
     UserWarning
-        When bins run out of candidates and more than 1% are missing, with their number.
+        When bins have too few candidates, so that more than 1% of the negatives are missing.
     """
     import pandas as pd
 
     bins = _bins(genome, positives, width, match_repeats=match_repeats)
     if match_repeats and (bins["repeats"] == 0).all():
         raise ValueError(
-            "negatives='gc_and_repeats_matched' needs a soft-masked genome, and no positive window has a lower-case "
-            "base: take the soft-masked FASTA, or negatives='gc_matched'"
+            "negatives='gc_and_repeats_matched' needs a soft-masked genome, but no positive window has a lower-case "
+            "base: use the soft-masked FASTA, or negatives='gc_matched'"
         )
-    # Every positive is matched equally often; what does not divide goes to some of them, drawn.
+    # Every positive is matched equally often; a remainder goes to positives chosen at random.
     templates = np.concatenate(
         [np.tile(np.arange(len(bins)), n // len(bins)), rng.permutation(len(bins))[: n % len(bins)]]
     )
@@ -84,20 +84,20 @@ def matched_windows(
         for chrom in positives["chrom"].unique()
         if chrom in wanted.index.get_level_values("chrom")
     ]
-    drawn = Sieve(pd.concat(tiles, ignore_index=True), width)
-    drawn.drop("near_peaks", overlaps(drawn.places, avoid))
-    unknown = np.concatenate([n_unknown(codes) for _, codes in blocks(genome, drawn.places, width)])
+    drawn = CandidateWindows(pd.concat(tiles, ignore_index=True), width)
+    drawn.drop("near_peaks", overlaps(drawn.table, avoid))
+    unknown = np.concatenate([count_unknown(codes) for _, codes in read_blocks(genome, drawn.table, width)])
     drawn.drop("unknown_bases", unknown > max_n_share * width)
 
-    of_tile = _bins(genome, drawn.places, width, match_repeats=match_repeats)
-    keys = list(of_tile)
-    rank = of_tile.groupby(keys).cumcount().to_numpy()
-    quota = pd.MultiIndex.from_frame(of_tile).map(wanted.to_dict())
+    tile_bins = _bins(genome, drawn.table, width, match_repeats=match_repeats)
+    keys = list(tile_bins)
+    rank = tile_bins.groupby(keys).cumcount().to_numpy()
+    quota = pd.MultiIndex.from_frame(tile_bins).map(wanted.to_dict())
     drawn.drop("not_needed", ~(rank < np.nan_to_num(quota.to_numpy(dtype=float))))
-    if len(drawn.places) < (1 - _SHARE_MISSED_IN_SILENCE) * n:
+    if len(drawn.table) < (1 - _WARN_ABOVE_MISSING_SHARE) * n:
         warnings.warn(
-            f"only {len(drawn.places):,} of {n:,} negatives could be matched: some positives have a GC content that is "
-            f"rare elsewhere; ask for fewer with negatives_per_positive",
+            f"only {len(drawn.table):,} of {n:,} negatives could be matched, because some positives have a GC "
+            f"content that is rare elsewhere: use a smaller negatives_per_positive",
             UserWarning,
             stacklevel=3,
         )
@@ -105,22 +105,22 @@ def matched_windows(
 
 
 def _tiles(chrom: str, length: int, width: int, n: int, rng: np.random.Generator) -> "pd.DataFrame":
-    """Tiles of a chromosome from a random offset, in random order, as peaks without summit."""
+    """Return tiles of a chromosome from a random offset, in random order, as peaks without summit."""
     import pandas as pd
 
     starts = np.arange(rng.integers(0, max(1, min(width, length - width + 1))), length - width + 1, width)
-    starts = rng.permutation(starts)[: max(_CANDIDATES_AT_LEAST, n * _CANDIDATES_PER_NEGATIVE)]
+    starts = rng.permutation(starts)[: max(_MIN_CANDIDATES, n * _CANDIDATES_PER_NEGATIVE)]
     return pd.DataFrame({"chrom": chrom, "start": starts, "end": starts + width, "summit": -1, "signal": np.nan})
 
 
-def _bins(genome: "Genome", places: "pd.DataFrame", width: int, *, match_repeats: bool) -> "pd.DataFrame":
-    """Chromosome, bin of GC content and, if asked for, bin of repeat content of each window."""
+def _bins(genome: "Genome", windows: "pd.DataFrame", width: int, *, match_repeats: bool) -> "pd.DataFrame":
+    """Return the chromosome, the bin of GC content and, if asked for, the bin of repeat content of each window."""
     import pandas as pd
 
-    gc = [gc_content(codes) for _, codes in blocks(genome, places, width)]
-    bins = {"chrom": places["chrom"].to_numpy(dtype=object), "gc": _bin(np.concatenate(gc), GC_BIN)}
+    gc = [gc_content(codes) for _, codes in read_blocks(genome, windows, width)]
+    bins = {"chrom": windows["chrom"].to_numpy(dtype=object), "gc": _bin(np.concatenate(gc), GC_BIN)}
     if match_repeats:
-        masked = [block.mean(axis=1) for _, block in blocks(genome, places, width, soft_masked=True)]
+        masked = [block.mean(axis=1) for _, block in read_blocks(genome, windows, width, soft_masked=True)]
         bins["repeats"] = _bin(np.concatenate(masked), REPEAT_BIN)
     return pd.DataFrame(bins)
 
@@ -136,19 +136,19 @@ def dinucleotide_shuffle(
 
     Parameters
     ----------
-    sequences : sequences of one length, as :func:`rcviz.encode` takes or gives them
+    sequences : sequences of one length, as :func:`rcviz.encode` takes or returns them
     seed : int or numpy Generator
 
     Returns
     -------
     uint8 array (n, length)
-        First and last base stay (they must). Each sequence with these counts is equally likely.
+        The first and last base stay the same, as they must. All sequences with these counts are equally likely.
 
     Notes
     -----
-    A sequence is a walk over bases, and another walk over the same steps is another order (Altschul and Erickson
-    1985). The last step out of every base must lead to the final base in the end; such a set of last steps is drawn
-    uniformly by popping cycles (Propp and Wilson 1998), and all others are in random order.
+    A sequence is a walk over bases, and a shuffled one is another walk over the same steps (Altschul and Erickson
+    1985). The last steps out of the bases must all lead to the final base; they are drawn uniformly by cycle popping
+    (Propp and Wilson 1998), and all other steps are in random order.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def _shuffled(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rows = np.arange(n)
     origin = codes[:, :-1]
 
-    # The steps out of each base, in random order, base after base: those of base b are steps[first[b]:first[b + 1]].
+    # The steps out of each base, in random order, base by base: those of base b are steps[first[b]:first[b + 1]].
     order = np.argsort(origin + rng.random(origin.shape), axis=1)
     steps = np.take_along_axis(codes[:, 1:], order, axis=1)
     n_out = np.stack([np.count_nonzero(origin == letter, axis=1) for letter in range(n_letters)], axis=1)
@@ -193,13 +193,13 @@ def _shuffled(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _pop_cycles(
     steps: np.ndarray, first: np.ndarray, n_out: np.ndarray, *, final: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Exchange last steps until following them leads from every base to the final one."""
+    """Swap last steps until following them leads from every base to the final one."""
     n, n_letters = n_out.shape
     letters = np.arange(n_letters)
     is_free = (n_out > 0) & (letters != final[:, None])
     last = first + np.maximum(n_out, 1) - 1
     while True:
-        # Bases without steps, and the final one, count as arrived.
+        # Bases without steps, and the final one, lead to the final base.
         leads_to = np.where(
             is_free, np.take_along_axis(steps, np.minimum(last, steps.shape[1] - 1), axis=1), final[:, None]
         )

@@ -1,6 +1,6 @@
 """Tables of peaks: BED, narrowPeak and broadPeak files or DataFrames, brought to one form and checked line by line.
 
-Lines are split here and not by a reader of tables, because a person who mends a file needs the number of the line.
+Lines are split here and not by pandas, so that an error can name the line.
 """
 
 import math
@@ -32,29 +32,29 @@ def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
     ----------
     source : path or DataFrame
         A file may be gzipped and have any line ends; comments, ``track`` and ``browser`` lines and empty lines are
-        passed over. Fields are separated by tabs, or by spaces where a line has no tab. Ten columns are narrowPeak,
-        nine in a file named so broadPeak, any other number BED, whose fifth column counts as signal where it is a
-        number. A DataFrame has columns ``chrom``, ``start``, ``end`` and, where known, ``summit`` and ``signal``
-        (bioframe's and ENCODE's names for them are taken, too).
+        skipped. Fields are separated by tabs, or by spaces in a line without tabs. Ten columns are read as narrowPeak,
+        nine columns in a file named .broadPeak as broadPeak, any other number as BED, with the fifth column as signal
+        if it is a number. A DataFrame needs the columns ``chrom``, ``start``, ``end`` and may have ``summit`` and
+        ``signal`` (or their names in bioframe and ENCODE).
     what : str
-        What a DataFrame is called in messages.
+        Name of a DataFrame in error messages.
 
     Returns
     -------
     DataFrame, one row per peak, in the order of the source
-        ``chrom``, ``start``, ``end`` (zero-based, half-open), ``summit`` (bp from start, -1 where there is none),
-        ``signal`` (NaN throughout where there is none).
+        ``chrom``, ``start``, ``end`` (zero-based, half-open), ``summit`` (bp from start, -1 if there is none),
+        ``signal`` (NaN if there is none).
 
     Raises
     ------
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the table is empty or a line is no peak, naming file and line.
+        When the table is empty or a line is not a peak, naming file and line.
 
     Notes
     -----
-    A summit at the very end of its peak is taken as it is: SPP, which called the paper's peaks, writes such.
+    A summit at the end of its peak is accepted: SPP, which called the paper's peaks, writes such summits.
 
     Examples
     --------
@@ -70,28 +70,28 @@ def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
         return _from_frame(source, what)
     if isinstance(source, str | os.PathLike):
         return _from_file(Path(source))
-    raise ValueError(f"{what}: expected the path of a file of peaks or a DataFrame, got {type(source).__name__}")
+    raise ValueError(f"{what}: expected the path of a peak file or a DataFrame, got {type(source).__name__}")
 
 
 def centers(peaks: "pd.DataFrame") -> np.ndarray:
-    """Position of each summit on its chromosome; the midpoint where there is none."""
+    """Return the position of each summit on its chromosome; the midpoint of a peak without summit."""
     start, end, summit = (peaks[column].to_numpy() for column in ("start", "end", "summit"))
     return start + np.where(summit == _NO_SUMMIT, (end - start) // 2, summit)
 
 
 def strongest(peaks: "pd.DataFrame", n: int | np.integer | None, *, what: str = "peaks") -> "pd.DataFrame":
-    """Keep the ``n`` peaks of highest signal, all where there are no more; of equal ones the earlier.
+    """Keep the ``n`` peaks with the highest signal, or all if there are fewer; of equal ones the first.
 
     Raises
     ------
     ValueError
-        When some must go and there is no signal to rank them by.
+        When there are more than ``n`` peaks and they have no signal.
     """
     if n is None or len(peaks) <= n:
         return peaks
     if peaks["signal"].isna().any():
         raise ValueError(
-            f"{what} has {len(peaks):,} peaks and no signal to take the strongest {n:,} by: "
+            f"{what} has {len(peaks):,} peaks but no signal to select the strongest {n:,}: "
             f"give a narrowPeak file or a signal column, or n_relaxed=None for all of them"
         )
     return peaks.loc[np.sort(np.argsort(-peaks["signal"].to_numpy(), kind="stable")[:n])].reset_index(drop=True)
@@ -107,20 +107,22 @@ def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
             f"rename them"
         )
     if frame.empty:
-        raise ValueError(f"{what}: the DataFrame has no row, expected one per peak")
+        raise ValueError(f"{what}: the DataFrame is empty, expected one row per peak")
 
-    def place(row: int) -> str:
+    def location(row: int) -> str:
         return f"{what}, row {frame.index[row]}"
 
-    found = {key: next((frame[name] for name in names if name in frame), None) for key, names in _OTHER_NAMES.items()}
+    summit, signal = (
+        next((frame[name] for name in _OTHER_NAMES[column] if name in frame), None) for column in ("summit", "signal")
+    )
     table = {
         "chrom": [str(chrom) for chrom in frame["chrom"].to_numpy(dtype=object)],
-        "start": _whole_numbers(frame["start"], "start", place),
-        "end": _whole_numbers(frame["end"], "end", place),
-        "summit": _NO_SUMMIT if found["summit"] is None else _whole_numbers(found["summit"], "summit", place),
-        "signal": np.nan if found["signal"] is None else _numbers(found["signal"], place),
+        "start": _whole_numbers(frame["start"], "start", location),
+        "end": _whole_numbers(frame["end"], "end", location),
+        "summit": _NO_SUMMIT if summit is None else _whole_numbers(summit, "summit", location),
+        "signal": np.nan if signal is None else _numbers(signal, location),
     }
-    return _checked(pd.DataFrame(table), place)
+    return _checked(pd.DataFrame(table), location)
 
 
 def _from_file(path: Path) -> "pd.DataFrame":
@@ -132,32 +134,32 @@ def _from_file(path: Path) -> "pd.DataFrame":
         if line.strip() and not line.startswith(("#", "track", "browser"))
     ]
     if not kept:
-        raise ValueError(f"{path} is empty: expected one peak a line, its chromosome, start and end")
+        raise ValueError(f"{path} is empty: expected one peak per line: chromosome, start and end")
 
-    def place(row: int) -> str:
+    def location(row: int) -> str:
         return f"{path}, line {kept[row][0]}"
 
-    _check_kind(path, kept[0][1].strip(), place(0))
+    _check_kind(path, kept[0][1].strip(), location(0))
     first = _fields(kept[0][1])
-    _check_blanks(kept[0][1], first, place(0))
-    signal, summit = _find_columns(path, kept[0][1], first, place(0))
+    _check_blanks(kept[0][1], first, location(0))
+    signal, summit = _find_columns(path, kept[0][1], first, location(0))
     wanted = [column for column in (0, 1, 2, summit, signal) if column is not None]
     columns: dict[int, list[str]] = {column: [] for column in wanted}
     for row, (_, line) in enumerate(kept):
         fields = _fields(line)
-        _check_blanks(line, fields, place(row))
+        _check_blanks(line, fields, location(row))
         if len(fields) != len(first) or len(fields) < 3:
-            _refuse_fields(line, fields, place(row), len(first), kept[0][0])
+            _refuse_fields(line, fields, location(row), len(first), kept[0][0])
         for column in wanted:
             columns[column].append(fields[column])
     table = {
         "chrom": [chrom.strip() for chrom in columns[0]],
-        "start": _whole_numbers(columns[1], "start", place),
-        "end": _whole_numbers(columns[2], "end", place),
-        "summit": _NO_SUMMIT if summit is None else _whole_numbers(columns[summit], "summit", place),
-        "signal": np.nan if signal is None else _numbers(columns[signal], place),
+        "start": _whole_numbers(columns[1], "start", location),
+        "end": _whole_numbers(columns[2], "end", location),
+        "summit": _NO_SUMMIT if summit is None else _whole_numbers(columns[summit], "summit", location),
+        "signal": np.nan if signal is None else _numbers(columns[signal], location),
     }
-    return _checked(pd.DataFrame(table), place)
+    return _checked(pd.DataFrame(table), location)
 
 
 def _fields(line: str) -> list[str]:
@@ -166,24 +168,24 @@ def _fields(line: str) -> list[str]:
 
 def _check_kind(path: Path, first: str, where: str) -> None:
     if first.startswith("<"):
-        raise ValueError(f"{where}: {first[:60]!r} opens an HTML page, not a table of peaks: download it again")
+        raise ValueError(f"{where}: {first[:60]!r} opens an HTML page, not a table of peaks: download the file again")
     if first.startswith(">"):
         raise ValueError(f"{where}: {first[:60]!r} opens a FASTA file, not a table of peaks: swap the two files")
     if path.suffix.lower() == ".xls" or "abs_summit" in first:
         raise ValueError(
-            f"{where}: this is the .xls table of MACS, which counts from one: "
-            f"give the .narrowPeak file that MACS writes beside it"
+            f"{where}: this is the .xls table of MACS, whose positions count from one: "
+            f"give the .narrowPeak file of the same MACS run"
         )
     fields = _fields(first)
     if len(fields) >= 8 and not _is_number(fields[1]) and _is_number(fields[3]) and _is_number(fields[4]):
         raise ValueError(
-            f"{where}: {first[:60]!r} looks like GFF: write its columns 1, 4 (less one, BED counts from zero) and 5 "
-            f"into a BED file"
+            f"{where}: {first[:60]!r} looks like GFF: convert it to BED (columns 1, 4 minus one, and 5; "
+            f"BED counts from zero)"
         )
 
 
 def _check_blanks(line: str, fields: list[str], where: str, *, name: int | None = 3) -> None:
-    """Refuse a line whose fields are separated by tabs here and by spaces there; only in a ``name`` may blanks be."""
+    """Refuse a line that uses both tabs and spaces as separators; only the column ``name`` may contain spaces."""
     if "\t" not in line or " " not in line:
         return
     for at, parts in enumerate(map(str.split, fields)):
@@ -194,28 +196,28 @@ def _check_blanks(line: str, fields: list[str], where: str, *, name: int | None 
 
 def _refuse_fields(line: str, fields: list[str], where: str, n_columns: int, first_number: int) -> None:
     if len(fields) < 3:
-        raise ValueError(f"{where}: expected chromosome, start and end, got {line[:60]!r}: separate them by tabs")
+        raise ValueError(f"{where}: expected chromosome, start and end, got {line[:60]!r}: separate them with tabs")
     _check_blanks(line, fields, where, name=None)
     raise ValueError(
         f"{where} has {len(fields)} columns but line {first_number} has {n_columns}: "
-        f"the file may be cut off or put together of two kinds; copy it again"
+        f"the file may be truncated, or joined from two kinds of files; copy it again"
     )
 
 
 def _find_columns(path: Path, line: str, row: list[str], where: str) -> tuple[int | None, int | None]:
-    """Find the columns of signal and summit by the number of columns, and by the name where that does not tell."""
+    """Find the columns of signal and summit from the number of columns, else from the file's name."""
     narrow, broad = ("narrowpeak" in path.name.lower()), ("broadpeak" in path.name.lower())
     if len(row) == 10:
         return 6, 9
     if broad and len(row) == 9:
         return 6, None
-    # BED9 has a thick part, two positions, where a narrowPeak has its signal and p-value.
+    # BED9 has two positions (thickStart, thickEnd) where a narrowPeak has signal and p-value.
     if narrow or (len(row) == 9 and not (row[6].strip().isdigit() and row[7].strip().isdigit())):
         _check_blanks(line, row, where, name=None)
         raise ValueError(
             f"{where} has {len(row)} columns but a narrowPeak has 10, the last of them the summit: "
-            f"name a broadPeak file .broadPeak, write a summit of -1 there where there is none, "
-            f"or cut the file to its first three columns"
+            f"name a broadPeak file .broadPeak, write -1 if there is no summit, "
+            f"or keep only the first three columns"
         )
     return (4 if len(row) > 4 and _is_number(row[4]) else None), None
 
@@ -228,7 +230,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _whole_numbers(values: Any, name: str, place: Callable[[int], str]) -> np.ndarray:
+def _whole_numbers(values: Any, name: str, location: Callable[[int], str]) -> np.ndarray:
     array = np.asarray(values) if hasattr(values, "dtype") else np.empty(0)
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
@@ -240,16 +242,16 @@ def _whole_numbers(values: Any, name: str, place: Callable[[int], str]) -> np.nd
         except (ValueError, OverflowError, TypeError):
             whole = False
         if not whole:
-            mend = "mend or remove it"
+            fix = "correct or remove it"
             if row == 0 and isinstance(value, str) and not any(map(str.isdigit, value)):
-                mend = "put # before a line of column names"
+                fix = "put # before a line of column names"
             elif row == 0 and name == "summit":
-                mend = "cut a table that is no narrowPeak to its first three columns"
-            raise ValueError(f"{place(row)}: {name} must be a whole number, got {quoted(value)}: {mend}")
+                fix = "if the table is not a narrowPeak, keep only its first three columns"
+            raise ValueError(f"{location(row)}: {name} must be a whole number, got {quoted(value)}: {fix}")
     return numbers
 
 
-def _numbers(values: Any, place: Callable[[int], str]) -> np.ndarray:
+def _numbers(values: Any, location: Callable[[int], str]) -> np.ndarray:
     numbers = np.empty(len(values), dtype=np.float64)
     for row, value in enumerate(values):
         try:
@@ -257,20 +259,20 @@ def _numbers(values: Any, place: Callable[[int], str]) -> np.ndarray:
         except (ValueError, TypeError):
             numbers[row] = np.nan
         if not math.isfinite(numbers[row]) or (isinstance(value, str) and "_" in value):
-            raise ValueError(f"{place(row)}: signal must be a number, got {quoted(value)}: give one or remove the line")
+            raise ValueError(f"{location(row)}: signal must be a number, got {quoted(value)}: correct or remove it")
     return numbers
 
 
-def _checked(peaks: "pd.DataFrame", place: Callable[[int], str]) -> "pd.DataFrame":
-    """Refuse the first peak that lies nowhere."""
+def _checked(peaks: "pd.DataFrame", location: Callable[[int], str]) -> "pd.DataFrame":
+    """Refuse the first peak whose start, end or summit is impossible."""
     start, end, summit = (peaks[column].to_numpy() for column in ("start", "end", "summit"))
 
     def refuse(wrong: np.ndarray, sentence: Callable[[int], str]) -> None:
         if wrong.any():
             row = int(np.argmax(wrong))
-            raise ValueError(f"{place(row)}: {sentence(row)}")
+            raise ValueError(f"{location(row)}: {sentence(row)}")
 
-    refuse(start < 0, lambda row: f"start counts from zero, got {start[row]}: mend or remove the peak")
+    refuse(start < 0, lambda row: f"start must be at least 0, got {start[row]}: correct or remove the peak")
     refuse(
         end <= start,
         lambda row: (
@@ -281,8 +283,8 @@ def _checked(peaks: "pd.DataFrame", place: Callable[[int], str]) -> "pd.DataFram
     refuse(
         (summit < _NO_SUMMIT) | (summit > end - start),
         lambda row: (
-            f"summit {summit[row]} lies beyond the peak of {end[row] - start[row]} bp: "
-            f"it counts from the peak's start, -1 where there is none"
+            f"summit {summit[row]} is outside the peak of {end[row] - start[row]} bp: "
+            f"it counts from the start of the peak; -1 means no summit"
             + (f"; subtract {start[row]} from this position" if start[row] <= summit[row] <= end[row] else "")
         ),
     )

@@ -1,4 +1,4 @@
-"""Peaks and a genome made into labelled windows, with a count of every window that was not taken (section 3.3)."""
+"""Labelled windows from peaks and a genome, with a count of every window that was dropped (section 3.3)."""
 
 import os
 from collections.abc import Sequence
@@ -10,13 +10,19 @@ import numpy as np
 
 from rcviz._core.checks import check_choice, check_positive, check_whole
 from rcviz._core.files import check_target
-from rcviz.genome.extraction import Cutter, SetInMemory
+from rcviz.genome.extraction import MemoryWriter, WindowExtractor
 from rcviz.genome.fasta import FastaPaths, Genome
-from rcviz.genome.intervals import Sieve, check_chromosome_names, overlaps, some_of, windows_of
+from rcviz.genome.intervals import (
+    CandidateWindows,
+    check_chromosome_names,
+    check_chromosomes,
+    first_names,
+    overlaps,
+    window_intervals,
+)
 from rcviz.genome.negatives import dinucleotide_shuffle, matched_windows
 from rcviz.genome.peaks import read_peaks, strongest
 from rcviz.sequences import storage
-from rcviz.sequences.annotations import in_other_style
 from rcviz.sequences.sequence_set import SequenceSet
 
 if TYPE_CHECKING:
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
 
 
 _OVERLAPPING = ("keep", "drop_on_peak", "drop_on_window")
-_MOST_NEGATIVES = 1000
+_MAX_NEGATIVES_PER_POSITIVE = 1000
 _NEGATIVES = ("accessible", "gc_matched", "gc_and_repeats_matched", "shuffled", "none")
 
 
@@ -47,67 +53,67 @@ def peak_windows(
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> SequenceSet:
-    """Cut labelled windows around the summits of peaks, and negatives to learn them against.
+    """Cut labelled windows around the summits of peaks, and negatives to compare them with.
 
     Parameters
     ----------
-    fasta : path, or several
+    fasta : path or list of paths
         Plain, gzipped or bgzipped; see :class:`rcviz.genome.fasta.Genome`.
     peaks : path or DataFrame
-        The positives: reproducible peaks; see :func:`rcviz.read_peaks`. A peak without summit counts by its midpoint.
+        The positives: reproducible peaks; see :func:`rcviz.read_peaks`. The midpoint of a peak without summit is used.
     accessible : path or DataFrame, optional
-        Accessible regions (DNase, ATAC); those that overlap neither a positive peak nor a relaxed one are negatives.
+        Accessible regions (DNase, ATAC); those that overlap neither a positive nor a relaxed peak are negatives.
     relaxed : path or DataFrame, optional
-        Peaks called at a lenient threshold. What only may be bound is no negative.
+        Peaks called at a lenient threshold; regions overlapping these are excluded from the negatives.
     width : int
-        In bp. An even window around summit ``s`` is ``[s - width // 2, s - width // 2 + width)``.
+        In bp. A window around summit ``s`` is ``[s - width // 2, s - width // 2 + width)``.
     n_relaxed : int or None
-        How many of the relaxed peaks count, by signal; None for all.
+        Use only this many relaxed peaks, those with the highest signal; None for all.
     chromosomes : str or sequence of str, optional
-        The only ones to take.
+        Use only these chromosomes.
     negatives : {"accessible", "gc_matched", "gc_and_repeats_matched", "shuffled", "none"}, optional
-        By default "accessible" where there are accessible regions, else "gc_matched": windows of the same chromosome
-        with the positives' GC content (and share of soft-masked repeats), away from all peaks given. "shuffled":
-        the positives themselves with their bases in another order and every dinucleotide count kept.
+        "accessible", the default if accessible regions are given; else "gc_matched": windows of the same chromosome
+        with the GC content of the positives, away from all given peaks; "gc_and_repeats_matched": with the same share
+        of soft-masked repeats, too; "shuffled": the positives, shuffled so that dinucleotide counts are kept.
     negatives_per_positive : float
-        How many to draw or to shuffle; accessible regions are all taken.
+        How many to draw or to shuffle; accessible regions are all used.
     overlapping : {"keep", "drop_on_peak", "drop_on_window"}
-        What becomes of a negative whose window overlaps a positive peak, or the window of one. The rule of the paper
-        compares accessible regions with peaks, not windows, and keeps it.
+        Keep or drop a negative whose window overlaps a positive peak, or the window of a positive peak. The paper
+        compares the accessible regions with the peaks, not the windows, and keeps such negatives.
     on_label_conflict : {"raise", "drop"}
-        What becomes of a negative whose sequence, on either strand, is that of a positive.
+        Raise an error for, or drop, a negative with the same sequence as a positive, on either strand.
     max_n_share : float
-        Windows with a larger share of unknown bases are dropped.
+        Drop windows with a larger share of unknown bases.
     task_name : str, optional
-        By default the name of the file of peaks.
+        By default the name of the peak file.
     seed : int
-        Of negatives that are drawn or shuffled.
+        For drawing or shuffling negatives.
     out : path, optional
-        Write the set there while it is cut, and map it into memory from there: for sets larger than memory.
+        Write the set to this file while it is cut, and map it into memory: for sets larger than memory.
     progress : bool
-        Show a progress bar when it takes longer than a second.
+        Show a progress bar if it takes longer than a second.
 
     Returns
     -------
     SequenceSet
         Positives, then negatives, each in the order of their file. ``.summary()`` is Table 1; ``.provenance["counts"]``
-        tells for positives and negatives how many were ``read`` and why some were not ``kept``.
+        has how many positives and negatives were ``read``, dropped for each reason, and ``kept``.
 
     Raises
     ------
     ImportError
         When pyfaidx or bioframe is missing, saying what to install.
     ValueError
-        When a file is not what it should be (naming file and line), chromosomes are named differently in peaks and
-        FASTA, no positive or no negative is left, or a window would have both labels. Nothing is written then.
+        When a file is malformed (naming file and line), chromosomes are named differently in peaks and FASTA, no
+        positives or no negatives are left, or a sequence would have both labels. Nothing is written then.
 
     Notes
     -----
-    Each count names windows dropped for that reason and no earlier one: ``other_chromosome`` (not asked for),
+    Windows are dropped for the first of these reasons that applies: ``other_chromosome`` (not asked for),
     ``missing_chromosome`` (not in the FASTA), ``overlapping_relaxed`` and ``overlapping_positive`` (peak on peak),
-    ``off_end`` (leaves the chromosome), ``duplicated`` (an earlier window lies there), ``overlapping`` (see
-    there), ``unknown_bases``, ``label_conflict``. Windows that are drawn count as read when they are
-    looked at; they are dropped as ``near_peaks`` and ``not_needed`` as well.
+    ``off_end`` (extends beyond the chromosome), ``duplicated`` (same position as an earlier window),
+    ``overlapping`` (see the parameter), ``unknown_bases``, ``label_conflict``. For negatives that are drawn, ``read``
+    counts all candidates, and ``near_peaks`` and ``not_needed`` those that were not used.
 
     Examples
     --------
@@ -120,29 +126,18 @@ def peak_windows(
     """
     from tqdm.auto import tqdm
 
-    check_positive("width", width)
-    check_choice("overlapping", overlapping, _OVERLAPPING)
-    check_choice("on_label_conflict", on_label_conflict, ("raise", "drop"))
     kind = negatives or ("gc_matched" if accessible is None else "accessible")
-    check_choice("negatives", kind, _NEGATIVES)
+    _check_arguments(width, n_relaxed, kind, negatives_per_positive, overlapping, on_label_conflict, max_n_share, seed)
     if kind == "accessible" and accessible is None:
         raise ValueError("negatives='accessible' needs accessible regions: give accessible=..., or choose 'gc_matched'")
-    if not 0 <= max_n_share < 1 or not 0 < negatives_per_positive <= _MOST_NEGATIVES:
-        raise ValueError(
-            f"max_n_share must be at least 0 and below 1 and negatives_per_positive above 0 and at most "
-            f"{_MOST_NEGATIVES}, got {max_n_share} and {negatives_per_positive}"
-        )
-    if n_relaxed is not None:
-        check_positive("n_relaxed", n_relaxed)
-    check_whole("seed", seed, 0)
     if kind != "accessible" and accessible is not None:
-        raise ValueError(f"accessible regions are of no use with negatives={kind!r}: leave one of the two away")
+        raise ValueError(f"accessible regions are not used with negatives={kind!r}: leave out one of the two")
     if out is not None:
         paths = [fasta] if isinstance(fasta, str | os.PathLike) else list(fasta)
-        given = [source for source in (peaks, accessible, relaxed) if isinstance(source, str | os.PathLike)]
-        check_target(out, "the dataset", inputs=[*paths, *given])
+        inputs = [source for source in (peaks, accessible, relaxed) if isinstance(source, str | os.PathLike)]
+        check_target(out, "the dataset", inputs=[*paths, *inputs])
 
-    # Every file is read and found sound before anything is cut.
+    # All files are read and checked before anything is cut.
     sources = {"peaks": peaks, "accessible": accessible, "relaxed": relaxed}
     tables = {what: read_peaks(source, what=what) for what, source in sources.items() if source is not None}
     counts: dict[str, dict[str, int]] = {}
@@ -153,69 +148,63 @@ def peak_windows(
     genome = Genome(fasta)
     for what, table in tables.items():
         check_chromosome_names(table, genome.lengths, what, sources[what])
-    on = None if chromosomes is None else [chromosomes] if isinstance(chromosomes, str) else list(chromosomes)
-    for name in on or ():
-        other = in_other_style(name)
-        if name not in genome.lengths and other in genome.lengths:
-            raise ValueError(f"chromosomes names {name!r} but the FASTA has {other!r}: write {other!r}")
-        if name not in genome.lengths:
-            raise ValueError(f"chromosomes names {name!r}, which the FASTA lacks; it has {some_of(genome.lengths)}")
-    if on is not None and not on:
-        raise ValueError("chromosomes names none: leave it away to take all")
+    if chromosomes is not None:
+        chromosomes = [chromosomes] if isinstance(chromosomes, str) else list(chromosomes)
+        check_chromosomes(chromosomes, genome.lengths)
     width, rng = int(width), np.random.default_rng(seed)
 
-    positive = Sieve(tables["peaks"], width)
-    positive.drop_other_chromosomes(genome.lengths, on)
-    positive.drop_windows_off_the_end(genome.lengths, width)
-    n_drawn = max(1, round(negatives_per_positive * len(positive.places)))
-    capacity = len(positive.places) + {"none": 0, "accessible": len(tables.get("accessible", ()))}.get(kind, n_drawn)
+    positive = CandidateWindows(tables["peaks"], width)
+    positive.drop_other_chromosomes(genome.lengths, chromosomes)
+    positive.drop_off_end_and_duplicated(genome.lengths, width)
+    n_drawn = max(1, round(negatives_per_positive * len(positive)))
+    capacity = len(positive) + {"none": 0, "accessible": len(tables.get("accessible", ()))}.get(kind, n_drawn)
 
     with (
-        _target(out, capacity, width) as target,
+        _open_writer(out, capacity, width) as writer,
         tqdm(desc="cutting", unit=" windows", delay=1, disable=not progress) as bar,
     ):
-        cutter = Cutter(genome, width, target.append, max_n_share=max_n_share, advance=bar.update)
-        cutter.cut(positive, label=1)
-        counts["positive"] = _kept("positive", positive, genome)
+        extractor = WindowExtractor(genome, width, writer.append, max_n_share=max_n_share, advance=bar.update)
+        extractor.extract(positive, label=1)
+        counts["positive"] = _checked_counts("positive", positive, genome)
         if kind != "none":
-            n = max(1, round(negatives_per_positive * len(positive.places)))
+            n = max(1, round(negatives_per_positive * len(positive)))
             if kind == "accessible":
-                negative = _unbound(tables, genome, width, on)
+                negative = _accessible_unbound(tables, genome, width, chromosomes)
             elif kind == "shuffled":
-                order = np.concatenate([np.arange(len(positive.places))] * (n // len(positive.places) + 1))[:n]
-                negative = Sieve(positive.places.iloc[order], width)
+                order = np.concatenate([np.arange(len(positive))] * (n // len(positive) + 1))[:n]
+                negative = CandidateWindows(positive.table.iloc[order], width)
             else:
                 negative = matched_windows(
                     genome,
-                    positive.places,
+                    positive.table,
                     n=n,
                     width=width,
-                    avoid=_avoided(tables, positive, width),
+                    avoid=_intervals_to_avoid(tables, positive, width),
                     match_repeats=kind == "gc_and_repeats_matched",
                     max_n_share=max_n_share,
                     rng=rng,
                 )
             if overlapping != "keep" and kind != "shuffled":
-                bound = tables["peaks"] if overlapping == "drop_on_peak" else windows_of(positive.places, width)
-                negative.drop("overlapping", overlaps(windows_of(negative.places, width), bound))
+                bound = tables["peaks"] if overlapping == "drop_on_peak" else window_intervals(positive.table, width)
+                negative.drop("overlapping", overlaps(window_intervals(negative.table, width), bound))
             shuffled = kind == "shuffled"
-            cutter.cut(
+            extractor.extract(
                 negative,
                 label=0,
-                change=(lambda codes: dinucleotide_shuffle(codes, seed=rng)) if shuffled else None,
+                transform=(lambda codes: dinucleotide_shuffle(codes, seed=rng)) if shuffled else None,
                 suffix=" shuffled" if shuffled else "",
                 on_label_conflict=on_label_conflict,
             )
-            counts["negative"] = _kept("negative", negative, genome)
-        target.fields = cutter.fields() | {
-            "task_names": [task_name or _name_of(peaks)],
+            counts["negative"] = _checked_counts("negative", negative, genome)
+        writer.fields = extractor.fields() | {
+            "task_names": [task_name or _task_name(peaks)],
             "provenance": {
                 "source": "peak_windows",
                 "fasta": [str(path) for path in genome.paths],
                 **{what: None if source is None else _origin(source) for what, source in sources.items()},
                 "width": width,
                 "n_relaxed": n_relaxed,
-                "chromosomes": on,
+                "chromosomes": chromosomes,
                 "negatives": kind,
                 "negatives_per_positive": None if kind in ("accessible", "none") else negatives_per_positive,
                 "overlapping": overlapping,
@@ -225,46 +214,75 @@ def peak_windows(
                 "counts": counts,
             },
         }
-    if isinstance(target, SetInMemory):
-        return SequenceSet(target.codes, **target.fields)
+    if isinstance(writer, MemoryWriter):
+        return SequenceSet(writer.codes, **writer.fields)
     assert out is not None
     return SequenceSet.load(out, memory_map=True)
 
 
-def _target(
+def _check_arguments(
+    width: int | np.integer,
+    n_relaxed: int | np.integer | None,
+    negatives: str,
+    negatives_per_positive: float | int,
+    overlapping: str,
+    on_label_conflict: str,
+    max_n_share: float | int,
+    seed: int | np.integer,
+) -> None:
+    check_positive("width", width)
+    check_choice("overlapping", overlapping, _OVERLAPPING)
+    check_choice("on_label_conflict", on_label_conflict, ("raise", "drop"))
+    check_choice("negatives", negatives, _NEGATIVES)
+    if not 0 <= max_n_share < 1:
+        raise ValueError(f"max_n_share must be at least 0 and below 1, got {max_n_share}")
+    if not 0 < negatives_per_positive <= _MAX_NEGATIVES_PER_POSITIVE:
+        raise ValueError(
+            f"negatives_per_positive must be above 0 and at most {_MAX_NEGATIVES_PER_POSITIVE}, "
+            f"got {negatives_per_positive}"
+        )
+    if n_relaxed is not None:
+        check_positive("n_relaxed", n_relaxed)
+    check_whole("seed", seed, 0)
+
+
+def _open_writer(
     out: str | os.PathLike[str] | None, capacity: int, width: int
-) -> AbstractContextManager[SetInMemory | storage.GrowingSet]:
+) -> AbstractContextManager[MemoryWriter | storage.SequenceWriter]:
     if out is None:
-        return nullcontext(SetInMemory(capacity, width))
-    return storage.written_while_growing(out, "SequenceSet", width)
+        return nullcontext(MemoryWriter(capacity, width))
+    return storage.open_writer(out, "SequenceSet", width)
 
 
-def _unbound(tables: "dict[str, pd.DataFrame]", genome: Genome, width: int, chromosomes: Sequence[str] | None) -> Sieve:
-    """Accessible regions that nothing binds, as far as the peaks know (section 3.3)."""
-    sieve = Sieve(tables["accessible"], width)
-    sieve.drop_other_chromosomes(genome.lengths, chromosomes)
+def _accessible_unbound(
+    tables: "dict[str, pd.DataFrame]", genome: Genome, width: int, chromosomes: Sequence[str] | None
+) -> CandidateWindows:
+    """Select the accessible regions that overlap no peak (section 3.3)."""
+    windows = CandidateWindows(tables["accessible"], width)
+    windows.drop_other_chromosomes(genome.lengths, chromosomes)
     if "relaxed" in tables:
-        sieve.drop("overlapping_relaxed", overlaps(sieve.places, tables["relaxed"]))
-    sieve.drop("overlapping_positive", overlaps(sieve.places, tables["peaks"]))
-    sieve.drop_windows_off_the_end(genome.lengths, width)
-    return sieve
+        windows.drop("overlapping_relaxed", overlaps(windows.table, tables["relaxed"]))
+    windows.drop("overlapping_positive", overlaps(windows.table, tables["peaks"]))
+    windows.drop_off_end_and_duplicated(genome.lengths, width)
+    return windows
 
 
-def _avoided(tables: "dict[str, pd.DataFrame]", positive: Sieve, width: int) -> "pd.DataFrame":
-    """Every peak that is known, and the windows of the positives."""
+def _intervals_to_avoid(tables: "dict[str, pd.DataFrame]", positive: CandidateWindows, width: int) -> "pd.DataFrame":
+    """Return all given peaks and the windows of the positives."""
     import pandas as pd
 
     peaks = [tables[what][["chrom", "start", "end"]] for what in ("peaks", "relaxed") if what in tables]
-    return pd.concat([*peaks, windows_of(positive.places, width)], ignore_index=True)
+    return pd.concat([*peaks, window_intervals(positive.table, width)], ignore_index=True)
 
 
-def _kept(kind: str, sieve: Sieve, genome: Genome) -> dict[str, int]:
-    counts = sieve.counts | {"kept": len(sieve.places)}
+def _checked_counts(kind: str, windows: CandidateWindows, genome: Genome) -> dict[str, int]:
+    """Return the counts of windows; an error if none are left."""
+    counts = windows.counts | {"kept": len(windows)}
     if not counts["kept"]:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts.items() if n)
         raise ValueError(
-            f"no {kind} window is left ({reasons}): check the files, the width, and the chromosomes; the FASTA's "
-            f"are called {some_of(genome.lengths)}"
+            f"no {kind} windows are left ({reasons}): check the files, the width and the chromosomes; those of the "
+            f"FASTA are {first_names(genome.lengths)}"
         )
     return counts
 
@@ -273,5 +291,5 @@ def _origin(source: Any) -> str:
     return str(source) if isinstance(source, str | os.PathLike) else type(source).__name__
 
 
-def _name_of(peaks: Any) -> str:
+def _task_name(peaks: Any) -> str:
     return Path(peaks).name.split(".")[0] if isinstance(peaks, str | os.PathLike) else "bound"

@@ -1,7 +1,7 @@
-"""The alphabet: bases as one byte each, as one-hot columns, and on the other strand.
+"""DNA as text, as codes of one byte per base and as one-hot arrays, and its reverse complement.
 
-Bases are in the order A, C, G, T, so that code ``b`` pairs with ``3 - b`` and reversing both axes of a
-one-hot matrix is its reverse complement (section 3.1.1). Any other letter is code 4, an all-zero column.
+Bases are in the order A, C, G, T, so that code ``b`` pairs with ``3 - b``, and reversing both axes of a
+one-hot matrix gives its reverse complement (section 3.1.1). Any other letter is code 4, an all-zero column.
 """
 
 import warnings
@@ -14,7 +14,7 @@ from jaxtyping import Float, Shaped, UInt8
 
 BASES = "ACGT"
 UNKNOWN = 4
-_UNKNOWN_SHARE_WORTH_A_WARNING = 0.01
+_WARN_ABOVE_UNKNOWN_SHARE = 0.01
 _ROWS_AT_ONCE = 4096
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
@@ -43,7 +43,7 @@ def encode(sequences: Any) -> UInt8[np.ndarray, "n length"]:
     Raises
     ------
     ValueError
-        When there is no sequence, an entry is not a string or is empty, or the lengths differ.
+        When there are no sequences, an entry is not a string or is empty, or the lengths differ.
 
     Warns
     -----
@@ -60,14 +60,14 @@ def encode(sequences: Any) -> UInt8[np.ndarray, "n length"]:
     strings = _as_strings(sequences)
     _check_lengths(strings)
 
-    # "replace" writes one "?" per character outside ASCII, so no position shifts.
+    # "replace" writes one "?" for each character outside ASCII, so that positions stay.
     letters = np.frombuffer("".join(strings).encode("ascii", "replace"), dtype=np.uint8)
     codes: np.ndarray = CODE_OF_BYTE[letters].reshape(len(strings), -1)
     n_unknown = int(np.count_nonzero(codes == UNKNOWN))
-    if n_unknown > _UNKNOWN_SHARE_WORTH_A_WARNING * codes.size:
+    if n_unknown > _WARN_ABOVE_UNKNOWN_SHARE * codes.size:
         warnings.warn(
             f"{n_unknown:,} of {codes.size:,} letters ({n_unknown / codes.size:.1%}) are not A, C, G or T; "
-            f"they count as unknown (all-zero columns)",
+            f"they are treated as unknown (all-zero columns)",
             UserWarning,
             stacklevel=2,
         )
@@ -75,7 +75,7 @@ def encode(sequences: Any) -> UInt8[np.ndarray, "n length"]:
 
 
 def decode(codes: Any) -> list[str]:
-    """Spell codes out, unknown bases as N.
+    """Convert codes to strings, with N for unknown bases.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def decode(codes: Any) -> list[str]:
 
 
 def one_hot(sequences_or_codes: Any, *, dtype: npt.DTypeLike = "float32") -> Shaped[np.ndarray, "n 4 length"]:
-    """Spread sequences over four channels, one per base.
+    """Convert sequences to one-hot arrays with four channels, one per base.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def one_hot(sequences_or_codes: Any, *, dtype: npt.DTypeLike = "float32") -> Sha
     Returns
     -------
     array (n, 4, length)
-        One at the base of each position; an unknown base is an all-zero column.
+        1 in the channel of the base at each position; an unknown base is an all-zero column.
 
     Examples
     --------
@@ -136,13 +136,13 @@ def reverse_complement(x: np.ndarray) -> np.ndarray: ...
 @overload
 def reverse_complement(x: Any) -> Any: ...
 def reverse_complement(x: Any) -> Any:
-    """Read the other strand.
+    """Return the reverse complement.
 
     Parameters
     ----------
     x : str, list of str, uint8 array or tensor (..., length), or float array or tensor (..., channels, length)
-        Letters may be IUPAC codes in either case (U pairs with A; what is no letter of DNA stays as it is).
-        ``uint8`` always means codes. In floats, channel ``i`` pairs with channel ``n - 1 - i``.
+        Letters may be IUPAC codes in either case; U pairs with A, and any other character is kept.
+        ``uint8`` always means codes. In float arrays channel ``i`` pairs with channel ``n - 1 - i``.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def gc_content(codes: Any) -> Float[np.ndarray, " n"]:
     """
     codes = as_codes(codes)
     share = np.full(len(codes), np.nan)
-    # In blocks: a truth value for every base of a large set would take as much memory as the set.
+    # In blocks: a boolean for every base of a large set would take as much memory as the set.
     for first in range(0, len(codes), _ROWS_AT_ONCE):
         rows = slice(first, first + _ROWS_AT_ONCE)
         n_gc = np.count_nonzero((codes[rows] == 1) | (codes[rows] == 2), axis=1)
@@ -195,7 +195,7 @@ def gc_content(codes: Any) -> Float[np.ndarray, " n"]:
 
 
 def as_codes(sequences: Any) -> UInt8[np.ndarray, "n length"]:
-    """Bring any accepted form of sequences to codes; codes come back as they are, not copied.
+    """Convert any accepted form of sequences to codes; codes are returned as they are, not copied.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def as_codes(sequences: Any) -> UInt8[np.ndarray, "n length"]:
     Raises
     ------
     ValueError
-        When shape, dtype or values are none of these.
+        When shape, dtype or values fit none of these.
     """
     x = getattr(sequences, "codes", sequences)
     is_tensor = _is_tensor(x)
@@ -218,7 +218,7 @@ def as_codes(sequences: Any) -> UInt8[np.ndarray, "n length"]:
     if not isinstance(x, np.ndarray) or x.dtype.kind in "UOT":
         return encode(x)
     if x.ndim == 3:
-        return _codes_of_one_hot(x, mend="x.transpose(1, 2)" if is_tensor else "x.transpose(0, 2, 1)")
+        return _codes_of_one_hot(x, fix="x.transpose(1, 2)" if is_tensor else "x.transpose(0, 2, 1)")
     if x.ndim != 2:
         raise ValueError(
             f"expected codes (batch, length) or one-hot (batch, 4, length), got {x.shape}: "
@@ -235,10 +235,10 @@ def as_codes(sequences: Any) -> UInt8[np.ndarray, "n length"]:
     return x
 
 
-def _codes_of_one_hot(x: np.ndarray, mend: str) -> np.ndarray:
+def _codes_of_one_hot(x: np.ndarray, fix: str) -> np.ndarray:
     if x.shape[1] != len(BASES):
         if x.shape[2] == len(BASES):
-            raise ValueError(f"expected (batch, 4, length), got {x.shape}: channels are last; use {mend}")
+            raise ValueError(f"expected (batch, 4, length), got {x.shape}: channels are last; use {fix}")
         raise ValueError(
             f"expected (batch, 4, length), got {x.shape}: there must be one channel for each of A, C, G, T"
         )
@@ -256,14 +256,14 @@ def _codes_of_one_hot(x: np.ndarray, mend: str) -> np.ndarray:
 
 def _as_strings(sequences: Any) -> list[str]:
     if isinstance(sequences, str | bytes):
-        raise ValueError(f"expected a list of sequences, got one {type(sequences).__name__}: put it into a list, [x]")
+        raise ValueError(f"expected a list of sequences, got one {type(sequences).__name__}: put it in a list, [x]")
     if (
         not isinstance(sequences, Iterable)
         or isinstance(sequences, Mapping | Set)
         or getattr(sequences, "ndim", 1) != 1
     ):
         raise ValueError(
-            f"expected a list of sequences, got {type(sequences).__name__}: give one column of str, in order"
+            f"expected a list of sequences, got {type(sequences).__name__}: give a list or one column of str"
         )
     strings = list(sequences)
     for index, string in enumerate(strings):
@@ -298,7 +298,7 @@ def _check_range(codes: np.ndarray) -> None:
 
 
 def _is_tensor(x: Any) -> bool:
-    """Tell a torch tensor by what it can do, so that nobody pays for importing torch."""
+    """Recognise a torch tensor by its methods, without importing torch."""
     return hasattr(x, "detach") and hasattr(x, "is_floating_point")
 
 
@@ -312,7 +312,7 @@ def _reverse_complement_tensor(x: Any) -> Any:
 
 
 def _check_codes(array: np.ndarray) -> None:
-    """Refuse one-hot columns in uint8, whose reverse complement as codes would be nonsense in silence."""
+    """Refuse one-hot columns in uint8: read as codes, their reverse complement would be silently wrong."""
     if array.ndim >= 3 and array.shape[-2] == len(BASES) and array.size and array.max() <= 1:
         raise ValueError(
             f"uint8 means codes, and {array.shape} looks like one-hot columns: use x.astype('float32') for one-hot"

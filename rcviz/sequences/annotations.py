@@ -1,4 +1,4 @@
-"""What stands beside sequences: labels, names, coordinates, provenance and choices, brought to one form."""
+"""Labels, task names, coordinates and provenance of sequences: checked and brought to one form; indices likewise."""
 
 import json
 import operator
@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float32
 
 
-def in_other_style(chrom: str) -> str:
-    """Name a chromosome as the others do: with "chr" in front, or without."""
+def toggle_chr(chrom: str) -> str:
+    """Add "chr" to the name of a chromosome, or remove it: "1" and "chr1" are the two styles of naming."""
     return chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
 
 
 def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
-    """Bring labels to float32 (n, n_tasks), refusing anything but 0, 1 and NaN."""
+    """Return labels as float32 (n, n_tasks); anything but 0, 1 and NaN is an error."""
     if hasattr(labels, "detach"):
         labels = labels.detach().cpu().numpy()
     try:
@@ -40,7 +40,7 @@ def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
 
 
 def checked_task_names(task_names: Sequence[str] | None, n_tasks: int) -> tuple[str, ...]:
-    """Give one name per task, "task_0" and so on where none are given."""
+    """Return one name per task; by default "task_0", "task_1" and so on."""
     if task_names is None:
         return tuple(f"task_{i}" for i in range(n_tasks))
     names = (task_names,) if isinstance(task_names, str) else tuple(task_names)
@@ -51,25 +51,23 @@ def checked_task_names(task_names: Sequence[str] | None, n_tasks: int) -> tuple[
 
 
 def checked_columns(n: int, **columns: Any) -> dict[str, np.ndarray]:
-    """Keep what is known of ``names``, ``chrom`` (as object arrays of str), ``start`` and ``end`` (int64)."""
+    """Return the given columns: ``names`` and ``chrom`` as object arrays of str, ``start`` and ``end`` as int64."""
     checked: dict[str, np.ndarray] = {}
     for key, values in columns.items():
         if values is None:
             continue
         if isinstance(values, str) or getattr(values, "ndim", 1) != 1 or len(values) != n:
-            raise ValueError(f"expected {key} to hold one value for each of the {n} sequences, got {_describe(values)}")
+            raise ValueError(f"expected {key} to have one value for each of the {n} sequences, got {_describe(values)}")
         if key in ("names", "chrom"):
             checked[key] = np.array([str(value) for value in values], dtype=object)
             continue
         array = np.asarray(values)
         if n and array.dtype.kind not in "iu":
-            raise ValueError(f"expected {key} to hold integers, got {array.dtype}: round them or drop missing ones")
+            raise ValueError(f"{key} must be integers, got {array.dtype}: round them, or drop rows without a value")
         checked[key] = array.astype(np.int64)
     start, end = checked.get("start"), checked.get("end")
     if start is not None and np.any(start < 0):
-        raise ValueError(
-            f"start counts from zero, got {start.min()}: drop windows that reach past the chromosome's edge"
-        )
+        raise ValueError(f"start counts from zero, got {start.min()}: drop windows that extend beyond the chromosome")
     if start is not None and end is not None and np.any(end <= start):
         row = int(np.argmax(end <= start))
         raise ValueError(
@@ -84,16 +82,16 @@ def _describe(values: Any) -> str:
 
 
 def checked_provenance(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Bring provenance to what JSON gives back, so that loading returns exactly what was saved."""
+    """Return provenance as JSON gives it back, so that a loaded set equals the saved one."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(provenance or {}), default=operator.methodcaller("item")))
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"provenance must hold what JSON can (text, numbers, lists, mappings): {error}") from error
+        raise ValueError(f"provenance must be JSON-serialisable (text, numbers, lists, mappings): {error}") from error
     return plain
 
 
-def selector(mask_or_index: Any, n: int) -> Any:
-    """Bring a choice of sequences to a slice or an array of positions."""
+def as_index(mask_or_index: Any, n: int) -> Any:
+    """Return a mask, integers or a slice as something that NumPy indexes with; a mask becomes positions."""
     if isinstance(mask_or_index, slice):
         return mask_or_index
     index = np.atleast_1d(np.asarray(mask_or_index))

@@ -1,4 +1,4 @@
-"""Which windows are one sequence, read on either strand."""
+"""Duplicate sequences, on the same or the other strand: a lookup, and leaks between parts of a data set."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -20,10 +20,10 @@ _COMPLEMENTS = bytes.maketrans(bytes(range(5)), reverse_complement(np.arange(5, 
 
 
 def strand_free_keys(codes: UInt8[np.ndarray, "n length"]) -> Int64[np.ndarray, " n"]:
-    """Key of each sequence, the same for its reverse complement.
+    """Compute a key of each sequence that is the same for its reverse complement.
 
-    Equal sequences have equal keys; different ones differ but for a chance of about one in 2**64. Keys hold within one
-    process only.
+    Equal sequences have equal keys; different ones have the same key with a chance of about one in 2**64. Keys are
+    valid within one process only.
     """
     keys = np.empty(len(codes), dtype=np.int64)
     length = codes.shape[1]
@@ -37,9 +37,10 @@ def strand_free_keys(codes: UInt8[np.ndarray, "n length"]) -> Int64[np.ndarray, 
 
 
 def strand_free_ends(codes: UInt8[np.ndarray, "n length"]) -> UInt64[np.ndarray, " n"]:
-    """Cheap key of both ends of each sequence, the same for its reverse complement: equal for all that are equal.
+    """Compute a cheap key of the two ends of each sequence that is the same for its reverse complement.
 
-    It sorts out, many times faster than :func:`strand_free_keys`, the sequences that cannot be found elsewhere.
+    Sequences whose keys differ are different. Many times faster than :func:`strand_free_keys`, this excludes most
+    sequences before they are compared in full.
     """
     n_bases = min(_BASES_OF_AN_END, codes.shape[1])
     powers = np.uint64(5) ** np.arange(n_bases, dtype=np.uint64)
@@ -49,8 +50,8 @@ def strand_free_ends(codes: UInt8[np.ndarray, "n length"]) -> UInt64[np.ndarray,
     return keys
 
 
-class KnownSequences:
-    """Sequences that are looked up later, on either strand."""
+class SequenceLookup:
+    """A set of sequences in which others are looked up, on either strand."""
 
     def __init__(self) -> None:
         self._row_of_key: dict[int, int] = {}
@@ -58,14 +59,14 @@ class KnownSequences:
         self._n = 0
 
     def add(self, codes: UInt8[np.ndarray, "n length"]) -> None:
-        """Know some more."""
+        """Add sequences."""
         self._ends.update(strand_free_ends(codes).tolist())
         for row, key in enumerate(strand_free_keys(codes).tolist(), start=self._n):
             self._row_of_key.setdefault(key, row)
         self._n += len(codes)
 
     def find(self, codes: UInt8[np.ndarray, "n length"]) -> Int64[np.ndarray, " n"]:
-        """Row of the first known sequence that equals each of these or its reverse complement; -1 where none does."""
+        """Return for each sequence the row of the first added one that equals it or its reverse complement, else -1."""
         rows = np.full(len(codes), -1)
         candidates = np.flatnonzero([ends in self._ends for ends in strand_free_ends(codes).tolist()])
         rows[candidates] = [self._row_of_key.get(key, -1) for key in strand_free_keys(codes[candidates]).tolist()]
@@ -73,9 +74,9 @@ class KnownSequences:
 
 
 def find_leaks(splits: Any) -> "pd.DataFrame":
-    """Find sequences of one part that are in another, as they are or reverse-complemented.
+    """Find sequences that are in more than one part of the data, also as reverse complements.
 
-    To a network that treats both strands alike, a window and its reverse complement are one and the same.
+    For a network that treats both strands alike, a window and its reverse complement are the same input.
 
     Parameters
     ----------
@@ -83,13 +84,13 @@ def find_leaks(splits: Any) -> "pd.DataFrame":
 
     Returns
     -------
-    DataFrame, one row per sequence of a part and earlier part that has it
-        ``part``, ``row`` (its place there), ``other_part``, ``other_row`` (of the first that equals it), ``strand``
+    DataFrame, one row per sequence of a part that is also in an earlier part
+        ``part``, ``row`` (in that part), ``other_part``, ``other_row`` (the first equal sequence there), ``strand``
         ("same" or "other").
 
     Notes
     -----
-    Windows that only overlap are not found; chromosomes keep these apart.
+    Windows that only overlap are not reported; split by chromosome to keep these apart.
 
     Examples
     --------
@@ -106,10 +107,10 @@ def find_leaks(splits: Any) -> "pd.DataFrame":
     parts: Mapping[str, Any] = splits if isinstance(splits, Mapping) else splits._asdict()
     rows = []
     for other, part in combinations(parts, 2):
-        known = KnownSequences()
-        known.add(parts[other].codes)
-        found = known.find(parts[part].codes)
-        for row in np.flatnonzero(found >= 0).tolist():
-            same = np.array_equal(parts[part].codes[row], parts[other].codes[found[row]])
-            rows.append((part, row, other, int(found[row]), "same" if same else "other"))
+        lookup = SequenceLookup()
+        lookup.add(parts[other].codes)
+        matches = lookup.find(parts[part].codes)
+        for row in np.flatnonzero(matches >= 0).tolist():
+            same = np.array_equal(parts[part].codes[row], parts[other].codes[matches[row]])
+            rows.append((part, row, other, int(matches[row]), "same" if same else "other"))
     return pd.DataFrame(rows, columns=["part", "row", "other_part", "other_row", "strand"])

@@ -1,4 +1,4 @@
-"""Labelled sequences that ship with the package, ready to train on."""
+"""Labelled sequences that ship with the package, to try things on."""
 
 import difflib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rcviz.sequences.fasta import Windows, parse_coordinates, read_windows
+from rcviz.sequences.fasta import FastaRecords, parse_coordinates, read_records
 from rcviz.sequences.sequence_set import SequenceSet
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def load_example(name: str) -> SequenceSet:
     Parameters
     ----------
     name : str
-        One of :func:`list_examples`. "ctcf" holds 500 bound sequences of 200 bp, then 2,000 unbound ones.
+        One of :func:`list_examples`. "ctcf" has 500 bound sequences of 200 bp and 2,000 unbound ones.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def load_example(name: str) -> SequenceSet:
     Raises
     ------
     ValueError
-        When there is no such example, naming the nearest.
+        When there is no such example; the error suggests one.
 
     Examples
     --------
@@ -126,6 +126,6 @@ def list_examples() -> "pd.DataFrame":
     )
 
 
-def _read(file_name: str) -> Windows:
+def _read(file_name: str) -> FastaRecords:
     with as_file(files("rcviz") / "data" / file_name) as path:
-        return read_windows(path)
+        return read_records(path)

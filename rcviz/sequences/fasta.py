@@ -1,4 +1,4 @@
-"""FASTA files of windows: names, sequences of one length, and the coordinates that the names tell."""
+"""FASTA files: records of one length, the coordinates in their names, and the check that their letters are DNA."""
 
 import os
 import re
@@ -9,13 +9,21 @@ import numpy as np
 
 from rcviz._core.checks import quoted
 from rcviz._core.text_files import LONGEST_LINE, read_lines
-from rcviz.sequences.nucleotides import MOSTLY_CODES, foreign, unusual
 
-# chr21:100-300, as bedtools writes it also as peak7::chr21:100-300(+)
+# chr21:100-300; bedtools also writes peak7::chr21:100-300(+)
 _COORDINATES = re.compile(r"(?:.*::)?([^\s:]+):(\d{1,18})-(\d{1,18})(?:\([+-]\))?")
 
+_BASES = b"ACGTacgt"
+_UNKNOWN = b"NnXx"  # X is what some maskers write
+_AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"  # IUPAC codes for two or three bases
+_LINE_ENDS = b"\r\n"
+_INVALID = re.compile(b"[^" + _BASES + _UNKNOWN + _AMBIGUOUS + _LINE_ENDS + b"]")
+_PROTEIN = set("EFILPQ")  # amino acids whose letters are no IUPAC codes of DNA
 
-class Windows(NamedTuple):
+MOSTLY_AMBIGUOUS = "has more ambiguous bases (R, Y, ...) than A, C, G and T, like protein: give a FASTA file of DNA"
+
+
+class FastaRecords(NamedTuple):
     """Records of a FASTA file, in its order."""
 
     names: list[str]
@@ -23,37 +31,36 @@ class Windows(NamedTuple):
 
 
 class Coordinates(NamedTuple):
-    """Where windows lie: chromosome, and half-open positions from zero."""
+    """Chromosome, start and end of windows: half-open, from zero."""
 
     chrom: list[str]
     start: np.ndarray
     end: np.ndarray
 
 
-def read_windows(path: str | os.PathLike[str]) -> Windows:
+def read_records(path: str | os.PathLike[str]) -> FastaRecords:
     """Read a FASTA file, plain, gzipped or bgzipped, whose records all have one length.
 
     Raises
     ------
     ValueError
-        When the file is no FASTA, is empty or cut off, or a record is empty, of another length than the first, too
-        long for a window or
-        no DNA (see :class:`rcviz.genome.fasta.Genome`), naming its line.
+        When the file is not FASTA, is empty or truncated, or a record is empty, too long for a window, of another
+        length than the first, or not DNA (see :class:`rcviz.genome.fasta.Genome`). The error names the line.
     """
     names, sequences = [], []
     for line, name, sequence in _records(path):
         names.append(name)
         sequences.append(sequence)
-        if fault := _fault(sequence, names[0], len(sequences[0])):
-            raise ValueError(f"{path}, line {line}: record {quoted(name)} {fault}")
-    return Windows(names, sequences)
+        if problem := _problem(sequence, names[0], len(sequences[0])):
+            raise ValueError(f"{path}, line {line}: record {quoted(name)} {problem}")
+    return FastaRecords(names, sequences)
 
 
 def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
-    """Go through a file: the line at which each record begins, its name and its letters."""
+    """Iterate over records: the number of the header line, the name and the sequence."""
     first, name, pieces, length = 0, "", list[str](), 0
     for number, line in enumerate(read_lines(path), start=1):
-        if (line if first else line.lstrip()).startswith(">"):  # blanks may stand above the first
+        if (line if first else line.lstrip()).startswith(">"):  # blank lines are allowed above the first
             if first:
                 yield first, name, "".join(pieces)
             first, name, pieces, length = number, next(iter(line.lstrip()[1:].split()), ""), [], 0
@@ -62,8 +69,8 @@ def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
             length += len(pieces[-1])
             if length > LONGEST_LINE:
                 raise ValueError(
-                    f"{path}, line {first}: record {quoted(name)} has more than {LONGEST_LINE:,} bp, which is no "
-                    f"window: cut windows out of a genome with rcviz windows or rcviz.peak_windows"
+                    f"{path}, line {first}: record {quoted(name)} has more than {LONGEST_LINE:,} bp, too many "
+                    f"for a window: cut windows from a genome with rcviz windows or rcviz.peak_windows"
                 )
         elif line.strip():
             raise ValueError(f"{path} is not FASTA: expected '>' at its start, got {line.strip()[:20]!r}")
@@ -72,21 +79,47 @@ def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
     yield first, name, "".join(pieces)
 
 
-def _fault(sequence: str, first: str, length: int) -> str | None:
-    """Tell what keeps a record from being a window of DNA, and how to mend it."""
+def _problem(sequence: str, first: str, length: int) -> str | None:
+    """Say what is wrong with a record and how to fix it; None for a valid one."""
     if not sequence:
         return "has no sequence: remove it or fill it in"
     if len(sequence) != length:
         return f"has {len(sequence)} bp but the first, {quoted(first)}, has {length}: cut all records to one length"
-    n_others, odd = unusual(sequence.encode("ascii", "replace"))
-    return foreign(odd) or (MOSTLY_CODES if len(odd) > length - n_others else None)
+    n_others, codes = non_bases(sequence.encode("ascii", "replace"))
+    return invalid_nucleotides(codes) or (MOSTLY_AMBIGUOUS if len(codes) > length - n_others else None)
+
+
+def non_bases(letters: bytes) -> tuple[int, bytes]:
+    """Count the letters other than A, C, G and T, line ends aside, and return those of them that are not N or X."""
+    others = letters.translate(None, _BASES + _LINE_ENDS)
+    return len(others), others.translate(None, _UNKNOWN)
+
+
+def invalid_nucleotides(codes: bytes) -> str | None:
+    """Describe the letters that are no IUPAC code of DNA and how to fix them; None where there are none."""
+    invalid = sorted({chr(letter) for letter in codes.translate(None, _AMBIGUOUS)})
+    if not invalid:
+        return None
+    listed = f"has invalid nucleotide{'s' if len(invalid) > 1 else ''} {', '.join(map(repr, invalid[:5]))}"
+    if _PROTEIN & {letter.upper() for letter in invalid}:
+        return f"{listed}, like protein: give a FASTA file of DNA"
+    if set(invalid) <= {"U", "u"}:
+        return f"{listed}, like RNA: replace U by T"
+    return f"{listed}: write N for an unknown base"
+
+
+def first_invalid(letters: bytes) -> int:
+    """Return the position of the first letter that is no IUPAC code of DNA; there must be one."""
+    match = _INVALID.search(letters)
+    assert match is not None
+    return match.start()
 
 
 def parse_coordinates(names: list[str], length: int) -> Coordinates | None:
-    """Read coordinates out of names like ``chr21:9439500-9439700``, when all names tell them.
+    """Read coordinates from names like ``chr21:9439500-9439700``; None unless every name has them.
 
-    A span of ``length`` is half-open from zero (bedtools); a span one shorter counts from one and includes
-    its end (samtools), and its start is brought to zero. ``None`` when any name fits neither.
+    A span of ``length`` is half-open from zero (bedtools). A span one shorter counts from one and includes its end
+    (samtools); its start is converted.
     """
     matches = [match for match in map(_COORDINATES.fullmatch, names) if match]
     if len(matches) < len(names):

@@ -1,4 +1,4 @@
-"""SequenceSet: sequences of one length with what is known about them, one byte per base."""
+"""SequenceSet: sequences of one length with their labels, names and coordinates."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from rcviz._core.checks import brief, quoted, task_index
 from rcviz.sequences import storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
 from rcviz.sequences.annotations import (
+    as_index,
     checked_columns,
     checked_labels,
     checked_provenance,
     checked_task_names,
-    selector,
 )
-from rcviz.sequences.fasta import parse_coordinates, read_windows
+from rcviz.sequences.fasta import parse_coordinates, read_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,13 +26,13 @@ _SITE_COLUMNS = ("sequence", "motif", "start", "end", "strand")
 
 
 class SequenceSet:
-    """Sequences of one length, with labels, names and coordinates where they are known.
+    """Sequences of one length, optionally with labels, names and coordinates.
 
     Parameters
     ----------
     codes : uint8 array (n, length)
-        Kept as it is, not copied: do not change it afterwards. Any form that :func:`rcviz.encode` or
-        :func:`rcviz.one_hot` takes or gives is accepted and encoded.
+        Not copied: do not change it afterwards. Any form that :func:`rcviz.encode` or :func:`rcviz.one_hot`
+        takes or returns is accepted and encoded.
     labels : array (n,) or (n, n_tasks), optional
         1 positive, 0 negative, NaN unknown.
     task_names : sequence of str, optional
@@ -41,17 +41,17 @@ class SequenceSet:
     start, end : sequence of n int, optional
         Zero-based, half-open.
     provenance : mapping, optional
-        Where the sequences come from; anything that JSON can hold.
+        Where the sequences come from; must be JSON-serialisable.
 
     Raises
     ------
     ValueError
-        When lengths disagree, a label is not 0, 1 or NaN, task names are missing or double, a position is
-        negative or an end does not come after its start.
+        When numbers of rows differ, a label is not 0, 1 or NaN, task names are missing or not unique, a position is
+        negative or an end is not after its start.
 
     Notes
     -----
-    Attributes cannot be reassigned; every method returns a new set. Unlabelled sets have ``labels`` None.
+    Attributes cannot be reassigned; methods return new sets. Unlabelled sets have ``labels`` None.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class SequenceSet:
 
     @property
     def table(self) -> "pd.DataFrame":
-        """What is known of ``name``, ``chrom``, ``start`` and ``end``, one row per sequence."""
+        """One row per sequence: ``name``, ``chrom``, ``start`` and ``end``, as far as they were given."""
         import pandas as pd
 
         # pandas itself does not copy strings when it stores them without pyarrow.
@@ -111,7 +111,7 @@ class SequenceSet:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the sequences come from; a part of a set keeps the provenance of the whole."""
+        """Where the sequences come from; a subset has the provenance of the whole set."""
         return self._provenance
 
     @property
@@ -127,16 +127,16 @@ class SequenceSet:
         return f"{type(self).__name__}({len(self):,} sequences of {self.length:,} bp, {tasks})"
 
     def one_hot(self, index: Any = None) -> Float32[np.ndarray, "n 4 length"]:
-        """Spread all sequences, or those of ``index`` (an int, slice, mask or array of ints), over four channels."""
-        return one_hot(self._codes if index is None else self._codes[selector(index, len(self))])
+        """Convert all sequences, or those of ``index`` (an int, slice, mask or array of ints), to one-hot arrays."""
+        return one_hot(self._codes if index is None else self._codes[as_index(index, len(self))])
 
     def subset(self, mask_or_index: Any) -> "SequenceSet":
-        """Take some of the sequences.
+        """Select some of the sequences.
 
         Parameters
         ----------
         mask_or_index : array of n bool, array of int, int or slice
-            Integers may repeat and count from the end where negative. A slice shares memory with this set.
+            Integers may repeat; negative ones count from the end. A slice shares memory with this set.
 
         Returns
         -------
@@ -145,34 +145,33 @@ class SequenceSet:
         Raises
         ------
         ValueError
-            When a mask has another length, an index is out of range, or it is neither.
+            When a mask has another length, an index is out of range, or the argument is none of these.
         """
-        return type(self)(**self._fields(selector(mask_or_index, len(self))))
+        return type(self)(**self._fields(as_index(mask_or_index, len(self))))
 
     def positives(self, task: int | np.integer | str = 0) -> "SequenceSet":
-        """Take the sequences labelled 1 in a task, given by name or position."""
+        """Select the sequences labelled 1 in a task, given by name or index."""
         return self.subset(self._labels_of(task) == 1)
 
     def negatives(self, task: int | np.integer | str = 0) -> "SequenceSet":
-        """Take the sequences labelled 0 in a task, given by name or position."""
+        """Select the sequences labelled 0 in a task, given by name or index."""
         return self.subset(self._labels_of(task) == 0)
 
     def reverse_complement(self) -> "SequenceSet":
-        """Read every sequence on the other strand.
+        """Return the set with every sequence reverse-complemented.
 
-        Labels, names and coordinates stay: a window keeps its place on the chromosome, and only the strand
-        on which it is read changes.
+        Labels, names and coordinates stay: a window keeps its position on the chromosome, and only the strand changes.
         """
         return type(self)(**{**self._fields(slice(None)), "codes": reverse_complement(self._codes)})
 
     def summary(self) -> "pd.DataFrame":
-        """Count labels and compare GC content, whose difference alone can look like a signal.
+        """Count labels and compare the GC content of both classes: a difference in it alone can look like a signal.
 
         Returns
         -------
         DataFrame, one row per task
             ``task``, ``n_positive``, ``n_negative``, ``n_unknown``, ``ratio`` (negatives per positive, as in
-            Table 1), ``gc_positive``, ``gc_negative`` (mean over sequences); NaN where there is no sequence.
+            Table 1), ``gc_positive``, ``gc_negative`` (mean over sequences); NaN if there are none.
         """
         import pandas as pd
 
@@ -197,34 +196,34 @@ class SequenceSet:
         return pd.DataFrame(rows, columns=columns)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the set into one safetensors file, whole or not at all; :meth:`load` gives back exactly this."""
+        """Write the set to one safetensors file, atomically; :meth:`load` returns an equal set."""
         storage.write_fields(path, type(self).__name__, self._fields(slice(None)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, memory_map: bool = False) -> "SequenceSet":
-        """Read a set that :meth:`save` wrote, as the class that wrote it; nothing in the file is executed.
+        """Read a set that :meth:`save` wrote, with the class it had; nothing in the file is executed.
 
         Parameters
         ----------
         path : path-like
         memory_map : bool
-            Leave the codes in the file and read them as they are used, for sets larger than memory. A part made by
-            :meth:`subset` is in memory unless it is a slice.
+            Leave the codes in the file and read them when needed, for sets larger than memory. A subset is in memory
+            unless it is a slice.
 
         Raises
         ------
         FileNotFoundError
             When there is no such file.
         ValueError
-            When the file is not such a set, is cut off or damaged, or is of another version.
+            When the file is not such a set, is truncated or damaged, or has another format version.
         """
         kind, fields = storage.read_fields(path, mapped=("codes",) if memory_map else ())
-        found = {"SequenceSet": SequenceSet, "SimulatedSet": SimulatedSet}.get(kind)
-        if found is None or not issubclass(found, cls):
-            what = quoted(kind) if kind else "a set of no kind"
-            raise ValueError(f"{path} holds {what}, expected a {cls.__name__}: load it as what it is")
+        wanted = {"SequenceSet": SequenceSet, "SimulatedSet": SimulatedSet}.get(kind)
+        if wanted is None or not issubclass(wanted, cls):
+            what = quoted(kind) if kind else "a set without a class name"
+            raise ValueError(f"{path} has {what}, expected a {cls.__name__}: use the load method of that class")
         try:
-            return found(**fields)
+            return wanted(**fields)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged ({brief(error)}): save it again") from error
 
@@ -237,17 +236,17 @@ class SequenceSet:
         Parameters
         ----------
         path : path-like
-            All records of one length. The first word of a header is the name; where all names tell
-            coordinates (``chr21:9439500-9439700``), these are kept too.
+            All records must have one length. The first word of a header is the name; if all names are
+            coordinates (``chr21:9439500-9439700``), these are kept as well.
         labels : array (n,) or (n, n_tasks), optional
         task_names : sequence of str, optional
 
         Raises
         ------
         ValueError
-            When the file is no FASTA, is empty or cut off, or its records differ in length, naming them.
+            When the file is not FASTA, is empty or truncated, or its records differ in length, naming the line.
         """
-        names, sequences = read_windows(path)
+        names, sequences = read_records(path)
         coordinates = parse_coordinates(names, len(sequences[0]))
         return SequenceSet(
             sequences,
@@ -259,7 +258,7 @@ class SequenceSet:
         )
 
     def _fields(self, chosen: Any) -> dict[str, Any]:
-        """Give the constructor's arguments for the selected sequences; ``save`` writes these, too."""
+        """Return the constructor's arguments for the selected sequences; ``save`` writes these."""
         return {
             "codes": self._codes[chosen],
             "labels": None if self._labels is None else self._labels[chosen],
@@ -281,17 +280,17 @@ class SequenceSet:
 
 
 class SimulatedSet(SequenceSet):
-    """A :class:`SequenceSet` that knows where its motifs are and which labels are true.
+    """A :class:`SequenceSet` with the true sites of its motifs and the labels before noise.
 
     Parameters
     ----------
     codes : uint8 array (n, length)
     labels : array (n, n_tasks)
-        With noise, where there is any.
+        With noise, if any.
     clean_labels : array (n, n_tasks)
         The labels before noise.
     sites : DataFrame
-        One row per instance: ``sequence`` (its position in this set), ``motif`` (name), ``start`` and
+        One row per instance: ``sequence`` (its index in this set), ``motif`` (name), ``start`` and
         ``end`` (zero-based, half-open), ``strand`` ("+" or "-").
     task_names : sequence of str, optional
     provenance : mapping, optional
@@ -299,8 +298,8 @@ class SimulatedSet(SequenceSet):
     Raises
     ------
     ValueError
-        As for :class:`SequenceSet`, and when sites lack a column, hold what is no site or name a sequence that is not
-        there.
+        As for :class:`SequenceSet`, and when sites lack a column, have wrong types or refer to a sequence that does
+        not exist.
 
     Examples
     --------
@@ -327,24 +326,22 @@ class SimulatedSet(SequenceSet):
         missing = [column for column in _SITE_COLUMNS if column not in sites]
         if missing:
             raise ValueError(
-                f"sites need columns {', '.join(_SITE_COLUMNS)}, but {', '.join(missing)} is missing: add it"
+                f"sites needs the columns {', '.join(_SITE_COLUMNS)}, but {', '.join(missing)} is missing: add it"
             )
         are_text = all(isinstance(value, str) for column in ("motif", "strand") for value in sites[column])
         are_whole = all(sites[column].dtype.kind in "iu" for column in ("sequence", "start", "end"))
         if len(sites) and not (are_text and are_whole and set(sites["strand"]) <= {"+", "-"}):
             raise ValueError(
-                'sites need whole numbers as sequence, start and end, the name of a motif and "+" or "-" as strand: '
-                "give them as simulate_motifs does"
+                'sites needs whole numbers as sequence, start and end, a motif\'s name and "+" or "-" as strand: '
+                "see the sites of simulate_motifs"
             )
         if not sites["sequence"].between(0, len(self) - 1).all():
-            raise ValueError(
-                f"sites name sequences outside 0 to {len(self) - 1}: number them as they stand in this set"
-            )
+            raise ValueError(f"sites refers to sequences outside 0 to {len(self) - 1}: use indices of this set")
         self._sites = sites[list(_SITE_COLUMNS)].reset_index(drop=True)
 
     @property
     def clean_labels(self) -> Float32[np.ndarray, "n n_tasks"]:
-        """The labels before noise: 1 where the sequence holds the motif."""
+        """The labels before noise: 1 where the sequence contains the motif."""
         return self._clean_labels
 
     @property
@@ -353,7 +350,7 @@ class SimulatedSet(SequenceSet):
         return self._sites.copy()
 
     def reverse_complement(self) -> "SimulatedSet":
-        """Read every sequence on the other strand; labels stay, sites move to where their instances now are."""
+        """Return the set with every sequence reverse-complemented; labels stay, and sites move with their instances."""
         sites = self._sites.assign(
             start=self.length - self._sites["end"],
             end=self.length - self._sites["start"],
@@ -366,18 +363,19 @@ class SimulatedSet(SequenceSet):
 
         taken = np.arange(len(self))[chosen]
         places = pd.DataFrame({"sequence": taken, "place": np.arange(len(taken))})
-        sites = places.merge(self._sites, on="sequence")  # in order of place, a sequence taken twice counting twice
+        # In order of place; a sequence that is selected twice has its sites twice.
+        sites = places.merge(self._sites, on="sequence")
         sites = sites.assign(sequence=sites["place"])
         return {**super()._fields(chosen), "clean_labels": self._clean_labels[chosen], "sites": sites}
 
 
 def as_sequence_set(data: Any) -> SequenceSet:
-    """Take sequences in whatever form they come.
+    """Return sequences in any accepted form as a :class:`SequenceSet`.
 
     Parameters
     ----------
     data : SequenceSet, list of str, uint8 codes (n, length) or one-hot (n, 4, length)
-        Arrays may be torch tensors. A one-hot column of zeros is an unknown base.
+        Arrays may be torch tensors. An all-zero one-hot column is an unknown base.
 
     Returns
     -------
@@ -387,6 +385,6 @@ def as_sequence_set(data: Any) -> SequenceSet:
     Raises
     ------
     ValueError
-        When shape, dtype or values are none of these, saying how to mend it.
+        When shape, dtype or values fit none of these; the error says how to fix it.
     """
     return data if isinstance(data, SequenceSet) else SequenceSet(data)

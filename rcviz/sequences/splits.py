@@ -1,4 +1,4 @@
-"""Divide a set into three parts, at random or by chromosome."""
+"""Split a set into training, validation and test parts, at random or by chromosome."""
 
 import warnings
 from collections.abc import Collection, Iterable, Sequence
@@ -8,18 +8,18 @@ import numpy as np
 from jaxtyping import Int
 
 from rcviz._core.checks import check_choice, quoted
-from rcviz.sequences.annotations import in_other_style
+from rcviz.sequences.annotations import toggle_chr
 from rcviz.sequences.duplicates import find_leaks
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
 _REST = "rest"
-_FEW = 0.05
-"""Share of windows that may overlap across parts: of places drawn from a whole genome some always do."""
+_TOLERATED_OVERLAP = 0.05
+"""Share of windows that may overlap across parts: of positions drawn from a whole genome a few always do."""
 _PRESETS = ("chr1/chr17/rest", "chr21/chr22/rest", "rest/chr1/chr2")
 
 
 class Splits(NamedTuple):
-    """Three parts of one set that share no sequence."""
+    """The three parts of a data set; no sequence is in two of them."""
 
     train: SequenceSet
     valid: SequenceSet
@@ -34,13 +34,13 @@ def split(
     test: float | int = 0.3,
     seed: int | np.integer | np.random.Generator = 0,
 ) -> Splits:
-    """Divide a set at random (section 3.2: 40% to train, 30% to validate, 30% to test).
+    """Split a set at random (section 3.2: 40% to train, 30% to validate, 30% to test).
 
     Parameters
     ----------
     data : SequenceSet, or anything :func:`as_sequence_set` takes
     train, valid, test : float
-        Shares of all sequences; what they leave is not used.
+        Shares of all sequences; the rest, if any, is not used.
     seed : int or numpy Generator
 
     Returns
@@ -56,8 +56,8 @@ def split(
     Raises
     ------
     ValueError
-        When a share is not above 0, all exceed 1 together, or a part would have no sequence, or no positive or no
-        negative of a labelled task.
+        When a share is not above 0, their sum is above 1, or a part would have no sequences, or no positives or no
+        negatives of a labelled task.
 
     Examples
     --------
@@ -71,23 +71,23 @@ def split(
     total = sum(shares.values())
     if not (all(share > 0 for share in shares.values()) and total <= 1 + 1e-9):
         given = ", ".join(f"{name}={share:g}" for name, share in shares.items())
-        raise ValueError(f"shares must be above 0 and at most 1 together, got {given} (sum {total:g})")
+        raise ValueError(f"train, valid and test must be above 0 and at most 1 in sum, got {given} (sum {total:g})")
     bounds = np.rint(np.cumsum(list(shares.values())) * len(data)).astype(int)
     order = np.random.default_rng(seed).permutation(len(data))
     parts = dict(zip(shares, np.split(order, bounds)[:3], strict=True))
-    splits = _divide(data, parts, mend="use another seed, a larger share or more sequences")
+    splits = _divide(data, parts, fix="use another seed, a larger share or more sequences")
     n_shared = _n_overlapping_across(data, parts.values())
-    if n_shared > _FEW * len(data):
+    if n_shared > _TOLERATED_OVERLAP * len(data):
         warnings.warn(
-            f"{n_shared:,} of {len(data):,} windows overlap the next one, which is in another part, so that scores "
-            f"look too good: divide by chromosome, with split_by_chromosome or rcviz train --train, --valid, --test",
+            f"{n_shared:,} of {len(data):,} windows overlap a window of another part, so metrics will "
+            f"look too good: split by chromosome, with split_by_chromosome or rcviz train --train, --valid, --test",
             stacklevel=2,
         )
     return splits
 
 
 def _n_overlapping_across(data: SequenceSet, parts: Iterable[Int[np.ndarray, " items"]]) -> int:
-    """Count windows whose next one along the genome overlaps them and is in another part; none without places."""
+    """Count windows that overlap the next one along the genome, in another part; 0 without coordinates."""
     if not {"chrom", "start", "end"} <= set(data.table):
         return 0
     part_of = np.full(len(data), -1)
@@ -108,18 +108,18 @@ def split_by_chromosome(
     test: str | Sequence[str] = "rest",
     preset: str | None = None,
 ) -> Splits:
-    """Divide a set by chromosome, so that no part has seen the neighbourhood of another (section 3.3).
+    """Split a set by chromosome, so that windows of different parts are not neighbours (section 3.3).
 
     Parameters
     ----------
     data : SequenceSet
-        With chromosomes.
+        Must have chromosomes.
     train, valid, test : str or sequence of str
-        Chromosome names; one of the three may be "rest", all chromosomes that the others do not name. ``test=()`` goes
-        without: that part is then empty.
+        Chromosome names. One of the three may be "rest": all chromosomes that the others do not name. With
+        ``test=()`` the test part is empty.
     preset : {"chr1/chr17/rest", "chr21/chr22/rest", "rest/chr1/chr2"}, optional
-        The paper's train, valid and test: of Figures 4, 6 and 7a, of Figure 5, and of Figure 7b. Instead of
-        ``train`` and ``valid``; a ``test`` that is given counts.
+        The paper's train, valid and test: of Figures 4, 6 and 7a, of Figure 5, and of Figure 7b. Replaces
+        ``train`` and ``valid``, and ``test`` unless that is given.
 
     Returns
     -------
@@ -129,13 +129,13 @@ def split_by_chromosome(
     Raises
     ------
     ValueError
-        When chromosomes are unknown, named twice or missing, or a part would have no sequence, or no
-        positive or no negative of a labelled task.
+        When chromosomes are unknown, named twice or missing, or a part would have no sequences, or no
+        positives or no negatives of a labelled task.
 
     Warns
     -----
     UserWarning
-        When a window is found again in another part, as it is or reverse-complemented; see :func:`find_leaks`.
+        When a window is also in another part, as it is or reverse-complemented; see :func:`find_leaks`.
 
     Examples
     --------
@@ -150,12 +150,12 @@ def split_by_chromosome(
     if preset is not None:
         check_choice("preset", preset, _PRESETS)
         if len(train) or len(valid):
-            raise ValueError("preset names train and valid already: give either preset or train and valid")
+            raise ValueError("preset already sets train and valid: give either preset, or train and valid")
         train, valid, preset_test = preset.split("/")
         test = preset_test if isinstance(test, str) and test == _REST else test
     chrom = as_sequence_set(data).table.get("chrom")
     if chrom is None:
-        raise ValueError("these sequences have no chromosomes: give chrom=... when making the set, or use rcviz.split")
+        raise ValueError("data has no chromosomes: give chrom=... when creating the set, or use rcviz.split")
     present = list(dict.fromkeys(chrom))
     given = {"train": train, "valid": valid, "test": test}
     named = {part: [names] if isinstance(names, str) else list(names) for part, names in given.items()}
@@ -170,7 +170,7 @@ def split_by_chromosome(
         _check_present(part, names, present)
         for name in names:
             if owner.setdefault(name, part) != part:
-                raise ValueError(f"{name} is both in {owner[name]} and in {part}: name it once")
+                raise ValueError(f"{name} is in both {owner[name]} and {part}: name it once")
     for name in present:
         if rests:
             owner.setdefault(name, rests[0])
@@ -178,19 +178,19 @@ def split_by_chromosome(
     part_of = chrom.map(owner)
     parts = {part: np.flatnonzero(part_of == part) for part in given}
     without = () if named["test"] else ("test",)
-    splits = _divide(data, parts, without=without, mend="name other chromosomes for it, or test=() to go without")
-    _warn_of_leaks(splits)
+    splits = _divide(data, parts, without=without, fix="name other chromosomes for it; test=() leaves test empty")
+    _warn_about_leaks(splits)
     return splits
 
 
-def _warn_of_leaks(splits: Splits) -> None:
+def _warn_about_leaks(splits: Splits) -> None:
     leaks = find_leaks(splits._asdict())
     if len(leaks):
         counts = (leaks["part"] + " in " + leaks["other_part"]).value_counts(sort=False)
         listed = ", ".join(f"{n:,} of {pair}" for pair, n in counts.items())
         warnings.warn(
-            f"the same sequence, on one strand or the other, is in several parts ({listed}): scores there look better "
-            f"than they are; rcviz.find_leaks(splits) lists them",
+            f"the same sequence, on the same or the other strand, is in several parts ({listed}), so metrics will look "
+            f"too good; rcviz.find_leaks(splits) lists them",
             UserWarning,
             stacklevel=3,
         )
@@ -200,26 +200,26 @@ def _check_present(part: str, names: list[str], present: list[str]) -> None:
     unknown = [name for name in names if name not in present]
     if not unknown:
         return
-    other_style = [in_other_style(name) for name in unknown]
-    mend = "name some of these"
+    other_style = [toggle_chr(name) for name in unknown]
+    fix = "choose from these"
     if all(name in present for name in other_style):
-        mend = f"write {', '.join(map(quoted, other_style[:9]))} as the data do"
-    named, known = ", ".join(map(quoted, unknown[:9])), ", ".join(present)[:400]
-    raise ValueError(f"{part} names {named}, but the data have {known}: {mend}")
+        fix = f"write {', '.join(map(quoted, other_style[:9]))} as in the data"
+    named, available = ", ".join(map(quoted, unknown[:9])), ", ".join(present)[:400]
+    raise ValueError(f"{part} names {named}, but the data has {available}: {fix}")
 
 
-def _divide(data: SequenceSet, parts: dict[str, np.ndarray], *, mend: str, without: Collection[str] = ()) -> Splits:
-    """Take the parts, once every one is known to be of use; some may have been left empty on purpose."""
+def _divide(data: SequenceSet, parts: dict[str, np.ndarray], *, fix: str, without: Collection[str] = ()) -> Splits:
+    """Select the parts, each checked for sequences of both classes; those in ``without`` may be empty."""
     for part, index in parts.items():
         if part in without:
             continue
         if index.size == 0:
-            raise ValueError(f"{part} would have none of the {len(data):,} sequences: {mend}")
+            raise ValueError(f"{part} would have none of the {len(data):,} sequences: {fix}")
         if data.labels is None:
             continue
         for task, labels in zip(data.task_names, data.labels.T, strict=True):
-            for value, kind in ((1, "positive"), (0, "negative")):
+            for value, kind in ((1, "positives"), (0, "negatives")):
                 if not np.any(labels[index] == value):
                     in_all = np.count_nonzero(labels == value)
-                    raise ValueError(f"{part} would have no {kind} of task {task!r} (all data have {in_all}): {mend}")
+                    raise ValueError(f"{part} would have no {kind} of task {task!r} (the data has {in_all}): {fix}")
     return Splits(**{part: data.subset(index) for part, index in parts.items()})

@@ -1,6 +1,6 @@
-"""A set of sequences as one safetensors file: arrays as tensors, everything else as JSON text in a byte tensor.
+"""The file format of a SequenceSet: safetensors, with arrays as tensors and everything else as JSON in byte tensors.
 
-A table is one field per column, ``table.column``; text carries the suffix ``.json``.
+A table is stored as one field per column, ``table.column``; fields of JSON text end in ``.json``.
 """
 
 import json
@@ -22,21 +22,21 @@ FORMAT = "rcviz.sequences"
 VERSION = 1
 _JSON = ".json"
 _LARGEST_EMPTY = 1 << 31
-_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")  # JSON can spell it, and nothing else can hold it
-_HEADER_ROOM = 4096  # for a header whose sizes are known last; blanks fill what it leaves
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # JSON can write a lone surrogate, UTF-8 cannot
+_HEADER_ROOM = 4096  # for a header written last, when sizes are known; padded with blanks
 
 
 def write_fields(path: str | os.PathLike[str], kind: str, fields: Mapping[str, Any]) -> None:
-    """Write named arrays and JSON-able values, whole or not at all; ``None`` is left out.
+    """Write named arrays and JSON-serialisable values, atomically; fields that are None are omitted.
 
     Parameters
     ----------
     path : path-like
-        By custom ``*.safetensors``; the folder must exist.
+        Usually ``*.safetensors``; the folder must exist.
     kind : str
-        Name of the class that the fields rebuild.
-    fields : mapping of str to array (object arrays hold str), DataFrame or JSON-able value
-        Names hold no dot.
+        Name of the class that is built from the fields.
+    fields : mapping of str to array (object arrays contain str), DataFrame or JSON-serialisable value
+        Names must not contain a dot.
     """
     from safetensors.numpy import save_file
 
@@ -45,20 +45,20 @@ def write_fields(path: str | os.PathLike[str], kind: str, fields: Mapping[str, A
         save_file(tensors, temporary, _metadata(kind))
         with temporary.open("r+b") as file:
             n_header = int.from_bytes(file.read(8), "little")
-            header = _in_order(json.loads(file.read(n_header)))
+            header = _sorted_json(json.loads(file.read(n_header)))
             file.seek(8)
             file.write(header.ljust(n_header))
 
 
-class GrowingSet:
-    """A set on its way into a file: codes are appended block by block, all else is given once at the end.
+class SequenceWriter:
+    """Writes a set to a file: codes are appended block by block, all other fields are set once.
 
     Attributes
     ----------
     n : int
-        Sequences appended so far.
+        Number of sequences appended so far.
     fields : dict
-        What shall stand beside the codes, as in :func:`write_fields`.
+        All fields but the codes, as in :func:`write_fields`.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -67,36 +67,36 @@ class GrowingSet:
         self.fields: dict[str, Any] = {}
 
     def append(self, codes: UInt8[np.ndarray, "n length"]) -> None:
-        """Write some more sequences."""
+        """Append a block of sequences."""
         self._file.write(np.ascontiguousarray(codes).data)
         self.n += len(codes)
 
 
 @contextmanager
-def written_while_growing(path: str | os.PathLike[str], kind: str, length: int) -> Iterator[GrowingSet]:
-    """Write the same file as :func:`write_fields`, with one block of codes in memory at a time, whole or not at all."""
+def open_writer(path: str | os.PathLike[str], kind: str, length: int) -> Iterator[SequenceWriter]:
+    """Write the same file as :func:`write_fields` with one block of codes in memory at a time, atomically."""
     from safetensors.numpy import save
 
     with atomic_write(path) as temporary, temporary.open("r+b") as file:
         file.seek(8 + _HEADER_ROOM)
-        growing = GrowingSet(file)
-        yield growing
-        # The rest is laid out by safetensors itself, and moved behind the codes.
-        rest = save(_tensors(growing.fields), _metadata(kind))
+        writer = SequenceWriter(file)
+        yield writer
+        # safetensors lays out the other fields, which are then moved behind the codes.
+        rest = save(_tensors(writer.fields), _metadata(kind))
         n_header = int.from_bytes(rest[:8], "little")
         header = json.loads(rest[8 : 8 + n_header])
-        n_bytes = growing.n * length
+        n_bytes = writer.n * length
         for name, entry in header.items():
             if name != "__metadata__":
                 entry["data_offsets"] = [n_bytes + offset for offset in entry["data_offsets"]]
-        header["codes"] = {"dtype": "U8", "shape": [growing.n, length], "data_offsets": [0, n_bytes]}
+        header["codes"] = {"dtype": "U8", "shape": [writer.n, length], "data_offsets": [0, n_bytes]}
         file.write(rest[8 + n_header :])
         file.seek(0)
-        file.write(_HEADER_ROOM.to_bytes(8, "little") + _in_order(header).ljust(_HEADER_ROOM))
+        file.write(_HEADER_ROOM.to_bytes(8, "little") + _sorted_json(header).ljust(_HEADER_ROOM))
 
 
-def _in_order(header: dict[str, Any]) -> bytes:
-    """Spell a header in one way: safetensors shuffles the metadata, and the same set should give the same file."""
+def _sorted_json(header: dict[str, Any]) -> bytes:
+    """Write a header in sorted order: safetensors shuffles metadata, and the same set should give the same file."""
     return json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -130,7 +130,7 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     ----------
     path : path-like
     mapped : names of uint8 fields
-        These are mapped into memory, read-only, and read from the file as they are used.
+        These are mapped into memory, read-only, and read from the file when needed.
 
     Returns
     -------
@@ -142,8 +142,8 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the file is no set of sequences of rcviz, is cut off or damaged, is of a newer version, or would not go
-        into this machine's memory.
+        When the file is not a sequence set of rcviz, is truncated or damaged, has another format version, or is larger
+        than this machine's memory.
     """
     import pandas as pd
     from safetensors import SafetensorError, safe_open
@@ -154,17 +154,17 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     try:
         with safe_open(path, framework="numpy") as file:
             kind = _checked_kind(path, file.metadata() or {})
-            names = [name for name in file.keys() if name not in mapped]  # noqa: SIM118 - safe_open is no mapping
+            names = [name for name in file.keys() if name not in mapped]  # noqa: SIM118 - safe_open is not a mapping
             for name in file.keys():  # noqa: SIM118
                 _check_shape(path, name, file.get_slice(name).get_shape())
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is cut off or is not a safetensors file ({brief(error)}): "
-            f"make it again with SequenceSet.save or rcviz windows"
+            f"{path} is truncated or not a safetensors file ({brief(error)}): "
+            f"create it again with SequenceSet.save or rcviz windows"
         ) from error
-    except (AttributeError, TypeError) as error:  # bfloat16 and float8, which NumPy lacks
-        raise ValueError(f"{path} holds numbers of a type that no set has ({brief(error)}); make it again") from error
+    except (AttributeError, TypeError) as error:  # bfloat16 and float8, which NumPy does not have
+        raise ValueError(f"{path} has a field of an unexpected dtype ({brief(error)}); create it again") from error
     fields: dict[str, Any] = {name: _mapped(path, name) for name in mapped}
     tables: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():
@@ -174,34 +174,34 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     try:
         fields |= {name: pd.DataFrame(columns) for name, columns in tables.items()}
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: columns differ in length ({brief(error)}); make it again") from error
+        raise ValueError(f"{path} is damaged: columns differ in length ({brief(error)}); create it again") from error
     return kind, fields
 
 
 def _memory_of_machine() -> int:
-    """Bytes of memory, as far as the system tells."""
+    """Bytes of memory; a very large number where the system does not report it."""
     if not hasattr(os, "sysconf"):
         return 1 << 62
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _check_shape(path: str | os.PathLike[str], name: str, shape: list[int]) -> None:
-    """Refuse an array that takes no place in the file and claims any number of rows."""
+    """Refuse an array that needs no bytes in the file and claims billions of rows."""
     if 0 in shape and max(shape) > _LARGEST_EMPTY:
-        raise ValueError(f"{path} is damaged: {quoted(name)} is empty and claims {max(shape):,} rows; make it again")
+        raise ValueError(f"{path} is damaged: {quoted(name)} is empty and claims {max(shape):,} rows; create it again")
 
 
 def _mapped(path: str | os.PathLike[str], name: str) -> np.ndarray:
-    """Map one tensor of a file that safetensors has found whole."""
+    """Map one tensor of a file that safetensors has already validated."""
     with Path(path).open("rb") as file:
         n_header = int.from_bytes(file.read(8), "little")
         entry = json.loads(file.read(n_header)).get(name)
     if entry is None or entry["dtype"] != "U8":
-        raise ValueError(f"{path} is damaged: it has no {name} of one byte each; make it again")
+        raise ValueError(f"{path} is damaged: it has no uint8 field {name}; create it again")
     shape = tuple(entry["shape"])
     if 0 in shape:
         return np.empty(shape, dtype=np.uint8)
-    # A plain view: slices of a memmap object are several times slower to make.
+    # A plain array: slicing a memmap object is several times slower.
     offset = 8 + n_header + entry["data_offsets"][0]
     return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=shape).view(np.ndarray)
 
@@ -209,23 +209,23 @@ def _mapped(path: str | os.PathLike[str], name: str) -> np.ndarray:
 def _read_json(path: str | os.PathLike[str], name: str, tensor: np.ndarray) -> Any:
     try:
         value = json.loads(text := tensor.tobytes())
-        if _HALF_A_CHARACTER.search(text):
+        if _LONE_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
         return value
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {quoted(name)} is not JSON ({brief(error)}); make it again") from error
+        raise ValueError(f"{path} is damaged: {quoted(name)} is not JSON ({brief(error)}); create it again") from error
 
 
 def _checked_kind(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> str:
     if metadata.get("format") != FORMAT:
-        named = quoted(metadata["format"]) if "format" in metadata else "no format named"
+        named = quoted(metadata["format"]) if "format" in metadata else "no format given"
         raise ValueError(
-            f"{path} is a safetensors file of another kind ({named}): expected one that SequenceSet.save wrote"
+            f"{path} is a safetensors file of another format ({named}): expected one written by SequenceSet.save"
         )
     version = metadata.get("version", "")
     if version != str(VERSION):
         raise ValueError(
             f"{path} has format version {quoted(version)} but this rcviz reads version {VERSION}: "
-            f"use the rcviz that wrote it, or save it again"
+            f"use the version of rcviz that wrote it, or save it again"
         )
     return metadata.get("kind", "")

@@ -111,7 +111,7 @@ def test_several_files_are_one_genome(tmp_path):
     assert opened.lengths == {"chr1": 4, "chr2": 5}
     assert opened.read(["chr2", "chr1"], [1, 0], 4).tolist() == [[3, 3, 3, 3], [0, 1, 2, 3]]
     other.write_bytes(fasta({"chr1": "TTTTT"}))
-    with pytest.raises(ValueError, match=r"2\.fa holds chr1 again, which .*1\.fa holds already"):
+    with pytest.raises(ValueError, match=r"2\.fa has chr1, which .*1\.fa"):
         Genome([one, other])
 
 
@@ -205,30 +205,30 @@ def test_single_codes_and_masks_are_unknown_bases(tmp_path):
         (b" \n\n", "is empty"),
         (b"<!DOCTYPE html>\n<html>404</html>", r"line 1: '<!DOCTYPE html>' opens an HTML page, not FASTA"),
         (b"\n\nchr1\t5\t9\n", r"line 3: 'chr1\\t5\\t9' is not FASTA"),
-        (b">chr1\nACGT\nAC\nACGT\n", "line 3: its length differs from the lines above it: wrap every record evenly"),
-        (b">chr1\nACGT\n\nACGT\n", "line 3: its length differs .* without blank lines"),
+        (b">chr1\nACGT\nAC\nACGT\n", "line 3: its length differs"),
+        (b">chr1\nACGT\n\nACGT\n", "line 3: its length differs .*blank lines"),
         (b">chr1\nACGT\nACGTACGTACGTACGT\n>chr2\nA\n", "line 3: its length differs"),
-        (b">chr1\nACGT\n\n\n>chr2\nA\n", "line 4: blank lines stand between two records: remove them"),
-        (b">chr1\nACGT\n\n\n\n>chr2\nA\n", "line 4: blank lines stand between two records"),
-        (b">chr1\nACGT\nACGT\r\nACGT\n", "cannot be indexed .*line 3.*: wrap every record evenly, with one kind"),
-        (b">chr1\nACGT\n>chr1 x\nACGT\n", "line 3: 'chr1' names a record at line 1 already: name each once"),
-        (b">chr1\nACGT\n>\nACGT\n", "line 3: a record has no name: write one after '>'"),
+        (b">chr1\nACGT\n\n\n>chr2\nA\n", "line 4: .*blank lines"),
+        (b">chr1\nACGT\n\n\n\n>chr2\nA\n", "line 4: .*blank lines"),
+        (b">chr1\nACGT\nACGT\r\nACGT\n", "cannot be indexed .*line 3.*line ends"),
+        (b">chr1\nACGT\n>chr1 x\nACGT\n", "line 3: 'chr1' .* line 1"),
+        (b">chr1\nACGT\n>\nACGT\n", "line 3: a record has no name"),
         (b"\n>chr1\nACGT\n>chr2\n>chr3\nA\n", "line 4: record 'chr2' has no sequence"),
         (b">chr1\nACGT\n>chr2\n", "line 3: record 'chr2' has no sequence"),
         (b"\xef\xbb\xbf\n\n@read\nACGT\n", "line 3: '@read' is not FASTA"),
-        (b">r\nACGT\nACGU\nCCU\n", "line 3: record 'r' holds 'U', as RNA does: convert U to T"),
-        (b">p\nACGT\nMKTI\n", "line 3: record 'p' holds 'I', which looks like protein"),
-        (b">p\nMKTAYIAKQRUE\n", "line 2: record 'p' holds 'E', 'I', 'Q', 'U', which looks like protein"),
-        (b">c\nA\n>p\nNNNNNNNKMKMRRVA\n", "line 4: record 'p' has more codes for several bases"),
-        (b">c\r\nACGT\r\nAC-T\r\n", "line 3: record 'c' holds '-', which is no letter of DNA"),
-        (GZIP(b">c\nACGT\nACG \nAC\n"), "line 3: record 'c' holds ' ', which is no letter of DNA"),
+        (b">r\nACGT\nACGU\nCCU\n", "line 3: record 'r' has invalid nucleotide 'U', like RNA"),
+        (b">p\nACGT\nMKTI\n", "line 3: record 'p' has invalid nucleotide 'I', like protein"),
+        (b">p\nMKTAYIAKQRUE\n", "line 2: record 'p' has invalid nucleotides 'E', 'I', 'Q', 'U', like protein"),
+        (b">c\nA\n>p\nNNNNNNNKMKMRRVA\n", "line 4: record 'p' has more ambiguous bases"),
+        (b">c\r\nACGT\r\nAC-T\r\n", "line 3: record 'c' has invalid nucleotide '-'"),
+        (GZIP(b">c\nACGT\nACG \nAC\n"), "line 3: record 'c' has invalid nucleotide ' '"),
         (GZIP(b""), "is empty"),
         (GZIP(b"<html>"), "HTML page"),
         (GZIP(fasta({"chr1": "ACGT" * 999}))[:-9], "truncated or damaged gzip file"),
     ],
 )
 @pytest.mark.usefixtures("as_users_run")
-def test_what_is_no_fasta_is_refused_in_one_sentence(tmp_path, monkeypatch, content, message):
+def test_an_invalid_fasta_file_is_refused_and_nothing_cached(tmp_path, monkeypatch, content, message):
     monkeypatch.setenv("RCVIZ_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "genome.fa"
     path.write_bytes(content)
@@ -250,17 +250,17 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.usefixtures("as_users_run")
 @pytest.mark.parametrize("given", [None, 3, [None], {"a.fa"}, np.zeros(2), b"genome.fa"])
-def test_what_is_no_path_is_refused(given):
-    with pytest.raises(ValueError, match="expected the path of a FASTA file or a list of paths, got "):
+def test_an_invalid_path_is_refused(given):
+    with pytest.raises(ValueError, match="path of a FASTA file or a list of paths, got "):
         Genome(given)
 
 
-def test_windows_that_are_not_there_are_refused(random_genome):
+def test_windows_outside_the_genome_are_refused(random_genome):
     opened = Genome(random_genome[0])
     with pytest.raises(ValueError, match="no chromosome 'chr3': the FASTA has chr1, chr2"):
         opened.read(["chr1", "chr3"], [0, 0], 10)
     for start in (-1, 49_991):
-        with pytest.raises(ValueError, match="leaves the chromosome of 50,000 bp"):
+        with pytest.raises(ValueError, match="chromosome of 50,000 bp"):
             opened.read(["chr1", "chr2"], [0, start], 10)
     assert opened.read(["chr1"], [49_990], 10).shape == (1, 10)
     assert opened.read([], [], 10).shape == (0, 10)

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 
 import rcviz
 from rcviz.genome.fasta import Genome
-from rcviz.genome.intervals import overlaps, windows_of
+from rcviz.genome.intervals import overlaps, window_intervals
 from rcviz.genome.negatives import GC_BIN, dinucleotide_shuffle, matched_windows
 
 
@@ -82,7 +82,7 @@ def patchy(tmp_path_factory):
 def draw(genome, positives, n, **changes):
     settings = {
         "width": 100,
-        "avoid": windows_of(positives, 100),
+        "avoid": window_intervals(positives, 100),
         "match_repeats": False,
         "max_n_share": 0.0,
         "rng": np.random.default_rng(3),
@@ -94,14 +94,14 @@ def draw(genome, positives, n, **changes):
 def test_drawn_windows_have_the_gc_of_the_positives(patchy, match_repeats):
     rng = np.random.default_rng(5)
     positives = pd.DataFrame({"chrom": rng.choice(["chr1", "chr2"], 60), "window": rng.integers(0, 55_000, 60)})
-    drawn = draw(patchy, positives, 120, match_repeats=match_repeats).places
+    drawn = draw(patchy, positives, 120, match_repeats=match_repeats).table
 
-    def bins(places):
-        codes = patchy.read(places["chrom"], places["window"], 100)
+    def bins(windows):
+        codes = patchy.read(windows["chrom"], windows["window"], 100)
         assert codes.max() < 4
-        columns = [places["chrom"], np.floor(((codes == 1) | (codes == 2)).mean(axis=1) / GC_BIN + 1e-9)]
+        columns = [windows["chrom"], np.floor(((codes == 1) | (codes == 2)).mean(axis=1) / GC_BIN + 1e-9)]
         if match_repeats:
-            masked = patchy.soft_masked(places["chrom"], places["window"], 100).mean(axis=1)
+            masked = patchy.soft_masked(windows["chrom"], windows["window"], 100).mean(axis=1)
             columns.append(np.floor(masked / 0.1 + 1e-9))
         return pd.Series(list(zip(*columns, strict=True))).value_counts()
 
@@ -109,7 +109,7 @@ def test_drawn_windows_have_the_gc_of_the_positives(patchy, match_repeats):
     got = bins(drawn).reindex(expected.index, fill_value=0)
     assert (got <= expected).all()
     assert got.sum() == len(drawn) > 0.6 * 120
-    assert not overlaps(windows_of(drawn, 100), windows_of(positives, 100)).any()
+    assert not overlaps(window_intervals(drawn, 100), window_intervals(positives, 100)).any()
     assert not drawn.duplicated(["chrom", "window"]).any()
     spacing = drawn.sort_values(["chrom", "window"]).groupby("chrom")["window"].diff()
     assert spacing.dropna().min() >= 100
@@ -120,7 +120,7 @@ def test_what_cannot_be_matched_is_told(patchy):
     with pytest.warns(UserWarning, match=r"only .* of 5,000 negatives could be matched"):
         drawn = draw(patchy, positives, 5_000)
     counts = drawn.counts
-    assert counts["read"] == sum(n for reason, n in counts.items() if reason != "read") + len(drawn.places)
+    assert counts["read"] == sum(n for reason, n in counts.items() if reason != "read") + len(drawn.table)
     assert counts["unknown_bases"] > 0
     assert counts["near_peaks"] > 0
 

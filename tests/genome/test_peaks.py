@@ -60,11 +60,11 @@ def test_a_center_is_the_summit_or_the_midpoint(tmp_path):
     [
         ("chr1\t100\t200\nchr1\t300\t300\n", 2, "end must come after start, got 300 to 300"),
         ("chr1\t100\t200\nchr1\t300\t250\n", 2, "end must come after start"),
-        ("#x\nchr1\t-5\t200\n", 2, "start counts from zero, got -5"),
-        ("chrom\tstart\tend\nchr1\t1\t2\n", 1, "start must be a whole number, got 'start': put # before"),
+        ("#x\nchr1\t-5\t200\n", 2, "start must be at least 0, got -5"),
+        ("chrom\tstart\tend\nchr1\t1\t2\n", 1, "start must be a whole number, got 'start'.*#"),
         ("chr1\t1\t2\nchr1\t1.5\t2\n", 2, "start must be a whole number, got '1.5'"),
-        ("chr1\t1\t99999999999999999999\n", 1, "end must be a whole number.*: mend or remove it"),
-        ("chr1\ta\tb\t1\t9\t.\t+\t.\tx\n", 1, "looks like GFF: write its columns 1, 4"),
+        ("chr1\t1\t99999999999999999999\n", 1, "end must be a whole number"),
+        ("chr1\ta\tb\t1\t9\t.\t+\t.\tx\n", 1, "looks like GFF"),
         ("chr1\t1\t9\tlength\tabs_summit\n", 1, "the .xls table of MACS, .*: give the .narrowPeak file"),
         ("chr1\t1\t2\nchr1 1\t2\n", 2, MIXED),
         ("chr1\t1\t2\nchr1 1\t2\t3\n", 2, MIXED),
@@ -75,16 +75,16 @@ def test_a_center_is_the_summit_or_the_midpoint(tmp_path):
         (NARROW.replace("7.5\t-1", "7.5 -1"), 1, MIXED),
         (NARROW.replace(".\t500", ". 500"), 1, MIXED),
         (NARROW + "\n" + NARROW.replace(".\t500", ". 500"), 2, MIXED),
-        ("chr1\t1\t2\nchr1\t1_0\t2_0\n", 2, "start must be a whole number, got '1_0': mend or remove it"),
+        ("chr1\t1\t2\nchr1\t1_0\t2_0\n", 2, "start must be a whole number, got '1_0'"),
         (NARROW.replace("7.5", "7_5"), 1, "signal must be a number, got '7_5'"),
         ("chr1\t1\n", 1, "expected chromosome, start and end"),
-        ("chr1,1,2\n", 1, "separate them by tabs"),
-        ("chr1\t1\t2\tx\nchr1\t1\t2\n", 2, "has 3 columns but line 1 has 4: the file may be cut off"),
+        ("chr1,1,2\n", 1, "expected chromosome, start and end"),
+        ("chr1\t1\t2\tx\nchr1\t1\t2\n", 2, "has 3 columns but line 1 has 4"),
         (NARROW.rpartition("\t")[0], 1, "has 9 columns but a narrowPeak has 10, .* name a broadPeak file .broadPeak"),
-        (NARROW + "\n" + NARROW.replace("\t30", "\t101"), 2, "summit 101 lies beyond the peak of 100 bp"),
+        (NARROW + "\n" + NARROW.replace("\t30", "\t101"), 2, "summit 101 .* peak of 100 bp"),
         (NARROW.replace("\t30", "\t130"), 1, "subtract 100 from this position"),
-        (NARROW.replace("\t30", "\t-2"), 1, "summit -2 lies beyond"),
-        (NARROW.replace("\t30", "\tpeak_1"), 1, "summit must be a whole number, got 'peak_1': cut a table"),
+        (NARROW.replace("\t30", "\t-2"), 1, "summit -2"),
+        (NARROW.replace("\t30", "\tpeak_1"), 1, "summit must be a whole number, got 'peak_1'"),
         (NARROW + "\n" + NARROW.replace("7.5", "nan"), 2, "signal must be a number, got 'nan'"),
         (NARROW + "\n" + NARROW.replace("7.5", "NA"), 2, "signal must be a number, got 'NA'"),
         ("chr1\t1\t2\tx\t5\nchr1\t1\t2\tx\t.\n", 2, "signal must be a number, got '.'"),
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_refused(tmp_path):
 
 def test_what_is_neither_a_file_nor_a_table_is_refused(tmp_path):
     for given in (None, ["peaks.bed"], np.zeros(3), b"peaks.bed"):
-        with pytest.raises(ValueError, match="relaxed: expected the path of a file of peaks or a DataFrame, got "):
+        with pytest.raises(ValueError, match=r"relaxed: expected the path .* or a DataFrame, got "):
             read_peaks(given, what="relaxed")
     with pytest.raises(IsADirectoryError, match="is a folder: give a file in it"):
         read_peaks(tmp_path)
@@ -157,7 +157,7 @@ def test_a_dataframe_is_read_by_its_columns():
     pd.testing.assert_frame_equal(read_peaks(more), more)
     with pytest.raises(ValueError, match=r"relaxed: .* needs the columns chrom, start and end, got start, end"):
         read_peaks(frame[["start", "end"]], what="relaxed")
-    with pytest.raises(ValueError, match="no row"):
+    with pytest.raises(ValueError, match="peaks: the DataFrame is empty"):
         read_peaks(frame[:0])
 
 
@@ -167,7 +167,7 @@ def test_a_dataframe_is_read_by_its_columns():
         ("start", [1, 50], "relaxed, row y: end must come after start, got 50 to 40"),
         ("start", [1.0, np.nan], "relaxed, row y: start must be a whole number, got 'nan'"),
         ("signal", [1.0, np.nan], "relaxed, row y: signal must be a number, got 'nan'"),
-        ("summit", [1, 99], "relaxed, row y: summit 99 lies beyond the peak of 10 bp"),
+        ("summit", [1, 99], "relaxed, row y: summit 99"),
     ],
 )
 def test_a_wrong_row_is_named(column, values, message):
@@ -191,7 +191,7 @@ def test_the_strongest_are_those_of_highest_signal():
     assert strongest(peaks, 6) is peaks
     without = read_peaks(frame.drop(columns="signal"))
     assert strongest(without, 6) is without
-    with pytest.raises(ValueError, match="relaxed has 6 peaks and no signal to take the strongest 5 by"):
+    with pytest.raises(ValueError, match="relaxed has 6 peaks but no signal"):
         strongest(without, 5, what="relaxed")
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from reliability.processes import conclude
 
 import rcviz
-from rcviz.sequences.storage import written_while_growing
+from rcviz.sequences.storage import open_writer
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "stream.json"
 LENGTH, BLOCK, SEED = 200, 10_000, 0
@@ -45,7 +45,7 @@ def blocks(n):
 
 def write(path, n):
     """The file that ``rcviz windows`` would write, block by block."""
-    with written_while_growing(path, "SequenceSet", LENGTH) as growing:
+    with open_writer(path, "SequenceSet", LENGTH) as growing:
         labels = []
         for codes, truth in blocks(n):
             growing.append(codes)

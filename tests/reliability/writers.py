@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import rcviz
-from rcviz.sequences.storage import written_while_growing
+from rcviz.sequences.storage import open_writer
 from rcviz.sweeps.store import Store
 from rcviz.training.checkpoint import Progress, digest_of_weights, save_checkpoint
 from rcviz.training.history import EpochRecord, Scores
@@ -48,7 +48,7 @@ def _checkpoint(things, path):
 
 
 def _growing(things, path):
-    with written_while_growing(path, "SequenceSet", things.data.length) as growing:
+    with open_writer(path, "SequenceSet", things.data.length) as growing:
         for block in np.array_split(things.data.codes, 4):
             growing.append(block)
         growing.fields = {"labels": things.data.labels, "task_names": list(things.data.task_names)}

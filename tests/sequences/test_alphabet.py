@@ -68,7 +68,7 @@ def test_more_than_one_percent_unknown_warns_with_number_and_share():
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
-        ("ACGT", r"got one str: put it into a list"),
+        ("ACGT", r"expected a list of sequences, got one str"),
         (b"ACGT", r"got one bytes"),
         ([], "at least one sequence, got none"),
         (["ACGT", "ACG", "AC"], r"got 3 at index 1 after 4 at index 0: cut or pad"),

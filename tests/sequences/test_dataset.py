@@ -97,12 +97,12 @@ def test_changing_the_table_does_not_change_the_set(data):
         ({"labels": [1, 0, 0, 1], "task_names": ["a", "b"]}, "expected 1 different task names"),
         ({"labels": np.ones((4, 2)), "task_names": ["a", "a"]}, "expected 2 different task names"),
         ({"task_names": ["a"]}, "expected 0 different task names"),
-        ({"names": ["a"]}, r"names to hold one value for each of the 4 sequences"),
+        ({"names": ["a"]}, "expected names .* 4 sequences"),
         ({"chrom": "chr1"}, "got 'chr1'"),
-        ({"start": [0, 1, 2, 3.5]}, "start to hold integers, got float64"),
+        ({"start": [0, 1, 2, 3.5]}, "start must be integers, got float64"),
         ({"start": [0, 1, -2, 3]}, "start counts from zero, got -2"),
         ({"start": [0, 1, 2, 3], "end": [4, 5, 2, 7]}, "got 2 to 2 at sequence 2"),
-        ({"provenance": {"x": object()}}, "provenance must hold what JSON can"),
+        ({"provenance": {"x": object()}}, "provenance must be JSON-serialisable"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes, message):
@@ -238,7 +238,7 @@ def test_windows_that_overlap_across_parts_are_told(step, overlap):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         split(data, train=0.5, valid=0.25, test=0.25, seed=3)
-    told = [str(warning.message).partition(" the next one")[0] for warning in caught]
+    told = [str(warning.message).partition(" a window")[0] for warning in caught]
     assert told == ([f"{expected} of 40 windows overlap"] if overlap else [])
 
 
@@ -259,10 +259,10 @@ def test_shares_may_leave_some_unused_and_inexact_sums_pass():
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
-        ({"train": 0.8}, r"at most 1 together, got train=0.8, valid=0.3, test=0.3 \(sum 1.4\)"),
-        ({"train": -0.1}, "shares must be above 0"),
-        ({"train": float("nan")}, "shares must be"),
-        ({"test": 0}, "shares must be above 0"),
+        ({"train": 0.8}, r"train, valid and test must be .*got train=0.8, valid=0.3, test=0.3 \(sum 1.4\)"),
+        ({"train": -0.1}, "train, valid and test must be above 0"),
+        ({"train": float("nan")}, "train, valid and test must be"),
+        ({"test": 0}, "train, valid and test must be above 0"),
         ({"valid": 0.01}, "valid would have none"),
     ],
 )
@@ -275,9 +275,7 @@ def test_a_part_without_one_class_is_refused_by_name():
     labels = np.zeros((40, 2))
     labels[:20, 0] = 1
     data = SequenceSet(numbered(40).codes, labels, task_names=["CTCF", "MAX"])
-    with pytest.raises(
-        ValueError, match=r"train would have no positive of task 'MAX' \(all data have 0\): use another"
-    ):
+    with pytest.raises(ValueError, match="train would have no positives of task 'MAX'"):
         split(data)
 
 
@@ -300,9 +298,9 @@ def test_any_part_may_be_the_rest():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"train": "chr1", "valid": "chr9"}, "valid names 'chr9', but the data have chr1, chr2, chr3, chr4"),
-        ({"train": ["1", "2"], "valid": "chr3"}, "train names '1', '2', .* write 'chr1', 'chr2' as the data do"),
-        ({"train": ["chr1", "chr2"], "valid": "chr2"}, "chr2 is both in train and in valid"),
+        ({"train": "chr1", "valid": "chr9"}, "valid names 'chr9', .* chr1, chr2, chr3, chr4"),
+        ({"train": ["1", "2"], "valid": "chr3"}, "train names '1', '2', .* write 'chr1', 'chr2'"),
+        ({"train": ["chr1", "chr2"], "valid": "chr2"}, "chr2 is in both train and valid"),
         ({"train": "rest", "valid": "chr1"}, "only one part can be 'rest', got train and test"),
         ({"train": [], "valid": "chr1"}, "train would have none"),
         ({"train": ["chr1", "chr2", "chr3"], "valid": "chr4"}, "test would have none of the 40 sequences"),
@@ -316,9 +314,9 @@ def test_chromosomes_that_cannot_be_split_so_are_refused(parts, message):
 def test_a_chromosome_without_one_class_or_no_chromosomes_at_all_are_refused():
     data = numbered(40)
     one_sided = SequenceSet(data.codes, data.table["chrom"] == "chr1", chrom=data.table["chrom"])
-    with pytest.raises(ValueError, match="train would have no negative of task 'task_0'"):
+    with pytest.raises(ValueError, match="train would have no negatives of task 'task_0'"):
         split_by_chromosome(one_sided, train="chr1", valid="chr2")
-    with pytest.raises(ValueError, match="have no chromosomes"):
+    with pytest.raises(ValueError, match="no chromosomes"):
         split_by_chromosome(SequenceSet(CODES), train="chr1", valid="chr2")
 
 
@@ -343,7 +341,7 @@ def test_the_papers_splits_have_names(preset, expected):
     parts = split_by_chromosome(data, preset=preset)
     assert [chromosomes_of(part) for part in parts] == expected
     assert chromosomes_of(split_by_chromosome(data, preset=preset, test=()).test) == set()
-    with pytest.raises(ValueError, match="either preset or train and valid"):
+    with pytest.raises(ValueError, match="preset already sets train and valid"):
         split_by_chromosome(data, preset=preset, train="chr2")
     with pytest.raises(ValueError, match="preset must be one of chr1/chr17/rest"):
         split_by_chromosome(data, preset="fig5")
@@ -353,7 +351,7 @@ def test_a_set_of_two_chromosomes_can_do_without_a_test_set():
     data = SequenceSet(
         np.random.default_rng(0).integers(0, 4, (8, 30)).astype(np.uint8), chrom=np.repeat(["chr21", "chr22"], 4)
     )
-    with pytest.raises(ValueError, match=r"test would have none .* test=\(\) to go without"):
+    with pytest.raises(ValueError, match=r"test would have none .* test=\(\)"):
         split_by_chromosome(data, preset="chr21/chr22/rest")
     parts = split_by_chromosome(data, preset="chr21/chr22/rest", test=())
     assert [len(part) for part in parts] == [4, 4, 0]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcviz.sequences.alphabet import reverse_complement
-from rcviz.sequences.duplicates import KnownSequences, find_leaks, strand_free_ends, strand_free_keys
+from rcviz.sequences.duplicates import SequenceLookup, find_leaks, strand_free_ends, strand_free_keys
 from rcviz.sequences.sequence_set import SequenceSet
 
 
@@ -31,7 +31,7 @@ def brute_force(known, codes):
 @given(related_sets())
 def test_lookup_is_comparison_of_all_pairs(sets):
     known, codes = sets
-    lookup = KnownSequences()
+    lookup = SequenceLookup()
     lookup.add(known[:4])
     lookup.add(known[4:])
     assert lookup.find(codes).tolist() == brute_force(known, codes)
@@ -49,7 +49,7 @@ def test_ends_that_agree_do_not_make_sequences_equal():
     other = one.copy()
     other[0, 100] = 3 - other[0, 100]
     assert strand_free_ends(one) == strand_free_ends(other)
-    lookup = KnownSequences()
+    lookup = SequenceLookup()
     lookup.add(one)
     assert lookup.find(other).tolist() == [-1]
 

@@ -1,4 +1,4 @@
-"""FASTA as people and tools write it becomes a set; what is no FASTA is refused."""
+"""FASTA files as people and tools write them are read; invalid ones are refused."""
 
 import gzip
 from functools import partial
@@ -85,13 +85,13 @@ def test_coordinates_are_read_from_names_that_tell_them(fasta, names, start):
         ("\n>a\nAC\nGT\n>b\nACG\n", "line 5: record 'b' has 3 bp but the first, 'a', has 4"),
         (">a\nACGT\n>b\n>c\nACGT\n", "line 3: record 'b' has no sequence"),
         (">a", "line 1: record 'a' has no sequence"),
-        (">a\nACGT\n>b\nACGU\n", "line 3: record 'b' holds 'U', as RNA does: convert U to T"),
-        (">a\nMKVLE\n", "line 1: record 'a' holds 'E', 'L', which looks like protein"),
-        (">a\nMKVAR\n", "line 1: record 'a' has more codes for several bases"),
-        (">a\nAC-T\n", "line 1: record 'a' holds '-', which is no letter of DNA"),
+        (">a\nACGT\n>b\nACGU\n", "line 3: record 'b' has invalid nucleotide 'U', like RNA"),
+        (">a\nMKVLE\n", "line 1: record 'a' has invalid nucleotides 'E', 'L', like protein"),
+        (">a\nMKVAR\n", "line 1: record 'a' has more ambiguous bases"),
+        (">a\nAC-T\n", "line 1: record 'a' has invalid nucleotide '-'"),
     ],
 )
-def test_what_is_no_fasta_of_windows_is_refused(fasta, content, message):
+def test_an_invalid_fasta_file_is_refused(fasta, content, message):
     with pytest.raises(ValueError, match=message) as raised:
         SequenceSet.from_fasta(fasta(content))
     assert "windows.fa" in str(raised.value)

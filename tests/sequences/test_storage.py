@@ -1,4 +1,4 @@
-"""A saved set comes back as it was, and a file that is anything else is refused in one sentence."""
+"""A saved set comes back as it was, and any other file is refused."""
 
 import numpy as np
 import pandas as pd
@@ -85,26 +85,24 @@ def test_the_same_set_gives_the_same_file(tmp_path):
     data = SequenceSet(CODES, [1, 0, 1], names=["a", "b", "\u03b3"], provenance={"b": 1, "a": [2]})
     fields = data._fields(slice(None))
     codes = fields.pop("codes")
-    saved, grown = set(), set()
+    saved, blocks = set(), set()
     for _ in range(12):
         data.save(tmp_path / "x")
         saved.add((tmp_path / "x").read_bytes())
-        with storage.written_while_growing(tmp_path / "y", "SequenceSet", data.length) as growing:
-            growing.append(codes)
-            growing.fields = fields
-        grown.add((tmp_path / "y").read_bytes())
-    assert (len(saved), len(grown)) == (1, 1)
+        with storage.open_writer(tmp_path / "y", "SequenceSet", data.length) as writer:
+            writer.append(codes)
+            writer.fields = fields
+        blocks.add((tmp_path / "y").read_bytes())
+    assert (len(saved), len(blocks)) == (1, 1)
 
 
 @pytest.mark.parametrize("n_bytes", [0, 4, 60, -1])
-def test_a_file_cut_off_anywhere_is_refused(tmp_path, n_bytes):
+def test_a_file_truncated_anywhere_is_refused(tmp_path, n_bytes):
     path = tmp_path / "data.safetensors"
     SequenceSet(CODES, [1, 0, 1]).save(path)
     path.write_bytes(path.read_bytes()[:n_bytes])
     for memory_map in (False, True):
-        with pytest.raises(
-            ValueError, match=r"cut off or is not a safetensors file .*: make it again with SequenceSet.save or rcviz"
-        ):
+        with pytest.raises(ValueError, match="not a safetensors file"):
             SequenceSet.load(path, memory_map=memory_map)
 
 
@@ -112,17 +110,17 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path, n_bytes):
 def test_other_kinds_of_files_are_refused(tmp_path, content):
     path = tmp_path / "other"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="is not a safetensors file"):
+    with pytest.raises(ValueError, match="not a safetensors file"):
         SequenceSet.load(path)
 
 
 @pytest.mark.parametrize(
     ("tensors", "metadata", "message"),
     [
-        ({"codes": CODES}, None, r"of another kind \(no format named\)"),
-        ({"codes": CODES}, {**FORMAT, "format": "rcviz.model"}, r"of another kind \('rcviz.model'\)"),
+        ({"codes": CODES}, None, r"of another format \(no format given\)"),
+        ({"codes": CODES}, {**FORMAT, "format": "rcviz.model"}, r"of another format \('rcviz.model'\)"),
         ({"codes": CODES}, {**FORMAT, "version": "2"}, "format version '2' but this rcviz reads version 1"),
-        ({"codes": CODES}, {**FORMAT, "kind": "Model"}, "holds 'Model'"),
+        ({"codes": CODES}, {**FORMAT, "kind": "Model"}, "has 'Model', expected a SequenceSet"),
         ({"labels": np.ones(3)}, FORMAT, "is damaged .*codes"),
         ({"codes": CODES + 9}, FORMAT, r"is damaged .*codes 0 to 4"),
         ({"codes": CODES.astype(np.int64)}, FORMAT, "is damaged .*uint8"),
@@ -132,7 +130,7 @@ def test_other_kinds_of_files_are_refused(tmp_path, content):
         ({"codes": CODES, "sites.a": np.ones(2), "sites.b": np.ones(3)}, FORMAT, "columns differ in length"),
     ],
 )
-def test_contents_that_do_not_fit_are_refused(tmp_path, tensors, metadata, message):
+def test_invalid_contents_are_refused(tmp_path, tensors, metadata, message):
     path = tmp_path / "data.safetensors"
     save_file(tensors, path, metadata)
     with pytest.raises(ValueError, match=message) as raised:
@@ -140,25 +138,25 @@ def test_contents_that_do_not_fit_are_refused(tmp_path, tensors, metadata, messa
     assert str(path) in str(raised.value)
 
 
-def test_a_plain_set_is_no_simulated_one(tmp_path):
+def test_a_plain_set_is_not_loaded_as_a_simulated_one(tmp_path):
     path = tmp_path / "data.safetensors"
     SequenceSet(CODES).save(path)
-    with pytest.raises(ValueError, match="holds 'SequenceSet', expected a SimulatedSet"):
+    with pytest.raises(ValueError, match="has 'SequenceSet', expected a SimulatedSet"):
         SimulatedSet.load(path)
 
 
 @given(contents(), st.integers(1, 4))
-def test_a_set_that_grows_in_its_file_is_the_set_that_was_saved(tmp_path_factory, content, n_at_once):
+def test_a_set_written_block_by_block_is_the_set_that_was_saved(tmp_path_factory, content, n_at_once):
     data = SequenceSet(**content)
     folder = tmp_path_factory.mktemp("sets")
     data.save(folder / "saved")
     fields = data._fields(slice(None))
-    with storage.written_while_growing(folder / "grown", "SequenceSet", data.length) as growing:
+    with storage.open_writer(folder / "blocks", "SequenceSet", data.length) as writer:
         codes = fields.pop("codes")
         for first in range(0, len(data), n_at_once):
-            growing.append(codes[first : first + n_at_once])
-        growing.fields = fields
-    for loaded in (SequenceSet.load(folder / "grown"), SequenceSet.load(folder / "grown", memory_map=True)):
+            writer.append(codes[first : first + n_at_once])
+        writer.fields = fields
+    for loaded in (SequenceSet.load(folder / "blocks"), SequenceSet.load(folder / "blocks", memory_map=True)):
         np.testing.assert_array_equal(loaded.codes, data.codes)
         np.testing.assert_array_equal(loaded.labels, data.labels)
         pd.testing.assert_frame_equal(loaded.table, data.table)
@@ -178,22 +176,22 @@ def test_a_mapped_set_stays_in_its_file(tmp_path):
     np.testing.assert_array_equal(SequenceSet.load(tmp_path / "x").codes, data.codes)
 
 
-def test_a_set_that_stops_growing_leaves_nothing(tmp_path):
+def test_a_set_that_is_not_completed_leaves_nothing(tmp_path):
     with (
         pytest.raises(OSError, match="disk full"),
-        storage.written_while_growing(tmp_path / "x", "SequenceSet", 4) as growing,
+        storage.open_writer(tmp_path / "x", "SequenceSet", 4) as writer,
     ):
-        growing.append(CODES)
+        writer.append(CODES)
         raise OSError("disk full")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mapped_file_must_hold_codes(tmp_path):
     save_file({"labels": np.zeros((3, 1), np.float32)}, tmp_path / "x", FORMAT)
-    with pytest.raises(ValueError, match="is damaged: it has no codes"):
+    with pytest.raises(ValueError, match=r"is damaged: .*codes"):
         SequenceSet.load(tmp_path / "x", memory_map=True)
     save_file({"codes": np.zeros((3, 4), np.float32)}, tmp_path / "x", FORMAT)
-    with pytest.raises(ValueError, match="is damaged: it has no codes of one byte each"):
+    with pytest.raises(ValueError, match=r"is damaged: .*codes"):
         SequenceSet.load(tmp_path / "x", memory_map=True)
 
 
