@@ -97,6 +97,7 @@ from .sweeps.arms import Arm as Arm
 from .sweeps.compare import Comparison as Comparison
 from .sweeps.result import Sweep as Sweep
 from .sweeps.runner import sweep as sweep
+from .sweeps.strategies import compare_strategies as compare_strategies
 from .symmetry.diagnosis import check_structure as check_structure
 from .symmetry.equivariance import assert_equivariant as assert_equivariant
 from .symmetry.equivariance import assert_invariant as assert_invariant

@@ -33,6 +33,10 @@ _DODGE = 1.03
 
 _NOTE_WIDTH = 48  # characters: a legend wider than its Axes would squeeze them
 
+_CHARACTER = 0.075  # inches, of a small tick label
+_LONGEST_WORD = 10  # characters of a tick label that has little room
+_MOST_LINES = 3  # of a tick label: below them is the note
+
 _METRICS = ("loss", "auroc", "auprc")
 
 _WORDS = {"auroc": "auROC", "auprc": "auPRC", "valid": "validation", "test": "test", "train": "training"}
@@ -99,7 +103,13 @@ def plot_architectures(
     groups = [("", table)] if group is None else [(str(key), part) for key, part in table.groupby(group, sort=False)]
     palette = model_colors(arms)
 
-    ax = resolve_axes(ax, max(4.2, 1.2 + 0.62 * len(groups) * (len(arms) + 1)), 4.2)
+    width = max(4.2, 1.2 + 0.62 * len(groups) * (len(arms) + 1))
+    room = width - 0.7 if ax is None else ax.get_window_extent().width / ax.figure.dpi
+    labels = _wrapped_names(arms, room) if group is None else None
+    legend_names = [textwrap.fill(arm, _NOTE_WIDTH) for arm in arms]
+    # A legend of long names must not squeeze the Axes.
+    more = 0.2 * sum(len(name.splitlines()) for name in legend_names) if group is None and labels is None else 0.0
+    ax = resolve_axes(ax, width, 4.2 + more)
     values = np.asarray(table[metric], dtype=float)
     low, high = float(values.min()), float(values.max())
     scale = (high - low) or 0.01
@@ -129,7 +139,7 @@ def plot_architectures(
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
     if group is None:
-        ax.set_xticks(range(len(arms)), [textwrap.fill(arm, 14) for arm in arms], parse_math=False)
+        ax.set_xticks(range(len(arms)), labels or [""] * len(arms), parse_math=False)
     else:
         middle = (len(arms) - 1) / 2
         places_of_groups = [index * (len(arms) + 1) + middle for index in range(len(groups))]
@@ -138,12 +148,13 @@ def plot_architectures(
     if pairs:
         note += "\n" + textwrap.fill(f"p: exact one-sided rank-sum test, {_directions(pairs)}", _NOTE_WIDTH)
     keys = [
-        Line2D([], [], color=palette[arm], marker=_MARKERS[place % len(_MARKERS)], linewidth=2, label=arm)
-        for place, arm in enumerate(arms)
+        Line2D([], [], color=palette[arm], marker=_MARKERS[place % len(_MARKERS)], linewidth=2, label=name)
+        for place, (arm, name) in enumerate(zip(arms, legend_names, strict=True))
     ]
     if group is not None:
         ax.set_xlabel(group.replace("_", " "), fontsize="small", color=INK)
-    legend_below(ax, keys if group is not None else [], min(len(arms), 3), note=note)
+    n_columns = min(len(arms), 3) if max(map(len, arms)) < 2 * _LONGEST_WORD else 1
+    legend_below(ax, [] if labels else keys, n_columns, note=note)
     return ax
 
 
@@ -289,6 +300,15 @@ def common_epochs(table: pd.DataFrame) -> int:
 def metric_words(metric: str) -> str:
     """Write a column such as "valid_auroc" in words: "validation auROC"."""
     return _PHRASES.get(metric) or " ".join(_WORDS.get(part, part) for part in metric.split("_"))
+
+
+def _wrapped_names(arms: Sequence[str], room: float) -> list[str] | None:
+    """Wrap the arms' names into what each has below Axes of ``room`` inches; None where they need a legend instead."""
+    n_characters = max(_LONGEST_WORD, int(room / (len(arms) + 0.5) / _CHARACTER))
+    names = [textwrap.fill(arm, n_characters, break_long_words=False) for arm in arms]
+    lines = [name.splitlines() for name in names]
+    fits = max(map(len, lines)) <= _MOST_LINES and max(len(line) for name in lines for line in name) <= n_characters
+    return names if fits else None
 
 
 def _draw_arm(ax: Axes, place: float, values: Float[np.ndarray, " seeds"], color: str, marker: str) -> None:

@@ -152,6 +152,44 @@ class Sweep:
         values = [self._values(arm, metric, task, part) for arm in (a, b)]
         return Comparison(a=a, b=b, metric=metric, values_a=values[0], values_b=values[1])
 
+    def comparisons(
+        self, arm: str | None = None, *, metric: str = "auroc", task: str | None = None, part: Part = "test"
+    ) -> pd.DataFrame:
+        """Compare an arm with every other one, see :meth:`compare`.
+
+        Parameters
+        ----------
+        arm : str, optional
+            By default the first one.
+        metric, task, part
+            As in :meth:`compare`.
+
+        Returns
+        -------
+        DataFrame, one row per arm
+            arm, n_seeds, mean, sd (of the metric over seeds), then, of ``arm`` against this one: difference, low, high
+            (its 95% interval), p_value (``arm`` above this one) and verdict ("ahead", "level", "behind" or "too few
+            seeds to tell", each pair by itself). They are NaN and "" in the row of the arm itself.
+        """
+        arm = next(iter(self.arms)) if arm is None else arm
+        rows = []
+        for name in self.arms:
+            one = self.compare(arm, name, metric, task=task, part=part)
+            values, itself = one.values_b, name == arm
+            row = {
+                "arm": name,
+                "n_seeds": len(values),
+                "mean": values.mean() if len(values) else math.nan,
+                "sd": values.std(ddof=1) if len(values) > 1 else math.nan,
+                "difference": math.nan if itself else one.effect,
+                "low": math.nan if itself else one.interval[0],
+                "high": math.nan if itself else one.interval[1],
+                "p_value": math.nan if itself else one.p_value,
+                "verdict": "" if itself else one.verdict(),
+            }
+            rows.append(row)
+        return pd.DataFrame(rows)
+
     def summary(self, arm: str | None = None, *, metric: str = "auroc", task: str | None = None) -> str:
         """Say in one sentence whether an arm is ahead of the best of all others, level with it, or behind it.
 

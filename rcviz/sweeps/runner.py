@@ -108,7 +108,7 @@ def sweep(
     [['revcomp', 0], ['revcomp', 1], ['standard', 0], ['standard', 1]]
     """
     arms, listed = checked_arms(arms), seeds_of(seeds)
-    splits = _checked_splits(splits)
+    splits = checked_splits(splits)
     place = _place_of(backend, store)
     if n_jobs is not None:
         check_positive("n_jobs", n_jobs)
@@ -156,7 +156,8 @@ def _place_of(backend: Any, store: Any) -> _Place:
     return _Place("dask", None if backend == "dask" else backend)
 
 
-def _checked_splits(splits: Any) -> Splits:
+def checked_splits(splits: Any) -> Splits:
+    """Return three labelled parts, the test part perhaps empty, or say what is wrong with them."""
     if not isinstance(splits, tuple) or len(splits) != 3 or not all(isinstance(part, SequenceSet) for part in splits):
         raise ValueError(
             f"splits must be three SequenceSets (train, valid, test), as rcviz.split gives them, got "

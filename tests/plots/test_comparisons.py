@@ -56,6 +56,24 @@ def keys(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
+def test_long_names_go_into_a_legend_where_nothing_overlaps():
+    """Short names are wrapped below their arm."""
+    seeds = [0.8, 0.9]
+    short = plot_architectures(runs({"shared": seeds, "standard, twice the filters": seeds, "augmented": seeds}))
+    assert [label.get_text().replace("\n", " ") for label in short.get_xticklabels()][
+        1
+    ] == "standard, twice the filters"
+    names = [f"a network of my own with a very long name, number {number}" for number in range(6)]
+    ax = plot_architectures(runs(dict.fromkeys(names, seeds)))
+    ax.figure.draw_without_rendering()
+    assert not any(label.get_text() for label in ax.get_xticklabels())
+    legend = ax.get_legend()
+    assert [text.get_text().replace("\n", " ") for text in legend.get_texts()] == names
+    box, page = legend.get_window_extent(), ax.figure.bbox
+    assert page.x0 <= box.x0 < box.x1 <= page.x1
+    assert page.y0 <= box.y0 < box.y1 < ax.get_window_extent().y0
+
+
 def test_every_seed_the_mean_and_the_extremes_are_drawn(axes):
     ax = plot_architectures(THREE, axes)
     assert seeds_of(ax) == [[0.90, 0.92, 0.91], [0.80, 0.82, 0.84], [0.81, 0.85, 0.83]]
