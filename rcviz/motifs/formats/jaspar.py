@@ -70,8 +70,8 @@ def read_jaspar(path: str | os.PathLike[str]) -> list[Motif]:
                 motifs.append(Motif(pending[1], counts_to_probabilities(path, pending[0], counts), pending[2]))
                 pending, rows = None, {}
     if pending:
-        line, name, _ = pending
-        raise line_error(path, line, f"matrix {quoted(name)} has {len(rows)} of 4 rows: the file may be truncated")
+        problem = f"matrix {quoted(pending[1])} has {len(rows)} of 4 rows: the file may be truncated"
+        raise line_error(path, pending[0], problem)
     if not motifs:
         raise ValueError(f"{path} has no JASPAR matrix: expected lines '>ID name' and four rows of counts below each")
     return motifs
