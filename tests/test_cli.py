@@ -56,7 +56,7 @@ def test_the_page_needs_nothing_else(demo):
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", re.sub(r"xmlns[:a-z]*=\S+", "", html))
 
 
-@pytest.mark.parametrize("command", ["lab", "demo", "windows", "train", "inspect", "fetch"])
+@pytest.mark.parametrize("command", ["lab", "demo", "windows", "train", "inspect", "compare", "fetch"])
 def test_help_shows_an_example(command):
     result = CliRunner().invoke(rcviz.cli.app, [command, "--help"])
     assert result.exit_code == 0

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from rcviz.cli import fetch, inspect, lab, train, windows
+from rcviz.cli import compare, fetch, inspect, lab, train, windows
 from rcviz.cli.messages import answering
 
 app = typer.Typer(
@@ -73,4 +73,5 @@ app.command()(fetch.fetch)
 app.command()(windows.windows)
 app.command()(train.train)
 app.command()(inspect.inspect)
+app.command()(compare.compare)
 app.command(context_settings={"ignore_unknown_options": True})(lab.lab)
