@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rcviz._core.checks import task_index
-from rcviz.models.prediction import check_output_count
+from rcviz.sequences.checks import check_output_count
 from rcviz.sequences.sequence_set import SequenceSet
 
 _NUMBERED = re.compile(r"task_(\d+)")

@@ -1,4 +1,4 @@
-"""A model's card: what it was trained on, how, and what came of it; kept in the model's file, as data alone."""
+"""Model cards: the data, the training and the metrics of a model, stored in its file as plain data."""
 
 import dataclasses
 import json
@@ -9,36 +9,38 @@ from typing import Any
 
 import pandas as pd
 
+from rcviz._core.checks import brief, quoted
 from rcviz.models.config import ModelConfig
 
-COLUMNS = ("part", "task", "n", "n_positive", "n_negative", "auroc", "auprc")
-_NEEDED = {"data": ("name", "fingerprint"), "strand_gap": ("part", "n", "max", "mean")}
+_TEXTS, _COUNTS, _METRICS = ("part", "task"), ("n", "n_positive", "n_negative"), ("auroc", "auprc")
+COLUMNS = (*_TEXTS, *_COUNTS, *_METRICS)
+_REQUIRED: dict[str, tuple[str, ...]] = {"data": ("name", "fingerprint"), "strand_gap": ("part", "n", "max", "mean")}
 _TITLES = ("part", "task", "sequences", "positive", "negative", "auROC", "auPRC")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What is worth knowing about a model before it is used; :func:`rcviz.model_card` fills one in.
+    """Facts about a model that its users need; :func:`rcviz.model_card` makes one.
 
     Attributes
     ----------
     config : ModelConfig
         Of the model.
     data : dict
-        ``name``, ``fingerprint`` (SHA-256 of sequences and labels of all parts), and what else there is to say.
+        ``name``, ``fingerprint`` (SHA-256 of sequences and labels of all parts), and any further entries.
     split : dict
-        How the data was divided, as in the section of ``rcviz train``'s configuration.
+        How the data was divided, as in the section [split] of the configuration of ``rcviz train``.
     scores : list of dict
-        By part and task: part, task, n (sequences), n_positive, n_negative, auroc, auprc; None where undefined.
+        Metrics by part and task: part, task, n (sequences), n_positive, n_negative, auroc, auprc; None if undefined.
     strand_gap : dict
-        How far the predicted probabilities of two strands lie apart in float32: ``part`` and ``n`` (on which
-        sequences), ``max`` and ``mean`` of the absolute difference.
+        Difference between the predicted probabilities of the two strands in float32: ``part`` and ``n`` name the
+        sequences, ``max`` and ``mean`` are those of the absolute difference.
     training : dict
         Settings of the training, as :class:`TrainConfig` names them, and ``best_epoch``.
     rcviz : str
         Version that made the model.
     notes : str
-        Anything else, such as what the model is meant for.
+        Anything else, such as the purpose of the model.
 
     Examples
     --------
@@ -61,38 +63,40 @@ class ModelCard:
     def __post_init__(self) -> None:
         for name, value in self.to_json().items():
             object.__setattr__(self, name, _plain(name, value))
-        for name, keys in _NEEDED.items():
+        for name, keys in (*_REQUIRED.items(), ("split", ()), ("training", ())):
             _check_keys(name, getattr(self, name), keys)
-        for name in ("split", "training"):
-            _check_keys(name, getattr(self, name), ())
-        if not isinstance(self.rcviz, str) or not isinstance(self.notes, str):
-            raise ValueError("rcviz and notes must be text")
+        _check_types("the card", {"rcviz": self.rcviz, "notes": self.notes}, str)
+        _check_types("data", {key: self.data[key] for key in _REQUIRED["data"]}, str)
+        _check_types("strand_gap", {"part": self.strand_gap["part"]}, str)
+        _check_types("strand_gap", {"n": self.strand_gap["n"]}, int)
+        _check_types("strand_gap", {key: self.strand_gap[key] for key in ("max", "mean")}, int, float)
         if not isinstance(self.scores, list):
-            raise ValueError("scores must be a list of one mapping per part and task")
+            raise ValueError(f"scores must be a list of one mapping per part and task, got {quoted(self.scores)}")
         for row in self.scores:
             _check_keys("every row of scores", row, COLUMNS)
-            scores = [row[key] for key in COLUMNS[5:] if row[key] is not None]
-            _check_numbers("every row of scores", [*(row[key] for key in COLUMNS[2:5]), *scores])
-        _check_numbers("strand_gap", [self.strand_gap[key] for key in ("n", "max", "mean")])
+            _check_types("every row of scores", {key: row[key] for key in _TEXTS}, str)
+            _check_types("every row of scores", {key: row[key] for key in _COUNTS}, int)
+            metrics = {key: row[key] for key in _METRICS if row[key] is not None}
+            _check_types("every row of scores", metrics, int, float)
 
     @property
     def table(self) -> pd.DataFrame:
-        """:attr:`scores` as a table, NaN where a score is undefined."""
+        """:attr:`scores` as a table, NaN where a metric is undefined."""
         table = pd.DataFrame(list(self.scores), columns=list(COLUMNS))
         return table.astype({"auroc": float, "auprc": float})
 
     def markdown(self) -> str:
-        """Return the card as Markdown; nothing in a name can be taken for more than text."""
+        """Return the card as Markdown; names and notes are escaped, so that they cannot add markup."""
         rows = [
-            [code_span(row[key]).replace("|", "\\|") for key in ("part", "task")]
-            + [f"{row[key]:,}" for key in ("n", "n_positive", "n_negative")]
-            + ["" if row[key] is None else f"{row[key]:.4f}" for key in ("auroc", "auprc")]
+            [code_span(row[key]).replace("|", "\\|") for key in _TEXTS]
+            + [f"{row[key]:,}" for key in _COUNTS]
+            + ["" if row[key] is None else f"{row[key]:.4f}" for key in _METRICS]
             for row in self.scores
         ]
         table = [_TITLES, ("---",) * 2 + ("---:",) * 5, *rows]
         gap, config = self.strand_gap, self.config
         widths = ", ".join(map(str, config.kernel_sizes))
-        more = {name: value for name, value in self.data.items() if name not in _NEEDED["data"]}
+        further = {name: value for name, value in self.data.items() if name not in _REQUIRED["data"]}
         parts = [
             "# Model card",
             f"A {config.architecture} network for sequences of {config.sequence_length:,} bp: convolutions of "
@@ -100,13 +104,13 @@ class ModelCard:
             f"{'output' if config.n_tasks == 1 else 'outputs'}. Made with rcviz {code_span(self.rcviz)}.",
             "## Data",
             f"{code_span(self.data['name'])}, SHA-256 of sequences and labels {code_span(self.data['fingerprint'])}.",
-            *([_block(more)] if more else []),
+            *([_block(further)] if further else []),
             "\n".join(f"| {' | '.join(row)} |" for row in table),
             "## Split",
             _block(self.split),
             "## Strands",
             f"In float32, the predicted probabilities of the two strands of the {gap['n']:,} sequences of "
-            f"{code_span(gap['part'])} differ by at most {gap['max']:.2g}, by {gap['mean']:.2g} in the mean.",
+            f"{code_span(gap['part'])} differ by at most {gap['max']:.2g}, by {gap['mean']:.2g} on average.",
             "## Training",
             _block(self.training),
         ]
@@ -118,25 +122,25 @@ class ModelCard:
         return self.markdown()
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the configuration, which a model's file holds in any case."""
+        """Everything but the configuration, which a model's file always holds."""
         fields = dataclasses.fields(self)
         return {field.name: getattr(self, field.name) for field in fields if field.name != "config"}
 
     @classmethod
     def from_json(cls, config: ModelConfig, content: Any) -> "ModelCard":
-        """Undo :meth:`to_json`; what a later version may have added is left out."""
+        """Undo :meth:`to_json`; entries that a later version has added are ignored."""
         names = {field.name for field in dataclasses.fields(cls)} - {"config"}
         _check_keys("a card", content, sorted(names - {"notes"}))
         return cls(config=config, **{name: value for name, value in content.items() if name in names})
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Bring a value to what JSON gives back, so that reading returns exactly what was written."""
+    """Convert a value to what JSON gives back, so that reading returns exactly what was written."""
     try:
         text = json.dumps(value, allow_nan=False, default=operator.methodcaller("item"), ensure_ascii=False)
         return json.loads(text.encode())  # half a character, which JSON can spell, cannot be encoded
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold what JSON can (text, finite numbers, lists, mappings): {error}") from error
+        raise ValueError(f"{name} must hold text, finite numbers, lists and mappings only: {brief(error)}") from error
 
 
 def _check_keys(name: str, value: Any, keys: Sequence[str]) -> None:
@@ -144,16 +148,18 @@ def _check_keys(name: str, value: Any, keys: Sequence[str]) -> None:
         raise ValueError(f"{name} must be a mapping, got {type(value).__name__}")
     missing = [key for key in keys if key not in value]
     if missing:
-        raise ValueError(f"{name} must say {', '.join(keys)}; it lacks {', '.join(missing)}")
+        raise ValueError(f"{name} must have {', '.join(keys)}, got a mapping without {', '.join(missing)}")
 
 
-def _check_numbers(name: str, values: Sequence[Any]) -> None:
-    if not all(isinstance(value, int | float) for value in values):
-        raise ValueError(f"{name} must count and measure in numbers, got {values}")
+def _check_types(name: str, values: Mapping[str, Any], *kinds: type) -> None:
+    for key, value in values.items():
+        if type(value) not in kinds:
+            wanted = "text" if str in kinds else "a whole number" if float not in kinds else "a number"
+            raise ValueError(f"{key} of {name} must be {wanted}, got {quoted(value)}")
 
 
 def code_span(text: Any) -> str:
-    """Put text into a code span, where Markdown and HTML mean nothing."""
+    """Put text into a code span, in which Markdown and HTML are not interpreted."""
     return "`{}`".format(" ".join(str(text).replace("`", "'").split()))
 
 

@@ -11,7 +11,7 @@ from rcviz._core.memory import reuse_memory
 from rcviz.models.batches import batches_of_logits, concatenate_batches, to_numpy
 from rcviz.models.runtime import evaluating
 from rcviz.sequences.alphabet import UNKNOWN
-from rcviz.sequences.checks import check_not_empty
+from rcviz.sequences.checks import check_not_empty, check_output_count
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
 
@@ -71,14 +71,3 @@ def count_outputs(model: nn.Module, length: int) -> int:
 def check_outputs(model: nn.Module, data: SequenceSet) -> None:
     """Refuse a model that does not give one output per task of ``data``."""
     check_output_count(count_outputs(model, data.length), data)
-
-
-def check_output_count(n_outputs: int, data: SequenceSet) -> None:
-    """Refuse a number of outputs that is not the number of tasks of ``data``."""
-    n_tasks = len(data.task_names)
-    if n_outputs != n_tasks:
-        raise ValueError(
-            f"expected one output per task, got {n_outputs} outputs of the model and {n_tasks} tasks of the data "
-            f"({', '.join(data.task_names)}); build the model with n_tasks={n_tasks}, or select labels and outputs "
-            f"that belong together"
-        )

@@ -5,7 +5,7 @@ and torch's global settings and random generators - is switched under a lock and
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -53,6 +53,20 @@ def _in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
         finally:
             for module, mode in modes:
                 module.training = mode
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """Copy all weights of a model, with its buffers."""
+    with model_lock(model):
+        return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put a snapshot's weights into the model, none if it is empty, and leave it in evaluation mode."""
+    with model_lock(model):
+        if weights:
+            model.load_state_dict(weights)
+        model.eval()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A model is one safetensors file with its configuration, and its card, inside; reading it executes nothing."""
+"""Files of models: one safetensors file with the configuration and the card inside; reading executes nothing."""
 
 import dataclasses
 import json
@@ -20,27 +20,28 @@ from rcviz.models.network import SequenceModel, build_model
 from rcviz.models.runtime import check_single_device
 
 FORMAT = "rcviz.model.v1"
-_LONGEST_SETTINGS = 1 << 22  # characters, before they become objects of many times their size
+_LONGEST_SETTINGS = 1 << 22  # characters; parsed, they would take many times their size
 _PRECISIONS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _CARD = "card"  # beside the settings of the configuration
 _OLD_GAP = "strand_gap"  # in files of earlier versions; the card has it now
 
 
 def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: ModelCard | None = None) -> None:
-    """Write weights, configuration and card into one safetensors file, whole or not at all.
+    """Write weights, configuration and card into one safetensors file; a failure leaves an older file as it was.
 
     Parameters
     ----------
     model : SequenceModel
     path : path-like
-        By custom ``*.safetensors``; the folder must exist.
+        Usually ``*.safetensors``; the folder must exist.
     card : ModelCard, optional
-        What :func:`rcviz.model_card` says of the model; :func:`read_model_card` gives it back.
+        Made by :func:`rcviz.model_card`; :func:`read_model_card` reads it again.
 
     Raises
     ------
     ValueError
-        When the model was not made by :func:`rcviz.build_model` or is not in one place, or the card is another model's.
+        If the model was not made by :func:`rcviz.build_model`, its parameters are on different devices or of different
+        dtypes, or the card belongs to another model.
 
     Examples
     --------
@@ -50,14 +51,14 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
     """
     if not isinstance(model, SequenceModel):
         raise ValueError(
-            f"save_model keeps models made by build_model, got {type(model).__name__}; "
-            f"for any other use safetensors.torch.save_model and keep its code"
+            f"model must be one that build_model made, got {type(model).__name__}; save any other with "
+            f"safetensors.torch.save_model, and keep its code"
         )
-    check_single_device(model)  # as load_model gives all its parts one type
+    check_single_device(model)  # because load_model gives all parameters one dtype
     settings = dataclasses.asdict(model.config)
     if card is not None:
         if card.config != model.config:
-            raise ValueError("the card describes a model of another configuration; make one with rcviz.model_card")
+            raise ValueError("card must have the same configuration as the model; make it with rcviz.model_card")
         settings[_CARD] = card.to_json()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # One entry: safetensors writes several in random order, and the same model should give the same file.
@@ -72,14 +73,14 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
     Returns
     -------
     SequenceModel
-        On the CPU, in the type it was saved in and in evaluation mode.
+        On the CPU, in the dtype that it was saved in and in evaluation mode.
 
     Raises
     ------
     FileNotFoundError
-        When there is no such file.
+        If there is no such file.
     ValueError
-        When the file is not a model of rcviz, is cut off, or is of a newer version.
+        If the file is not a model of rcviz, is truncated, or was written by a newer version.
 
     Examples
     --------
@@ -103,7 +104,7 @@ def load_model(path: str | os.PathLike[str]) -> SequenceModel:
 
 
 def _fit(config: ModelConfig, tensors: dict[str, Tensor], path: object) -> bool:
-    """Whether weights are those of a configuration, which is found out without taking memory for what it claims."""
+    """Tell whether weights fit a configuration, without allocating the memory that the configuration asks for."""
     if len(config.kernel_sizes) > len(tensors):
         return False
     try:
@@ -125,14 +126,14 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
     Returns
     -------
     ModelCard or None
-        None where the model was saved without one.
+        None if the model was saved without one.
 
     Raises
     ------
     FileNotFoundError
-        When there is no such file.
+        If there is no such file.
     ValueError
-        When the file is not a model of rcviz, is cut off, or its card cannot be read.
+        If the file is not a model of rcviz, is truncated, or its card cannot be read.
 
     Examples
     --------
@@ -153,7 +154,7 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
 
 
 def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return settings and, unless they are not wanted, weights of a file."""
+    """Return the settings in a file and, with ``weights``, its tensors."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}; give one written by save_model")
     try:
@@ -161,8 +162,8 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
             metadata = file.metadata() or {}
             if FORMAT not in metadata:
                 raise ValueError(
-                    f"{path} is a safetensors file but no model that this version of rcviz reads ({FORMAT}); give a "
-                    f"file written by save_model, or update rcviz"
+                    f"{path} is a safetensors file but not a model that this version of rcviz reads ({FORMAT}); give "
+                    f"a file written by save_model, or update rcviz"
                 )
             names = file.keys() if weights else ()
             tensors = {name: file.get_tensor(name) for name in names}

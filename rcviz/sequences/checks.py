@@ -38,3 +38,14 @@ def check_classes(labels: Float[np.ndarray, " n"], name: str, task: str) -> None
                 f"{name} has no {kind} for task {task}, and both classes are needed; choose sequences of both, or "
                 f"another task"
             )
+
+
+def check_output_count(n_outputs: int, data: SequenceSet) -> None:
+    """Refuse a number of outputs that is not the number of tasks of ``data``."""
+    n_tasks = len(data.task_names)
+    if n_outputs != n_tasks:
+        raise ValueError(
+            f"expected one output of the model per task, got {n_outputs} outputs for {n_tasks} tasks "
+            f"({', '.join(data.task_names)}); build the model with n_tasks={n_tasks}, or choose the labels that belong "
+            f"to its outputs"
+        )

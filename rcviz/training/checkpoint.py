@@ -1,4 +1,4 @@
-"""The whole state of a training run in one safetensors file, so that a killed run goes on with the same numbers."""
+"""The whole state of a training run in one safetensors file; a killed run continues from it with the same numbers."""
 
 import dataclasses
 import hashlib
@@ -14,26 +14,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rcviz._core.checks import brief
+from rcviz._core.checks import brief, quoted
 from rcviz._core.files import atomic_write
 from rcviz.models.network import SequenceModel
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import EpochRecord, epochs_in_order
 
-FORMAT = "rcviz.checkpoint"
+FORMAT = "rcviz.checkpoint.v1"
 
 
 @dataclass
 class Progress:
-    """Where a run stands: the digest of the weights it started with, what it recorded and its best weights."""
+    """State of a run: the digest of its starting weights, the epochs recorded so far and the best weights."""
 
     start: str
     records: list[EpochRecord] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
     def finished(self, config: TrainConfig) -> bool:
-        """Whether all epochs are done or patience has run out."""
+        """Tell whether all epochs are done or patience has run out."""
         if not self.records:
             return False
         last = self.records[-1]
@@ -43,7 +43,7 @@ class Progress:
 
 
 def fingerprint(*sets: SequenceSet) -> str:
-    """Digest of sequences and labels, which tells whether a checkpoint belongs to the same data."""
+    """Digest of sequences and labels, by which a checkpoint recognises its data."""
     digest = hashlib.sha256()
     for data in sets:
         digest.update(repr((data.codes.shape, None if data.labels is None else data.labels.shape)).encode())
@@ -54,7 +54,7 @@ def fingerprint(*sets: SequenceSet) -> str:
 
 
 def digest_of_weights(weights: Mapping[str, Tensor]) -> str:
-    """Digest of a ``state_dict``, wherever its tensors lie."""
+    """Digest of a ``state_dict``, the same on every device."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(repr((name, tuple(tensor.shape), str(tensor.dtype))).encode())
@@ -70,19 +70,20 @@ def save_checkpoint(
     config: TrainConfig,
     data: str,
 ) -> None:
-    """Write the state after an epoch, whole or not at all."""
+    """Write the state after an epoch; a failure leaves the previous file as it was."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in progress.best_weights.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    metadata = {
-        "format": FORMAT,
-        "config": json.dumps(dataclasses.asdict(config)),
-        "model": json.dumps(_settings_of(model)),
+    content = {
+        "config": dataclasses.asdict(config),
+        "model": _settings_of(model),
         "start": progress.start,
         "data": data,
-        "records": json.dumps([dataclasses.asdict(record) for record in progress.records]),
+        "records": [dataclasses.asdict(record) for record in progress.records],
     }
+    # One entry: safetensors writes several in random order, and the same state should give the same file.
+    metadata = {FORMAT: json.dumps(content)}
     with atomic_write(path) as temporary:
         save_file(
             {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary, metadata
@@ -96,59 +97,69 @@ def load_checkpoint(
     config: TrainConfig,
     data: str,
 ) -> Progress:
-    """Put model and optimizer back to where the checkpoint left them; without a file, start at the beginning.
+    """Load a checkpoint into model and optimizer; if there is no file, return an empty :class:`Progress`.
 
     Raises
     ------
     ValueError
-        When the file belongs to another model, configuration or data, or is no checkpoint. Nothing is changed then.
-        Another model is also one of other settings, or one whose weights are neither those that the run started with
-        nor any that it left: what would come out is what neither run alone gives.
+        If the file is not a checkpoint, or belongs to another model, configuration or data; nothing is changed then.
+        A model counts as another one, too, if its settings differ, or if its weights are neither those that the run
+        started with nor any that the run left in it: the result would be that of neither run.
     """
     start = digest_of_weights(model.state_dict())
-    mend = "choose another checkpoint path, or delete the file to start afresh"
+    remedy = "choose another checkpoint path, or delete the file to start again"
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except FileNotFoundError:  # not asked for before: another sweep may remove it on finishing the same run
+    except FileNotFoundError:  # not checked beforehand: another process may remove it on finishing the same run
         return Progress(start)
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({brief(error)}); {mend}") from error
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is no checkpoint of rcviz; {mend}")
+        raise ValueError(f"{path} is not a whole safetensors file ({brief(error)}); {remedy}") from error
+    if FORMAT not in metadata:
+        raise ValueError(f"{path} is not a checkpoint that this version of rcviz reads ({FORMAT}); {remedy}")
     try:
-        said = {name: json.loads(metadata[name]) for name in ("config", "model", "records")}
-        records = list(epochs_in_order(said["records"]))
+        content = _content(metadata[FORMAT])
+        records = list(epochs_in_order(content["records"]))
         state = _optimizer_state(_part(tensors, "optimizer."))
-    except (KeyError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({brief(error)}); {mend}") from error
-    for kind, settings in {"config": dataclasses.asdict(config), "model": _settings_of(model)}.items():
-        was, now = said[kind], json.loads(json.dumps(settings))  # tuples are lists in both
-        if not isinstance(was, dict):
-            raise ValueError(f"{path} is damaged (its {kind} holds no settings); {mend}")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({brief(error)}); {remedy}") from error
+    for key, kind, settings in (
+        ("config", "training configuration", dataclasses.asdict(config)),
+        ("model", "model", _settings_of(model)),
+    ):
+        was, now = content[key], json.loads(json.dumps(settings))  # tuples are lists in both
         changed = [
             f"{name} was {was.get(name)!r:.60} and is {now[name]!r}" for name in now if was.get(name) != now[name]
         ]
         if changed:
-            what = "training configuration" if kind == "config" else "model"
-            raise ValueError(f"{path} is the checkpoint of another {what} ({'; '.join(changed)}); {mend}")
-    if metadata.get("data") != data:
-        raise ValueError(f"{path} is the checkpoint of a run on other sequences or labels; {mend}")
+            raise ValueError(f"{path} is the checkpoint of another {kind} ({'; '.join(changed)}); {remedy}")
+    if content["data"] != data:
+        raise ValueError(f"{path} is the checkpoint of a run on other sequences or labels; {remedy}")
     weights, best = _part(tensors, "model."), _part(tensors, "best.")
     kinds = _kinds(model.state_dict())
     if _kinds(weights) != kinds:
-        raise ValueError(f"{path} is the checkpoint of another model; {mend}")
-    if start not in (metadata.get("start"), digest_of_weights(weights), digest_of_weights(best)):
+        raise ValueError(f"{path} is the checkpoint of another model; {remedy}")
+    if start not in (content["start"], digest_of_weights(weights), digest_of_weights(best)):
         raise ValueError(
-            f"{path} is the checkpoint of a run that started with other weights; build the model with the seed that "
-            f"it had, or {mend}"
+            f"{path} is the checkpoint of a run that started with other weights; build the model with the seed of that "
+            f"run, or {remedy}"
         )
     if (records and _kinds(best) != kinds) or not _fits(optimizer, state):
-        raise ValueError(f"{path} is damaged (best weights or the optimizer's state do not fit the model); {mend}")
+        raise ValueError(f"{path} is damaged (best weights or the optimizer's state do not fit the model); {remedy}")
     model.load_state_dict(weights)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return Progress(metadata.get("start", start), records, best)
+    return Progress(content["start"], records, best)
+
+
+def _content(text: str) -> dict[str, Any]:
+    """Parse the metadata; every entry must be there and of its type."""
+    content = json.loads(text)
+    kinds = {"config": dict, "model": dict, "start": str, "data": str, "records": list}
+    for name, kind in kinds.items():
+        if not isinstance(content, dict) or not isinstance(content.get(name), kind):
+            raise ValueError(f"{name!r} must be a {kind.__name__}")
+    return content
 
 
 def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
@@ -160,18 +171,19 @@ def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]
     for name, tensor in tensors.items():
         index, _, entry = name.partition(".")
         if not index.isdecimal() or len(index) > 9:
-            raise ValueError("the optimizer's state belongs to no parameter")
+            raise ValueError(f"the optimizer's state must belong to the index of a parameter, got {quoted(index)}")
         state.setdefault(int(index), {})[entry] = tensor
     return state
 
 
 def _fits(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> bool:
-    """Whether a state is Adam's for these parameters: steps, and moments of their shapes."""
+    """Tell whether a state is Adam's for these parameters: steps, and moments of their shapes and dtypes."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     return all(
         index < len(parameters)
         and entries.keys() == {"step", "exp_avg", "exp_avg_sq"}
         and entries["step"].shape == ()
+        and entries["step"].is_floating_point()
         and 0 <= float(entries["step"]) < 2**53
         and all(
             (entries[name].shape, entries[name].dtype) == (parameters[index].shape, parameters[index].dtype)
@@ -182,7 +194,7 @@ def _fits(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]])
 
 
 def _settings_of(model: nn.Module) -> dict[str, Any]:
-    """Settings that shape nothing in the weights change a run all the same, such as the batch norm's momentum."""
+    """Settings of a model: some, such as the momentum of batch norm, change a run but no shape of a weight."""
     return dataclasses.asdict(model.config) if isinstance(model, SequenceModel) else {}
 
 

@@ -1,11 +1,13 @@
-"""The frozen description of a training run, and its two presets (section 3.4)."""
+"""Configuration of a training run, and its two presets (section 3.4)."""
 
 import dataclasses
+import math
 import re
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, get_args
 
-from rcviz._core.checks import check_choice, check_positive, check_settings
+from rcviz._core.checks import brief, check_choice, check_positive, check_settings, check_whole
 
 Monitor = Literal["auroc", "auprc", "loss"]
 Augmentation = Literal["none", "revcomp"]
@@ -19,30 +21,36 @@ class TrainConfig:
     Parameters
     ----------
     epochs : int
-        Most epochs to train.
+        Largest number of epochs.
     batch_size : int
-        Samples per step of Adam.
+        Number of samples per step of Adam.
     samples_per_epoch : int
-        An epoch is the next so many samples of the training set, which is shuffled once, wrapping around.
+        An epoch takes this many samples: the next ones of the training set, which is shuffled once and then repeated.
     learning_rate : float
         Of Adam; its other settings are torch's defaults.
     positive_weight : float
         Factor on the loss of positives, such as the ratio of negatives to positives.
     patience : int, optional
-        Stop when the monitored validation score has not improved for so many epochs; None trains all epochs.
+        Stop when the monitored validation metric has not improved for this many epochs; None trains all epochs.
     monitor : "auroc", "auprc" or "loss"
-        Validation score, averaged over tasks, that says which epoch was best.
+        Validation metric, averaged over tasks, that decides which epoch is best; of equal values the earlier epoch.
     augmentation : "none" or "revcomp"
         ``"revcomp"`` doubles the training set with the reverse complement of every sequence.
     seed : int
-        Of the order of the samples and of dropout. Starting weights belong to :func:`build_model`. One seed gives one
-        result, bit for bit, on one machine with one number of threads; another number (``torch.set_num_threads``,
-        ``MKL_NUM_THREADS``) adds in another order, and weights then agree up to rounding.
+        Determines the order of the samples and what dropout draws. Starting weights have the seed of
+        :func:`build_model`. The same seed gives the same result, bit for bit, on one machine with one number of
+        threads; another number of threads (``torch.set_num_threads``, ``MKL_NUM_THREADS``) adds in another order, so
+        that weights agree up to rounding.
     device : str
         ``"auto"`` takes a GPU if there is one; otherwise a torch device such as ``"cpu"`` or ``"cuda:1"``.
     precision : "float32" or "bfloat16"
-        ``"bfloat16"`` computes with torch's autocast; weights stay as they are. Faster where the hardware has units for
-        it, many times slower on CPUs without, which are warned of.
+        ``"bfloat16"`` computes with torch's autocast; weights keep their dtype. It is faster on hardware with bfloat16
+        units, and many times slower on CPUs without them, where a warning says so.
+
+    Raises
+    ------
+    ValueError
+        If a setting is of the wrong type or out of range.
 
     Examples
     --------
@@ -69,10 +77,12 @@ class TrainConfig:
         if self.patience is not None:
             check_positive("patience", self.patience)
         for name in ("learning_rate", "positive_weight"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
-        if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", self.device):
-            raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+                raise ValueError(f"{name} must be a positive number, got {value!r:.100}")
+        check_whole("seed", self.seed, 0)
+        if not isinstance(self.device, str) or not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", self.device):
+            raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r:.100}")
         check_choice("monitor", self.monitor, get_args(Monitor))
         check_choice("augmentation", self.augmentation, get_args(Augmentation))
         check_choice("precision", self.precision, get_args(Precision))
@@ -86,6 +96,17 @@ class TrainConfig:
     def chipseq(cls, **changes: Any) -> "TrainConfig":
         """Section 3.4.2: 80 epochs in batches of 100, positives weighted 5 : 1 (MAX: ``positive_weight=16.5``)."""
         return cls._preset({"epochs": 80, "batch_size": 100, "positive_weight": 5.0}, changes)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "TrainConfig":
+        """Undo :func:`dataclasses.asdict`; a ValueError if a setting is missing, unknown or not valid."""
+        if not isinstance(values, dict):
+            raise ValueError(f"a training configuration must be a mapping, got {type(values).__name__}")
+        check_settings("training", values, [field.name for field in dataclasses.fields(cls)])
+        try:
+            return cls(**values)
+        except TypeError as error:  # a setting without default is missing
+            raise ValueError(f"a training configuration must be complete: {brief(error)}") from error
 
     @classmethod
     def _preset(cls, preset: dict[str, Any], changes: dict[str, Any]) -> "TrainConfig":

@@ -29,7 +29,7 @@ _VALIDATION_BATCH = 500  # sequences
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """One step of the optimizer: epoch (from one), samples shown in this epoch so far, and the batch's loss."""
+    """One step of the optimizer: epoch (from one), samples shown so far in this epoch, and the batch's loss."""
 
     epoch: int
     n_samples: int
@@ -47,20 +47,20 @@ def train_one_epoch(
     on_batch: Callable[[BatchRecord], None] | None,
     interrupt: Callable[[], None] | None = None,
 ) -> Scores:
-    """Learn from ``items`` in turn; items beyond the last sequence are the same sequences' reverse complements."""
+    """Take one step per batch of ``items``; those beyond the last sequence are the reverse complements, in order."""
     labels = labels_of(train, "train")
-    drawing = _random_numbers(model, config.seed, epoch)
+    random_numbers = _random_numbers(model, config.seed, epoch)
 
     def steps() -> Iterator[Float[Tensor, "batch tasks"]]:
         for start in range(0, len(items), config.batch_size):
             batch = items[start : start + config.batch_size]
             x = one_hot_batch(_codes(train.codes, batch), model)
             targets = torch.from_numpy(labels[batch % len(train)])
-            with training_mode(model), exact_arithmetic(), drawing():
-                logits, loss = logits_and_loss(model, x, targets, config)
+            with training_mode(model), exact_arithmetic(), random_numbers():
+                logits, loss = _logits_and_loss(model, x, targets, config)
                 value = float(loss.detach())
                 if not math.isfinite(value):
-                    raise diverged(f"the loss became {value} in batch {start // config.batch_size + 1}", epoch, config)
+                    raise _diverged(f"the loss became {value} in batch {start // config.batch_size + 1}", epoch, config)
                 if interrupt is not None:
                     interrupt()
                 optimizer.zero_grad(set_to_none=True)
@@ -74,10 +74,34 @@ def train_one_epoch(
     return _scores(labels[items % len(train)], logits, train.task_names, config.positive_weight)
 
 
-def logits_and_loss(
+@reuse_memory()
+def validate(
+    model: nn.Module,
+    valid: SequenceSet,
+    config: TrainConfig,
+    epoch: int,
+    on_batch: Callable[[int], None] | None,
+) -> Scores:
+    """Score the whole validation set; ``on_batch`` is called after every batch with the number of sequences done."""
+
+    def finite_logits() -> Iterator[Float[Tensor, "batch tasks"]]:
+        n_sequences = 0
+        for logits in batches_of_logits(model, valid.codes, _VALIDATION_BATCH):
+            if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
+                raise _diverged("a logit was not finite in the validation", epoch, config)
+            yield logits
+            n_sequences += len(logits)
+            if on_batch is not None:
+                on_batch(n_sequences)
+
+    logits = to_numpy(concatenate_batches(finite_logits(), len(valid)))
+    return _scores(labels_of(valid, "valid"), logits, valid.task_names, config.positive_weight)
+
+
+def _logits_and_loss(
     model: nn.Module, x: Float[Tensor, "batch 4 length"], targets: Float[Tensor, "batch tasks"], config: TrainConfig
 ) -> tuple[Float[Tensor, "batch tasks"], Float[Tensor, ""]]:
-    """Compute what a step learns from: the loss of a batch with the penalties of the model's weighted sums."""
+    """Logits of a batch and the loss to minimise, with the smoothness penalties of the model's weighted sums."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
         logits = as_logits(one_tensor(model(x)), len(x))
     logits = logits.float() if config.precision == "bfloat16" else logits
@@ -88,40 +112,15 @@ def logits_and_loss(
     return logits, loss
 
 
-def diverged(what: str, epoch: int, config: TrainConfig) -> FloatingPointError:
-    """Say what ends a run whose numbers are no longer finite."""
+def _diverged(problem: str, epoch: int, config: TrainConfig) -> FloatingPointError:
     return FloatingPointError(
-        f"{what} of epoch {epoch} (seed {config.seed}); lower learning_rate (it is {config.learning_rate}); "
+        f"{problem} of epoch {epoch} (seed {config.seed}); lower learning_rate (it is {config.learning_rate}); "
         f"the model has its best weights so far, or those it started with"
     )
 
 
-@reuse_memory()
-def validate(
-    model: nn.Module,
-    valid: SequenceSet,
-    config: TrainConfig,
-    epoch: int,
-    on_batch: Callable[[int], None] | None,
-) -> Scores:
-    """Score the whole validation set; ``on_batch`` is told after every batch how many sequences are done."""
-
-    def checked() -> Iterator[Float[Tensor, "batch tasks"]]:
-        n_sequences = 0
-        for logits in batches_of_logits(model, valid.codes, _VALIDATION_BATCH):
-            if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
-                raise diverged("a logit was not finite in the validation", epoch, config)
-            yield logits
-            n_sequences += len(logits)
-            if on_batch is not None:
-                on_batch(n_sequences)
-
-    logits = to_numpy(concatenate_batches(checked(), len(valid)))
-    return _scores(labels_of(valid, "valid"), logits, valid.task_names, config.positive_weight)
-
-
 def _codes(codes: UInt8[np.ndarray, "n length"], items: Int[np.ndarray, " batch"]) -> UInt8[np.ndarray, "batch length"]:
-    """Sequences by item; items beyond the last sequence are the same sequences' reverse complements."""
+    """Sequences of a batch; item ``len(codes) + i`` is the reverse complement of sequence ``i``."""
     chosen = codes[items % len(codes)]
     reverse = items >= len(codes)
     if reverse.any():
@@ -130,17 +129,15 @@ def _codes(codes: UInt8[np.ndarray, "n length"], items: Int[np.ndarray, " batch"
 
 
 def sample_order(n_sequences: int, config: TrainConfig) -> Int[np.ndarray, " items"]:
-    """Shuffle the items of the training set once, for all epochs."""
+    """Shuffle once for all epochs: sequences and, if augmented, their reverse complements."""
     n_items = n_sequences * (2 if config.augmentation == "revcomp" else 1)
     return np.random.default_rng(config.seed).permutation(n_items)
 
 
-def items_of_epoch(
-    order: Int[np.ndarray, "*models items"], epoch: int, config: TrainConfig
-) -> Int[np.ndarray, "*models samples"]:
-    """Take an epoch's items from the order of all; epochs count from one."""
+def items_of_epoch(order: Int[np.ndarray, " items"], epoch: int, config: TrainConfig) -> Int[np.ndarray, " samples"]:
+    """Take the next ``samples_per_epoch`` items of the order, wrapping around; epochs count from one."""
     positions = np.arange((epoch - 1) * config.samples_per_epoch, epoch * config.samples_per_epoch)
-    return order[..., positions % order.shape[-1]]
+    return order[positions % len(order)]
 
 
 def mean_loss(
@@ -166,9 +163,9 @@ def _scores(
 
 
 def _random_numbers(model: nn.Module, seed: int, epoch: int) -> Callable[[], AbstractContextManager[None]]:
-    """What a step is taken in, so that dropout draws what seed and epoch alone determine.
+    """Context for each step of an epoch, in which seed and epoch alone determine the numbers that dropout draws.
 
-    A model whose every module is known to draw nothing leaves torch's global generators alone.
+    If no module of the model draws random numbers, torch's global generators are not touched.
     """
     if not any(draws_random(module) for module in model.modules()):
         return nullcontext

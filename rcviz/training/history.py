@@ -1,4 +1,4 @@
-"""What a training run recorded, epoch by epoch."""
+"""Records of a training run, one per epoch."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rcviz._core.checks import brief
+from rcviz._core.checks import brief, quoted
 from rcviz._core.files import atomic_write
 from rcviz.training.config import TrainConfig
 
@@ -33,11 +33,11 @@ class EpochRecord:
     epoch : int
         Counted from one.
     train : Scores
-        From the logits that training itself computed, each before the step that learned from it.
+        From the logits of the training steps, each computed before the step changed the weights.
     valid : Scores
         Of the whole validation set after the epoch, in evaluation mode.
     best_epoch : int
-        The best one so far.
+        The best epoch so far; of equal scores the earlier.
     n_samples : int
         Training samples shown in this epoch.
     seconds : float
@@ -59,19 +59,16 @@ class EpochRecord:
     seconds: float
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "EpochRecord":
-        """Undo :func:`dataclasses.asdict`; anything else is a ValueError."""
-        try:
-            record = cls(**{**values, "train": Scores(**values["train"]), "valid": Scores(**values["valid"])})
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"it lacks what an epoch has: {brief(error)}") from error
-        counted = (record.epoch, record.best_epoch, record.n_samples)
-        measured = (*dataclasses.astuple(record.train), *dataclasses.astuple(record.valid), record.seconds)
-        if not all(type(value) is int for value in counted) or not all(type(value) is float for value in measured):
-            raise ValueError("an epoch is counted and measured in something else than numbers")
-        if not 1 <= record.best_epoch <= record.epoch:
-            raise ValueError(f"epoch {record.epoch} comes before its best, or is none")
-        return record
+    def from_dict(cls, values: Any) -> "EpochRecord":
+        """Undo :func:`dataclasses.asdict`; a ValueError if a field is missing, unknown or of another type."""
+        _check_fields("an epoch", values, cls)
+        scores = {}
+        for part in ("train", "valid"):
+            _check_fields(part, values[part], Scores)
+            scores[part] = Scores(**values[part])
+        if not 1 <= values["best_epoch"] <= values["epoch"]:
+            raise ValueError(f"best_epoch must lie in 1 to {values['epoch']}, got {values['best_epoch']}")
+        return cls(**{**values, **scores})
 
 
 @dataclass(frozen=True)
@@ -121,21 +118,39 @@ class History:
         """Read a history that :meth:`save` wrote."""
         try:
             content = json.loads(Path(path).read_text())
-            if content["format"] != "rcviz.history":
-                raise KeyError("format")
-            return cls(TrainConfig(**content["config"]), epochs_in_order(content["records"]))
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is not a history that rcviz wrote ({brief(error)})") from error
+            if not isinstance(content, dict) or content.get("format") != "rcviz.history":
+                raise ValueError('"format" must be "rcviz.history"')
+            return cls(TrainConfig.from_dict(content.get("config")), epochs_in_order(content.get("records")))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{path} is not a history that rcviz wrote ({brief(error)}); give a file that History.save wrote"
+            ) from error
 
 
 def epochs_in_order(content: Any) -> tuple[EpochRecord, ...]:
-    """Undo :func:`dataclasses.asdict` for all epochs of a run, the first of which is 1; else a ValueError."""
+    """Undo :func:`dataclasses.asdict` for all epochs of a run; a ValueError unless they count 1, 2, 3 ..."""
     if not isinstance(content, list):
-        raise ValueError("its epochs are no list")
+        raise ValueError(f'"records" must be a list of epochs, got {type(content).__name__}')
     records = tuple(EpochRecord.from_dict(record) for record in content)
-    if [record.epoch for record in records] != list(range(1, len(records) + 1)):
-        raise ValueError("its epochs are not in order")
+    numbers = [record.epoch for record in records]
+    if numbers != list(range(1, len(records) + 1)):
+        raise ValueError(f"epochs must be numbered from 1 without a gap, got {quoted(numbers)}")
     return records
+
+
+def _check_fields(name: str, values: Any, kind: type) -> None:
+    """Refuse anything but a mapping that has exactly the fields of a dataclass, numbers of the declared type."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{name} must be a mapping, got {type(values).__name__}")
+    fields = {field.name: field.type for field in dataclasses.fields(kind)}
+    if values.keys() != fields.keys():
+        raise ValueError(f"{name} must have the fields {', '.join(fields)}, got {quoted(', '.join(values))}")
+    for field, expected in fields.items():
+        value = values[field]
+        if expected in (int, float) and type(value) is not expected:
+            raise ValueError(f"{field} of {name} must be {expected.__name__}, got {quoted(value)}")
+        if expected is int and value < 1:
+            raise ValueError(f"{field} of {name} must be at least 1, got {value}")
 
 
 def epoch_table(records: Sequence[EpochRecord]) -> pd.DataFrame:

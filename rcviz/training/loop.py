@@ -1,19 +1,25 @@
-"""One generator trains; ``fit``, the widgets, the command line and the tests all draw from it."""
+"""Training: one generator, from which ``fit``, sessions, widgets and the command line all draw their epochs."""
 
+import math
 import os
+import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rcviz.metrics import score_tasks
+from rcviz.models.batches import one_hot_batch
+from rcviz.models.outputs import gradients, logits_of
 from rcviz.models.prediction import predict
-from rcviz.models.runtime import model_lock
-from rcviz.sequences.checks import labels_of
-from rcviz.sequences.sequence_set import SequenceSet
-from rcviz.training.checking import check_training, device_of
+from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic, model_lock, restore, snapshot
+from rcviz.sequences.checks import check_both_classes, check_output_count, labels_of
+from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
+from rcviz.sequences.splits import Splits
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord, items_of_epoch, sample_order, train_one_epoch, validate
@@ -26,9 +32,9 @@ class StopTraining(Exception):  # noqa: N818 - a request, like StopIteration
 
 def train_epochs(
     model: nn.Module,
-    train: SequenceSet,
-    valid: SequenceSet,
-    config: TrainConfig,
+    train: SequenceSet | Splits,
+    valid: SequenceSet | None = None,
+    config: TrainConfig | None = None,
     *,
     checkpoint: str | os.PathLike[str] | None = None,
     on_batch: Callable[[BatchRecord], None] | None = None,
@@ -37,29 +43,31 @@ def train_epochs(
 ) -> Iterator[EpochRecord]:
     """Train ``model`` in place and yield a record after every epoch.
 
-    However it ends - all epochs done, patience run out, :class:`StopTraining`, ``close()``, an interrupt or an
-    error - the best weights so far are then in the model, which is left in evaluation mode on the training device.
-    When not one epoch was finished, the latest weights stay; after an error, those it started with come back.
+    However training ends - all epochs done, patience run out, :class:`StopTraining`, ``close()``, an interrupt or an
+    error - the model then has the best weights so far and is in evaluation mode on the training device. If no epoch
+    was finished, it has the latest weights, or after an error those it started with.
 
-    Another thread may analyse the model meanwhile: it gets it between two batches, and training is not disturbed.
+    Another thread may analyse the model at the same time: it gets the model between two batches, and the training
+    gives the same numbers.
 
     Parameters
     ----------
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``.
     train, valid : SequenceSet
-        With labels for every task; NaN labels count for nothing.
+        With labels for every task; NaN labels are ignored. Instead of both, ``train`` may be the :class:`Splits` of
+        :func:`rcviz.split`: ``train_epochs(model, splits, config=config)``.
     config : TrainConfig
     checkpoint : path-like, optional
-        Written after every epoch. When the file exists, its epochs are yielded again and training goes on from
-        there, with the same numbers as an uninterrupted run on the same machine.
+        Written after every epoch. If the file exists, its epochs are yielded again and training continues after
+        them, with the same numbers as an uninterrupted run on the same machine.
     on_batch : callable, optional
         Called after every step; it may wait, and may raise :class:`StopTraining`.
     on_validation_batch : callable, optional
-        Called after every batch of the validation with the count of sequences done; it may wait and stop as well.
+        Called after every batch of the validation with the number of sequences done; it may wait and stop as well.
     interrupt : callable, optional
-        Called between the forward and the backward pass of every step, as a large batch takes long; it may raise
-        :class:`StopTraining` but must not wait, as the model is held meanwhile.
+        Called between the forward and the backward pass of every step, because a large batch takes long. It may raise
+        :class:`StopTraining` but must not wait, because the model is locked meanwhile.
 
     Yields
     ------
@@ -68,10 +76,10 @@ def train_epochs(
     Raises
     ------
     ValueError
-        Before anything is changed, when data, labels, model and configuration do not fit each other.
+        Before anything is changed, if data, labels, model and configuration do not fit each other.
     FloatingPointError
-        When the loss is no longer finite, naming epoch and batch, or a logit in the validation; the best weights so
-        far are kept, in the model and in the checkpoint.
+        If the loss, or a logit in the validation, is not finite, naming epoch and batch. Model and checkpoint keep the
+        best weights so far.
 
     Examples
     --------
@@ -81,26 +89,27 @@ def train_epochs(
     1 200
     2 200
     """
+    train, valid, config = training_data(train, valid, config)
     check_training(model, train, valid, config)
     return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch, interrupt)
 
 
 def fit(
     model: nn.Module,
-    train: SequenceSet,
-    valid: SequenceSet,
-    config: TrainConfig,
+    train: SequenceSet | Splits,
+    valid: SequenceSet | None = None,
+    config: TrainConfig | None = None,
     *,
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> History:
-    """Train ``model`` in place, leave its best weights in it and return what happened.
+    """Train ``model`` in place, leave its best weights in it and return what was recorded.
 
     Parameters
     ----------
     model, train, valid, config, checkpoint
-        As in :func:`train_epochs`.
+        As in :func:`train_epochs`; ``fit(model, splits, config=config)`` works as well.
     progress : bool
         Show a progress bar with loss and auROC.
     on_epoch : callable, optional
@@ -123,6 +132,7 @@ def fit(
     """
     from tqdm.auto import tqdm
 
+    train, valid, config = training_data(train, valid, config)
     epochs = train_epochs(model, train, valid, config, checkpoint=checkpoint)
     records = []
     with tqdm(total=config.epochs, unit="epoch", disable=not progress) as bar:
@@ -137,13 +147,23 @@ def fit(
     return History(config, tuple(records))
 
 
-def evaluate(model: nn.Module, data: SequenceSet, *, batch_size: int = 500) -> pd.DataFrame:
-    """Score a model on labelled sequences; the model is left as found.
+def evaluate(model: nn.Module, data: Any, *, labels: Any = None, batch_size: int = 500) -> pd.DataFrame:
+    """Measure how well a model predicts the labels of sequences; the model is not modified.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``.
+    data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
+    labels : array (N,) or (N, tasks), optional
+        1, 0 or NaN (unknown, ignored); by default those of the SequenceSet.
+    batch_size : int
+        Number of sequences that are in memory as floats at a time.
 
     Returns
     -------
     DataFrame
-        One row per task: task, n_positive, n_negative, auroc, auprc. NaN labels are left out.
+        One row per task: task, n_positive, n_negative, auroc, auprc.
 
     Examples
     --------
@@ -151,8 +171,86 @@ def evaluate(model: nn.Module, data: SequenceSet, *, batch_size: int = 500) -> p
     >>> table[["n_positive", "n_negative"]].values.tolist(), 0 <= table["auroc"].item() <= 1
     ([[68, 307]], True)
     """
+    data = as_sequence_set(data)
+    if labels is not None:
+        data = SequenceSet(data.codes, labels)
+    known = labels_of(data)
     logits = predict(model, data, batch_size=batch_size, output="logit")
-    return score_tasks(labels_of(data, "data"), logits, data.task_names)
+    check_output_count(logits.shape[1], data)
+    return score_tasks(known, logits, data.task_names)
+
+
+def training_data(
+    train: SequenceSet | Splits, valid: SequenceSet | None, config: TrainConfig | None
+) -> tuple[SequenceSet, SequenceSet, TrainConfig]:
+    """Resolve the arguments ``(train, valid, config)`` or ``(splits, config=config)``."""
+    if isinstance(train, Splits):
+        if valid is not None:
+            raise ValueError(
+                f"valid must be left out when splits are given, got {type(valid).__name__}; the validation set is "
+                f"splits.valid, and the configuration goes by name: config=TrainConfig(...)"
+            )
+        training, valid = train.train, train.valid
+    else:
+        training = train
+    if valid is None:
+        raise ValueError(
+            "valid is missing; pass train and valid, or the splits that rcviz.split returns in place of both"
+        )
+    if config is None:
+        raise ValueError("config is missing; pass config=TrainConfig(...)")
+    if not isinstance(config, TrainConfig):
+        raise ValueError(f"config must be a TrainConfig, got {type(config).__name__}; ModelConfig is for build_model")
+    return training, valid, config
+
+
+def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
+    """Refuse what cannot be trained; the model is not modified."""
+    if device_of(config.device).type == "cpu" and config.precision == "bfloat16" and not _computes_bfloat16():
+        warnings.warn(
+            "this CPU has no bfloat16 units (AVX512-BF16 or AMX), so that precision='bfloat16' is several times slower "
+            "than 'float32' here",
+            stacklevel=3,
+        )
+    check_both_classes(train, "train")
+    check_both_classes(valid, "valid")
+    if train.task_names != valid.task_names or train.length != valid.length:
+        raise ValueError(
+            f"train and valid must have the same tasks and length, got {train.task_names} on {train.length} bp and "
+            f"{valid.task_names} on {valid.length} bp; make both from one SequenceSet, for example with rcviz.split"
+        )
+    check_single_device(model)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ValueError("the model has no weights to train; make some trainable with .requires_grad_()")
+    with evaluating(model), exact_arithmetic(), torch.enable_grad():
+        logits = logits_of(model, one_hot_batch(train.codes[:2], model))
+        check_output_count(logits.shape[1], train)
+        if all(gradient is None for gradient in gradients(logits, parameters)):
+            raise ValueError(
+                "the logits have no gradient with respect to any weight: the model does not use its trainable weights, "
+                "or runs under torch.no_grad() or with .detach()"
+            )
+
+
+def device_of(name: str) -> torch.device:
+    """Device that :class:`rcviz.TrainConfig` names; "auto" is a GPU if there is one."""
+    has_gpu = torch.cuda.is_available()
+    device = torch.device(("cuda" if has_gpu else "cpu") if name == "auto" else name)
+    available = {
+        "cpu": True,
+        "cuda": has_gpu and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+        "xpu": torch.xpu.is_available(),
+    }
+    if not available[device.type]:
+        raise ValueError(f"torch finds no device {name!r} on this machine: choose 'auto' or 'cpu'")
+    return device
+
+
+def _computes_bfloat16() -> bool:
+    """Return False for an x86 CPU without the units; other kinds of CPU are not asked."""
+    return platform.machine() not in ("x86_64", "AMD64") or torch.cpu._is_avx512_bf16_supported()
 
 
 def _train_epochs(
@@ -167,11 +265,11 @@ def _train_epochs(
 ) -> Iterator[EpochRecord]:
     with model_lock(model):
         model.to(device_of(config.device)).eval()
-    at_start = _weights(model)
+    starting_weights = snapshot(model)
     optimizer = torch.optim.Adam(
         [parameter for parameter in model.parameters() if parameter.requires_grad], lr=config.learning_rate
     )
-    progress, data = Progress(""), ""  # the digest is for checkpoints alone
+    progress, data = Progress(""), ""  # the digest is needed by checkpoints only
     if checkpoint is not None:
         data = fingerprint(train, valid)
         progress = load_checkpoint(checkpoint, model, optimizer, config, data)
@@ -182,37 +280,37 @@ def _train_epochs(
             started = time.perf_counter()
             epoch = len(progress.records) + 1
             items = items_of_epoch(order, epoch, config)
-            trained = train_one_epoch(model, optimizer, train, items, config, epoch, on_batch, interrupt)
-            validated = validate(model, valid, config, epoch, on_validation_batch)
-            best = best_epoch(progress.records, validated, config.monitor)
+            train_scores = train_one_epoch(model, optimizer, train, items, config, epoch, on_batch, interrupt)
+            valid_scores = validate(model, valid, config, epoch, on_validation_batch)
+            best = best_epoch(progress.records, valid_scores, config.monitor)
             if best == epoch:
-                progress.best_weights = _weights(model)
+                progress.best_weights = snapshot(model)
             seconds = time.perf_counter() - started
-            progress.records.append(EpochRecord(epoch, trained, validated, best, len(items), seconds))
+            progress.records.append(EpochRecord(epoch, train_scores, valid_scores, best, len(items), seconds))
             if checkpoint is not None:
                 save_checkpoint(checkpoint, model, optimizer, progress, config, data)
             yield progress.records[-1]
     except StopTraining:
         pass
     except Exception:
-        progress.best_weights = progress.best_weights or at_start
+        progress.best_weights = progress.best_weights or starting_weights
         raise
     finally:
-        with model_lock(model):
-            if progress.best_weights:
-                model.load_state_dict(progress.best_weights)
-            model.eval()
+        restore(model, progress.best_weights)
 
 
 def best_epoch(records: list[EpochRecord], newest: Scores, monitor: str) -> int:
-    """Return the best epoch, counted from one, once ``newest`` is the score of the one after ``records``."""
+    """Best epoch, counted from one, when ``newest`` follows ``records``; of equal scores the earlier stays best."""
     if not records:
         return 1
     best = records[-1].best_epoch
-    sign = -1 if monitor == "loss" else 1
-    new, old = (sign * float(getattr(scores, monitor)) for scores in (newest, records[best - 1].valid))
-    return len(records) + 1 if new > old else best
+    is_better = _merit(newest, monitor) > _merit(records[best - 1].valid, monitor)
+    return len(records) + 1 if is_better else best
 
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+def _merit(scores: Scores, monitor: str) -> float:
+    """Monitored metric as a number that is larger for a better epoch; NaN is worse than any number."""
+    value = float(getattr(scores, monitor))
+    if math.isnan(value):
+        return -math.inf
+    return -value if monitor == "loss" else value

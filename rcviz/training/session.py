@@ -1,4 +1,4 @@
-"""A training run in a thread of its own, which can be paused, resumed and stopped between two batches."""
+"""A training run in its own thread, which can be paused, resumed and stopped between two batches."""
 
 import atexit
 import math
@@ -15,30 +15,31 @@ import torch
 from torch import Tensor, nn
 
 from rcviz.metrics import score_tasks
-from rcviz.models.runtime import model_lock
+from rcviz.models.runtime import restore
 from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.splits import Splits
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord
 from rcviz.training.history import EpochRecord, History
-from rcviz.training.loop import StopTraining, train_epochs
+from rcviz.training.loop import StopTraining, train_epochs, training_data
 
 Status = Literal["ready", "running", "paused", "stopping", "stopped", "finished", "failed"]
 
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a run stands between two batches.
+    """Progress of a run between two batches.
 
     Attributes
     ----------
     epoch : int
-        The epoch at work, counted from one; zero before the first batch.
+        The current epoch, counted from one; zero before the first batch.
     n_samples, n_validated : int
         Training samples shown in this epoch, and validation sequences predicted after them.
     samples_per_second : float
-        Training samples of this epoch by seconds of work; NaN before the first batch.
+        Training samples of this epoch per second of work; NaN before the first batch.
     seconds_left : float
-        Until all epochs are done, should patience not end it before; NaN before the first batch.
+        Until all epochs are done, unless patience ends the run earlier; NaN before the first batch.
     """
 
     epoch: int = 0
@@ -51,15 +52,15 @@ class TrainingProgress:
 class TrainingSession:
     """One training run in the background; it gives the same weights, bit for bit, as :func:`rcviz.fit`.
 
-    A session runs once. Pause, resume and stop act before the next batch, of training or of validation, and stop in
-    the midst of a step as well; where they have no meaning (a pause of what is not running) they do nothing. On stop,
-    and whenever it ends, the best weights so far are in the model, see :func:`rcviz.train_epochs`. The thread is a
-    daemon: it does not keep Python alive.
+    A session runs once. Pause, resume and stop take effect before the next batch, of training or of validation, and
+    stop also between the forward and the backward pass; a request that does not apply, such as a pause of a finished
+    run, does nothing. However the run ends, the model has the best weights so far, see :func:`rcviz.train_epochs`. The
+    thread is a daemon: it does not keep Python alive.
 
     Parameters
     ----------
     model, train, valid, config
-        As in :func:`rcviz.train_epochs`.
+        As in :func:`rcviz.train_epochs`; ``TrainingSession(model, splits, config=config)`` works as well.
 
     Attributes
     ----------
@@ -68,7 +69,7 @@ class TrainingSession:
     progress : TrainingProgress
     records : tuple of EpochRecord
     error : BaseException or None
-        What ended a run that failed.
+        The error that ended a failed run.
 
     Examples
     --------
@@ -78,43 +79,49 @@ class TrainingSession:
     >>> session.join()  # doctest: +SKIP
     """
 
-    def __init__(self, model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
-        self.model, self.config = model, config
+    def __init__(
+        self,
+        model: nn.Module,
+        train: SequenceSet | Splits,
+        valid: SequenceSet | None = None,
+        config: TrainConfig | None = None,
+    ) -> None:
+        self.model = model
+        self._train, self._valid, self.config = training_data(train, valid, config)
         self.status: Status = "ready"
         self.progress = TrainingProgress()
         self.records: tuple[EpochRecord, ...] = ()
         self.error: BaseException | None = None
-        self._train, self._valid = train, valid
         self._changed = threading.Condition()
         self._listeners: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
-        self._watch = _Watch()
+        self._watch = _Stopwatch()
         self._epoch_began = 0.0
 
     @property
     def history(self) -> History:
-        """What has been recorded so far."""
+        """The epochs recorded so far."""
         return History(self.config, self.records)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after every batch, epoch and change of status, in the thread where it happened.
 
-        Training waits for it, and what it raises in the training thread ends the training.
+        Training waits for it, and an error that it raises in the training thread ends the training.
         """
         self._listeners.append(listener)
 
     def start(self, weights: Mapping[str, Tensor] | None = None) -> None:
-        """Begin; errors of data, labels, model and configuration are raised here, before anything is changed.
+        """Start the thread; errors of data, labels, model and configuration are raised here, before any change.
 
         Parameters
         ----------
         weights : mapping, optional
-            Put into the model first, as by ``load_state_dict``; by default it starts from those it has.
+            Starting weights, a ``state_dict``; by default those that the model has.
 
         Raises
         ------
         ValueError
-            As :func:`rcviz.train_epochs`; also when the session was started before, or the model is in training.
+            As :func:`rcviz.train_epochs`; also if the session was started before, or the model is being trained.
         """
         if self.status != "ready":
             raise ValueError("a session trains once; make another TrainingSession to train again")
@@ -131,77 +138,76 @@ class TrainingSession:
                 interrupt=self._interrupt,
             )
             if weights is not None:
-                with model_lock(self.model):
-                    self.model.load_state_dict(weights)
+                restore(self.model, weights)
         except BaseException:
             _release(self)
             raise
         self._thread = threading.Thread(
             target=self._run, args=(epochs, torch.get_num_threads()), name="rcviz training", daemon=True
         )
-        self._become("running", after=("ready",))
+        self._set_status("running", after=("ready",))
         self._thread.start()
 
     def pause(self) -> None:
         """Wait before the next batch until :meth:`resume` or :meth:`stop`."""
-        self._become("paused", after=("running",))
+        self._set_status("paused", after=("running",))
 
     def resume(self) -> None:
-        """Go on with the next batch."""
-        self._become("running", after=("paused",))
+        """Continue with the next batch."""
+        self._set_status("running", after=("paused",))
 
     def stop(self) -> None:
-        """Ask for the end before the next batch; :meth:`join` waits for it."""
-        self._become("stopping", after=("running", "paused"))
+        """End the run before the next batch; :meth:`join` waits until it has ended."""
+        self._set_status("stopping", after=("running", "paused"))
 
     def join(self, timeout: float | int | None = None) -> None:
-        """Wait until the run has ended and the model has its weights, at most ``timeout`` seconds.
+        """Wait until the run has ended and the model has its best weights, at most ``timeout`` seconds.
 
         Raises
         ------
         TimeoutError
-            When it has not ended by then.
+            If the run has not ended by then.
         """
         if self._thread is not None:
             self._thread.join(timeout)
             if self._thread.is_alive():
                 raise TimeoutError(f"the training has not ended within {timeout} seconds; it is {self.status}")
 
-    def _become(self, status: Status, *, after: tuple[Status, ...]) -> None:
+    def _set_status(self, status: Status, *, after: tuple[Status, ...]) -> None:
         with self._changed:
             if self.status not in after:
                 return
             self.status = status
             self._changed.notify_all()
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in self._listeners:
             listener()
 
     def _run(self, epochs: Iterator[EpochRecord], n_threads: int) -> None:
-        torch.set_num_threads(n_threads)  # each thread has its own number, and sums depend on it in the last bits
-        ended: Status = "finished"
+        torch.set_num_threads(n_threads)  # a setting of each thread, on which the last bits of sums depend
+        final: Status = "finished"
         try:
-            self._watch.go()
+            self._watch.run()
             with closing(epochs):  # type: ignore[type-var]  # a generator
                 for record in epochs:
                     self.records = (*self.records, record)
                     self._epoch_began = self._watch.seconds()
-                    self._tell()
+                    self._notify()
                     self._wait_or_stop()
         except StopTraining:
             pass
-        except BaseException as error:  # an error in a thread must not be lost
-            self.error, ended = error, "failed"
-        if self.status == "stopping" and ended == "finished":
-            ended = "stopped"
+        except BaseException as error:  # kept for the caller: nobody sees an error of a thread
+            self.error, final = error, "failed"
+        if self.status == "stopping" and final == "finished":
+            final = "stopped"
         _release(self)
-        self._become(ended, after=("running", "paused", "stopping"))
+        self._set_status(final, after=("running", "paused", "stopping"))
 
     def _on_batch(self, batch: BatchRecord) -> None:
-        taken = max(self._watch.seconds() - self._epoch_began, 1e-9)
-        self._advance(TrainingProgress(batch.epoch, batch.n_samples, 0, batch.n_samples / taken))
+        seconds = max(self._watch.seconds() - self._epoch_began, 1e-9)
+        self._advance(TrainingProgress(batch.epoch, batch.n_samples, 0, batch.n_samples / seconds))
 
     def _on_validation_batch(self, n_sequences: int) -> None:
         now = self.progress
@@ -217,7 +223,7 @@ class TrainingSession:
         self.progress = TrainingProgress(
             progress.epoch, progress.n_samples, progress.n_validated, progress.samples_per_second, left
         )
-        self._tell()
+        self._notify()
         self._wait_or_stop()
 
     def _interrupt(self) -> None:
@@ -227,22 +233,22 @@ class TrainingSession:
     def _wait_or_stop(self) -> None:
         with self._changed:
             if self.status == "paused":
-                self._watch.hold()
+                self._watch.pause()
                 self._changed.wait_for(lambda: self.status != "paused")
-                self._watch.go()
+                self._watch.run()
         self._interrupt()
 
 
-class _Watch:
-    """Counts seconds of work; those of a pause do not count."""
+class _Stopwatch:
+    """Seconds of work, without those of pauses."""
 
     def __init__(self) -> None:
         self._before, self._since = 0.0, math.nan
 
-    def go(self) -> None:
+    def run(self) -> None:
         self._since = time.perf_counter()
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         self._before = self.seconds()
 
     def seconds(self) -> float:
@@ -250,7 +256,7 @@ class _Watch:
 
 
 def _warm_up() -> None:
-    """Let torch and scikit-learn load what they load at first use; in the thread, a stop would wait for it."""
+    """Make torch and scikit-learn load their lazy modules now; in the thread, a stop would have to wait for that."""
     torch.optim.Adam([nn.Parameter(torch.zeros(1))])
     score_tasks(np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]]), ("",))
 
@@ -262,7 +268,7 @@ _running_guard = threading.Lock()
 def _claim(session: TrainingSession) -> None:
     with _running_guard:
         if any(other.model is session.model for other in _running):
-            raise ValueError("this model is being trained already; stop that training first, or give it another model")
+            raise ValueError("this model is being trained already; stop that training first, or train another model")
         _running.add(session)
 
 
@@ -273,7 +279,7 @@ def _release(session: TrainingSession) -> None:
 
 @atexit.register
 def _stop_all() -> None:
-    """Leave no thread inside torch while Python takes itself down."""
+    """Leave no thread inside torch while Python shuts down."""
     sessions = list(_running)
     for session in sessions:
         session.stop()

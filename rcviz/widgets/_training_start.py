@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
-from rcviz.models.runtime import model_lock
+from rcviz.models.runtime import snapshot
 
 Plan = Literal["as given", "go on", "again", "new weights", "new model"]
 
@@ -57,9 +57,9 @@ class ModelInHand:
             assert self._starting_weights is not None
             return self.model, self._starting_weights
         if plan in ("as given", "go on"):
-            return self.model, _copy(self.model)
+            return self.model, snapshot(self.model)
         built = build_model(self._config(wanted), seed=int(wanted.seed))
-        return (built if plan == "new model" else self.model), _copy(built)
+        return (built if plan == "new model" else self.model), snapshot(built)
 
     def take(self, model: nn.Module, weights: dict[str, Tensor], wanted: Settings) -> None:
         """Remember a start that has succeeded."""
@@ -81,8 +81,3 @@ class ModelInHand:
         if wanted.architecture != self._given.architecture:
             changes |= {"architecture": wanted.architecture, "head": None, "freeze_output": False}
         return dataclasses.replace(self._given, **changes)
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    with model_lock(model):
-        return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

@@ -92,7 +92,7 @@ def test_a_file_of_an_earlier_version_holds_the_gap_without_a_card(model, tmp_pa
 
 def test_a_model_of_two_types_is_refused_as_loading_would_make_it_one(model, tmp_path):
     model.dense.double()
-    with pytest.raises(ValueError, match=r"conv1.weight is float32 on cpu and dense.weight is float64 on cpu; bring"):
+    with pytest.raises(ValueError, match=r"conv1.weight is float32 on cpu and dense.weight is float64 on cpu"):
         rcviz.save_model(model, tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
 
@@ -156,17 +156,17 @@ def test_names_cannot_become_markup(card):
 
 
 def test_a_card_of_another_model_is_refused(make_model, card, tmp_path):
-    with pytest.raises(ValueError, match="describes a model of another configuration"):
+    with pytest.raises(ValueError, match="card must have the same configuration"):
         rcviz.save_model(make_model(n_filters=4), tmp_path / "model.safetensors", card=card)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_json_cannot_hold_is_refused(card):
-    with pytest.raises(ValueError, match="training must hold what JSON can"):
+    with pytest.raises(ValueError, match="training must hold"):
         dataclasses.replace(card, training={"model": torch.nn.ReLU()})
-    with pytest.raises(ValueError, match="strand_gap must hold what JSON can"):
+    with pytest.raises(ValueError, match="strand_gap must hold"):
         dataclasses.replace(card, strand_gap={**card.strand_gap, "max": float("nan")})
-    with pytest.raises(ValueError, match="data must say name, fingerprint; it lacks fingerprint"):
+    with pytest.raises(ValueError, match="data must have name, fingerprint"):
         dataclasses.replace(card, data={"name": "x"})
 
 
@@ -218,7 +218,7 @@ def test_no_model_no_card(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         rcviz.read_model_card(tmp_path / "none")
     safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "other")
-    with pytest.raises(ValueError, match="no model that this version of rcviz reads"):
+    with pytest.raises(ValueError, match="not a model"):
         rcviz.read_model_card(tmp_path / "other")
     (tmp_path / "text").write_text("not a model")
     with pytest.raises(ValueError, match="not a whole safetensors file"):

@@ -56,6 +56,14 @@ def test_the_trained_model_itself_may_go_on(toy, make_model, tmp_path):
     assert numbers(resumed) == numbers(fit(make_model(), toy, toy, CONFIG, progress=False))
 
 
+def test_the_same_run_writes_the_same_file(toy, make_model, tmp_path, monkeypatch):
+    """But for the seconds that each epoch took."""
+    monkeypatch.setattr("rcviz.training.loop.time.perf_counter", lambda: 0.0)
+    for name in ("one", "two"):
+        fit(make_model(), toy, toy, CONFIG, progress=False, checkpoint=tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
 class TestRefusals:
     """A checkpoint of something else is refused, and nothing is changed."""
 
@@ -98,4 +106,4 @@ class TestRefusals:
 
     def test_something_else(self, toy, make_model, path):
         save_file({"x": torch.zeros(1)}, path)
-        self.refused(make_model(), toy, CONFIG, path, "no checkpoint of rcviz")
+        self.refused(make_model(), toy, CONFIG, path, "not a checkpoint")

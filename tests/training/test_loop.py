@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
-from rcviz import SequenceSet, TrainConfig, build_model, evaluate, fit, predict, train_epochs
+from rcviz import SequenceSet, TrainConfig, build_model, decode, evaluate, fit, predict, split, train_epochs
 from rcviz.training.epoch import _codes, mean_loss, sample_order
-from rcviz.training.loop import StopTraining
+from rcviz.training.history import EpochRecord, Scores
+from rcviz.training.loop import StopTraining, best_epoch
+from rcviz.training.session import TrainingSession
 
 QUICK = {"epochs": 3, "batch_size": 20, "samples_per_epoch": 50}
 
@@ -330,9 +332,97 @@ def test_presets_are_the_papers():
 
 @pytest.mark.parametrize("has_units", [True, False])
 def test_bfloat16_without_units_is_warned_of(toy, make_model, monkeypatch, has_units):
-    monkeypatch.setattr("rcviz.training.checking._computes_bfloat16", lambda: has_units)
+    monkeypatch.setattr("rcviz.training.loop._computes_bfloat16", lambda: has_units)
     config = TrainConfig(**QUICK, precision="bfloat16", device="cpu")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         train_epochs(make_model(), toy, toy, config)
     assert [str(warning.message)[:8] for warning in told] == ([] if has_units else ["this CPU"])
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "best"),
+    [
+        ("auroc", [0.6, 0.7, 0.7, 0.65], [1, 2, 2, 2]),
+        ("auprc", [0.5, 0.5, 0.6], [1, 1, 3]),
+        ("loss", [0.4, 0.4, 0.3, 0.3, 0.5], [1, 1, 3, 3, 3]),
+        ("auroc", [float("nan"), 0.5, float("nan"), 0.5, 0.6], [1, 2, 2, 2, 5]),
+        ("loss", [float("nan"), float("nan"), 0.5], [1, 1, 3]),
+    ],
+)
+def test_of_equal_scores_the_earlier_epoch_is_best_and_nan_never_is(monitor, values, best):
+    records = []
+    for epoch, value in enumerate(values, start=1):
+        scores = Scores(**{"loss": 1.0, "auroc": 0.5, "auprc": 0.5, monitor: value})
+        records.append(EpochRecord(epoch, scores, scores, best_epoch(records, scores, monitor), 1, 0.0))
+    assert [record.best_epoch for record in records] == best
+
+
+def test_the_weights_of_the_earlier_of_two_equal_epochs_are_kept(toy, make_model, same_weights):
+    """With steps too small to change the order of any two logits, so that all epochs score the same."""
+    model = make_model()
+    config = TrainConfig(epochs=3, batch_size=20, samples_per_epoch=40, learning_rate=1e-30)
+    seen = [(record, state(model)) for record in train_epochs(model, toy, toy, config)]
+    assert len({record.valid.auroc for record, _ in seen}) == 1
+    assert seen[-1][0].best_epoch == 1
+    assert same_weights(state(model), seen[0][1])
+
+
+class TestSplits:
+    """``(model, splits, config=...)`` is ``(model, train, valid, config)``."""
+
+    @pytest.fixture
+    def splits(self, toy):
+        return split(toy)
+
+    def test_the_same_run(self, splits, make_model, same_weights):
+        one, other, third = make_model(), make_model(), make_model()
+        config = TrainConfig(**QUICK)
+        expected = fit(one, splits.train, splits.valid, config, progress=False)
+        history = fit(other, splits, config=config, progress=False)
+        records = tuple(train_epochs(third, splits, config=config))
+        assert history.table.equals(expected.table)
+        assert [record.valid for record in records] == [record.valid for record in expected.records]
+        assert same_weights(state(one), state(other))
+        assert same_weights(state(one), state(third))
+
+    def test_a_session(self, splits, make_model, same_weights):
+        model, reference = make_model(), make_model()
+        config = TrainConfig(**QUICK)
+        session = TrainingSession(model, splits, config=config)
+        session.start()
+        session.join(60)
+        fit(reference, splits, config=config, progress=False)
+        assert session.status == "finished"
+        assert same_weights(state(model), state(reference))
+
+    @pytest.mark.parametrize("function", [fit, train_epochs, TrainingSession])
+    def test_wrong_combinations(self, as_users_run, splits, make_model, function):
+        config = TrainConfig(**QUICK)
+        for given, options, argument in (
+            ((splits, config), {}, "valid"),  # the configuration in the place of the validation set
+            ((splits, splits.valid, config), {}, "valid"),
+            ((splits.train,), {"config": config}, "valid"),
+            ((splits,), {}, "config"),
+            ((splits.train, splits.valid), {}, "config"),
+        ):
+            with pytest.raises(ValueError, match=rf"^{argument} "):
+                function(make_model(), *given, **options)
+        with pytest.raises(TypeError, match="epochs"):
+            function(make_model(), splits, epochs=3)
+
+
+class TestEvaluate:
+    def test_what_predict_takes_with_labels(self, toy, make_model):
+        model = make_model()
+        expected = evaluate(model, toy)
+        for data in (decode(toy.codes), toy.codes, toy.one_hot(), toy):
+            table = evaluate(model, data, labels=toy.labels)
+            assert table.drop(columns="task").equals(expected.drop(columns="task"))
+
+    def test_labels_that_are_missing_or_of_other_tasks(self, toy, make_model):
+        model = make_model()
+        with pytest.raises(ValueError, match="no labels"):
+            evaluate(model, toy.codes)
+        with pytest.raises(ValueError, match="2 outputs for 1 tasks"):
+            evaluate(model, toy, labels=toy.labels[:, 0])
