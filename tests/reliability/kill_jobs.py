@@ -56,8 +56,8 @@ def read(path):
         return None
     if path.name.endswith("checkpoint.safetensors"):
         with safe_open(path, framework="numpy") as file:
-            metadata = dict(file.metadata())
-            metadata["records"] = alike(json.loads(metadata["records"]))
+            ((name, text),) = file.metadata().items()
+            metadata = {name: alike(json.loads(text))}
             return metadata, {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
     if path.suffix == ".json":
         return alike(json.loads(path.read_text()))
