@@ -166,9 +166,7 @@ def test_wrong_configurations_are_one_sentence(refused, dataset, work, text):
 @pytest.mark.usefixtures("as_users_run")
 def test_a_value_of_the_wrong_kind_is_one_sentence(refused, dataset, work):
     (work / "bad.toml").write_text('[train]\nlearning_rate = "quick"')
-    assert "learning_rate must be" in refused(
-        "train", dataset, "--out", "x.safetensors", "--config", "bad.toml"
-    )
+    assert "learning_rate must be" in refused("train", dataset, "--out", "x.safetensors", "--config", "bad.toml")
 
 
 @pytest.mark.usefixtures("as_users_run")
