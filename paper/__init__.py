@@ -1,1 +1,1 @@
-"""The paper's figures as data: arms as configuration, a sweep that can be killed, a record a run, tidy tables."""
+"""The 2017 paper measured again: figures as sweeps of rcviz, claims as rules on tables, a page about both."""

@@ -20,12 +20,12 @@ POSITIVE_WEIGHTS = {"CTCF": 5.0, "SPI1": 5.0, "MAX": 16.5}
 TABLE_1 = {"CTCF": (44_982, 225_533), "SPI1": (42_938, 203_960), "MAX": (12_542, 206_628)}
 """Positives and negatives of each factor, as printed in Table 1."""
 
-TASKS_SEPARATE = "simulated, tasks shuffled apart"
+TASKS_SEPARATE = "simulated, tasks shuffled separately"
 """The simulated data set whose noisy labels were permuted for each task separately."""
 CHOICES: dict[str, dict[str, Any]] = {
     "torch's batch norm": {"batchnorm_momentum": 0.1, "batchnorm_eps": 1e-5},
-    "starts of Keras 1": {"initializer": "keras1"},
-    "tasks shuffled apart": {},
+    "starting weights of Keras 1": {"initializer": "keras1"},
+    "tasks shuffled separately": {},
 }
 """Where the paper's text allows another reading than rcviz's presets, and what changes in the network."""
 
@@ -207,7 +207,7 @@ def _choices(make: _Maker) -> list[Shown]:
     arms = []
     for (choice, changes), arm in itertools.product(CHOICES.items(), _SIMULATED):
         made = make.simulated(*arm, **changes)
-        dataset = TASKS_SEPARATE if choice == "tasks shuffled apart" else made.dataset
+        dataset = TASKS_SEPARATE if choice == "tasks shuffled separately" else made.dataset
         arms.append(replace(made, name=f"{made.name}, {choice}", dataset=dataset))
     return arms
 

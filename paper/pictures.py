@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paper import claims_chipseq, claims_filters, claims_simulated, rivals
+from paper import rivals, rules_chipseq, rules_filters, rules_simulated
 from paper.claims import unlike_the_paper
 from paper.tables import TRAINED_AGAIN, Results, trained_again
 from paper.verdicts import SCORES, by_seed
@@ -50,7 +50,7 @@ class Drawing:
 
 
 def drawn(results: Results) -> Iterator[tuple[Drawing, str, bytes]]:
-    """Draw every picture whose tables are there: with its caption, which says what is not the paper's, and as PNG."""
+    """Draw every picture whose tables are present: drawing, caption with what differs from the paper, PNG."""
     yield from _drawn(DRAWINGS, results)
     yield from _drawn(DRAWN_AGAIN, trained_again(results))
 
@@ -66,8 +66,8 @@ def _drawn(drawings: Iterable[Drawing], results: Results) -> Iterator[tuple[Draw
         if figure is None:
             continue
         figure.set_dpi(_DPI)
-        said = dict.fromkeys(sentence for table in shown for sentence in unlike_the_paper(table))
-        yield drawing, " ".join([drawing.caption, *said]), figure_png(figure)
+        sentences = dict.fromkeys(sentence for table in shown for sentence in unlike_the_paper(table))
+        yield drawing, " ".join([drawing.caption, *sentences]), figure_png(figure)
 
 
 def _curves(history: pd.DataFrame) -> Figure:
@@ -78,7 +78,7 @@ def _curves(history: pd.DataFrame) -> Figure:
 
 
 def _simulated(runs: pd.DataFrame) -> Figure:
-    rc, same, double = claims_simulated.RC, claims_simulated.SAME, claims_simulated.DOUBLE
+    rc, same, double = rules_simulated.RC, rules_simulated.SAME, rules_simulated.DOUBLE
     pairs = _present(runs, [(rc, same), (rc, double), (double, same)])
     return _side_by_side(
         new_figure(9, 4.4),
@@ -104,8 +104,8 @@ def _filters(filters: pd.DataFrame) -> Figure:
     height = len(rows) / SHOWN
     figure = new_figure(13, 0.6 + 1.25 * (height + 1))
     grid = figure.add_gridspec(2, 2, height_ratios=[1.1, height])
-    known = [motif, motif.reverse_complement()]
-    plot_filters(known, figure.add_subplot(grid[0, 0]), names=[motif.name, "its reverse complement"], columns=2)
+    both = [motif, motif.reverse_complement()]
+    plot_filters(both, figure.add_subplot(grid[0, 0]), names=[motif.name, "its reverse complement"], columns=2)
     matrices = [weights_of(row) for row in rows]
     plot_filters(matrices, figure.add_subplot(grid[1, :]), names=names, columns=SHOWN, share_scale="none")
     return figure
@@ -118,16 +118,16 @@ def weights_of(row: dict[Any, Any]) -> np.ndarray:
 
 
 def _palindromes(filters: pd.DataFrame) -> Figure:
-    top = filters[filters["rank"] <= claims_filters.TOP]
+    top = filters[filters["rank"] <= rules_filters.TOP]
     top = top.assign(share_of_hybrids=(top["verdict"] == "hybrid").astype(float))
     shares = top.groupby(["arm", "seed"], sort=False)[["share_of_hybrids", "palindromicity"]].mean().reset_index()
-    rc, standard, few = claims_filters.RC_FILTERS, claims_filters.STANDARD_FILTERS, claims_filters.FEW_FILTERS
+    rc, standard, few = rules_filters.RC_FILTERS, rules_filters.STANDARD_FILTERS, rules_filters.FEW_FILTERS
     pairs = _present(shares, [(standard, rc), (few, rc)])
     figure = new_figure(9, 4.4)
     for place, metric in enumerate(("share_of_hybrids", "palindromicity"), start=1):
         axes = figure.add_subplot(1, 2, place)
         plot_architectures(shares, axes, metric=metric, compare=pairs)
-        axes.set_ylabel(f"{metric.replace('_', ' ')}, top {claims_filters.TOP} filters", fontsize="small")
+        axes.set_ylabel(f"{metric.replace('_', ' ')}, top {rules_filters.TOP} filters", fontsize="small")
     return figure
 
 
@@ -138,7 +138,7 @@ def _sizes(runs: pd.DataFrame) -> Figure:
 def _widths(runs: pd.DataFrame) -> Figure | None:
     groups = [
         runs[runs["arm"] == name].assign(arm=words, filters=str(n))
-        for n in claims_chipseq.WIDTHS
+        for n in rules_chipseq.WIDTHS
         if (runs["arm"] == f"RC-{n}").any()
         for words, name in (
             ("RC", f"RC-{n}"),
@@ -245,7 +245,7 @@ DRAWINGS = (
     Drawing(
         "fig5_seeds",
         "Figure 5",
-        f"Over seeds: how many of the {claims_filters.TOP} best filters are hybrids, and how palindromic they are.",
+        f"Over seeds: how many of the {rules_filters.TOP} best filters are hybrids, and how palindromic they are.",
         ("fig5_filters",),
         _palindromes,
     ),

@@ -3,35 +3,47 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from math import comb
 from pathlib import Path
+from string import Template
 
 import pandas as pd
 
-from paper import claims_chipseq, claims_filters, claims_simulated
-from paper.claims import Finding, epochs_text, judge_claims
+from paper import rules_chipseq, rules_filters, rules_simulated
+from paper.claims import CLAIMS, epochs_text, judge_claims
 from paper.figures import FIGURES
+from paper.findings import Finding
+from paper.markup import PICTURES, markdown, picture
 from paper.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
 from paper.report_choices import choices_section
-from paper.report_rivals import rivals_section
+from paper.report_rivals import SHARING, SHARING_AGAIN, rivals_section
 from paper.tables import TRAINED_AGAIN, Results, trained_again
-from paper.verdicts import Verdict
-from paper.words import (
-    INTRODUCTION,
-    PICTURES,
-    SHARING,
-    SHARING_AGAIN,
-    limits,
-    markdown,
-    picture,
-    rules,
-)
+from paper.verdicts import ALPHA, PAPER_SEEDS, Verdict
 from rcviz._core.files import atomic_write
 
-_CHIPSEQ = (*claims_chipseq.CLAIMS, *claims_filters.CLAIMS)
-CLAIMS = (*claims_simulated.CLAIMS, *sorted(_CHIPSEQ, key=lambda claim: claim.figure))
 PAGE = Path("paper.md")
 _MARKED = re.compile(r"(<!-- claims[^>]*-->\n).*?(<!-- end of claims -->)", re.DOTALL)
+_TEMPLATE = Path(__file__).with_name("page.md")
+_THRESHOLDS = {
+    "alpha": f"{ALPHA:g}",
+    "holds": Verdict.HOLDS,
+    "in_part": Verdict.IN_PART,
+    "does_not_hold": Verdict.NOT,
+    "three_one_sided": f"{1 / comb(6, 3):g}",
+    "three_two_sided": f"{2 / comb(6, 3):g}",
+    "five_one_sided": f"{1 / comb(10, 5):.1g}",
+    "five_two_sided": f"{2 / comb(10, 5):.1g}",
+    "paper_seeds": PAPER_SEEDS,
+    "similar": f"{rules_simulated.SIMILAR:g}",
+    "first_epochs": rules_simulated.FIRST_EPOCHS,
+    "identical": f"{rules_chipseq.IDENTICAL:g}",
+    "wild": f"{rules_chipseq.WILD:g}",
+    "clear": f"{rules_chipseq.CLEAR:g}",
+    "small": f"{rules_chipseq.SMALL:.0%}",
+    "resembles": f"{rules_filters.RESEMBLES:g}",
+    "top": rules_filters.TOP,
+}
 
 
 def write_report(
@@ -90,11 +102,11 @@ def with_overview(page: str, results: Results) -> str:
         raise ValueError("the page has no place for the claims: put <!-- claims --> and <!-- end of claims --> into it")
     findings = judge_claims(CLAIMS, results)
     rows = [
-        [claim.said, claim.figure or f"Section {claim.section}", _both_verdicts(finding)]
+        [claim.claim, claim.figure or f"Section {claim.section}", _both_verdicts(finding)]
         for claim, finding in zip(CLAIMS, findings, strict=True)
     ]
-    told = _summary(findings) + "\n" + markdown(["the paper says", "where", "here"], rows)
-    return _MARKED.sub(lambda found: found[1] + told + found[2], page)
+    table = markdown(["the paper says", "where", "here"], rows)
+    return _MARKED.sub(lambda match: f"{match[1]}{_summary(findings)}\n{table}{match[2]}", page)
 
 
 def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: Container[str] = ()) -> str:
@@ -104,32 +116,30 @@ def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, s
     sharing and its rivals.
     """
     findings = judge_claims(CLAIMS, results)
-    parts = [
-        INTRODUCTION,
-        _summary(findings),
-        "## Claim by claim\n",
-        _claims_table(findings),
-        rules(),
-        "## Figures\n",
-        *_figures(findings, captions),
-        *choices_section(results),
-        *rivals_section(results, sharing=sharing),
-        "## What was run\n",
-        _provenance(results),
-        limits(results),
-    ]
+    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        _THRESHOLDS,
+        summary=_summary(findings),
+        claims=_claims_table(findings),
+        figures=_joined_paragraphs(_figures(findings, captions)),
+        choices=_joined_paragraphs(choices_section(results)),
+        rivals=_joined_paragraphs(rivals_section(results, sharing=sharing)),
+        runs=_runs(results),
+    )
+
+
+def _joined_paragraphs(parts: Iterable[str]) -> str:
     return "\n".join(part for part in parts if part)
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    told = f"Of {len(findings)} claims, {_counted(finding.verdict for finding in findings)}."
+    text = f"Of {len(findings)} claims, {_counted(finding.verdict for finding in findings)}."
     again = [finding.again for finding in findings if finding.again is not None]
     if again:
         trained = " and ".join(dict.fromkeys(finding.trained for finding in again))
-        told += (
+        text += (
             f" Of {len(again)} that were measured with {trained}, as well: {_counted(one.verdict for one in again)}."
         )
-    return f"{told}\n"
+    return f"{text}\n"
 
 
 def _counted(verdicts: Iterable[Verdict]) -> str:
@@ -146,7 +156,7 @@ def _claims_table(findings: Sequence[Finding]) -> str:
     rows = [
         [
             str(place),
-            f"{claim.said} ({', '.join(filter(None, [claim.figure, f'section {claim.section}']))})",
+            f"{claim.claim} ({', '.join(filter(None, [claim.figure, f'section {claim.section}']))})",
             claim.paper,
             finding.ours,
             finding.test,
@@ -159,12 +169,12 @@ def _claims_table(findings: Sequence[Finding]) -> str:
 
 
 def _again(finding: Finding) -> str:
-    """What networks of a GPU say of the claim."""
+    """Return the result of the networks that were trained on a GPU."""
     again = finding.again
     return "" if again is None else f"**With {again.trained}: {again.verdict}.** {again.ours}. {again.why}"
 
 
-def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, str]]]) -> Iterable[str]:
+def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, str]]]) -> Iterator[str]:
     names = list(dict.fromkeys(claim.figure for claim in CLAIMS if claim.figure.startswith("Figure")))
     for name in sorted(names):
         yield f"### {name}\n"
@@ -176,12 +186,12 @@ def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, st
         pairs = zip(CLAIMS, findings, strict=True)
         for claim, finding in pairs:
             if claim.figure == name:
-                yield _comparisons(claim.said, finding)
+                yield _comparisons(claim.claim, finding)
                 if finding.again is not None:
-                    yield _comparisons(f"{claim.said} With {finding.again.trained}.", finding.again)
+                    yield _comparisons(f"{claim.claim} With {finding.again.trained}.", finding.again)
 
 
-def _comparisons(said: str, finding: Finding) -> str:
+def _comparisons(summary: str, finding: Finding) -> str:
     """The comparisons behind a verdict, folded."""
     if not finding.comparisons:
         return ""
@@ -198,10 +208,10 @@ def _comparisons(said: str, finding: Finding) -> str:
         for pair in finding.comparisons
     ]
     table = markdown(["", "what", "above", "below", "difference of means", "seeds", "p"], rows)
-    return f"<details><summary>{said}</summary>\n\n{table}\n</details>\n"
+    return f"<details><summary>{summary}</summary>\n\n{table}\n</details>\n"
 
 
-def _provenance(results: Results) -> str:
+def _runs(results: Results) -> str:
     again = trained_again(results)
     tables = {figure: results.get(f"{figure}_runs") for figure in ("fig2", *FIGURES)}
     tables |= {f"{figure} on a GPU": again[f"{figure}_runs"] for figure in TRAINED_AGAIN if f"{figure}_runs" in again}
@@ -227,13 +237,7 @@ def _provenance(results: Results) -> str:
             ]
         )
     heads = ["figure", "what", "seeds", "trained for", "sequences", "where", "hours", "CPU hours", "code"]
-    return markdown(heads, rows) + (
-        "\nHours are wall time of all epochs, added up over trainings that ran beside each other; how long the GPU was "
-        "used is told in [decision 28](decisions/0028-twice.md). CPU hours of trainings that were interrupted are not "
-        "known and not counted. Figures 2 and 3 show the same trainings, and so do Figures 4, 6 and 7a in part. Code "
-        "is the version and a digest of the files that determine numbers; versions of torch and Python stand in the "
-        "records.\n"
-    )
+    return markdown(heads, rows)
 
 
 def _range_text(least: int, most: int) -> str:

@@ -1,28 +1,28 @@
-"""What the paper leaves open: Figure 3 under every choice, and whether its claims depend on it."""
+"""The page's section on choices that the paper leaves open: Figure 3 under each, and whether claims depend on it."""
 
 from collections.abc import Iterator
 
 import pandas as pd
 
-from paper.claims import spread
-from paper.claims_simulated import DOUBLE, RC, SAME
 from paper.figures import CHOICES
+from paper.findings import spread
+from paper.markup import markdown
+from paper.rules_simulated import DOUBLE, RC, SAME
 from paper.tables import Results
 from paper.verdicts import Comparison, by_seed, compare_scores, judge
-from paper.words import markdown
 
 PRESETS = "rcviz's presets"
 
 WORDS = {
     PRESETS: "batch norm of momentum 0.99 and epsilon 1e-3 as in Keras, Glorot starts, rows of labels shuffled whole",
     "torch's batch norm": "momentum 0.9 in Keras' sense, epsilon 1e-5",
-    "starts of Keras 1": "convolutions start within sqrt(6 / (C F (K + 1))), as the original's order of axes had it",
-    "tasks shuffled apart": "each task's labels permuted by itself",
+    "starting weights of Keras 1": "convolutions start within sqrt(6 / (C F (K + 1))), by the original's order of axes",
+    "tasks shuffled separately": "the labels of each task permuted separately",
 }
 
 
 def choices_section(results: Results) -> Iterator[str]:
-    """The section as paragraphs."""
+    """Yield the section as paragraphs."""
     yield "## Where the paper leaves a choice open\n"
     tables = _by_choice(results)
     if len(tables) < 2:
@@ -46,34 +46,36 @@ def choices_section(results: Results) -> Iterator[str]:
         values = [by_seed(runs, arm, "valid_auroc") for arm in (RC, SAME, DOUBLE)]
         seeds = " and ".join(dict.fromkeys(str(len(value)) for value in values))
         p_above = max(pair.p_value for pair in pairs[:2])
-        rows.append([f"{choice}: {WORDS[choice]}", seeds, *map(spread, values), f"{p_above:.3g}", _told(pairs[2])])
+        rows.append(
+            [f"{choice}: {WORDS[choice]}", seeds, *map(spread, values), f"{p_above:.3g}", _difference(pairs[2])]
+        )
     yield markdown(["choice", "seeds", RC, SAME, DOUBLE, f"p, {RC} above both", f"{DOUBLE} minus {SAME}"], rows)
     yield f"- {RC} is above both standard networks {_where(first)}.\n"
     yield f"- 40 filters are no better than 20 {_where(second)}.\n"
 
 
 def _by_choice(results: Results) -> dict[str, pd.DataFrame]:
-    """Runs of Figure 3 under each choice, named as without it."""
+    """Return the runs of Figure 3 under each choice, with the names of Figure 3."""
     tables = {}
     if "fig3_runs" in results:
         tables[PRESETS] = results["fig3_runs"]
     if "choices_runs" in results:
         runs = results["choices_runs"]
         for choice in CHOICES:
-            mine = runs[runs["arm"].str.endswith(f", {choice}")]
-            if len(mine):
-                tables[choice] = mine.assign(arm=mine["arm"].str.removesuffix(f", {choice}"))
+            own = runs[runs["arm"].str.endswith(f", {choice}")]
+            if len(own):
+                tables[choice] = own.assign(arm=own["arm"].str.removesuffix(f", {choice}"))
     return tables
 
 
-def _told(pair: Comparison) -> str:
+def _difference(pair: Comparison) -> str:
     return f"{pair.difference:+.4f}, p = {pair.p_value:.3g}"
 
 
 def _where(held: dict[str, bool]) -> str:
-    """Say under which choices something is so."""
-    so = [choice for choice, holds in held.items() if holds]
-    not_so = [choice for choice, holds in held.items() if not holds]
-    if not not_so:
+    """Name the choices under which a claim holds."""
+    yes = [choice for choice, holds in held.items() if holds]
+    no = [choice for choice, holds in held.items() if not holds]
+    if not no:
         return "under every choice"
-    return f"under {', '.join(so) or 'none of these choices'}; that is not shown under {', '.join(not_so)}"
+    return f"under {', '.join(yes) or 'none of these choices'}; that is not shown under {', '.join(no)}"

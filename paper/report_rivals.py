@@ -5,14 +5,18 @@ from collections.abc import Container, Iterable, Iterator
 import pandas as pd
 
 from paper import rivals
-from paper.claims import epochs_text, spread, unlike_the_paper
+from paper.claims import epochs_text, unlike_the_paper
+from paper.findings import spread
+from paper.markup import markdown, picture
 from paper.tables import COSTS, Results, trained_again
 from paper.verdicts import ALPHA, by_seed
-from paper.words import SHARING, SHARING_AGAIN, markdown, picture
+
+SHARING, SHARING_AGAIN = "sharing", "sharing_gpu"
+"""Pictures of sharing and its rivals, which are not figures of the paper."""
 
 
 def rivals_section(results: Results, *, sharing: Container[str]) -> Iterator[str]:
-    """The section as paragraphs; `sharing` has the names of the pictures that there are."""
+    """Yield the section as paragraphs; `sharing` has the names of the pictures that were drawn."""
     yield "## When is RC weight sharing worth it?\n"
     contests = rivals.equal_memory(results)
     if not contests:
@@ -20,24 +24,23 @@ def rivals_section(results: Results, *, sharing: Container[str]) -> Iterator[str
         return
     yield from _short_answer(results, contests)
     yield (
-        "*Equal memory* is as many channels in training: the RC network with n filters has 2n, and so have a standard "
+        "*Equal memory* means as many channels in training: the RC network with n filters has 2n, as have a standard "
         "network with 2n filters and a siamese network with n, which is shown both strands. Averaging afterwards needs "
-        "two passes at prediction. Scores are of the epoch that validation chose. p-values are two-sided, exact, and "
+        "two passes at prediction. Metrics are of the epoch that validation chose. p-values are two-sided, exact, and "
         f"not corrected for their number: *ahead* and *behind* are p <= {ALPHA:g}, *even* is anything else, *open* "
-        "where so few seeds could not show a difference. *Worth it* is ahead on more than half of the other data sets "
-        "and behind on none, *not worth it* the reverse; where more than half are open, so is the answer.\n"
+        "where so few seeds could not show a difference. *Worth it* means ahead on more than half of the other data "
+        "sets and behind on none, *not worth it* the reverse; where more than half are open, the answer is open.\n"
     )
     if SHARING in sharing:
-        tables = [results[f"{contest.setting.figure}_runs"] for contest in contests]
-        said = dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table))
-        yield picture(SHARING, " ".join(["Sharing and its rivals at equal memory.", *(f"ChIP-seq: {s}" for s in said)]))
+        sentences = [f"ChIP-seq: {sentence}" for sentence in _differences_from_the_paper(results, contests)]
+        yield picture(SHARING, " ".join(["Sharing and its rivals at equal memory.", *sentences]))
     yield _memory_table(results, contests)
     yield from _memory_again(results, drawn=SHARING_AGAIN in sharing)
     yield from _time_part(results)
 
 
 def _short_answer(results: Results, contests: list[rivals.Contest]) -> Iterator[str]:
-    """What the tables come to, in sentences whose every number is computed."""
+    """Sum up the tables in sentences; every number in them is computed."""
     yield f"**The short answer, at equal memory**, {_trained(results)}. {_in_short(contests)}\n"
     yield _by_rival(contests)
     again = trained_again(results)
@@ -50,11 +53,11 @@ def _short_answer(results: Results, contests: list[rivals.Contest]) -> Iterator[
         yield f"**At equal training time**, {_trained(longest)}, on a processor. {_in_short(in_time)}\n"
         yield _by_rival(in_time)
     gaps = [rivals.strand_gaps(tables) for tables in (results, again)]
-    largest = {words: max(found[words] for found in gaps if words in found) for words in {**gaps[0], **gaps[1]}}
-    told = ", ".join(f"{words} {gap:.2g}" for words, gap in largest.items() if "averaging" not in words)
+    largest = {words: max(gap[words] for gap in gaps if words in gap) for words in {**gaps[0], **gaps[1]}}
+    text = ", ".join(f"{words} {gap:.2g}" for words, gap in largest.items() if "averaging" not in words)
     yield (
         "Largest gap between the probabilities of the two strands of a sequence, validation sets, at equal memory: "
-        f"{told}; averaging has none by construction.\n"
+        f"{text}; averaging has none by construction.\n"
     )
     lacking = [setting.name for setting in rivals.SETTINGS if setting not in {contest.setting for contest in contests}]
     if lacking:
@@ -63,44 +66,48 @@ def _short_answer(results: Results, contests: list[rivals.Contest]) -> Iterator[
 
 def _in_short(contests: list[rivals.Contest]) -> str:
     verdicts: dict[str, list[str]] = {}
-    for words, mine in rivals.by_rival(contests).items():
-        verdicts.setdefault(rivals.worth_it(mine), []).append(words)
-    told = "; ".join(f"{verdict} against {', '.join(rivals)}" for verdict, rivals in verdicts.items())
-    return f"RC weight sharing: {told}."
+    for words, own in rivals.by_rival(contests).items():
+        verdicts.setdefault(rivals.worth_it(own), []).append(words)
+    text = "; ".join(f"{verdict} against {', '.join(words)}" for verdict, words in verdicts.items())
+    return f"RC weight sharing: {text}."
 
 
 def _trained(results: Results) -> str:
-    """How long the networks of the settings were trained."""
-    told = {
+    """Write how long the networks of the settings were trained."""
+    lengths = {
         setting.name: epochs_text(runs)
         for setting in rivals.SETTINGS
         if (runs := rivals.runs_of_setting(setting, results)) is not None
     }
     return "; ".join(
-        f"{', '.join(name for name, other in told.items() if other == epochs)} with {epochs}"
-        for epochs in dict.fromkeys(told.values())
+        f"{', '.join(name for name, other in lengths.items() if other == epochs)} with {epochs}"
+        for epochs in dict.fromkeys(lengths.values())
     )
 
 
 def _by_rival(contests: list[rivals.Contest]) -> str:
     return "".join(
-        f"- {rivals.worth_it(mine).capitalize()} against {words}: {rivals.outcomes(mine)}.\n"
-        for words, mine in rivals.by_rival(contests).items()
+        f"- {rivals.worth_it(own).capitalize()} against {words}: {rivals.outcomes(own)}.\n"
+        for words, own in rivals.by_rival(contests).items()
     )
 
 
 def _memory_again(results: Results, *, drawn: bool) -> Iterator[str]:
-    """The same at equal memory, of what was trained on a GPU."""
+    """Yield the part on what was trained on a GPU."""
     again = trained_again(results)
     contests = rivals.equal_memory(again)
     if not contests:
         return
     yield "### At equal memory, on a GPU\n"
-    tables = [again[f"{contest.setting.figure}_runs"] for contest in contests]
-    said = dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table))
     if drawn:
-        yield picture(SHARING_AGAIN, " ".join(["Sharing and its rivals at equal memory, on a GPU.", *said]))
+        sentences = _differences_from_the_paper(again, contests)
+        yield picture(SHARING_AGAIN, " ".join(["Sharing and its rivals at equal memory, on a GPU.", *sentences]))
     yield _memory_table(again, contests)
+
+
+def _differences_from_the_paper(results: Results, contests: list[rivals.Contest]) -> list[str]:
+    tables = [results[f"{contest.setting.figure}_runs"] for contest in contests]
+    return list(dict.fromkeys(sentence for table in tables for sentence in unlike_the_paper(table)))
 
 
 def _memory_table(results: Results, contests: list[rivals.Contest]) -> str:
@@ -139,20 +146,20 @@ def _time_part(results: Results) -> Iterator[str]:
         yield "Not measured here yet.\n"
         return
     yield (
-        "Each arm gets the CPU time in which the quickest one had finished all its epochs, median over seeds; what "
-        "counts is the best validation auROC reached by then. What an epoch costs, with validation and scores, was "
-        "measured by itself: all arms in turn in one process with one thread, on "
+        "Each arm gets the CPU time in which the quickest one had finished all its epochs, median over seeds; compared "
+        "is the best validation auROC reached by then. What an epoch costs, with validation and metrics, was "
+        "measured separately: all arms in turn in one process with one thread, on "
         f"{', '.join(costs['cpu'].unique())}, median of {costs['repeat'].nunique()} "
         "(`benchmarks/epoch_costs.py`, `paper/results/epoch_costs.csv`). Averaging afterwards is left out: it costs no "
-        "training, and is not known at every epoch.\n"
+        "training, and was not measured at every epoch.\n"
     )
     yield _time_table(budgets)
     of_gpu = rivals.equal_time(again, rivals.gpu_costs(again))
     contests = [contest for budget in of_gpu for contest in rivals.contests_in_time(budget)]
     if contests:
         yield (
-            "The curves of ChIP-seq data are those of the longer training, on a GPU. By its own clock, which is that "
-            "of networks that shared it:\n"
+            "The curves of ChIP-seq data are those of the longer training, on a GPU. By the GPU's own clock, on which "
+            "several networks ran at the same time:\n"
         )
         yield _by_rival(contests)
 

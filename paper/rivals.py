@@ -33,7 +33,7 @@ class Setting:
 
     @property
     def shared(self) -> str:
-        """The arm that shares parameters."""
+        """Name of the arm that shares parameters."""
         return f"RC-{self.n_filters}"
 
 
@@ -62,7 +62,7 @@ SMALLER = {
 
 @dataclass(frozen=True)
 class Contest:
-    """Sharing against one rival in one setting.
+    """A comparison of sharing with one rival in one setting.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Contest:
 
     @property
     def p_value(self) -> float:
-        """Two-sided, as either may be ahead."""
+        """Exact two-sided rank-sum test: either may be ahead."""
         return rank_sum_test(self.pair.a, self.pair.b, alternative="two-sided")
 
     @property
@@ -94,12 +94,12 @@ class Contest:
 
 
 def rivals_of(setting: Setting) -> dict[str, str]:
-    """Arms of equal memory, by what they are in words."""
+    """Return the arms of equal memory, by description."""
     return _named(RIVALS, setting)
 
 
 def trained_rivals(setting: Setting) -> dict[str, str]:
-    """Arms of equal memory or less that were trained as such: averaging afterwards trains nothing."""
+    """Return the arms of equal memory or less that have a training of their own, which averages have not."""
     trained = {words: name for words, name in RIVALS.items() if "averag" not in words}
     return _named({**trained, **SMALLER}, setting)
 
@@ -110,7 +110,7 @@ def _named(rivals: Mapping[str, str], setting: Setting) -> dict[str, str]:
 
 
 def runs_of_setting(setting: Setting, results: Results) -> pd.DataFrame | None:
-    """Networks of a setting; None while there is none that shares parameters."""
+    """Return the networks of a setting, or None if none of them shares parameters."""
     runs = results.get(f"{setting.figure}_runs")
     if runs is None:
         return None
@@ -119,7 +119,7 @@ def runs_of_setting(setting: Setting, results: Results) -> pd.DataFrame | None:
 
 
 def equal_memory(results: Results, metric: str = "valid_auroc") -> list[Contest]:
-    """Sharing against every rival that holds as many channels, by the scores of the epoch kept."""
+    """Compare sharing with every rival that has as many channels, by a metric of the epoch kept."""
     return [
         Contest(setting, words, pair)
         for setting in SETTINGS
@@ -131,7 +131,7 @@ def equal_memory(results: Results, metric: str = "valid_auroc") -> list[Contest]
 
 @dataclass(frozen=True)
 class Budget:
-    """Training time of a setting, and what each arm made of it.
+    """Training time of a setting, and what each arm reached in it.
 
     Attributes
     ----------
@@ -154,9 +154,9 @@ class Budget:
 
 
 def equal_time(results: Results, costs: pd.DataFrame | None) -> Iterator[Budget]:
-    """What every trained arm of a setting reaches in the time in which the quickest had finished.
+    """Yield what every trained arm of a setting reaches in the time in which the quickest had finished.
 
-    `costs` has what an epoch costs each arm (``benchmarks/epoch_costs.py``): the clocks of trainings that ran beside
+    `costs` has what an epoch costs each arm (``benchmarks/epoch_costs.py``): the times of trainings that ran beside
     others, on several machines, cannot be compared.
     """
     for setting in SETTINGS:
@@ -175,7 +175,7 @@ def equal_time(results: Results, costs: pd.DataFrame | None) -> Iterator[Budget]
 
 
 def gpu_costs(again: Results) -> pd.DataFrame:
-    """What an epoch took on the GPU, by the wall clock of networks that shared it: setting, arm, cpu_seconds."""
+    """Return what an epoch took on the GPU, in wall time of networks that shared it: setting, arm, cpu_seconds."""
     rows = [
         history[(history["dataset"] == setting.dataset) & (history["fraction"] == 1)].assign(setting=setting.name)
         for setting in SETTINGS
@@ -186,7 +186,7 @@ def gpu_costs(again: Results) -> pd.DataFrame:
 
 
 def contests_in_time(budget: Budget) -> list[Contest]:
-    """Sharing against every other arm within the budget."""
+    """Compare sharing with every other arm within the budget."""
     setting = budget.setting
     pairs = {
         words: compare_seeds(
@@ -199,7 +199,7 @@ def contests_in_time(budget: Budget) -> list[Contest]:
 
 
 def by_rival(contests: Sequence[Contest]) -> dict[str, list[Contest]]:
-    """Contests of each rival."""
+    """Return the contests with each rival."""
     rivals = dict.fromkeys(contest.rival for contest in contests)
     return {words: [contest for contest in contests if contest.rival == words] for words in rivals}
 
@@ -208,7 +208,7 @@ def worth_it(contests: Sequence[Contest]) -> str:
     """Sum up the contests with one rival.
 
     "worth it": ahead in most settings, behind in none; "not worth it": behind in most, ahead in none; "no difference is
-    shown": even in all; "it depends": anything else. Open contests count for nothing, and most being open, all is.
+    shown": even in all; "it depends": anything else. Open contests are left out; if most are open, so is the answer.
     """
     n_settings = len(contests)
     contests = [contest for contest in contests if contest.outcome != "open"]
@@ -236,17 +236,17 @@ def outcomes(contests: Sequence[Contest]) -> str:
 
 
 def _clock(setting: Setting, history: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """Validation at every epoch with the CPU seconds since training began: arm, seed, auroc, elapsed."""
-    mine = costs[costs["setting"] == setting.name].groupby("arm")["cpu_seconds"].median()
+    """Return validation at every epoch with the CPU seconds since the training began: arm, seed, auroc, elapsed."""
+    medians = costs[costs["setting"] == setting.name].groupby("arm")["cpu_seconds"].median()
     arms = {setting.shared, *trained_rivals(setting).values()}
     chosen = history["arm"].isin(arms) & (history["dataset"] == setting.dataset)
     valid = history[chosen & (history["split"] == "valid") & (history["fraction"] == 1)]
-    cost = valid["arm"].str.removesuffix(", augmented").map(mine).astype(float)  # turning sequences round is no cost
+    cost = valid["arm"].str.removesuffix(", augmented").map(medians).astype(float)  # reverse complements cost nothing
     return valid[["arm", "seed", "auroc"]].assign(elapsed=valid["epoch"] * cost)[cost.notna()]
 
 
 def strand_gaps(results: Results) -> dict[str, float]:
-    """Largest gap between the strands' probabilities in any setting: of sharing, and of each rival in words."""
+    """Return the largest gap between the strands' probabilities in any setting, of sharing and of each rival."""
     gaps: dict[str, list[float]] = {}
     for setting in SETTINGS:
         runs = runs_of_setting(setting, results)

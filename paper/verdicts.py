@@ -111,13 +111,13 @@ def judge(comparisons: Sequence[Comparison | None]) -> Verdict:
     all seeds in order where so few seeds could not show it after that correction. A comparison without data counts as
     not shown.
     """
-    known = [comparison for comparison in comparisons if comparison is not None]
-    if not known:
+    measured = [comparison for comparison in comparisons if comparison is not None]
+    if not measured:
         return Verdict.UNKNOWN
-    if len(known) == len(comparisons) and all(comparison.shown for comparison in known):
+    if len(measured) == len(comparisons) and all(comparison.shown for comparison in measured):
         return Verdict.HOLDS
-    in_order = sum(comparison.separated and comparison.smallest_p > ALPHA / len(known) for comparison in known)
-    return Verdict.IN_PART if n_shown_of_several(known) or 2 * in_order > len(comparisons) else Verdict.NOT
+    in_order = sum(comparison.separated and comparison.smallest_p > ALPHA / len(measured) for comparison in measured)
+    return Verdict.IN_PART if n_shown_of_several(measured) or 2 * in_order > len(comparisons) else Verdict.NOT
 
 
 def n_shown_of_several(comparisons: Sequence[Comparison]) -> int:

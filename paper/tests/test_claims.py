@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper import claims_chipseq, claims_filters, claims_simulated
-from paper.claims import differences, judge_claims, spread, stands_in, unlike_the_paper
+from paper import claims
+from paper.claims import judge_claims, stands_in, unlike_the_paper
+from paper.findings import differences, spread
 from paper.tests.made_tables import ABOVE, BELOW, filters, history, runs, table_1
 from paper.verdicts import Verdict, compare_seeds
 
-ROOMS = (claims_simulated, claims_chipseq, claims_filters)
-CLAIMS = {claim.rule.__name__.lstrip("_"): claim for room in ROOMS for claim in room.CLAIMS}
+CLAIMS = {claim.rule: claim for claim in claims.CLAIMS}
 RC, SAME, DOUBLE = "RC-20", "standard-20", "standard-40"
 
 

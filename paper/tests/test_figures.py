@@ -62,7 +62,7 @@ def test_choices_are_figure_3_with_one_thing_changed():
         differences = {key: value for key, value in vars(arm.arm.model).items() if value != before[key]}
         assert changed.setdefault(choice, (differences, arm.dataset)) == (differences, arm.dataset)
     assert changed == {
-        choice: (changes, TASKS_SEPARATE if choice == "tasks shuffled apart" else "simulated")
+        choice: (changes, TASKS_SEPARATE if choice == "tasks shuffled separately" else "simulated")
         for choice, changes in CHOICES.items()
     }
 

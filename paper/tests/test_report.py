@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from paper.claims_chipseq import WIDTHS
-from paper.report import CLAIMS, page_text, write_report
+from paper.claims import CLAIMS
+from paper.pictures import drawn
+from paper.report import page_text, write_report
+from paper.rules_chipseq import WIDTHS
 from paper.tables import FOLDER, read_results
 from paper.tests.made_tables import ABOVE, BELOW, filters, history, runs, table_1
 from paper.verdicts import ALPHA, Verdict
@@ -42,8 +44,8 @@ def every_table():
     clean, hybrid = [("none", 2.0), ("none", 0.1)], [("hybrid", 2.0), ("hybrid", 1.0), ("none", 0.1)]
     networks = {"RC-8": [clean] * 10, "standard-16, augmented": [hybrid] * 10, "standard-8, augmented": [hybrid] * 10}
     other = {f"{arm}, torch's batch norm": values for arm, values in simulated.items()}
-    other |= {"RC-20, tasks shuffled apart": BELOW, "standard-20, tasks shuffled apart": BELOW}
-    other |= {"standard-40, tasks shuffled apart": ABOVE}
+    other |= {"RC-20, tasks shuffled separately": BELOW, "standard-20, tasks shuffled separately": BELOW}
+    other |= {"standard-40, tasks shuffled separately": ABOVE}
     widths = {f"RC-{n}": ABOVE for n in WIDTHS} | {f"standard-{n}": BELOW for n in (8, 16, 32, 64)}
     return {
         "fig2": history(curves),
@@ -105,7 +107,7 @@ def test_every_claim_has_a_row_with_a_verdict(reported):
     assert len(rows) == len(CLAIMS)
     assert [len(row) for row in rows] == [7] * len(CLAIMS)
     for claim, row in zip(CLAIMS, rows, strict=True):
-        assert row[1].startswith(claim.said)
+        assert row[1].startswith(claim.claim)
         assert row[2] == claim.paper
         assert row[5].strip("*") in set(Verdict)
 
@@ -166,7 +168,7 @@ def test_what_was_trained_again_stands_beside_and_changes_no_verdict(reported, t
     assert "| sharing (RC-16) |" in page.split("### At equal memory, on a GPU\n")[1].split("### ")[0]
     section = page.split("### At equal training time\n")[1].split("## ")[0]
     assert "| CTCF | no strand handling at half the channels (standard-16) |" in section
-    on_processor, on_gpu = section.split("By its own clock")
+    on_processor, on_gpu = section.split("By the GPU's own clock")
     assert "siamese" not in on_processor  # what an epoch costs it there is not known
     assert "- Not worth it against a siamese network: behind on CTCF (-" in on_gpu
     assert "| fig6 on a GPU |" in page.split("## What was run")[1]
@@ -181,9 +183,9 @@ def test_choices_that_the_paper_leaves_open_stand_beside_each_other(reported):
     assert [row[0].removeprefix("| ").partition(":")[0] for row in rows] == [
         "rcviz's presets",
         "torch's batch norm",
-        "tasks shuffled apart",
+        "tasks shuffled separately",
     ]
-    kept = "under rcviz's presets, torch's batch norm; that is not shown under tasks shuffled apart"
+    kept = "under rcviz's presets, torch's batch norm; that is not shown under tasks shuffled separately"
     assert f"RC-20 is above both standard networks {kept}." in section
     assert f"40 filters are no better than 20 {kept}." in section
     assert rows[2][-1].startswith("+0.1000, p = 5.41e-06")
@@ -231,14 +233,19 @@ def test_any_one_table_may_be_alone_or_missing(name):
 
 
 @pytest.mark.parametrize("sharing", [True, False])
-def test_arms_that_are_missing_are_said(sharing, tmp_path):
+def test_arms_that_are_missing_are_named(sharing):
     some = {
         name: table[table["arm"].str.startswith("RC") == sharing] if "arm" in table else table
         for name, table in every_table().items()
     }
-    write_report(some, tmp_path)
-    verdicts = [row[5] for row in claims_table((tmp_path / "paper.md").read_text())]
+    verdicts = [row[5] for row in claims_table(page_text(some, {}))]
     assert verdicts.count("**not measured here**") > 10
+
+
+def test_pictures_are_drawn_of_the_arms_that_are_present():
+    tables = {name: every_table()[name] for name in ("fig3_runs", "fig5_filters", "fig7a_runs")}
+    some = {name: table[table["arm"].str.startswith("RC")] for name, table in tables.items()}
+    assert [drawing.name for drawing, *_ in drawn(some)] == ["fig3", "fig5", "fig5_seeds", "fig7a"]
 
 
 def test_pictures_that_no_table_gives_any_more_are_removed_and_nothing_else(reported, tmp_path):
@@ -257,7 +264,7 @@ def test_a_page_gets_the_verdicts_between_its_comments_and_nothing_else_changes(
     before, table, after = re.split("<!--.*-->\n", readme.read_text())
     assert (before, after) == ("before\n", "after\n")
     assert table.count("\n| ") == len(CLAIMS) + 2  # names and rule
-    assert f"| {CLAIMS[0].said} | Figure 3 | {Verdict.HOLDS} |" in table
+    assert f"| {CLAIMS[0].claim} | Figure 3 | {Verdict.HOLDS} |" in table
     assert table.count(f"| {Verdict.UNKNOWN} |") > 0
     readme.write_text("no place\n")
     with pytest.raises(ValueError, match="put <!-- claims -->"):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from paper.claims import Claim, Finding, p_text, spread
+from paper.findings import Finding, p_text, spread, unmeasured
 from paper.verdicts import Verdict, both_or_one, compare_scores, compare_seeds, judge
 
 RC_FILTERS, STANDARD_FILTERS, FEW_FILTERS = "RC-8", "standard-16, augmented", "standard-8, augmented"
@@ -15,7 +15,8 @@ TOP = 2
 """Best filters of a network whose palindromes are counted: the paper found them among the top two."""
 
 
-def _resembles_ctcf(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
+def resembles_ctcf(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
+    """Judge whether the top filter under sharing resembles CTCF's motif."""
     top = filters[(filters["arm"] == RC_FILTERS) & (filters["rank"] == 1)]
     close = top["ctcf_p_value"] <= RESEMBLES
     share = float(close.mean())
@@ -30,13 +31,14 @@ def _resembles_ctcf(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
     )
 
 
-def _cleaner(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
+def cleaner(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
+    """Judge whether the top filter under sharing resembles CTCF's motif more than the standard network's."""
     top = filters[filters["rank"] == 1]
     pair = compare_scores(
         top, RC_FILTERS, STANDARD_FILTERS, "ctcf_similarity", what="similarity of the top filter to CTCF_known1"
     )
     if pair is None:
-        return Finding("", "", Verdict.UNKNOWN, "No similarity is known.")
+        return unmeasured("No similarity is known.")
     mirrored = compare_scores(
         top,
         STANDARD_FILTERS,
@@ -57,7 +59,8 @@ def _cleaner(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
     )
 
 
-def _palindromic(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
+def palindromic(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
+    """Judge whether the standard network's top filters are hybrids of both strands."""
     top = filters[filters["rank"] <= TOP]
     hybrid = top.assign(hybrid=(top["verdict"] == "hybrid").astype(float)).groupby(["arm", "seed"])["hybrid"].mean()
     pair = compare_seeds(
@@ -77,7 +80,8 @@ def _palindromic(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
     )
 
 
-def _single_palindrome(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
+def single_palindrome(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
+    """Judge whether one hybrid has most of the positive scores in a network of 8 standard filters."""
     mine = filters[filters["arm"] == FEW_FILTERS]
     dominance = _dominance(mine)
     hybrid = mine[mine["rank"] == 1].set_index("seed")["verdict"].sort_index() == "hybrid"
@@ -98,43 +102,3 @@ def _dominance(filters: pd.DataFrame) -> pd.Series:
     """Each seed's share of the positive scores that its top filter has."""
     positive = filters.assign(score=filters["score"].clip(lower=0)).sort_values(["seed", "rank"])
     return positive.groupby("seed")["score"].agg(lambda scores: scores.iloc[0] / scores.sum())
-
-
-CLAIMS = (
-    Claim(
-        figure="Figure 5",
-        section="2.2.2",
-        said="The RC network's top filter strongly resembles CTCF_known1.",
-        paper="logo",
-        needs=("fig5_filters", "fig5_runs"),
-        arms=(RC_FILTERS,),
-        rule=_resembles_ctcf,
-    ),
-    Claim(
-        figure="Figure 5",
-        section="2.2.2",
-        said="The RC network's top filter is a cleaner CTCF motif than the standard network's.",
-        paper="logo",
-        needs=("fig5_filters", "fig5_runs"),
-        arms=(RC_FILTERS, STANDARD_FILTERS),
-        rule=_cleaner,
-    ),
-    Claim(
-        figure="Figure 5",
-        section="2.2.2",
-        said="The standard network's top filters are palindromes into which both strands of CTCF collapsed.",
-        paper="top 2 of 16, one network shown",
-        needs=("fig5_filters", "fig5_runs"),
-        arms=(RC_FILTERS, STANDARD_FILTERS),
-        rule=_palindromic,
-    ),
-    Claim(
-        figure="Figure 5",
-        section="2.2.2",
-        said="With 8 filters as well: the standard network tends to one palindrome, and the others add little.",
-        paper="not shown",
-        needs=("fig5_filters", "fig5_runs"),
-        arms=(FEW_FILTERS,),
-        rule=_single_palindrome,
-    ),
-)

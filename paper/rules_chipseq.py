@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from paper.claims import Claim, Finding, agreement_elsewhere, differences, p_text, spread
+from paper.findings import Finding, agreement_elsewhere, differences, p_text, spread, unmeasured
 from paper.verdicts import (
     SCORES,
     Comparison,
@@ -24,17 +24,18 @@ IDENTICAL = 1e-5
 """Largest gap between the two strands' probabilities that is rounding: float32 carries seven figures."""
 
 WILD, CLEAR = 0.5, 0.1
-"""Gaps between the two strands' probabilities that count as wildly different, and as different."""
+"""Gaps between the two strands' probabilities from which they are wildly different, and different."""
 
 SMALL = 0.2
-"""Shares of the training set up to which it counts as small."""
+"""Largest share of the training set that is small."""
 
 WIDTHS = (8, 16, 32)
 FACTORS = ("CTCF", "SPI1", "MAX")
 TEST_SCORES = ("test_auroc", "test_auprc")
 
 
-def _identical_strands(runs: pd.DataFrame) -> Finding:
+def identical_strands(runs: pd.DataFrame) -> Finding:
+    """Judge whether predictions for both strands are the same up to rounding."""
     gap = by_seed(runs, RC, "gap_max")
     return Finding(
         f"largest gap over validation sequences and seeds {gap.max():.2g}",
@@ -44,7 +45,8 @@ def _identical_strands(runs: pd.DataFrame) -> Finding:
     )
 
 
-def _different_strands(runs: pd.DataFrame) -> Finding:
+def different_strands(runs: pd.DataFrame) -> Finding:
+    """Judge whether predictions for both strands differ widely without sharing."""
     gap = by_seed(runs, SAME, "gap_max")
     return Finding(
         f"largest gap of a network on validation sequences {spread(gap)}",
@@ -58,7 +60,8 @@ def _networks(values: pd.Series) -> str:
     return "one network" if len(values) == 1 else f"{len(values)} networks"
 
 
-def _augmentation(runs: pd.DataFrame) -> Finding:
+def augmentation(runs: pd.DataFrame) -> Finding:
+    """Judge whether augmentation makes the gap between the strands smaller, and leaves one."""
     mean = compare_scores(runs, SAME, AUGMENTED, "gap_mean", what="mean gap between the strands")
     assert mean is not None
     left = by_seed(runs, AUGMENTED, "gap_max")
@@ -73,38 +76,40 @@ def _augmentation(runs: pd.DataFrame) -> Finding:
     )
 
 
-def _higher_at_every_size(runs: pd.DataFrame) -> Finding:
+def higher_at_every_size(runs: pd.DataFrame) -> Finding:
+    """Judge whether sharing is above both standard networks at every size of the training set."""
     pairs = [
         compare_scores(runs[runs["fraction"] == fraction], RC, other, metric, where=f"{100 * fraction:g}%")
         for fraction in _sizes(runs)
         for metric in SCORES
         for other in (SAME, DOUBLE)
     ]
-    known = [pair for pair in pairs if pair is not None]
-    n_above = sum(bool(np.median(pair.a) > np.median(pair.b)) for pair in known)
-    return _of_many(pairs, f"Medians, which the paper draws, are above in {n_above} of {len(known)}.")
+    measured = [pair for pair in pairs if pair is not None]
+    n_above = sum(bool(np.median(pair.a) > np.median(pair.b)) for pair in measured)
+    return _of_many(pairs, f"Medians, which the paper draws, are above in {n_above} of {len(measured)}.")
 
 
-def _slower(runs: pd.DataFrame) -> Finding:
+def slower(runs: pd.DataFrame) -> Finding:
+    """Judge whether sharing loses less with small training sets."""
     full = float(runs["fraction"].max())
-    pairs, told = [], []
+    pairs, text = [], []
     for metric in SCORES:
         lost = {arm: _loss(runs, arm, metric, full) for arm in (RC, SAME, DOUBLE)}
         pairs += [
             compare_seeds(lost[other], lost[RC], other, RC, f"{metric_words(metric)} lost") for other in (SAME, DOUBLE)
         ]
         losses = ", ".join(f"{arm} {spread(values)}" for arm, values in lost.items() if len(values))
-        told.append(f"{metric_words(metric)} lost: {losses}")
-    known = [pair for pair in pairs if pair is not None]
-    if not known:
-        return Finding("", "", Verdict.UNKNOWN, "No seed has both small training sets and the whole one.")
+        text.append(f"{metric_words(metric)} lost: {losses}")
+    measured = [pair for pair in pairs if pair is not None]
+    if not measured:
+        return unmeasured("No seed has both small training sets and the whole one.")
     return Finding(
-        "; ".join(told),
+        "; ".join(text),
         f"each seed's score at {100 * full:g}% minus its mean over sizes up to {100 * SMALL:g}%; rank-sum that the "
-        f"standard networks lose more, {', '.join(p_text(pair.p_value) for pair in known)}",
+        f"standard networks lose more, {', '.join(p_text(pair.p_value) for pair in measured)}",
         judge(pairs),
-        f"Shown in {sum(pair.shown for pair in known)} of {len(pairs)} comparisons.",
-        tuple(known),
+        f"Shown in {sum(pair.shown for pair in measured)} of {len(pairs)} comparisons.",
+        tuple(measured),
     )
 
 
@@ -119,7 +124,8 @@ def _sizes(runs: pd.DataFrame) -> list[float]:
     return sorted(set(runs["fraction"].astype(float)))
 
 
-def _every_width(runs: pd.DataFrame) -> Finding:
+def every_width(runs: pd.DataFrame) -> Finding:
+    """Judge whether sharing is above at every width."""
     chosen = [(f"RC-{n}", f"standard-{factor * n}", str(n)) for n in WIDTHS for factor in (1, 2)]
     pairs = [
         compare_scores(runs, rc, other, metric, where=f"{n} filters") for metric in SCORES for rc, other, n in chosen
@@ -128,7 +134,8 @@ def _every_width(runs: pd.DataFrame) -> Finding:
     return _of_many(pairs, agreement_elsewhere("Test chromosomes", test))
 
 
-def _every_factor(runs: pd.DataFrame) -> Finding:
+def every_factor(runs: pd.DataFrame) -> Finding:
+    """Judge whether sharing is above for every factor."""
     parts = [(factor, runs[runs["dataset"] == factor], other) for factor in FACTORS for other in (SAME, DOUBLE)]
     pairs = [
         compare_scores(part, RC, other, metric, where=factor) for metric in SCORES for factor, part, other in parts
@@ -139,74 +146,11 @@ def _every_factor(runs: pd.DataFrame) -> Finding:
 
 def _of_many(pairs: Sequence[Comparison | None], why: str) -> Finding:
     """A claim that is many comparisons."""
-    known = tuple(pair for pair in pairs if pair is not None)
-    if not known:
-        return Finding("", "", Verdict.UNKNOWN, "No two arms to compare are in the table yet.")
-    missing = len(pairs) - len(known)
+    measured = tuple(pair for pair in pairs if pair is not None)
+    if not measured:
+        return unmeasured("No two arms to compare are in the table yet.")
+    missing = len(pairs) - len(measured)
     lacking = f"{missing} of {len(pairs)} comparisons have no data yet. " if missing else ""
-    left = [f"{pair.where} {pair.what}, {pair.higher} over {pair.lower}" for pair in known if not pair.shown]
-    told = f"Not shown: {'; '.join(left)}. " if left else ""
-    return Finding(differences(known), "rank-sum for each", judge(pairs), lacking + told + why, known)
-
-
-CLAIMS = (
-    Claim(
-        figure="Figure 4",
-        section="2.2.1",
-        said="Under sharing both strands of a sequence get the same prediction.",
-        paper="on the diagonal",
-        needs=("fig4_runs",),
-        arms=(RC,),
-        rule=_identical_strands,
-    ),
-    Claim(
-        figure="Figure 4",
-        section="2.2.1",
-        said="Standard networks can predict wildly different things for the two strands.",
-        paper="scatter",
-        needs=("fig4_runs",),
-        arms=(SAME,),
-        rule=_different_strands,
-    ),
-    Claim(
-        figure="Figure 4",
-        section="2.2.1",
-        said="Augmentation with reverse complements alleviates that and does not cure it.",
-        paper="scatter",
-        needs=("fig4_runs",),
-        arms=(SAME, AUGMENTED),
-        rule=_augmentation,
-    ),
-    Claim(
-        figure="Figure 6",
-        section="2.2.3",
-        said="With 5% to 100% of the training set the RC network is above both standard ones.",
-        paper="medians above throughout",
-        needs=("fig6_runs",),
-        rule=_higher_at_every_size,
-    ),
-    Claim(
-        figure="Figure 6",
-        section="2.2.3",
-        said="The RC network's performance appears to drop off more slowly with less data.",
-        paper="curves",
-        needs=("fig6_runs",),
-        rule=_slower,
-    ),
-    Claim(
-        figure="Figure 7a",
-        section="2.2.4",
-        said="With 8, 16 and 32 filters the RC network is above standard ones with as many and twice as many.",
-        paper="above in each",
-        needs=("fig7a_runs",),
-        rule=_every_width,
-    ),
-    Claim(
-        figure="Figure 7b",
-        section="2.2.4",
-        said="With 16 filters the RC network is above both standard ones, for CTCF, SPI1 and MAX.",
-        paper="above in each",
-        needs=("fig7b_runs",),
-        rule=_every_factor,
-    ),
-)
+    left = [f"{pair.where} {pair.what}, {pair.higher} over {pair.lower}" for pair in measured if not pair.shown]
+    text = f"Not shown: {'; '.join(left)}. " if left else ""
+    return Finding(differences(measured), "rank-sum for each", judge(pairs), lacking + text + why, measured)

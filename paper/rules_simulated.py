@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from paper.claims import Claim, Finding, agreement_elsewhere, p_text, spread
+from paper.findings import Finding, agreement_elsewhere, p_text, spread
 from paper.verdicts import (
     ALPHA,
     PAPER_SEEDS,
@@ -23,7 +23,7 @@ SIMILAR = 0.5
 """Two training scores are similar when they differ by less than this share of the difference in validation."""
 
 FIRST_EPOCHS = 5
-"""Epochs that count as the beginning of a learning curve."""
+"""Epochs at the beginning of a learning curve."""
 
 PARAMETERS = {SAME: 2283, RC: 1983}
 """Section 3.4.1."""
@@ -31,7 +31,8 @@ PARAMETERS = {SAME: 2283, RC: 1983}
 TEST_SCORES = ("test_auroc", "test_auprc")
 
 
-def _best_of_all(runs: pd.DataFrame) -> Finding:
+def best_of_all(runs: pd.DataFrame) -> Finding:
+    """Judge whether sharing is above both standard networks on every seed."""
     pairs = [compare_scores(runs, RC, other, metric) for metric in SCORES for other in (SAME, DOUBLE)]
     comparisons = [pair for pair in pairs if pair is not None]
     n_apart = sum(pair.separated for pair in comparisons)
@@ -51,43 +52,46 @@ def _best_of_all(runs: pd.DataFrame) -> Finding:
     )
 
 
-def _similar_in_training(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
+def similar_in_training(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
+    """Judge whether training auROC is similar, compared with the difference in validation."""
     gain = by_seed(runs, RC, "valid_auroc").mean() - by_seed(runs, SAME, "valid_auroc").mean()
     readings = _training_readings(history, runs)
     apart = {name: float(values[RC].mean() - values[SAME].mean()) for name, values in readings.items()}
     within = {name: bool(abs(difference) < SIMILAR * gain) for name, difference in apart.items()}
     unlike = [name for name, similar in within.items() if not similar]
-    told = "; ".join(f"{difference:+.4f} {name}" for name, difference in apart.items())
+    text = "; ".join(f"{difference:+.4f} {name}" for name, difference in apart.items())
     return Finding(
-        f"training auROC, {RC} minus {SAME}: {told}; in validation {gain:+.4f}",
+        f"training auROC, {RC} minus {SAME}: {text}; in validation {gain:+.4f}",
         f"similar: less than {SIMILAR:g} of the difference in validation, by both readings",
         both_or_one(*within.values()),
         f"Not similar {' and '.join(unlike)}." if unlike else "Similar by both readings.",
     )
 
 
-def _no_better_with_forty(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
+def no_better_with_forty(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
+    """Judge whether 40 standard filters are no better than 20 in validation, while better in training."""
     valid = compare_scores(runs, DOUBLE, SAME, "valid_auroc")
     assert valid is not None
     training = [
         compare_seeds(values[DOUBLE], values[SAME], DOUBLE, SAME, f"training auROC {name}")
         for name, values in _training_readings(history, runs).items()
     ]
-    known = [pair for pair in training if pair is not None]
-    higher = all(pair.shown for pair in known)
-    told = ", ".join(f"{pair.difference:+.4f} ({p_text(pair.p_value)})" for pair in known)
+    shown = [pair for pair in training if pair is not None]
+    higher = all(pair.shown for pair in shown)
+    text = ", ".join(f"{pair.difference:+.4f} ({p_text(pair.p_value)})" for pair in shown)
     gain = by_seed(runs, RC, "valid_auroc").mean() - by_seed(runs, SAME, "valid_auroc").mean()
     return Finding(
-        f"validation auROC {valid.difference:+.4f}, {p_text(valid.p_value)}; training auROC {told}",
+        f"validation auROC {valid.difference:+.4f}, {p_text(valid.p_value)}; training auROC {text}",
         f"rank-sum that 40 are above 20: above {ALPHA:g} in validation, at most {ALPHA:g} in training by both readings",
         both_or_one(not valid.shown, higher),
         f"{'No gain is shown' if not valid.shown else 'A gain is shown'} in validation (the RC network's over "
         f"{SAME} is {gain:+.4f}), and training auROC is {'higher' if higher else 'not higher by both readings'}.",
-        (valid, *known),
+        (valid, *shown),
     )
 
 
-def _less_overfitting(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
+def less_overfitting(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
+    """Judge whether training minus validation auROC is smaller under sharing."""
     kept = _kept_epochs(runs)
     gap = {
         arm: _scores_at(history, kept, arm, "train") - _scores_at(history, kept, arm, "valid")
@@ -105,7 +109,8 @@ def _less_overfitting(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
     )
 
 
-def _always_above(history: pd.DataFrame) -> Finding:
+def always_above(history: pd.DataFrame) -> Finding:
+    """Judge whether the median learning curve is above at every epoch that all seeds reached."""
     valid = _common(history, (RC, SAME))
     medians = valid.groupby(["arm", "epoch"])["auroc"].median()
     ahead = medians[RC] > medians[SAME]
@@ -124,16 +129,17 @@ def _always_above(history: pd.DataFrame) -> Finding:
     )
 
 
-def _ahead_at_first(history: pd.DataFrame) -> Finding:
+def ahead_at_first(history: pd.DataFrame) -> Finding:
+    """Judge whether the network with 40 filters is ahead in the first epochs."""
     valid = _common(history, (RC, SAME, DOUBLE))
     mean = valid[valid["epoch"] <= FIRST_EPOCHS].groupby(["arm", "seed"])["auroc"].mean()
     what = f"validation auROC, mean of epochs 1 to {FIRST_EPOCHS}"
     pairs = [compare_seeds(mean[DOUBLE], mean[other], DOUBLE, other, what) for other in (RC, SAME)]
     comparisons = tuple(pair for pair in pairs if pair is not None)
-    told = ", ".join(f"{pair.difference:+.4f} against {pair.lower}" for pair in comparisons)
+    text = ", ".join(f"{pair.difference:+.4f} against {pair.lower}" for pair in comparisons)
     ahead = [pair.lower for pair in comparisons if pair.shown]
     return Finding(
-        f"{DOUBLE} in epochs 1 to {FIRST_EPOCHS}: {told}",
+        f"{DOUBLE} in epochs 1 to {FIRST_EPOCHS}: {text}",
         f"rank-sum, {', '.join(p_text(pair.p_value) for pair in comparisons)}",
         judge(pairs),
         f"p <= {ALPHA:g} against {' and '.join(ahead) or 'neither'}.",
@@ -141,18 +147,20 @@ def _ahead_at_first(history: pd.DataFrame) -> Finding:
     )
 
 
-def _parameters(runs: pd.DataFrame) -> Finding:
+def parameters(runs: pd.DataFrame) -> Finding:
+    """Judge whether the numbers of parameters are those of the paper."""
     counted = {arm: sorted(set(by_seed(runs, arm, "n_parameters").astype(int))) for arm in PARAMETERS}
     same = [counted[arm] == [number] for arm, number in PARAMETERS.items()]
-    told = ", ".join(f"{arm} {' or '.join(f'{number:,}' for number in numbers)}" for arm, numbers in counted.items())
-    return Finding(told, "equal", both_or_one(*same), f"{sum(same)} of {len(same)} are equal.")
+    text = ", ".join(f"{arm} {' or '.join(f'{number:,}' for number in numbers)}" for arm, numbers in counted.items())
+    return Finding(text, "equal", both_or_one(*same), f"{sum(same)} of {len(same)} are equal.")
 
 
-def _table_1(counts: pd.DataFrame) -> Finding:
+def table_1(counts: pd.DataFrame) -> Finding:
+    """Judge whether the counted windows are those of Table 1."""
     equal = counts["n_positive_counted"] == counts["n_positive_paper"]
-    told = ", ".join(f"{row.factor} {row.n_positive_counted:,}" for row in counts.itertuples())
+    text = ", ".join(f"{row.factor} {row.n_positive_counted:,}" for row in counts.itertuples())
     return Finding(
-        f"positives: {told}",
+        f"positives: {text}",
         "equal",
         Verdict.IN_PART if equal.all() else Verdict.NOT,
         f"{int(equal.sum())} of {len(equal)} counts of positives are equal. The negatives are not counted: the paper's "
@@ -161,7 +169,7 @@ def _table_1(counts: pd.DataFrame) -> Finding:
 
 
 def _training_readings(history: pd.DataFrame, runs: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
-    """Training auROC of each seed, read twice: at the epoch kept, and at the last one that all seeds reached."""
+    """Return the training auROC of each seed at the epoch kept, and at the last epoch that all seeds reached."""
     last = common_epochs(history[history["arm"].isin([RC, SAME, DOUBLE])])
     epochs = {"at the epoch kept": _kept_epochs(runs), f"at epoch {last}": runs[["arm", "seed"]].assign(epoch=last)}
     return {
@@ -175,87 +183,12 @@ def _kept_epochs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scores_at(history: pd.DataFrame, epochs: pd.DataFrame, arm: str, split: str) -> pd.Series:
-    """An arm's auROC by seed, at the epoch that `epochs` (arm, seed, epoch) has for it."""
+    """Return an arm's auROC by seed, at the epoch that `epochs` (arm, seed, epoch) has for it."""
     rows = history[history["split"] == split].merge(epochs, on=["arm", "seed", "epoch"])
     return by_seed(rows, arm, "auroc")
 
 
 def _common(history: pd.DataFrame, arms: tuple[str, ...]) -> pd.DataFrame:
-    """Validation at the epochs that every seed of these arms reached."""
+    """Return the validation rows of the epochs that every seed of these arms reached."""
     chosen = history[history["arm"].isin(arms) & (history["split"] == "valid")]
     return chosen[chosen["epoch"] <= common_epochs(chosen)]
-
-
-CLAIMS = (
-    Claim(
-        figure="Figure 3",
-        section="2.1.1",
-        said="On all ten seeds the RC network with 20 filters is above both standard ones in validation.",
-        paper="p < 5.413e-06, against both",
-        needs=("fig3_runs",),
-        arms=(RC, SAME, DOUBLE),
-        rule=_best_of_all,
-    ),
-    Claim(
-        figure="Figure 2",
-        section="2.1.1",
-        said="The RC network's training performance is similar to that of the standard one with 20 filters.",
-        paper="curves",
-        needs=("fig2", "fig2_runs"),
-        arms=(RC, SAME, DOUBLE),
-        rule=_similar_in_training,
-    ),
-    Claim(
-        figure="Figure 3",
-        section="2.1.1",
-        said="40 standard filters are no better in validation than 20, while higher in training.",
-        paper="p = 0.7106 in validation",
-        needs=("fig2", "fig2_runs"),
-        arms=(RC, SAME, DOUBLE),
-        rule=_no_better_with_forty,
-    ),
-    Claim(
-        figure="Figure 2",
-        section="2.1.1",
-        said="Sharing parameters reduces overfitting.",
-        paper="curves",
-        needs=("fig2", "fig2_runs"),
-        arms=(RC, SAME, DOUBLE),
-        rule=_less_overfitting,
-    ),
-    Claim(
-        figure="Figure 2",
-        section="2.1.2",
-        said="The RC network's learning curve lies above that of the standard one with 20 filters throughout.",
-        paper="curves",
-        needs=("fig2",),
-        arms=(RC, SAME),
-        rule=_always_above,
-    ),
-    Claim(
-        figure="Figure 2",
-        section="2.1.2",
-        said="The standard network with 40 filters is ahead in the first epochs.",
-        paper="curves",
-        needs=("fig2",),
-        arms=(RC, SAME, DOUBLE),
-        rule=_ahead_at_first,
-    ),
-    Claim(
-        figure="",
-        section="3.4.1",
-        said="The standard network with 20 filters has 2,283 parameters, the RC network 1,983.",
-        paper=", ".join(f"{arm} {number:,}" for arm, number in PARAMETERS.items()),
-        needs=("fig3_runs",),
-        arms=(RC, SAME),
-        rule=_parameters,
-    ),
-    Claim(
-        figure="Table 1",
-        section="3.3",
-        said="Table 1's numbers of positive and negative windows of CTCF, SPI1 and MAX.",
-        paper="positives 44,982, 42,938, 12,542; negatives 225,533, 203,960, 206,628",
-        needs=("table_1",),
-        rule=_table_1,
-    ),
-)
