@@ -1,4 +1,4 @@
-"""Checks of arguments that several floors make, with one wording."""
+"""Checks of arguments that several packages use."""
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -8,15 +8,15 @@ import numpy as np
 
 
 def quoted(text: object, most: int = 60) -> str:
-    """Quote what a file says in a sentence, cut where it is long."""
-    said = str(text)
-    return repr(said if len(said) <= most else said[: most - 1] + "\N{HORIZONTAL ELLIPSIS}")
+    """Quote text in an error message, shortened if it is long."""
+    text = str(text)
+    return repr(text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}")
 
 
 def brief(error: object) -> str:
-    """What an error says, on one line and cut where it is long: libraries repeat what they were given."""
-    said = " ".join(str(error).split())
-    return said if len(said) <= 200 else said[:199] + "\N{HORIZONTAL ELLIPSIS}"
+    """Return the message of an error on one line, shortened if it is long."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else text[:199] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -26,7 +26,7 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 
 def as_numbers(name: str, values: Any) -> np.ndarray:
-    """Give an array of float64, or say that `values` are not numbers."""
+    """Return values as a float64 array; an error if they are not numbers."""
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -34,12 +34,12 @@ def as_numbers(name: str, values: Any) -> np.ndarray:
 
 
 def check_positive(name: str, value: Any) -> None:
-    """Refuse what is not a whole number of at least one."""
+    """Refuse a value that is not a whole number of at least one."""
     check_whole(name, value, 1)
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
-    """Refuse what is not a whole number of at least ``least``."""
+    """Refuse a value that is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ValueError(f"{name} must be a whole number, got {value!r:.100}")
     if value < least:
@@ -47,7 +47,7 @@ def check_whole(name: str, value: Any, least: int) -> None:
 
 
 def check_table(table: Any, columns: Sequence[str], rows: str) -> None:
-    """Refuse a DataFrame that lacks one of ``columns`` or is empty; ``rows`` names what its rows are."""
+    """Refuse a DataFrame without one of the columns, or without rows; ``rows`` is the word for a row."""
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ValueError(f"expected columns {', '.join(columns)}, got a table without {', '.join(missing)}")
@@ -56,7 +56,7 @@ def check_table(table: Any, columns: Sequence[str], rows: str) -> None:
 
 
 def check_features(shape: tuple[int, ...], n_channels: int, length: int | None = None) -> None:
-    """Refuse a feature map that is not (batch, n_channels, length); say so when its channels are last."""
+    """Refuse a feature map that is not (batch, n_channels, length), with a hint if the channels are last."""
     if len(shape) == 3 and shape[1] == n_channels and length in (None, shape[2]):
         return
     hint = ""
@@ -69,7 +69,7 @@ def check_features(shape: tuple[int, ...], n_channels: int, length: int | None =
 
 
 def check_settings(what: str, names: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse the name of a setting that is not there, listing those that are."""
+    """Refuse the name of a setting that does not exist, quoting those that do."""
     for name in names:
         if name not in known:
             raise ValueError(f"{what} has no setting {quoted(name)}; the settings are: {', '.join(sorted(known))}")

@@ -1,4 +1,4 @@
-"""Files are either whole or not there: what is written appears under its name in one step."""
+"""Atomic writing of files: a file appears under its name when it is complete, or not at all."""
 
 import errno
 import glob
@@ -11,30 +11,30 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_UNFINISHED, _WHOLE = ".unfinished", ".whole"
+_UNFINISHED, _COMPLETE = ".unfinished", ".complete"
 _LOCK = ".lock"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DiskFullError(OSError):
-    """A file could not be written for want of room, and what it would have replaced is still there."""
+    """The disk or a quota is full; a file that would have been replaced is not modified."""
 
 
 def check_target(
     path: str | os.PathLike[str], what: str, *, inputs: Iterable[str | os.PathLike[str]] = (), ending: str = ""
 ) -> None:
-    """Refuse, before work starts, a name where nothing can be written or where something else would be lost.
+    """Check before work starts that a file can be written, and that nothing else would be overwritten.
 
     Parameters
     ----------
     path
-        What will be written.
+        File that will be written.
     what
-        What it is, as in "the model".
+        Description for the error, such as "the model".
     inputs
-        Files that are read, or written as well; none of them may be written over.
+        Files that are read or also written, and must not be overwritten.
     ending
-        A file that exists is replaced only where its name ends so: any other is likely to be something else.
+        An existing file is replaced only if its name has this ending: any other is probably something else.
 
     Raises
     ------
@@ -42,30 +42,30 @@ def check_target(
     """
     target = Path(path)
     if target.is_dir() or not target.parent.is_dir():
-        raise ValueError(f"cannot write {what} {target}: give a file name in a folder that exists")
+        raise ValueError(f"cannot write {what} {target}: choose a file name in a folder that exists")
     if not os.access(target.parent, os.W_OK):
         raise ValueError(f"cannot write {what} {target}: the folder is read-only; choose another")
     for source in map(Path, inputs):
         if target.resolve() == source.resolve() or (target.exists() and source.exists() and target.samefile(source)):
-            raise ValueError(f"{what} {target} would be written over {source}; give it another name")
+            raise ValueError(f"{what} {target} would overwrite {source}: choose another name")
     if target.exists() and not target.name.endswith(ending):
         raise ValueError(
-            f"{target} exists and is not replaced by {what}, as its name does not end in {ending}; give another name, "
-            f"or remove the file first"
+            f"{target} exists and its name does not end in {ending}, so {what} does not replace it: choose another "
+            f"name, or remove the file first"
         )
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a name to write to; on success the file moves to ``path``, on any error the old one stays as it was.
+    """Yield a temporary path to write to; on success the file is moved to ``path``, on any error it is removed.
 
-    The name lies in a hidden folder beside ``path``, where libraries may put files of their own as well, and which a
-    lock holds for as long as this process lives. What killed processes left of writing ``path`` is removed.
+    The temporary path is in a hidden folder beside ``path``, in which libraries may create other files, and which is
+    locked while this process lives. What killed processes left behind while writing ``path`` is removed.
 
     Raises
     ------
     FileNotFoundError
-        When there is no folder for the file.
+        When the folder does not exist.
     DiskFullError
         When the disk or a quota is full.
     """
@@ -82,53 +82,53 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
                 os.fsync(file.fileno())
             umask = os.umask(0)
             os.umask(umask)
-            temporary.chmod(0o666 & ~umask)  # some libraries make private files; this one is an ordinary one
+            temporary.chmod(0o666 & ~umask)  # some libraries create files that only the user can read
             _move(temporary, target)
     except DiskFullError:
         raise
     except Exception as error:
-        code = _without_room(error)
+        code = _disk_full_code(error)
         if code is None:
             raise
-        kept = ", and the file of that name is as it was" if target.exists() else ""
+        kept = ", and the existing file is not modified" if target.exists() else ""
         full = DiskFullError(
-            f"cannot write {target}: {os.strerror(code).lower()}{kept}; make room, or write to another place"
+            f"cannot write {target}: {os.strerror(code).lower()}{kept}: free some space, or write to another disk"
         )
         full.errno = code
         raise full from error
 
 
 def remove(path: str | os.PathLike[str]) -> None:
-    """Remove a file, if it is there, and what killed processes left of writing it."""
+    """Remove a file, if it exists, and what killed processes left behind while writing it."""
     target = Path(path)
     target.unlink(missing_ok=True)
     remove_unfinished(target.parent, target.name)
 
 
 def remove_unfinished(folder: Path, name: str | None = None) -> None:
-    """Remove what killed processes left of writing a file, or any file of a folder; what is being written stays."""
+    """Remove what killed processes left behind while writing a file, or any file of a folder; not files in progress."""
     pattern = f".{'*' if name is None else glob.escape(name)}.{'?' * 8}{_UNFINISHED}*"
-    for left in folder.glob(pattern):
-        with suppress(OSError):  # such as a folder of somebody else's, or a file system without locks
-            is_folder = left.is_dir()
-            lock = _lock(left / _LOCK, os.O_CREAT) if is_folder else _lock(left)
+    for path in folder.glob(pattern):
+        with suppress(OSError):  # such as a folder of another user, or a file system without locks
+            is_folder = path.is_dir()
+            lock = _lock(path / _LOCK, os.O_CREAT) if is_folder else _lock(path)
             if lock is not None:
                 if is_folder:
-                    shutil.rmtree(left, ignore_errors=True)
+                    shutil.rmtree(path, ignore_errors=True)
                 else:
-                    left.unlink()
+                    path.unlink()
                 os.close(lock)
 
 
 @contextmanager
 def _folder_beside(target: Path) -> Iterator[Path]:
-    """Make a hidden folder that nobody else removes, and remove it at the end."""
+    """Create a hidden, locked folder, and remove it at the end."""
     lock = None
-    while lock is None:  # only when another process takes it for left behind, before it is locked
+    while lock is None:  # repeated only if another process removes it before it is locked
         folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=_UNFINISHED))
         try:
             lock = _lock(folder / _LOCK, os.O_CREAT)
-        except OSError:  # a file system without locks: nobody removes anything there
+        except OSError:  # a file system without locks, where no process removes anything
             break
     try:
         yield folder
@@ -139,29 +139,29 @@ def _folder_beside(target: Path) -> Iterator[Path]:
 
 
 def _move(temporary: Path, target: Path) -> None:
-    """Give a file its name as the very last step: whoever is killed before it has to write again, and tidies then."""
+    """Move a file to its name as the very last step; a process that is killed before has to write it again."""
     folder = temporary.parent
-    whole = folder.with_name(f"{folder.name}{_WHOLE}")
+    complete = folder.with_name(f"{folder.name}{_COMPLETE}")
     lock = None
     with suppress(OSError):
         lock = _lock(temporary)
     try:
-        temporary.rename(whole)
+        temporary.rename(complete)
         shutil.rmtree(folder, ignore_errors=True)
-        whole.replace(target)
+        complete.replace(target)
     finally:
-        whole.unlink(missing_ok=True)
+        complete.unlink(missing_ok=True)
         if lock is not None:
             os.close(lock)
 
 
 def _lock(path: Path, flags: int = 0) -> int | None:
-    """Hold a file, and with it what it stands for, until it is closed, as it is by any end of a process.
+    """Lock a file until it is closed, which happens whenever the process ends.
 
-    None when another process holds it or has removed it; OSError where there are no locks.
+    Returns None if another process has locked or removed the file; raises OSError where locks do not exist.
     """
     if sys.platform == "win32":
-        raise OSError("files are not locked here")
+        raise OSError("file locks are not available on Windows")
     import fcntl
 
     try:
@@ -181,25 +181,23 @@ def _lock(path: Path, flags: int = 0) -> int | None:
     return None
 
 
-def _without_room(error: BaseException | None) -> int | None:
-    """Give the system's number for want of room, where that is why a write failed; some libraries tell it in words."""
+def _disk_full_code(error: BaseException | None) -> int | None:
+    """Return the system's error number if a write failed because the disk is full; some libraries give it as text."""
     while error is not None:
-        told = re.search(r"\(os error (\d+)\)", str(error))
-        code = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
-        if code in _NO_ROOM:
+        match = re.search(r"\(os error (\d+)\)", str(error))
+        code = error.errno if isinstance(error, OSError) else int(match[1]) if match else None
+        if code in _DISK_FULL_CODES:
             return code
         error = error.__cause__ or error.__context__
     return None
 
 
 def check_ending(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> str:
-    """Return a path's ending, one of those known, before anything is computed or written."""
+    """Return the ending of a path; an error if it is not one of ``kinds`` or the folder does not exist."""
     ending = Path(path).suffix.lower()
     if ending not in kinds:
-        raise ValueError(
-            f"cannot tell what to write into {os.fspath(path)!r}: its ending must be one of {', '.join(kinds)}"
-        )
+        raise ValueError(f"cannot write {os.fspath(path)!r}: its ending must be one of {', '.join(kinds)}")
     folder = Path(path).resolve().parent
     if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}; make it first, or name another")
+        raise ValueError(f"the folder {folder} does not exist: create it first, or choose another")
     return ending

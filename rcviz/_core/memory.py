@@ -1,4 +1,4 @@
-"""Memory of one batch that the next one uses again, instead of asking the system for every page anew."""
+"""Reuse of memory: the next batch gets the memory that the previous one freed, without asking the system."""
 
 import ctypes
 import os
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-# Of glibc's malloc.h. By itself it hands what a batch freed back to the system, which then clears and maps every page
-# of the next batch anew: up to half of a prediction's time, by chance of the blocks' order (decision 25).
+# From glibc's malloc.h. By default, glibc returns freed memory to the system, which then maps and clears every page for
+# the next batch again: up to half of the time of a prediction, depending on the order of blocks (decision 25).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEEP = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
-# What glibc's own adaptation comes to at most, in a process that has freed a block of 32 MB.
+# The maximum of glibc's own adaptation, in a process that has freed a block of 32 MB.
 _REST = 64 << 20
-_USUAL = ((_MMAP_MAX, 65_536), (_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, _REST))
+_DEFAULTS = ((_MMAP_MAX, 65_536), (_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, _REST))
 
 _GUARD = threading.Lock()
 _inside = 0
@@ -21,10 +21,9 @@ _inside = 0
 
 @contextmanager
 def reuse_memory() -> Iterator[None]:
-    """Keep what is freed for the next allocation, in the whole process, until the last of all threads leaves.
+    """Keep freed memory for later allocations, in the whole process, until the last thread leaves this context.
 
-    Afterwards it is given back but for 64 MB. Does nothing where the allocator is not glibc's. As a decorator it
-    holds for a call.
+    Afterwards all but 64 MB is returned to the system. Does nothing if the allocator is not glibc's. Also a decorator.
     """
     global _inside
     libc = _glibc()
@@ -42,7 +41,7 @@ def reuse_memory() -> Iterator[None]:
         with _GUARD:
             _inside -= 1
             if not _inside:
-                for option in _USUAL:
+                for option in _DEFAULTS:
                     libc.mallopt(*option)
                 libc.malloc_trim(_REST)
 
@@ -51,6 +50,6 @@ def reuse_memory() -> Iterator[None]:
 def _glibc() -> ctypes.CDLL | None:
     try:
         version = os.confstr("CS_GNU_LIBC_VERSION")
-    except (AttributeError, ValueError):  # Windows has no confstr, other systems not this name
+    except (AttributeError, ValueError):  # Windows has no confstr, and other systems do not have this name
         return None
     return ctypes.CDLL(None) if version else None

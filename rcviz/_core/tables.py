@@ -1,4 +1,4 @@
-"""Tables as files: CSV, which everything reads, and Parquet, which keeps types."""
+"""Tables as files: CSV, which every program reads, and Parquet, which keeps types."""
 
 import os
 from typing import Any
@@ -8,21 +8,21 @@ from rcviz._core.files import atomic_write, check_ending
 ENDINGS = (".csv", ".parquet")
 
 
-def save_table(found: Any, path: str | os.PathLike[str]) -> None:
-    """Write the table of a result, or any DataFrame, whole or not at all; the ending says how.
+def save_table(result: Any, path: str | os.PathLike[str]) -> None:
+    """Write the table of a result, or any DataFrame, atomically; the ending of the path gives the format.
 
     Parameters
     ----------
-    found : DataFrame, or any result with a ``table``
-        An index is written only where it has a name.
+    result : DataFrame, or any result with a ``table``
+        An index is written only if it has a name.
     path : path-like
-        ``.csv``: text with one header line, numbers in full. ``.parquet``: types are kept, but a column of several
-        becomes text; needs pyarrow.
+        ``.csv``: text with one header line, numbers in full precision. ``.parquet``: types are kept, but a column of
+        mixed types becomes text; needs pyarrow.
 
     Raises
     ------
     ValueError
-        When there is no table, or the path ends otherwise or lies in no folder.
+        When there is no table, the ending is another one, or the folder does not exist.
     ImportError
         When Parquet is asked for and pyarrow is not installed.
 
@@ -33,9 +33,9 @@ def save_table(found: Any, path: str | os.PathLike[str]) -> None:
     import pandas as pd
 
     ending = check_ending(path, ENDINGS)
-    table = found if isinstance(found, pd.DataFrame) else getattr(found, "table", None)
+    table = result if isinstance(result, pd.DataFrame) else getattr(result, "table", None)
     if not isinstance(table, pd.DataFrame):
-        raise ValueError(f"expected a DataFrame or a result with a table, got {type(found).__name__}")
+        raise ValueError(f"expected a DataFrame or a result with a table, got {type(result).__name__}")
     if any(name is not None for name in table.index.names):
         table = table.reset_index()
     with atomic_write(path) as temporary:
@@ -49,7 +49,7 @@ def _write_parquet(table: Any, path: os.PathLike[str]) -> None:
     import pandas as pd
 
     try:
-        import pyarrow  # noqa: F401 - pandas' own message tells of more than is needed
+        import pyarrow  # noqa: F401 - the error of pandas is about other packages, too
     except ImportError as error:
         raise ImportError('Parquet needs pyarrow: pip install "rcviz[tables]", or write .csv') from error
     mixed = [name for name in table if pd.api.types.infer_dtype(table[name], skipna=True).startswith("mixed")]

@@ -15,7 +15,7 @@ def check_not_empty(data: SequenceSet, name: str = "data") -> None:
 
 
 def labels_of(data: SequenceSet, name: str = "data") -> Float[np.ndarray, "n tasks"]:
-    """Labels of a set, which must have some."""
+    """Return the labels of a set; an error if it has none."""
     if not isinstance(data, SequenceSet):
         raise ValueError(f"{name} must be a SequenceSet with labels, got {type(data).__name__}")
     if data.labels is None:

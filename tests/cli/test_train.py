@@ -147,7 +147,7 @@ WRONG_FILES = {
     '[model]\nkernel_sizes = [90]\n[split]\ntrain="chr1"': "sequences of 60 bp leave",
     '[split]\ntrain = ["chr9"]\nvalid = ["chr2"]': "chr9",
     '[split]\ntrain = 0.7\nvalid = "chr2"': "both shares and chromosomes",
-    "[split]\ntrain = 0.7\nvalid = 0.5": "at most 1 together",
+    "[split]\ntrain = 0.7\nvalid = 0.5": "train, valid and test must be",
     '[split]\npreset = "chr1"': "preset must be one of chr1/chr17/rest",
     '[split]\ntrain = "chr1"\nvalid = "chr2"\nseed = 3': "has a seed, which goes with shares",
 }
@@ -178,7 +178,7 @@ def test_wrong_flags_are_one_sentence(refused, dataset, small, work, toy):
     assert "folder that exists" in refused(*basis, "--out", "nowhere/x.safetensors")
     assert "nothing.safetensors" in refused("train", "nothing.safetensors", "--out", "x")
     (work / "cut.safetensors").write_bytes(dataset.read_bytes()[:-100])
-    assert "is cut off" in refused("train", "cut.safetensors", "--out", "x")
+    assert "is truncated" in refused("train", "cut.safetensors", "--out", "x")
     rcviz.SequenceSet(toy.codes).save(work / "plain.safetensors")
     assert "has no labels" in refused("train", "plain.safetensors", "--out", "x")
 
@@ -291,7 +291,7 @@ def test_the_page_about_the_command_line_says_what_works(run, work):
 def test_the_dataset_is_not_written_over(refused, dataset, small, work):
     before = dataset.read_bytes()
     said = refused("train", dataset, "--out", dataset, "--config", small)
-    assert "would be written over" in said
+    assert "would overwrite" in said
     assert dataset.read_bytes() == before
 
 
@@ -299,5 +299,5 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_first_epoch(r
     asked = ("train", dataset, "--out", "a.safetensors", "--config", small)
     for path in ("no/x", "."):
         assert "cannot write the checkpoint" in refused(*asked, "--checkpoint", path)
-    assert "would be written over a.safetensors" in refused(*asked, "--checkpoint", "a.safetensors")
+    assert "would overwrite a.safetensors" in refused(*asked, "--checkpoint", "a.safetensors")
     assert not (work / "a.safetensors").exists()

@@ -138,7 +138,7 @@ def test_an_error_that_is_not_for_want_of_room_is_the_librarys_own(tmp_path):
 def test_want_of_room_is_told_once(tmp_path):
     """As where a file and its index are written together."""
     with (
-        pytest.raises(DiskFullError, match=r"^cannot write .*/index: no space left on device; make room"),
+        pytest.raises(DiskFullError, match=r"^cannot write .*/index: no space left on device: free some space"),
         atomic_write(tmp_path / "codes"),
         atomic_write(tmp_path / "index"),
     ):

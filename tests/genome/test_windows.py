@@ -193,7 +193,7 @@ def test_a_set_that_fails_leaves_the_old_file(repeated, tmp_path):
 
 def test_an_input_is_not_written_over(fasta):
     before = fasta.read_bytes()
-    with pytest.raises(ValueError, match=r"would be written over .*genome\.fa; give it another name"):
+    with pytest.raises(ValueError, match=r"would overwrite .*genome\.fa"):
         peak_windows(fasta, PEAKS, negatives="none", out=fasta)
     assert fasta.read_bytes() == before
 
