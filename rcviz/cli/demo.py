@@ -1,4 +1,4 @@
-"""The quickstart's work without a notebook: two models, their strands, their filters, one page."""
+"""The analyses of the quickstart without a notebook: two models, their strands, their filters, one page."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +20,8 @@ from rcviz.models.storage import save_model
 from rcviz.motifs.bundled import load_motif
 from rcviz.plots import page
 from rcviz.plots._axes import new_figure
-from rcviz.plots.contributions import plot_contributions
 from rcviz.plots.logo import plot_logo
 from rcviz.plots.saving import save_figure
-from rcviz.plots.strands import plot_strands
 from rcviz.plots.training import plot_history
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.examples import load_example
@@ -33,12 +31,12 @@ from rcviz.training.history import EpochRecord, History
 from rcviz.training.loop import evaluate, fit
 
 TOP = 4
-"""Filters drawn of each model, as in Figure 5."""
+"""Number of filters of each model that are drawn, as in Figure 5."""
 
 
 @dataclass(frozen=True)
 class _Arm:
-    """One model of the comparison and everything that was found out about it."""
+    """One model of the comparison and its results."""
 
     name: str
     key: str
@@ -55,16 +53,16 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     Parameters
     ----------
     out : Path
-        Folder for the results; made if it is not there.
+        Folder for the results; made if it does not exist.
     epochs : int
-        Of each training.
+        Epochs to train each model.
     seed : int
-        Of the split, the starting weights and the order of the samples.
+        Seed of the split, the starting weights and the order of the samples.
 
     Returns
     -------
     str
-        What was found and what to run next, in a few lines.
+        Results and the next step, in a few lines.
     """
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
@@ -84,18 +82,18 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
         save_table(frame, out / f"{name}.csv")
     for name, (figure, _) in figures.items():
         save_figure(figure, out / f"{name}.png")
-    found = _findings(arms)
-    parts_of_page = [page.paragraph(line) for line in found.splitlines()]
+    summary = _summary(arms)
+    parts_of_page = [page.paragraph(line) for line in summary.splitlines()]
     parts_of_page += [page.heading("The two models"), page.table(tables["models"])]
     for figure, caption in figures.values():
         parts_of_page.append(page.picture(figure, caption))
-    parts_of_page += [page.heading("What each filter adds to the logit"), page.table(tables["contributions"])]
+    parts_of_page += [page.heading("Contribution of each filter to the logit"), page.table(tables["contributions"])]
     with atomic_write(out / "index.html") as temporary:
         temporary.write_text(page.html_page("CTCF, read on both strands", parts_of_page), encoding="utf-8")
     return (
-        f"{found}\n\nWritten in {time.perf_counter() - started:.0f} s: {out}/index.html (open it in a browser), "
+        f"{summary}\n\nWritten in {time.perf_counter() - started:.0f} s: {out}/index.html (open it in a browser), "
         f"both models, tables and figures.\n"
-        f"Next: make lab (or rcviz lab) opens the tutorial that does this step by step."
+        f"Next: make lab (or rcviz lab) opens the tutorial that explains this step by step."
     )
 
 
@@ -114,7 +112,7 @@ def _run(
         bar.update()
 
     history = fit(model, parts.train, parts.valid, training, progress=False, on_epoch=advance)
-    bar.set_description(f"looking into {name}")
+    bar.set_description(f"analysing {name}")
     arm = _Arm(
         name,
         architecture,
@@ -148,7 +146,7 @@ def _tables(arms: list[_Arm]) -> dict[str, pd.DataFrame]:
 
 
 def _together(arms: list[_Arm], table: Callable[[_Arm], pd.DataFrame]) -> pd.DataFrame:
-    """One table with the model's name in front."""
+    """Concatenate the arms' tables, with the model's name as first column."""
     return pd.concat({arm.name: table(arm) for arm in arms}, names=["model"]).reset_index("model")
 
 
@@ -157,17 +155,13 @@ def _figures(arms: list[_Arm]) -> dict[str, tuple[Any, str]]:
     plot_history(_together(arms, lambda arm: arm.history.table), curves.add_subplot())
     strands, ranked = new_figure(9, 4.5), new_figure(10, 4)
     for place, arm in enumerate(arms, start=1):
-        labels = arm.strands.labels
-        axes = strands.add_subplot(1, len(arms), place)
-        plot_strands(arm.strands.forward, arm.strands.reverse, None if labels is None else labels[:, 0], axes)
-        axes.set_title(arm.name, fontsize="medium")
-        axes = ranked.add_subplot(1, len(arms), place)
-        plot_contributions(arm.contributions.table, axes, top=8)
+        arm.strands.plot(strands.add_subplot(1, len(arms), place), task_name=arm.name)
+        axes = arm.contributions.plot(ranked.add_subplot(1, len(arms), place), top=8)
         axes.set_title(arm.name, fontsize="medium")
     return {
         "history": (curves, "auROC while training; validation solid, training dotted."),
         "strands": (strands, "Predictions for each test sequence and for its reverse complement (Figure 4)."),
-        "contributions": (ranked, "Filters ranked by what they add to the logit (section 3.5)."),
+        "contributions": (ranked, "Filters ranked by their contribution to the logit (section 3.5)."),
         "filters": (
             _filters(arms),
             "CTCF_known1 and the top filters, mean-centred, each on its own scale and on both strands (Figure 5).",
@@ -196,7 +190,7 @@ def _filters(arms: list[_Arm]) -> Any:
 
 
 def _top_filters(arms: list[_Arm]) -> Iterator[tuple[int, int, str, Any]]:
-    """Row, column, title and matrix of every small logo."""
+    """Yield row, column, title and matrix of every small logo."""
     for block, arm in enumerate(arms):
         bank = filter_bank(arm.model)
         for row, index in enumerate(arm.contributions.ranking[:TOP]):
@@ -205,7 +199,7 @@ def _top_filters(arms: list[_Arm]) -> Iterator[tuple[int, int, str, Any]]:
             yield row, 2 * block + 1, "its reverse complement", reverse_complement(weights)
 
 
-def _findings(arms: list[_Arm]) -> str:
+def _summary(arms: list[_Arm]) -> str:
     sentences = [
         f"{arm.name}: test auROC {arm.auroc:.3f}; the two strands of a sequence differ by up to "
         f"{arm.strands.max_gap:.2g} in predicted probability; the top filter is "

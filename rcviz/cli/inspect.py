@@ -1,4 +1,4 @@
-"""rcviz inspect: a model and sequences in, the explorers in JupyterLab or one page out."""
+"""rcviz inspect: look at a trained model, in the explorers in JupyterLab or as one page."""
 
 import itertools
 import os
@@ -10,6 +10,8 @@ import typer
 from rcviz._core.files import atomic_write, check_target
 from rcviz.cli.lab import check_jupyterlab, open_lab
 from rcviz.cli.messages import AsJson, answer, answering, records, several
+
+_PALINDROME_COLUMNS = ["filter", "palindromicity", "center", "p_value", "verdict", "n_sites", "loss", "balance"]
 
 if TYPE_CHECKING:
     from rcviz.models.network import SequenceModel
@@ -25,7 +27,7 @@ def inspect(
     task: Annotated[str | None, typer.Option(help="The page's task, by name; by default the first.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look into a model: its filters ranked, its strands, its palindromes.
+    """Inspect a model: its filters ranked, its strands, its palindromes.
 
     Writes a small notebook into this folder and opens JupyterLab on it, or with --html writes a page.
 
@@ -38,13 +40,13 @@ def inspect(
             raise ValueError("--task chooses the task of the page: give --html as well, or choose it in the explorers")
         network, sequences = _load(model, data, several(chromosomes))
         if html is not None:
-            _write_page(network, sequences, model, data, html, task, as_json=as_json)
+            write_page(network, sequences, model, data, html, task, as_json=as_json)
             return
     check_jupyterlab()
     with answering():
         notebook = _write_notebook(model, data, several(chromosomes))
-        told = f"Written: {notebook}. JupyterLab opens on it; end it with Ctrl-C."
-        answer(told, {"notebook": notebook}, as_json=as_json)
+        text = f"Written: {notebook}. JupyterLab opens it; stop JupyterLab with Ctrl-C."
+        answer(text, {"notebook": notebook}, as_json=as_json)
     open_lab(notebook, options or [])
 
 
@@ -56,29 +58,29 @@ def _load(model: Path, data: Path, chromosomes: list[str] | None) -> "tuple[Sequ
     wanted = network.config.sequence_length
     if sequences.length != wanted:
         raise ValueError(
-            f"{model} reads sequences of {wanted:,} bp and those in {data} have {sequences.length:,}: cut windows of "
+            f"{model} reads sequences of {wanted:,} bp, but those in {data} have {sequences.length:,}: make windows of "
             f"that length (rcviz windows --width {wanted}), or train a model on these"
         )
     n_tasks = len(sequences.task_names)
     if n_tasks != network.config.n_tasks:
         raise ValueError(
-            f"{model} gives {network.config.n_tasks} outputs a sequence and {data} has labels for {n_tasks} tasks: "
-            f"give the labelled data that it was trained for"
+            f"{model} has {network.config.n_tasks} outputs, but {data} has labels for {n_tasks} tasks: give data with "
+            f"one label for each output"
         )
     if chromosomes is not None:
-        known = sequences.table.get("chrom")
-        present = [] if known is None else list(dict.fromkeys(known))
+        chrom = sequences.table.get("chrom")
+        present = [] if chrom is None else list(dict.fromkeys(chrom))
         for name in chromosomes:
             if name not in present:
                 raise ValueError(
                     f"{data} has no windows of {name}; its chromosomes are: {', '.join(present) or 'none'}"
                 )
-        assert known is not None
-        sequences = sequences.subset(known.isin(chromosomes).to_numpy())
+        assert chrom is not None
+        sequences = sequences.subset(chrom.isin(chromosomes).to_numpy())
     return network, sequences
 
 
-def _write_page(
+def write_page(
     network: "SequenceModel",
     sequences: "SequenceSet",
     model: Path,
@@ -88,34 +90,86 @@ def _write_page(
     *,
     as_json: bool,
 ) -> None:
-    from rcviz.cli.inspect_page import inspection
+    """Write metrics, strands, filters and palindromes as one page, with a progress bar on standard error."""
+    from tqdm.auto import tqdm
+
+    from rcviz.analysis.palindromes import palindromes
+    from rcviz.analysis.strands import strand_agreement
+    from rcviz.models.network import count_parameters
+    from rcviz.plots import page
+    from rcviz.training.loop import evaluate
+    from rcviz.widgets.filters import FilterExplorer
 
     index = 0 if task is None else sequences.task_index(task)
-    chosen = "" if "chrom" not in sequences.table else f" on {', '.join(dict.fromkeys(sequences.table['chrom']))}"
-    about = f"{model} and {len(sequences):,} sequences of {sequences.length:,} bp{chosen} from {data}."
-    found = inspection(network, sequences, title=f"Inspection of {model.name}", about=about, task=index)
+    name = sequences.task_names[index]
+    with tqdm(total=5, unit="step", desc="metrics") as bar:
+        metrics = evaluate(network, sequences)
+        _advance(bar, "strands")
+        agreement = strand_agreement(network, sequences)
+        gap = agreement.gap[:, index]
+        _advance(bar, "filters")
+        explorer = FilterExplorer(network, sequences, task=index)
+        _advance(bar, "palindromes")
+        judged = palindromes(network, sequences)
+        ranked = judged.table.sort_values("palindromicity", ascending=False, kind="stable")
+        _advance(bar, "motif names")
+        filters = explorer.html_parts()
+        bar.update()
+    on = "" if "chrom" not in sequences.table else f" on {', '.join(dict.fromkeys(sequences.table['chrom']))}"
+    gaps = f"by up to {gap.max():.2g}, by {gap.mean():.2g} on average"
+    parts = [
+        "<style>figure { width: fit-content; }</style>",
+        page.paragraph(
+            f"{model} ({network.config.architecture}, {network.config.n_filters} filters, "
+            f"{count_parameters(network):,} parameters); {len(sequences):,} sequences of {sequences.length:,} bp{on} "
+            f"from {data}."
+        ),
+        page.heading("Metrics"),
+        page.paragraph("For these sequences; if the model was trained on them, the metrics are too high."),
+        page.table(metrics),
+        page.heading("Strands"),
+        page.paragraph(f"The probabilities of {name} for a sequence and its reverse complement differ {gaps}."),
+        page.result(agreement, "Predictions for both strands (Figure 4).", (5.2, 5.8), task=index, task_name=name),
+        page.heading("Filters"),
+        *filters,
+        page.heading("Palindromes"),
+        page.paragraph(
+            "Most palindromic first. genuine: the sites are palindromes; hybrid: the filter holds both strands of one "
+            "motif. loss: share of the sites' information that a self-complementary motif loses; balance: weight of "
+            "the motif's weaker strand in the filter."
+        ),
+        f'<div style="overflow-x: auto">{page.table(ranked[_PALINDROME_COLUMNS], digits=3)}</div>',
+        page.result(judged, "The most palindromic filter above its reverse complement (Figure 5).", (6.4, 3.4)),
+    ]
     with atomic_write(path) as temporary:
-        temporary.write_text(found.page, encoding="utf-8")
-    told = (
-        f"{found.scores.to_string(index=False, float_format='{:.4f}'.format)}\n\n"
-        f"Strands differ by up to {found.max_gap:.2g} in predicted probability, by {found.mean_gap:.2g} in the mean. "
-        f"The top filter is {found.filters['filter'].iloc[0]}.\nWritten: {path} (open it in a browser)."
+        temporary.write_text(page.html_page(f"Inspection of {model.name}", parts), encoding="utf-8")
+    table = explorer.table
+    explorer.close()
+    text = (
+        f"{metrics.to_string(index=False, float_format='{:.4f}'.format)}\n\n"
+        f"The probabilities of the two strands differ {gaps}. The top filter is {table['filter'].iloc[0]}.\n"
+        f"Written: {path} (open it in a browser)."
     )
     values: dict[str, Any] = {
         "page": path,
-        "task": sequences.task_names[index],
+        "task": name,
         "n_sequences": len(sequences),
-        "scores": records(found.scores),
-        "max_gap": found.max_gap,
-        "mean_gap": found.mean_gap,
-        "filters": records(found.filters),
-        "palindromes": records(found.palindromes),
+        "metrics": records(metrics),
+        "max_gap": float(gap.max()),
+        "mean_gap": float(gap.mean()),
+        "filters": records(table),
+        "palindromes": records(ranked),
     }
-    answer(told, values, as_json=as_json)
+    answer(text, values, as_json=as_json)
+
+
+def _advance(bar: Any, step: str) -> None:
+    bar.update()
+    bar.set_description(step)
 
 
 def _write_notebook(model: Path, data: Path, chromosomes: list[str] | None) -> Path:
-    """Write a notebook beside the person, and never over one that says anything else."""
+    """Write a notebook into the working folder, without replacing one of other contents."""
     import nbformat
 
     from rcviz.models.card import code_span
@@ -152,5 +206,5 @@ def _sources(path: Path) -> list[str]:
 
     try:
         return [cell["source"] for cell in nbformat.read(path, as_version=4).cells]
-    except Exception:  # somebody else's file: whatever it is, it is left alone
+    except Exception:  # a file that is not a notebook of ours is not replaced, whatever it holds
         return []

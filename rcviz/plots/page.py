@@ -1,11 +1,11 @@
-"""One self-contained HTML page from sentences, tables and figures: no network, every text escaped."""
+"""One self-contained HTML page of text, tables and figures; it needs no network, and all text is escaped."""
 
 import html
 from typing import Any
 
 import pandas as pd
 
-from rcviz.plots._axes import figure_svg
+from rcviz.plots._axes import figure_svg, new_figure
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -19,27 +19,34 @@ th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #8884
 
 
 def heading(text: str) -> str:
-    """A section's heading."""
+    """Write the heading of a section."""
     return f"<h2>{html.escape(text)}</h2>"
 
 
 def paragraph(text: str) -> str:
-    """A paragraph of plain text."""
+    """Write a paragraph of plain text."""
     return f"<p>{html.escape(text)}</p>"
 
 
 def picture(figure: Any, caption: str) -> str:
-    """A matplotlib figure as inline SVG with a caption."""
+    """Write a matplotlib figure as inline SVG with a caption."""
     return f"<figure>{figure_svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
+def result(analysis: Any, caption: str, size: tuple[float, float], **options: Any) -> str:
+    """Write the plot of a result, of a size in inches, with a caption; ``options`` are those of its plot."""
+    figure = new_figure(*size)
+    analysis.plot(figure.add_subplot(), **options)
+    return picture(figure, caption)
+
+
 def table(frame: pd.DataFrame, *, digits: int = 4) -> str:
-    """A table, numbers to so many significant digits."""
+    """Write a table, with this many significant digits."""
     return str(frame.to_html(index=False, border=0, escape=True, float_format=lambda value: f"{value:.{digits}g}"))
 
 
 def html_page(title: str, parts: list[str]) -> str:
-    """Put parts made by the functions of this module under a title."""
+    """Write a page of a title and parts made by the functions of this module."""
     name = html.escape(title)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title>'

@@ -1,4 +1,4 @@
-"""A path, a button, and a line that says what was written where."""
+"""A path, a button, and a line that confirms what was written."""
 
 import html
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from rcviz.widgets._pane import ErrorPane, MarkupPane
 
 
 class ExportBox(ipywidgets.HBox):
-    """Write what is on screen to a file that a person names.
+    """Write what is on screen to a file of the user's choice.
 
     Parameters
     ----------
     export : callable
-        Writes the path it is given, or raises an error that says why not.
+        Writes the path that it gets, or raises an error.
     path : str
-        The path to start with.
+        Initial path.
     kinds : sequence of str
-        Endings that ``export`` knows, such as ".csv".
+        Endings that ``export`` accepts, such as ".csv".
     error : ErrorPane
-        Where an error is said.
+        Pane that shows an error.
     """
 
     def __init__(self, export: Callable[[str], None], path: str, kinds: tuple[str, ...], error: ErrorPane) -> None:
@@ -29,21 +29,21 @@ class ExportBox(ipywidgets.HBox):
         self.path = ipywidgets.Text(
             value=path,
             description="Save as",
-            tooltip=f"File to write; its ending says what: {', '.join(kinds)}",
+            tooltip=f"File to write; its ending chooses the format: {', '.join(kinds)}",
             layout=ipywidgets.Layout(width="260px"),
         )
         self.button = ipywidgets.Button(
             description="Save", tooltip="Write the file", layout=ipywidgets.Layout(width="80px")
         )
-        self.said = MarkupPane()
+        self.confirmation = MarkupPane()
         self.button.on_click(lambda button: self.save())
-        super().__init__([self.path, self.button, self.said])
-        self.said.show(f'<span class="rcviz-kinds">{" ".join(kinds)}</span>')
+        super().__init__([self.path, self.button, self.confirmation])
+        self.confirmation.show(f'<span class="rcviz-kinds">{" ".join(kinds)}</span>')
 
     def save(self) -> None:
-        """Write the file that is named and say so."""
+        """Write the file and confirm it."""
         with self._error.reporting():
             self._write(self.path.value)
             size = Path(self.path.value).stat().st_size
-            written = html.escape(str(Path(self.path.value).resolve()))
-            self.said.show(f'<span role="status">wrote {written} ({size / 1000:,.0f} kB)</span>')
+            path = html.escape(str(Path(self.path.value).resolve()))
+            self.confirmation.show(f'<span role="status">wrote {path} ({size / 1000:,.0f} kB)</span>')

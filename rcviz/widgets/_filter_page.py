@@ -1,4 +1,4 @@
-"""The filter explorer as one page: every filter's panels, a gallery to choose from, and no kernel behind it."""
+"""The filter explorer as one page that needs no kernel: a gallery, and the panels of every filter."""
 
 import html
 from typing import Any
@@ -25,7 +25,7 @@ select { font: inherit; }
 .rcviz-figure { width: fit-content; color: black; }
 """
 
-# Without scripts the page shows all filters below each other.
+# Without scripts the page shows the panels of all filters below each other.
 _SCRIPT = """
 const gallery = document.querySelector(".gallery"), sort = document.querySelector("select");
 const buttons = [...gallery.children];
@@ -62,23 +62,23 @@ choose(buttons[0]);
 def filter_parts(
     results: FilterResults, state: FilterState, matches: pd.DataFrame | None, n_targets: int, colors: Any
 ) -> list[str]:
-    """Write the parts of a page, one set to a page, for the explorer's layer, task and positives."""
+    """Write the parts of a page for the explorer's layer, task and positives, once per page."""
     question = state.question
     palindromicity = results.palindromicity(question.layer).table.set_index("filter")["palindromicity"]
     by_palindromicity = palindromicity.sort_values(ascending=False, kind="stable").index.tolist()
-    found, bank = results.contributions(*question), results.bank(question.layer)
+    contributions, bank = results.contributions(*question), results.bank(question.layer)
     buttons, sections = [], []
     for rank, index in enumerate(state.ranking):
         buttons.append(
             f'<button type="button" aria-pressed="false" data-filter="{index}" data-contribution="{rank}" '
             f'data-number="{index}" data-palindromicity="{by_palindromicity.index(index)}">'
-            f"{panels.thumbnail(bank.weights[index], colors)}{index}: {found.scores[index]:+z.2f}</button>"
+            f"{panels.thumbnail(bank.weights[index], colors)}{index}: {contributions.scores[index]:+z.2f}</button>"
         )
-        named = "" if matches is None else panels.nearest(matches, index, n_targets)
+        motifs = "" if matches is None else panels.nearest(matches, index, n_targets)
         sections.append(
             f'<div class="rcviz-panels" id="filter-{index}"><p class="rcviz-caption">'
             f"{panels.caption(results, question, index)}</p>{panels.logos(results, question, index, colors)}"
-            f"{named}{panels.behaviour(results, question, index)}</div>"
+            f"{motifs}{panels.behaviour(results, question, index)}</div>"
         )
     task = results.data.task_names[question.task]
     about = (

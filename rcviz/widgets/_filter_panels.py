@@ -1,4 +1,4 @@
-"""What is said and drawn about one filter, as HTML: the explorer shows it, a saved page keeps it."""
+"""Panels of one filter as HTML, for the explorer and for the saved page."""
 
 import html
 from typing import Any
@@ -39,24 +39,24 @@ _LEAST_SIMILARITY = 0.5
 
 
 def caption(results: FilterResults, question: Question, index: int) -> str:
-    """Which filter, its rank and score."""
-    found = results.contributions(*question)
-    rank = int(np.flatnonzero(found.ranking == index)[0])
-    row = found.table.iloc[rank]
+    """Write which filter it is, its rank and score."""
+    contributions = results.contributions(*question)
+    rank = int(np.flatnonzero(contributions.ranking == index)[0])
+    row = contributions.table.iloc[rank]
     return (
-        f"<b>Filter {index}</b>, rank {rank + 1} of {len(found.ranking)}: score {row['score']:+z.3f}. On average it "
-        f"adds {row['mean_positive']:+z.2f} to the logit of {html.escape(found.task)} in a positive, "
-        f"{row['mean_negative']:+z.2f} in a negative."
+        f"<b>Filter {index}</b>, rank {rank + 1} of {len(contributions.ranking)}: score {row['score']:+z.3f}. On "
+        f"average it adds {row['mean_positive']:+z.2f} to the logit of {html.escape(contributions.task)} in a "
+        f"positive, {row['mean_negative']:+z.2f} in a negative."
     )
 
 
 def logos(results: FilterResults, question: Question, index: int, colors: Any) -> str:
-    """What the filter looks like: its weights, and the motif of its sites."""
+    """Draw the filter's weights and the motif of its sites."""
     return weight_logos(results, question.layer, index, colors) + site_logos(results, question.layer, index, colors)
 
 
 def behaviour(results: FilterResults, question: Question, index: int) -> str:
-    """What the filter does: palindrome or not, contributions and profile, its strongest sites."""
+    """Write the filter's palindrome verdict, contributions, profile and strongest sites."""
     return (
         palindrome(results, question.layer, index)
         + activity(results, question, index)
@@ -65,7 +65,7 @@ def behaviour(results: FilterResults, question: Question, index: int) -> str:
 
 
 def weight_logos(results: FilterResults, layer: str, index: int, colors: Any) -> str:
-    """Mean-centred weights as they are and as the other strand reads them, on one scale."""
+    """Draw the mean-centred weights and their reverse complement, on one scale."""
     weights = results.bank(layer).weights[index]
     limits = _limits(weights)
     drawn = [
@@ -76,7 +76,7 @@ def weight_logos(results: FilterResults, layer: str, index: int, colors: Any) ->
 
 
 def site_logos(results: FilterResults, layer: str, index: int, colors: Any) -> str:
-    """The PWM of the activating sites on both strands."""
+    """Draw the PWM of the activating sites on both strands."""
     sites = results.sites(layer)
     count = len(sites.sequences(index))
     motif = sites.motif(index)
@@ -89,18 +89,18 @@ def site_logos(results: FilterResults, layer: str, index: int, colors: Any) -> s
 
 
 def activity(results: FilterResults, question: Question, index: int) -> str:
-    """Contributions in positives and negatives; activation along the sequence."""
+    """Draw contributions in positives and negatives, and activation along the sequence."""
     with short_lived():
         drawn = _activity_pictures(results, question, index)
     sample = results.sample(question.layer)
-    told = f" ({sample})" if sample else ""
-    return _section(f"Contributions; activation along the sequence{told}", _pair("rcviz-figure", drawn))
+    suffix = f" ({sample})" if sample else ""
+    return _section(f"Contributions; activation along the sequence{suffix}", _pair("rcviz-figure", drawn))
 
 
 def _activity_pictures(results: FilterResults, question: Question, index: int) -> list[str]:
-    found = results.contributions(*question)
+    contributions = results.contributions(*question)
     left, right = (new_figure(4.0, 2.5, margins=(0.62, 0.92, 0.08, 0.08)) for _ in range(2))
-    plot_contribution_distribution(found.positive(index), found.negative(index), left.add_subplot())
+    plot_contribution_distribution(contributions.positive(index), contributions.negative(index), left.add_subplot())
     plot_profile(results.profiles(question.layer).edges, results.curves(question, index), right.add_subplot())
     return [
         f'<div role="img" aria-label="{what} of filter {index} in positives and negatives">{figure_svg(figure)}</div>'
@@ -109,35 +109,35 @@ def _activity_pictures(results: FilterResults, question: Question, index: int) -
 
 
 def palindrome(results: FilterResults, layer: str, index: int) -> str:
-    """Whether the filter is palindromic, and why."""
+    """Write the palindrome verdict and its reason."""
     row = results.palindrome(layer, index)
-    said = {
+    meaning = {
         "none": "not a palindrome",
         "genuine": "a genuine palindrome: its sites are their own reverse complements",
-        "hybrid": "a hybrid: two strands of one motif share it, each site matching one of them better",
-        "unknown": "palindromic, and there are too few sites to tell why",
+        "hybrid": "a hybrid: it holds both strands of one motif, and each site matches one of them better",
+        "unknown": "palindromic, with too few sites to decide why",
     }[row["verdict"]]
     return _section(
         f"Palindrome: {row['verdict']}",
-        f'<p class="rcviz-verdict">Filter {index} is {said}. Palindromicity {row["palindromicity"]:.2f} about position '
-        f"{row['center']:g}, p = {row['p_value']:.2g} among filters with its columns shuffled.</p>",
+        f'<p class="rcviz-verdict">Filter {index} is {meaning}. Palindromicity {row["palindromicity"]:.2f} about '
+        f"position {row['center']:g}, p = {row['p_value']:.2g} among permutations of its columns.</p>",
     )
 
 
 def style(colors: Any) -> str:
-    """How all of it looks."""
+    """Style sheet of the panels, with the letters' colours."""
     palette = letter_colors(colors)
     letters = "".join(f".rcviz-sites .{letter} {{ color: {palette[letter]}; }}\n" for letter in "ACGT")
     return f"<style>{_STYLE}{letters}</style>"
 
 
 def top_sites(results: FilterResults, layer: str, index: int) -> str:
-    """The strongest sites, letter by letter."""
+    """Write the strongest sites as a table."""
     table = results.sites(layer).filter_table(index).head(_SITES_SHOWN)
-    known = results.data.table
+    names = results.data.table.get("name")
     rows = []
     for row in table.to_dict("records"):
-        name = f"{row['sequence']} ({known['name'][row['sequence']]})" if "name" in known else str(row["sequence"])
+        name = str(row["sequence"]) if names is None else f"{row['sequence']} ({names[row['sequence']]})"
         letters = "".join(f'<b class="{letter}">{letter}</b>' for letter in row["site"])
         cells = (html.escape(name), f"{row['start']}-{row['end']}", row["strand"], f"{row['activation']:.3f}")
         rows.append("".join(f"<td>{cell}</td>" for cell in cells) + f"<td><code>{letters}</code></td>")
@@ -148,7 +148,7 @@ def top_sites(results: FilterResults, layer: str, index: int) -> str:
 
 
 def nearest(matches: pd.DataFrame, index: int, n_targets: int) -> str:
-    """The known motifs that resemble the filter's sites most."""
+    """Write the known motifs that are most similar to the motif of the filter's sites."""
     rows = []
     for row in matches[matches["filter"] == index].to_dict("records"):
         name = f"{row['alternative_name']} ({row['motif']})" if row["alternative_name"] else row["motif"]
@@ -162,22 +162,22 @@ def nearest(matches: pd.DataFrame, index: int, n_targets: int) -> str:
         unlike = ' class="rcviz-unlike"' if row["similarity"] < _LEAST_SIMILARITY else ""
         rows.append(f"<tr{unlike}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{name}</th>" for name in ("motif", "strand", "offset", "similarity", "p-value"))
-    doubt = (
-        f"<p>Faint: similarity below {_LEAST_SIMILARITY:g}. A filter with little information gets small p-values, "
-        "not a name.</p>"
+    note = (
+        f"<p>Faint: similarity below {_LEAST_SIMILARITY:g}, too low for a name. A filter with little information can "
+        "have small p-values all the same.</p>"
     )
     table = f'<table class="rcviz-matches"><tr>{head}</tr>{"".join(rows)}</table>'
-    return _section(f"Nearest of {n_targets:,} known motifs", table + (doubt if "rcviz-unlike" in table else ""))
+    return _section(f"Nearest of {n_targets:,} known motifs", table + (note if "rcviz-unlike" in table else ""))
 
 
 def thumbnail(weights: Float[np.ndarray, "4 width"], colors: Any) -> str:
-    """One logo of the gallery."""
+    """Draw one logo of the gallery."""
     return logo_svg(weights, width=100, height=30, colors=colors)
 
 
 def picture(results: FilterResults, question: Question, index: int, colors: Any) -> Figure:
-    """What is on the screen about one filter, as one matplotlib figure."""
-    found = results.contributions(*question)
+    """Draw the panels of one filter as one matplotlib figure."""
+    contributions = results.contributions(*question)
     weights, motif = results.bank(question.layer).weights[index], results.sites(question.layer).motif(index)
     count = len(results.sites(question.layer).sequences(index))
     figure = new_figure(10, 7.5)
@@ -187,11 +187,11 @@ def picture(results: FilterResults, question: Question, index: int, colors: Any)
     plot_logo(reverse_complement(weights), axes[0, 1], y_range=limits, colors=colors, title="its reverse complement")
     plot_logo(motif, axes[1, 0], colors=colors, title=f"motif of {count:,} activating sites")
     plot_logo(motif.reverse_complement(), axes[1, 1], colors=colors, title="its reverse complement")
-    plot_contribution_distribution(found.positive(index), found.negative(index), axes[2, 0])
+    plot_contribution_distribution(contributions.positive(index), contributions.negative(index), axes[2, 0])
     plot_profile(results.profiles(question.layer).edges, results.curves(question, index), axes[2, 1])
     axes[2, 1].set_title(results.sample(question.layer), fontsize="small")
-    score = found.scores[index]
-    figure.suptitle(f"filter {index}: score {score:+z.3f} for {found.task}", fontsize="medium", parse_math=False)
+    title = f"filter {index}: score {contributions.scores[index]:+z.3f} for {contributions.task}"
+    figure.suptitle(title, fontsize="medium", parse_math=False)
     return figure
 
 

@@ -1,12 +1,12 @@
-"""A gallery of pictures of which one is chosen, by pointer or keyboard: no ipywidget shows pictures as choices."""
+"""A gallery of pictures, of which one is chosen with pointer or keyboard; ipywidgets has no such control."""
 
 from typing import Any
 
 import anywidget
 import traitlets
 
-# A listbox as the ARIA practices describe it: one tab stop; arrows, Home and End move the choice. Up and
-# down follow the columns that the page has.
+# A listbox as in the ARIA practices: one tab stop; arrows, Home and End move the choice. Up and down move by the
+# number of columns on the page.
 _SCRIPT = """
 function render({ model, el }) {
   const list = document.createElement("div");
@@ -64,7 +64,7 @@ function render({ model, el }) {
 export default { render };
 """
 
-# Containment and a layer of its own keep the browser from painting thousands of letters again with every choice.
+# With containment and a separate layer, the browser does not repaint thousands of letters at every choice.
 _STYLE = """
 .rcviz-gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(80px, 1fr)); gap: 3px; padding: 3px;
   max-height: 760px; overflow-y: auto; position: relative; will-change: transform; }
@@ -80,15 +80,15 @@ _STYLE = """
 
 
 class Gallery(anywidget.AnyWidget):
-    """Small pictures in a grid; ``value`` is the id of the chosen one.
+    """Small pictures in a grid; ``value`` is the id of the chosen picture.
 
     Parameters
     ----------
     items : list of (int, str, str)
-        Id, label (plain text) and markup made by rcviz itself.
+        Id, label (plain text) and markup made by rcviz.
     value : int
     description : str
-        What a screen reader calls the gallery.
+        Name of the gallery for screen readers.
     """
 
     _esm = _SCRIPT

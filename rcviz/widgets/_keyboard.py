@@ -1,9 +1,9 @@
-"""Leave the arrow keys to a widget: JupyterLab and Notebook 7 take them to move between cells."""
+"""Keep the arrow keys in a widget: JupyterLab and Notebook 7 use them to move between cells."""
 
 import anywidget
 
-# Front ends built on Lumino pass keys on when the focused element carries this attribute, which no ipywidget can set
-# from Python.
+# Front ends built on Lumino ignore keys if the focused element has this attribute, which ipywidgets cannot set from
+# Python.
 
 _SCRIPT = """
 function guard(element) {

@@ -1,4 +1,4 @@
-"""Panes that explorers are made of: text, logos as SVG, figures, and errors that a person can read."""
+"""Panes of explorers: text, logos as SVG, figures, and errors."""
 
 import html
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from rcviz.plots._axes import figure_svg
 
 
 class MarkupPane(ipywidgets.HTML):
-    """Shows SVG or HTML that rcviz itself has made; whatever comes from a file is escaped by whoever made it."""
+    """Shows SVG or HTML made by rcviz, in which text from files is already escaped."""
 
     def show(self, markup: str) -> None:
         """Replace what is shown."""
@@ -22,20 +22,20 @@ class FigurePane(MarkupPane):
     """Shows a matplotlib figure as SVG."""
 
     def show_figure(self, figure: Any, description: str) -> None:
-        """Draw ``figure``; ``description`` is what a screen reader says."""
+        """Draw ``figure``; ``description`` is for screen readers."""
         picture = figure_svg(figure)
         self.show(f'<div role="img" aria-label="{html.escape(description, quote=True)}">{picture}</div>')
 
 
 class ErrorPane(ipywidgets.HTML):
-    """Shows one sentence when something went wrong, and nothing otherwise."""
+    """Shows an error as one sentence, and nothing without an error."""
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Show an error that is raised inside instead of losing it: ipywidgets swallows what its handlers raise."""
+        """Show an error that is raised inside; ipywidgets would swallow it in a handler."""
         try:
             yield
-        except Exception as error:  # every error of a handler belongs in front of the person who caused it
+        except Exception as error:  # the user must see every error of a handler
             message = str(error) or type(error).__name__
             self.value = (
                 f'<div role="alert" class="rcviz-error" style="border-left:4px solid #D55E00;padding:4px 8px">'

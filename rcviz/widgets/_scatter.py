@@ -1,4 +1,4 @@
-"""Forward against reverse predictions as points that can be clicked and lassoed; as a picture where that is missing."""
+"""Forward against reverse predictions as points to click or lasso; as a picture without jupyter-scatter."""
 
 import asyncio
 import html
@@ -17,14 +17,14 @@ from rcviz.plots.strands import plot_strands
 from rcviz.widgets._pane import FigurePane, MarkupPane
 
 LABELS = {"positive": POSITIVE, "negative": NEGATIVE, "unknown": UNKNOWN}
-"""What a label is called, and its colour."""
+"""Name and colour of each label."""
 
 MISSING = (
     'Points cannot be clicked because jupyter-scatter is not installed (pip install "rcviz[lab]"); '
     "choose a sequence from the list."
 )
 _SIZE = 245
-"""Pixels a side: three panels with their axes fit beside each other in a notebook on a page of 1400 pixels."""
+"""Side in pixels: three panels with their axes fit beside each other in a notebook 1400 pixels wide."""
 
 _RANGE = (-0.03, 1.03)
 _PAUSE = 0.15
@@ -38,12 +38,12 @@ def label_names(labels: Any, count: int) -> Any:
 
 
 def can_select() -> bool:
-    """Whether jupyter-scatter is there."""
+    """Whether jupyter-scatter is installed."""
     return importlib.util.find_spec("jscatter") is not None
 
 
 def legend_html(labels: Any) -> str:
-    """Say what the colours mean, and how to choose."""
+    """Write what the colours mean, and how to choose points."""
     names = label_names(labels, 1 if labels is None else len(labels))
     keys = " &nbsp; ".join(
         f'<span style="color:{color}">\N{BLACK CIRCLE}</span> {name}' for name, color in LABELS.items() if name in names
@@ -53,12 +53,12 @@ def legend_html(labels: Any) -> str:
 
 
 class StrandScatters(ipywidgets.HBox):
-    """One panel a model, side by side (Figure 4 a, b, c); a selection in one is seen in all.
+    """One panel per model, side by side (Figure 4 a, b, c); a selection in one is shown in all.
 
     Parameters
     ----------
     on_select : function of a tuple of int
-        Called with what a person has clicked or lassoed, which may be nothing.
+        Called with the points that the user clicked or lassoed, possibly none.
     """
 
     def __init__(self, on_select: Callable[[tuple[int, ...]], None]) -> None:
@@ -76,7 +76,7 @@ class StrandScatters(ipywidgets.HBox):
         for name, (forward, reverse) in predictions.items():
             if can_select():
                 named = label_names(labels, len(forward))
-                # jscatter counts the categories that are there, in their order: colours must be given for those.
+                # jscatter numbers only the categories that occur, in their order: colours are given for those.
                 present = [label for label in LABELS if label in named]
                 category = pd.Categorical(named, categories=present)
                 frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": category})
@@ -96,18 +96,18 @@ class StrandScatters(ipywidgets.HBox):
                 self._panes[name].show_figure(figure, described)
 
     def highlight(self, sequences: tuple[int, ...], marked: int) -> None:
-        """Show which sequences are chosen, and mark the one that is looked at."""
+        """Highlight the chosen sequences, and mark the one that is shown."""
         changed, self._shown = sequences != self._shown, sequences
         for scatter in self._scatters.values():
             if changed or len(scatter.widget.selection) != len(sequences):
                 scatter.selection(list(sequences))
-        # The cross makes the browser draw all points again, which without a GPU takes longer than all the rest: it
-        # follows when the person pauses.
+        # With a cross the browser redraws all points, which without a GPU takes longer than everything else: it is
+        # drawn after a pause.
         if self._waiting is not None:
             self._waiting.cancel()
         try:
             self._waiting = asyncio.get_running_loop().call_later(_PAUSE, self._mark, marked)
-        except RuntimeError:  # no kernel is running, so nobody waits
+        except RuntimeError:  # no event loop is running, so there is no front end to wait for
             self._mark(marked)
 
     def _mark(self, sequence: int) -> None:
@@ -149,12 +149,12 @@ class StrandScatters(ipywidgets.HBox):
 
     def _selected(self, change: Any) -> None:
         chosen = tuple(sorted(int(index) for index in (() if change["new"] is None else change["new"])))
-        if chosen != tuple(sorted(self._shown)):  # else it is our own highlight that comes back
+        if chosen != tuple(sorted(self._shown)):  # else it is the echo of our own highlight
             self._on_select(chosen)
 
 
 def _lines(forward: float, reverse: float) -> list[Any]:
-    """The diagonal, on which both strands agree, and a cross on one point."""
+    """Draw the diagonal, on which both strands agree, and a cross on one point."""
     jscatter = importlib.import_module("jscatter")
     return [
         jscatter.Line([(0.0, 0.0), (1.0, 1.0)], line_color=FAINT),

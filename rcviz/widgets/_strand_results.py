@@ -1,4 +1,4 @@
-"""What the strand explorer has computed: predictions of all sequences, and the last few sequences in detail."""
+"""Results of the strand explorer: predictions of all sequences, and details of the latest few sequences."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -20,26 +20,26 @@ from rcviz.plots.strands import plot_strands
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet
 
-_REMEMBERED = 64
+_CACHED = 64
 
 
 @dataclass(frozen=True)
 class SequenceResult:
-    """One sequence, by model; where a gap could not be split by filter, the sentence that says why."""
+    """Details of one sequence, by model; in place of a split that is not possible, the reason."""
 
     attributions: dict[str, StrandAttributions]
     splits: dict[str, GapByFilter | str]
 
 
 class StrandResults:
-    """Both strands' predictions of every model that takes the data; details of a sequence when they are asked for.
+    """Both strands' predictions of every model that accepts the data, and details of a sequence on request.
 
     Attributes
     ----------
     models : dict of name to nn.Module
-        Those that take the data.
+        Models that accept the data.
     refused : str
-        A sentence about those that do not, or nothing.
+        A sentence about the models that do not, or an empty string.
     task_names : tuple of str
     """
 
@@ -53,14 +53,14 @@ class StrandResults:
         for name, model in named.items():
             try:
                 self._agreements[name] = _finite(strand_agreement(model, data))
-            except Exception as error:  # a model of one's own may raise anything
+            except Exception as error:  # a user's model may raise anything
                 reason = (str(error) or type(error).__name__).splitlines()[0]
-                refused.append(f"{name} does not take these sequences of {data.length:,} bp and is left out: {reason}")
+                refused.append(f"{name} does not accept sequences of {data.length:,} bp and is excluded: {reason}")
         self.refused = "; ".join(refused)
         if not self._agreements:
             raise ValueError(self.refused)
         self.models = {name: named[name] for name in self._agreements}
-        self.task_names = min((found.task_names for found in self._agreements.values()), key=len)
+        self.task_names = min((each.task_names for each in self._agreements.values()), key=len)
         self._sequences: OrderedDict[tuple[int, int], SequenceResult] = OrderedDict()
 
     def labels(self, task: int) -> Float[np.ndarray, " sequences"] | None:
@@ -69,27 +69,27 @@ class StrandResults:
 
     def predictions(self, task: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Forward and reverse probabilities of each model."""
-        return {name: (found.forward[:, task], found.reverse[:, task]) for name, found in self._agreements.items()}
+        return {name: (each.forward[:, task], each.reverse[:, task]) for name, each in self._agreements.items()}
 
     def gap(self, model: str, task: int) -> Float[np.ndarray, " sequences"]:
         """Absolute difference of a model's two probabilities."""
         return self._agreements[model].gap[:, task]
 
     def largest_gap_model(self, task: int) -> str:
-        """The model whose strands differ most on average."""
+        """Name of the model with the largest mean gap."""
         return max(self.models, key=lambda name: float(self.gap(name, task).mean()))
 
     def order(self, model: str, task: int, selection: tuple[int, ...]) -> Int[np.ndarray, " n"]:
-        """The selected sequences, or all, a model's largest gap first."""
+        """Order the selected sequences, or all, by a model's gap, largest first."""
         chosen = np.array(selection or range(len(self._data)), dtype=int)
         return chosen[np.argsort(-self.gap(model, task)[chosen], kind="stable")]
 
     def sequence(self, task: int, index: int) -> SequenceResult:
-        """One sequence in detail; computed once, the last few are remembered."""
+        """Compute the details of one sequence; those of the latest few are cached."""
         key = (task, index)
         if key not in self._sequences:
             self._sequences[key] = self._computed(*key)
-            if len(self._sequences) > _REMEMBERED:
+            if len(self._sequences) > _CACHED:
                 self._sequences.popitem(last=False)
         self._sequences.move_to_end(key)
         return self._sequences[key]
@@ -97,37 +97,37 @@ class StrandResults:
     def _computed(self, task: int, index: int) -> SequenceResult:
         codes = self._data.codes[index : index + 1]
         if (codes > 3).all():
-            raise ValueError(f"sequence {index} has no known base (all N), so there is nothing to attribute")
+            raise ValueError(f"sequence {index} has only unknown bases (N), so it has no attributions")
         attributions = {name: strand_attributions(model, codes, task=task) for name, model in self.models.items()}
         splits: dict[str, GapByFilter | str] = {}
         for name, model in self.models.items():
             try:
                 splits[name] = gap_by_filter(model, codes, task=task, layer=self._layers.get(name), at=self._at)
-            except ValueError as error:  # a network without such filters still has predictions and attributions
+            except ValueError as error:  # a network without such filters has predictions and attributions
                 splits[name] = str(error)
         return SequenceResult(attributions, splits)
 
     def table(self, task: int, order: Int[np.ndarray, " n"]) -> pd.DataFrame:
-        """One row per sequence, in the order given, and model."""
-        known = self._data.table.iloc[order].reset_index(drop=True)
+        """One row per model and sequence, in the order given."""
+        columns_of_data = self._data.table.iloc[order].reset_index(drop=True)
         labels = self.labels(task)
         parts = []
         for name, (forward, reverse) in self.predictions(task).items():
             columns = {
                 "model": name,
                 "sequence": order,
-                **known,
+                **columns_of_data,
                 "label": np.nan if labels is None else labels[order],
                 "forward": forward[order],
                 "reverse": reverse[order],
                 "gap": self.gap(name, task)[order],
             }
             parts.append(pd.DataFrame(columns))
-        # A stable sort by the row number puts the models of a sequence beside each other.
+        # A stable sort by the row number puts the models of a sequence next to each other.
         return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
 
     def gap_table(self, task: int, index: int) -> pd.DataFrame:
-        """One row per model and filter of one sequence, and one for the rest; they add up to logits and gap."""
+        """One row per model and filter of one sequence, and one for the rest; their sums are logits and gap."""
         parts = []
         for name, split in self.sequence(task, index).splits.items():
             if isinstance(split, str):
@@ -141,11 +141,11 @@ class StrandResults:
             rows = pd.concat([split.table.astype({"filter": object}), pd.DataFrame(rest)], ignore_index=True)
             parts.append(rows.drop(columns="magnitude").assign(model=name, sequence=index))
         if not parts:
-            raise ValueError("no model's gap could be split by filter; the reason stands where its filters would be")
+            raise ValueError("no model's gap could be split by filter; the panel of each model shows the reason")
         return pd.concat(parts, ignore_index=True)[["model", "sequence", "filter", "forward", "reverse", "difference"]]
 
     def figure(self, task: int) -> Figure:
-        """The panels, drawn by matplotlib."""
+        """Draw the panels with matplotlib."""
         figure = new_figure(4.2 * len(self.models), 5.0)
         panels = figure.subplots(1, len(self.models), squeeze=False)[0]
         for ax, (name, (forward, reverse)) in zip(panels, self.predictions(task).items(), strict=True):
@@ -153,14 +153,14 @@ class StrandResults:
         return figure
 
 
-def _finite(found: StrandAgreement) -> StrandAgreement:
-    if not (np.isfinite(found.forward).all() and np.isfinite(found.reverse).all()):
-        raise ValueError("some of its predictions are not finite numbers")
-    return found
+def _finite(agreement: StrandAgreement) -> StrandAgreement:
+    if not (np.isfinite(agreement.forward).all() and np.isfinite(agreement.reverse).all()):
+        raise ValueError("some of its predictions are not finite")
+    return agreement
 
 
 def _named(models: Any) -> dict[str, nn.Module]:
-    """Models by name, in whatever form they come."""
+    """Name the models, given as a dict, a sequence or a single model."""
     if isinstance(models, nn.Module):
         models = {"model": models}
     elif not isinstance(models, Mapping):
@@ -175,7 +175,7 @@ def _named(models: Any) -> dict[str, nn.Module]:
 
 
 def _layers(models: dict[str, nn.Module], layer: Any) -> dict[str, str]:
-    """Name of the layer that is looked into, by model; one that says nothing has its first convolution looked into."""
+    """Find the layer of each model; models without an entry use their first convolution."""
     given = {str(name): each for name, each in layer.items()} if isinstance(layer, Mapping) else None
     if given is None:
         given = {} if layer is None else dict.fromkeys(models, layer)

@@ -1,4 +1,4 @@
-"""What the strand explorer shows of one sequence: aligned logos and the gap by filter, as SVG and HTML."""
+"""Views of one sequence in the strand explorer: aligned logos and the gap by filter, as SVG and HTML."""
 
 import html
 from collections.abc import Mapping
@@ -12,31 +12,32 @@ from rcviz.plots.logo import logo_svg
 from rcviz.plots.strands import FILTER_BAR, SMALLEST_SCALE, logit_text
 
 WINDOW = 60
-"""Positions drawn at a time: narrower letters could not be read."""
+"""Positions drawn at a time; with more, letters would be too narrow to read."""
 
 _WIDTH, _HEIGHT = 720, 76
 _TOP = 8
+_REVERSE = "reverse complement, in forward coordinates"
 _Row = tuple[str, Float[np.ndarray, " 3"]]
 
 
-def best_window(found: list[StrandAttributions], length: int) -> int:
-    """Return where the window with the largest attributions begins, each model weighing the same."""
+def best_window(attributions: list[StrandAttributions], length: int) -> int:
+    """Return the start of the window with the largest attributions, with equal weight for each model."""
     size = np.zeros(length)
-    for one in found:
-        here = np.abs(one.forward[0]).sum(axis=0) + np.abs(one.reverse[0]).sum(axis=0)
+    for each in attributions:
+        here = np.abs(each.forward[0]).sum(axis=0) + np.abs(each.reverse[0]).sum(axis=0)
         size += here / (here.sum() or 1.0)
     if length <= WINDOW:
         return 0
     return int(np.convolve(size, np.ones(WINDOW), "valid").argmax())
 
 
-def logo_pair(name: str, found: StrandAttributions, start: int) -> str:
-    """Draw the two strands of one sequence under each other, on one scale that holds for all positions."""
-    strands = (("forward", found.forward[0]), ("reverse complement, turned back", found.reverse[0]))
+def logo_pair(name: str, attributions: StrandAttributions, start: int) -> str:
+    """Draw the two strands of one sequence one below the other, on one scale for all positions."""
+    strands = (("forward", attributions.forward[0]), (_REVERSE, attributions.reverse[0]))
     low = min(float(np.minimum(values, 0).min()) for _, values in strands)
     high = max(float(np.maximum(values, 0).max()) for _, values in strands)
     limits = (low, high) if high > low else (-1.0, 1.0)
-    stop = min(start + WINDOW, found.codes.shape[1])
+    stop = min(start + WINDOW, attributions.codes.shape[1])
     logos = [
         logo_svg(
             values[:, start:stop],
@@ -52,9 +53,9 @@ def logo_pair(name: str, found: StrandAttributions, start: int) -> str:
 
 
 def gap_markup(splits: Mapping[str, GapByFilter | str]) -> str:
-    """List, model beside model, the filters whose contributions differ most between the strands, each with a bar.
+    """List for each model the filters whose contributions differ most between the strands, each with a bar.
 
-    All bars are on one scale. A model whose gap could not be split is given by the sentence that says why.
+    All bars are on one scale. In place of a split that is not possible stands the reason.
     """
     tables = {name: split if isinstance(split, str) else _rows(split) for name, split in splits.items()}
     differences = [values[2] for rows in tables.values() if not isinstance(rows, str) for _, values in rows[1:]]
@@ -69,7 +70,7 @@ def gap_markup(splits: Mapping[str, GapByFilter | str]) -> str:
 
 
 def _rows(split: GapByFilter) -> list[_Row]:
-    """The logits, then what each filter adds to them: forward, reverse, difference."""
+    """List the logits and each filter's contribution to them: forward, reverse, difference."""
     columns = ["forward", "reverse", "difference"]
     of_filters = split.table[columns].to_numpy()
     whole = np.array([split.logits_forward.mean(), split.logits_reverse.mean(), split.logit_gap.mean()])
@@ -94,11 +95,11 @@ def _line(label: str, values: Float[np.ndarray, " 3"], scale: float | None) -> s
     cells = "".join(f"<td>{logit_text(float(value))}</td>" for value in values)
     bar = ""
     if scale is not None:
-        # Half of the cell is the scale; forward goes to the right, as in plot_gap_by_filter.
+        # Half of the cell is the scale; forward is to the right, as in plot_gap_by_filter.
         width = 50 * abs(float(values[2])) / scale
         left = 50.0 if values[2] >= 0 else 50 - width
         bar = f'<div style="margin-left:{left:.1f}%;width:{width:.1f}%;height:.8em;background:{FILTER_BAR}"></div>'
-    meaning = ' title="What no filter explains, such as the bias of the output"' if label == "rest" else ""
+    meaning = ' title="The part that no filter explains, such as the bias of the output"' if label == "rest" else ""
     return f'<tr{meaning}><th scope="row">{label}</th>{cells}<td aria-hidden="true">{bar}</td></tr>'
 
 

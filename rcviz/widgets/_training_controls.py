@@ -4,27 +4,25 @@ from typing import Any
 
 import ipywidgets
 
+from rcviz.widgets._training_messages import METRIC_NAMES
 from rcviz.widgets._training_state import METRICS
-from rcviz.widgets._training_words import SCORES
 
 
 def training_controls(*, built: bool) -> dict[str, Any]:
-    """Make the controls, by the name of what they set; what rcviz has not ``built`` has its own architecture."""
+    """Make the controls, by the name of their setting; a model not ``built`` by rcviz has a fixed architecture."""
     architectures = [("RC", "revcomp"), ("standard", "standard")] if built else [("its own", None)]
     augmentations = [("none", "none"), ("reverse complement", "revcomp")]
-    curves = [(SCORES[name], name) for name in METRICS]
+    curves = [(METRIC_NAMES[name], name) for name in METRICS]
     return {
-        "architecture": _choice(
-            "Architecture", "RC layers or plain ones; another one means a new model", architectures
-        ),
-        "n_filters": _number("Filters", "Filters of every convolution; another number means a new model"),
-        "seed": _number("Seed", "Of the starting weights and of the order of the samples"),
-        "learning_rate": _number("Learning rate", "Of Adam", ipywidgets.FloatText),
+        "architecture": _choice("Architecture", "RC or standard layers; a change makes a new model", architectures),
+        "n_filters": _number("Filters", "Filters of every convolution; a change makes a new model"),
+        "seed": _number("Seed", "Seed of the starting weights and of the order of the samples"),
+        "learning_rate": _number("Learning rate", "Learning rate of Adam", ipywidgets.FloatText),
         "augmentation": _choice(
             "Augmentation", "Whether the reverse complement of every sequence is shown as well", augmentations
         ),
-        "epochs": _number("Epochs", "Most epochs of the next run"),
-        "metric": _choice("Curve", "What is drawn over the epochs", curves),
+        "epochs": _number("Epochs", "Largest number of epochs of the next run"),
+        "metric": _choice("Curve", "Metric that is drawn over the epochs", curves),
     }
 
 

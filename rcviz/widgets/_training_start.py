@@ -1,4 +1,4 @@
-"""The model that a monitor trains, and with which weights its next run begins."""
+"""The model that a monitor trains, and the weights with which its next run starts."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Plan = Literal["as given", "go on", "again", "new weights", "new model"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides about model and starting weights; architecture and filters are None for a foreign network."""
+    """Settings that determine model and starting weights; architecture and filters are None for a user's network."""
 
     architecture: Any
     n_filters: Any
@@ -24,13 +24,13 @@ class Settings:
     augmentation: str
 
 
-class ModelInHand:
-    """The model that is trained in place, until other settings ask for another one.
+class MonitoredModel:
+    """The model that is trained in place, until settings need another one.
 
     - With another architecture or number of filters, a new model is built from the seed.
-    - With another seed, the model gets new starting weights (a foreign network cannot; it begins again).
-    - With another learning rate or augmentation after a run, it begins again from its starting weights.
-    - With nothing changed it goes on from the weights it has: the given ones, or the best of the last run.
+    - With another seed, the model gets new starting weights (a user's network cannot; it starts again).
+    - With another learning rate or augmentation after a run, it starts again from its starting weights.
+    - With unchanged settings it continues from its present weights: the given ones, or the best of the last run.
     """
 
     def __init__(self, model: nn.Module, settings: Settings) -> None:
@@ -40,7 +40,7 @@ class ModelInHand:
         self._starting_weights: dict[str, Tensor] | None = None
 
     def plan(self, wanted: Settings) -> Plan:
-        """Say what the next start does."""
+        """Decide what the next start does."""
         made = self._made
         if (wanted.architecture, wanted.n_filters) != (made.architecture, made.n_filters):
             return "new model"
@@ -51,7 +51,7 @@ class ModelInHand:
         return "go on" if wanted == made else "again"
 
     def prepare(self, wanted: Settings) -> tuple[nn.Module, dict[str, Tensor]]:
-        """Return the model and the weights to begin with; nothing is changed before :meth:`take`."""
+        """Return the model and the weights to start with; nothing is changed before :meth:`take`."""
         plan = self.plan(wanted)
         if plan == "again":
             assert self._starting_weights is not None
@@ -62,20 +62,20 @@ class ModelInHand:
         return (built if plan == "new model" else self.model), snapshot(built)
 
     def take(self, model: nn.Module, weights: dict[str, Tensor], wanted: Settings) -> None:
-        """Remember a start that has succeeded."""
+        """Store a start that has succeeded."""
         if self.plan(wanted) != "go on":
             self._starting_weights = weights
         self.model, self._made = model, wanted
 
     def name(self, settings: Settings) -> str:
-        """The model in three words, with these settings."""
+        """Describe the model with these settings in a few words."""
         if self._given is None:
             return type(self.model).__name__
         filters = f"{settings.n_filters} filter{'' if settings.n_filters == 1 else 's'}"
         return f"{'RC' if settings.architecture == 'revcomp' else settings.architecture}, {filters}"
 
     def _config(self, wanted: Settings) -> ModelConfig:
-        """Change the given description; with the other architecture the head is that architecture's own."""
+        """Change the given configuration; another architecture gets its default head."""
         assert self._given is not None
         changes: dict[str, Any] = {"n_filters": wanted.n_filters}
         if wanted.architecture != self._given.architecture:

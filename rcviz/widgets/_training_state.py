@@ -1,4 +1,4 @@
-"""What a training monitor is set to and where its run stands; runs with no front end and knows nothing of drawing."""
+"""Settings and status of a training monitor, without a front end and without drawing."""
 
 import math
 from collections.abc import Callable
@@ -14,20 +14,20 @@ METRICS = ("auroc", "auprc", "loss")
 
 
 class TrainingState(traitlets.HasTraits):
-    """The settings of the next run, and where the present one stands.
+    """The settings of the next run, and the status of the present one.
 
     Attributes
     ----------
     architecture, n_filters
-        As in :class:`ModelConfig`; both None, and they stay so, for a network that rcviz does not build.
+        As in :class:`ModelConfig`; both are always None for a network that rcviz did not build.
     seed, learning_rate, augmentation, epochs
-        As in :class:`TrainConfig`. No setting changes while a run is on.
+        As in :class:`TrainConfig`. Settings cannot change during a run.
     metric : "auroc", "auprc" or "loss"
-        Which curve is drawn.
+        Metric that is drawn.
     status : str
         As :attr:`TrainingSession.status`; "ready" before the first start.
     progress, records
-        As in :class:`TrainingSession`, up to a second later.
+        As in :class:`TrainingSession`, at most a second later.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class TrainingState(traitlets.HasTraits):
     ValueError: learning_rate must be a positive number, such as 0.001, got 0
     """
 
-    # TraitType, as Any would let None pass unchecked.
+    # TraitType, as Any would accept None without a check.
     architecture: Any = traitlets.TraitType(None)
     n_filters: Any = traitlets.TraitType(None)
     seed: Any = traitlets.TraitType()
@@ -56,18 +56,18 @@ class TrainingState(traitlets.HasTraits):
 
     @property
     def active(self) -> bool:
-        """Whether a run is on, be it paused."""
+        """Whether a run has started and not ended; it may be paused."""
         return self.status in ("running", "paused", "stopping")
 
     @traitlets.validate(*SETTINGS, "metric")
     def _fitting(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
         if self.active and name in SETTINGS:
-            raise ValueError(f"{name} cannot change while a training is on; stop it first")
+            raise ValueError(f"{name} cannot change during a training; stop it first")
         if self._foreign and name in ("architecture", "n_filters"):
             if value is not None:
                 raise ValueError(
-                    f"{name} belongs to a network that rcviz did not build; give the monitor one that it did"
+                    f"{name} must be None for a network that rcviz did not build; give the monitor one of build_model"
                 )
             return value
         _CHECKS[name](name, value)

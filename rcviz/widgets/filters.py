@@ -1,14 +1,16 @@
-"""Look through a model's filters: what they look like, where they act, what they add, and what they are called."""
+"""Explore the filters of a model: logos, sites, contributions, profiles, palindromes and similar motifs."""
 
 import html
 import os
 from typing import Any
 
 import ipywidgets
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
+from rcviz._core.checks import task_index
 from rcviz._core.files import atomic_write, check_ending
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
@@ -29,35 +31,39 @@ from rcviz.widgets._gallery import Gallery
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._naming import Naming
 from rcviz.widgets._pane import ErrorPane, MarkupPane
+from rcviz.widgets.explorer import Explorer
 from rcviz.widgets.state import FilterState
 
 SORTS = {"contribution": "contribution", "number": "number", "palindromicity": "palindromicity"}
 MOTIFS = {".meme": write_meme, ".jaspar": write_jaspar, ".transfac": write_transfac}
 PAGE = 64
-"""Logos in the gallery at a time; a thousand would keep a browser busy for seconds."""
+"""Logos per page of the gallery; a thousand would keep a browser busy for seconds."""
 KINDS = (".html", *TABLES, *MOTIFS, *saving.ENDINGS)
 
 
-class FilterExplorer(ipywidgets.VBox):
-    """All filters of a convolution over the four bases, and everything about the chosen one (section 3.5).
+class FilterExplorer(Explorer):
+    """All filters of a convolution over the four bases, and the details of the chosen one (section 3.5).
 
-    Choose a filter in the gallery, by pointer or by arrow keys, or by setting ``explorer.state``.
+    Choose a filter in the gallery with pointer or arrow keys, or by setting ``explorer.state``.
 
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found. Others do by way of
-        :func:`rcviz.as_sequence_model`.
+        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified. For other
+        inputs and outputs see :func:`rcviz.as_sequence_model`.
     data : SequenceSet
-        Labelled sequences on which contributions and sites are computed. Profiles along the sequence are those of a
-        random sample where all would take more than 1 GB, and the panel says so.
+        Labelled sequences for contributions and sites. Profiles along the sequence use a random sample where all
+        sequences would need more than 1 GB, and the panel says so.
     motifs : list of Motif, path of a MEME file, or None
-        Known motifs to name filters after; None takes the vertebrate motifs of JASPAR 2024.
+        Known motifs to compare filters with; None takes the vertebrate motifs of JASPAR 2024.
+    task : int or str
+        Task to start with, by index or by name.
     layer, at
-        Which convolution over the four bases to begin with, and which of its neurons; see
+        Convolution over the four bases to start with, and which of its neurons; see
         :func:`rcviz.filter_contributions`.
     colors
-        Of the letters, as in :func:`rcviz.plot_logo`: "colorblind", "classic", a scheme of logomaker or a dict.
+        Colours of the letters, as in :func:`rcviz.plot_logo`: "colorblind", "classic", a scheme of logomaker or a
+        dict.
 
     Attributes
     ----------
@@ -79,18 +85,20 @@ class FilterExplorer(ipywidgets.VBox):
         data: SequenceSet,
         *,
         motifs: Any = None,
+        task: int | np.integer | str = 0,
         layer: nn.Module | str | None = None,
         at: At = "activation",
         colors: Any = "colorblind",
     ) -> None:
-        self._naming: dict[str, Naming] = {}  # first: close() needs it, and is also called when what follows fails
+        self._naming: dict[str, Naming] = {}  # first, as close() uses it and is called even if the rest fails
         if getattr(data, "labels", None) is None:
-            raise ValueError("the explorer compares positives with negatives; give it a SequenceSet with labels")
+            raise ValueError("data must be a SequenceSet with labels: the explorer compares positives with negatives")
+        first_task = task_index(task, data.task_names)
         self._targets = as_motifs(motifs)
         self._colors = colors
         self._results = FilterResults(model, data, at)
         layers = self._layers(layer)
-        first = self._results.contributions(layers[0], 0, "labelled")
+        first = self._results.contributions(layers[0], first_task, "labelled")
         self._results.sites(layers[0])
         self._results.profiles(layers[0])
         self.state = FilterState(
@@ -100,8 +108,9 @@ class FilterExplorer(ipywidgets.VBox):
             sorts=tuple(SORTS),
             ranking=tuple(first.ranking.tolist()),
         )
+        self.state.task = first_task
         self._markup: dict[tuple[Any, ...], tuple[str, str, str]] = {}
-        self._following = False
+        self._following = False  # whether a control is set from the state and must not write it back
         self._build()
         self.state.observe(self._on_question, ["layer", "task", "positives"])
         self.state.observe(self._on_order, ["ranking", "sort"])
@@ -131,12 +140,12 @@ class FilterExplorer(ipywidgets.VBox):
 
     @property
     def table(self) -> pd.DataFrame:
-        """Contributions, consensus, palindromicity and, once known, the nearest motif of every filter, best first."""
+        """Contributions, consensus, palindromicity and, when ready, nearest motif of every filter, best first."""
         layer, naming = self.state.layer, self._naming[self.state.layer]
-        found = self._results.contributions(*self.state.question).table
+        contributions = self._results.contributions(*self.state.question).table
         bank = self._results.bank(layer).table[["filter", "consensus"]]
         palindromicity = self._results.palindromicity(layer).table[["filter", "palindromicity"]]
-        table = found.merge(bank, on="filter").merge(palindromicity, on="filter")
+        table = contributions.merge(bank, on="filter").merge(palindromicity, on="filter")
         if naming.table is None:
             return table
         nearest = naming.table.groupby("filter").first()[["motif", "alternative_name", "similarity", "p_value"]]
@@ -151,14 +160,14 @@ class FilterExplorer(ipywidgets.VBox):
         self.state.positives = "own"
 
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write what is on screen; the ending says what.
+        """Write what is on screen; the ending of the path chooses what.
 
         Parameters
         ----------
         path : path-like
-            ``.csv`` and ``.parquet`` :attr:`table`; ``.meme``, ``.jaspar`` and ``.transfac`` the PWMs of all filters'
-            sites, in the gallery's order; ``.svg``, ``.pdf`` and ``.png`` the chosen filter's pictures; ``.html`` a
-            page of all filters, see :meth:`to_html`.
+            ``.csv`` and ``.parquet``: :attr:`table`; ``.meme``, ``.jaspar`` and ``.transfac``: the PWMs of all
+            filters' sites, in the gallery's order; ``.svg``, ``.pdf`` and ``.png``: the chosen filter's pictures;
+            ``.html``: a page of all filters, see :meth:`to_html`.
         """
         ending = check_ending(os.fspath(path), KINDS)
         if ending == ".html":
@@ -172,13 +181,13 @@ class FilterExplorer(ipywidgets.VBox):
             saving.save_figure(self.picture(), path)
 
     def picture(self) -> Figure:
-        """Draw the chosen filter as a matplotlib figure, which stays in a notebook where no kernel runs."""
+        """Draw the chosen filter as a matplotlib figure, which a saved notebook shows without a kernel."""
         return panels.picture(self._results, self.state.question, self.state.filter, self._colors)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write one page that needs no kernel and no network: all filters, to be chosen, sorted and read.
+        """Write one page of all filters, with choosing and sorting, that needs no kernel and no network.
 
-        Waits until the filters have their names.
+        Waits until the filters have been compared with known motifs.
         """
         check_ending(os.fspath(path), (".html",))
         page = html_page("Filters", self.html_parts())
@@ -186,33 +195,33 @@ class FilterExplorer(ipywidgets.VBox):
             temporary.write_text(page, encoding="utf-8")
 
     def html_parts(self) -> list[str]:
-        """Write the same for a page of one's own, see :func:`rcviz.plots.page.html_page`; it goes there once."""
+        """Write the parts of :meth:`to_html`, for another :func:`rcviz.plots.page.html_page`, once per page."""
         naming = self._naming[self.state.layer]
         naming.wait()
         return filter_parts(self._results, self.state, naming.table, len(self._targets), self._colors)
 
     def close(self) -> None:
-        """End the search for names and take the explorer off the page."""
-        for naming in self._naming.values():
+        """Stop the comparison with known motifs and remove the explorer from the page."""
+        for naming in getattr(self, "_naming", {}).values():
             naming.stop()
         super().close()
 
     def _layers(self, layer: nn.Module | str | None) -> tuple[str, ...]:
-        """Layers to choose from, the one that was asked for first."""
+        """List the layers to choose from, the one to start with first."""
         layers = self._results.layers()
         if layer is not None or not layers:
             asked = layer_of(self._results.model, layer)[0]
-            self._results.bank(asked)  # says what is wrong with a layer that has no logos
+            self._results.bank(asked)  # raises an error for a layer that has no logos
             layers = [asked, *(name for name in layers if name != asked)]
         return tuple(layers)
 
     def _build(self) -> None:
         self._error = ErrorPane()
-        self._task = _choice("Task", enumerate(self.state.task_names), "Task whose logit contributions belong to")
-        self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Convolution that is looked into")
+        self._task = _choice("Task", enumerate(self.state.task_names), "Task whose logit the contributions belong to")
+        self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Layer whose filters are shown")
         self._positives = _choice("Positives", POSITIVES.items(), "Sequences that count as positive", width="290px")
         self._sort = _choice("Sort by", SORTS.items(), "Order of the gallery")
-        self._page = _choice("Page", [(0, "")], "Part of the gallery that is shown")
+        self._page = _choice("Page", [(0, "")], "Page of the gallery")
         self._gallery = Gallery(description="Filters", layout=ipywidgets.Layout(flex="0 0 352px"))
         self._caption, self._logos, self._named, self._behaviour = (MarkupPane() for _ in range(4))
         self._export = ExportBox(self.export, "filters.html", KINDS, self._error)
@@ -229,7 +238,7 @@ class FilterExplorer(ipywidgets.VBox):
         if not self._following:
             with self._error.reporting():
                 setattr(self.state, name, value)
-            self._follow()  # a choice that was refused goes back to what is shown
+            self._follow()  # after an error the control shows the state again
 
     def _turn_to(self, page: int) -> None:
         """Show a page of the gallery by choosing its first filter."""
@@ -239,14 +248,14 @@ class FilterExplorer(ipywidgets.VBox):
     def _on_question(self, change: Any = None) -> None:
         state = self.state
         try:
-            found = self._results.contributions(*state.question)
+            contributions = self._results.contributions(*state.question)
             self._results.sites(state.layer)
             self._results.profiles(state.layer)
         except Exception:
             if change is not None:
                 setattr(state, change["name"], change["old"])
             raise
-        ranking = tuple(found.ranking.tolist())
+        ranking = tuple(contributions.ranking.tolist())
         with state.hold_trait_notifications():
             if state.filter not in ranking:
                 state.filter = ranking[0]
@@ -267,7 +276,7 @@ class FilterExplorer(ipywidgets.VBox):
         self._fill_gallery()
 
     def _fill_gallery(self) -> None:
-        bank, found = self._results.bank(self.state.layer), self._results.contributions(*self.state.question)
+        bank, scores = self._results.bank(self.state.layer), self._results.contributions(*self.state.question).scores
         order = self.state.order
         page, n = order.index(self.state.filter) // PAGE, len(order)
         pages = tuple(
@@ -279,7 +288,7 @@ class FilterExplorer(ipywidgets.VBox):
                 self._gallery.items = [
                     (
                         index,
-                        f"{index}: {found.scores[index]:+z.2f}",
+                        f"{index}: {scores[index]:+z.2f}",
                         panels.thumbnail(bank.weights[index], self._colors),
                     )
                     for index in order[page * PAGE : (page + 1) * PAGE]
@@ -311,7 +320,7 @@ class FilterExplorer(ipywidgets.VBox):
         self._follow()
 
     def _follow(self) -> None:
-        """Set the controls to what the state says, without their writing it back."""
+        """Set the controls to the values of the state, without writing them back."""
         self._following = True
         try:
             self._gallery.value = self.state.filter
@@ -330,20 +339,20 @@ class FilterExplorer(ipywidgets.VBox):
     def _show_names(self) -> None:
         naming, index = self._naming[self.state.layer], self.state.filter
         if naming.table is not None:
-            said = panels.nearest(naming.table, index, len(self._targets))
+            text = panels.nearest(naming.table, index, len(self._targets))
         elif naming.error:
-            said = f"<p>The nearest known motifs are missing: {html.escape(naming.error)}</p>"
+            text = f"<p>The comparison with known motifs failed: {html.escape(naming.error)}</p>"
         else:
-            said = (
+            text = (
                 f'<p role="status">Comparing the filters with {len(self._targets):,} known motifs in the background; '
                 "the first time on a machine this compiles for about 40 seconds.</p>"
             )
-        self._named.show(f'<div class="rcviz-panels rcviz-named" data-filter="{index}">{said}</div>')
+        self._named.show(f'<div class="rcviz-panels rcviz-named" data-filter="{index}">{text}</div>')
 
 
 def _choice(description: str, options: Any, tooltip: str, *, width: str = "200px") -> ipywidgets.Dropdown:
-    """A drop-down list of (value, what a person reads); with one entry there is nothing to choose."""
-    listed = [(str(said), value) for value, said in options]
+    """Make a drop-down list of (value, label); with one entry it is disabled."""
+    listed = [(str(label), value) for value, label in options]
     return ipywidgets.Dropdown(
         options=listed,
         description=description,

@@ -1,4 +1,4 @@
-"""Train a model in place and watch it, while the kernel stays free."""
+"""Train a model in the background and watch its learning curves."""
 
 import dataclasses
 import html
@@ -18,26 +18,27 @@ from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import History
 from rcviz.training.session import TrainingProgress, TrainingSession
-from rcviz.widgets import _training_words as words
+from rcviz.widgets import _training_messages as messages
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._pane import ErrorPane, MarkupPane
 from rcviz.widgets._training_controls import training_controls
-from rcviz.widgets._training_start import ModelInHand, Settings
+from rcviz.widgets._training_start import MonitoredModel, Settings
 from rcviz.widgets._training_state import SETTINGS, TrainingState
+from rcviz.widgets.explorer import Explorer
 from rcviz.widgets.training import TrainingCurves
 
 _LINE_EVERY = 0.25  # seconds between two lines of progress
-_CURVES_EVERY = 1.0  # seconds between two drawings, and at least so many times what the last one took:
+_CURVES_EVERY = 1.0  # seconds between two drawings, and at least this many times the duration of the last one:
 _CURVES_SHARE = 20
-_STOP_WITHIN = 10.0  # seconds that stop() waits for the batch in hand
+_STOP_WITHIN = 10.0  # seconds that stop() waits for the present batch
 
 
-class TrainingMonitor(ipywidgets.VBox):
-    """Start, pause, resume and stop a training in the background, and see its learning curves grow.
+class TrainingMonitor(Explorer):
+    """Start, pause, resume and stop a training in the background, and watch its learning curves.
 
-    The model is trained in place. Another architecture or number of filters makes a new model out of it, another seed
-    gives it new starting weights, another learning rate or augmentation begins again; with nothing changed a second
-    start goes on. The line above the buttons says what the next start does.
+    The model is trained in place. Another architecture or number of filters makes a new model, another seed new
+    starting weights; another learning rate or augmentation starts the training again; with unchanged settings a second
+    start continues it. The line above the buttons describes what the next start does.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class TrainingMonitor(ipywidgets.VBox):
     train, valid : SequenceSet
         With labels for every task.
     config : TrainConfig
-        Where the controls start, and everything for which there is no control.
+        Initial values of the controls, and all settings that have no control.
 
     Attributes
     ----------
@@ -58,7 +59,7 @@ class TrainingMonitor(ipywidgets.VBox):
     --------
     >>> training = rcviz.TrainConfig(epochs=2, batch_size=100, samples_per_epoch=200)
     >>> monitor = rcviz.TrainingMonitor(model, parts.train, parts.valid, training)
-    >>> monitor.start()  # returns at once; the curves grow while the notebook stays free
+    >>> monitor.start()  # returns at once; the notebook can be used meanwhile
     >>> monitor.stop()
     >>> monitor.close()
     """
@@ -74,83 +75,83 @@ class TrainingMonitor(ipywidgets.VBox):
             built = {"architecture": model.config.architecture, "n_filters": model.config.n_filters}
         own = {name: getattr(config, name) for name in ("seed", "learning_rate", "augmentation", "epochs")}
         self.state = TrainingState(**built, **own, metric=config.monitor, progress=TrainingProgress())
-        self._in_hand = ModelInHand(model, self._settings())
+        self._model = MonitoredModel(model, self._settings())
         self._session: TrainingSession | None = None
-        self._name = self._in_hand.name(self._settings())  # of the run that is drawn
-        self._showing = threading.RLock()  # the training thread and the kernel's both write the state
+        self._name = self._model.name(self._settings())  # of the run that is drawn
+        self._showing = threading.RLock()  # the training thread and the kernel's thread both write the state
         self._line_due = self._curves_due = 0.0
         self._following = False
         self._build()
         self._observe()
         above = [self._heading, self._settings_box, self._note, self._buttons]
-        below = [self._error, self._standing, self._progress, self._curves, KeyboardGuard()]
+        below = [self._error, self._status, self._progress, self._curves, KeyboardGuard()]
         super().__init__(
             [*above, *below], layout=ipywidgets.Layout(flex="1 1 0", min_width="440px", padding="0 14px 0 0")
         )
         self.add_class("rcviz-explorer").add_class("rcviz-training-monitor")
 
     def __repr__(self) -> str:
-        return f"TrainingMonitor({self._in_hand.name(self._settings())}, {self.state.status})"
+        return f"TrainingMonitor({self._model.name(self._settings())}, {self.state.status})"
 
     @property
     def model(self) -> nn.Module:
-        """The model in hand: the one that was given, or the one that the last start built."""
-        return self._in_hand.model
+        """The model that was given, or that the last start built."""
+        return self._model.model
 
     @property
     def history(self) -> History:
-        """What the latest run has recorded so far."""
+        """Records of the latest run so far."""
         return History(self._config, ()) if self._session is None else self._session.history
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the latest run, when it failed; its traceback says where."""
+        """Exception that ended the latest run, if it failed."""
         return None if self._session is None else self._session.error
 
     def start(self) -> None:
-        """Begin a run with the present settings, in a thread of its own.
+        """Start a run with the present settings, in a separate thread.
 
         Raises
         ------
         ValueError
-            When a run is on, or when settings, model and data do not fit each other; then nothing is changed. The
-            Start button shows it in the error pane.
+            If a run has not ended, or settings, model and data do not fit together; then nothing is changed. The Start
+            button shows the error in the error pane.
         """
         if self.state.active:
-            raise ValueError("a training is on; stop it before starting another one")
+            raise ValueError("a training is running; stop it before starting another one")
         settings, config = self._settings(), self._run_config()
-        model, weights = self._in_hand.prepare(settings)
+        model, weights = self._model.prepare(settings)
         session = TrainingSession(model, self._train, self._valid, config)
         session.listen(partial(self._follow_session, session))
         before = self._session, self._name
-        with self._showing:  # what the thread has to say waits until the model has been taken
-            self._session, self._name = session, self._in_hand.name(settings)
+        with self._showing:  # messages of the thread wait until the model has been taken
+            self._session, self._name = session, self._model.name(settings)
             try:
                 session.start(weights)
             except BaseException:
                 self._session, self._name = before
                 raise
-            self._in_hand.take(model, weights, settings)
+            self._model.take(model, weights, settings)
 
     def pause(self) -> None:
-        """Wait before the next batch; without a running training nothing happens."""
+        """Pause before the next batch; does nothing if no training is running."""
         if self._session is not None:
             self._session.pause()
 
     def resume(self) -> None:
-        """Go on with the next batch; without a paused training nothing happens."""
+        """Continue with the next batch; does nothing if no training is paused."""
         if self._session is not None:
             self._session.resume()
 
     def stop(self) -> None:
-        """End the run after the batch in hand and wait until the best weights are in the model."""
+        """End the run after the present batch and wait until the best weights are in the model."""
         if self._session is not None:
             self._session.stop()
-            with suppress(TimeoutError):  # a batch may last longer; the status then changes when it is done
+            with suppress(TimeoutError):  # a batch may take longer; the status then changes when it has ended
                 self._session.join(_STOP_WITHIN)
 
     def close(self) -> None:
-        """End the training and let go of everything that is shown."""
+        """End the training and close all widgets inside."""
         if getattr(self, "_session", None) is not None:
             self.stop()
         parts = _parts(self)
@@ -167,7 +168,7 @@ class TrainingMonitor(ipywidgets.VBox):
 
     def _build(self) -> None:
         self._controls = training_controls(built=self.state.architecture is not None)
-        self._heading, self._note, self._standing, self._progress = (MarkupPane() for _ in range(4))
+        self._heading, self._note, self._status, self._progress = (MarkupPane() for _ in range(4))
         self._error = ErrorPane()
         self._curves = TrainingCurves(size=(4.7, 3.1))
         self._start = ipywidgets.Button(description="Start", button_style="primary")
@@ -195,7 +196,7 @@ class TrainingMonitor(ipywidgets.VBox):
 
     def _click(self, action: Callable[[], None]) -> None:
         with self._error.reporting():
-            pass  # the pane is emptied before: a training may fail while the action returns
+            pass  # clear the pane first: a training may fail while the action returns
         try:
             action()
         except Exception as error:
@@ -205,25 +206,25 @@ class TrainingMonitor(ipywidgets.VBox):
         if not self._following:
             with self._error.reporting():
                 setattr(self.state, name, change["new"])
-            if getattr(self.state, name) != change["new"]:  # refused: the control goes back to what holds
+            if getattr(self.state, name) != change["new"]:  # refused: the control shows the state again
                 self._show_settings()
 
     def _follow_session(self, session: TrainingSession) -> None:
-        """Bring the state up to date, not more often than a person can see; training waits for it."""
+        """Update the state, not more often than is visible, as the training waits for it."""
         with self._showing:
-            now, turned = time.monotonic(), session.status != self.state.status
+            now, changed = time.monotonic(), session.status != self.state.status
             try:
-                if turned or (len(session.records) > len(self.state.records) and now >= self._curves_due):
+                if changed or (len(session.records) > len(self.state.records) and now >= self._curves_due):
                     self.state.records = session.records
                     taken = time.monotonic() - now
                     self._curves_due = now + max(_CURVES_EVERY, _CURVES_SHARE * taken)
-                if turned or now >= self._line_due:
+                if changed or now >= self._line_due:
                     self.state.progress = session.progress
                     self._line_due = now + _LINE_EVERY
                 self.state.status = session.status
-            except Exception as error:  # what cannot be drawn must not end the training
+            except Exception as error:  # an error while drawing must not end the training
                 self._report(error)
-            if turned and session.error is not None:
+            if changed and session.error is not None:
                 self._report(session.error)
 
     def _report(self, error: BaseException) -> None:
@@ -231,7 +232,7 @@ class TrainingMonitor(ipywidgets.VBox):
             raise error
 
     def _show_settings(self, change: Any = None) -> None:
-        """Set the controls to what the state says, without their writing it back."""
+        """Set the controls to the values of the state, without writing them back."""
         self._following = True
         try:
             for name, control in self._controls.items():
@@ -243,10 +244,10 @@ class TrainingMonitor(ipywidgets.VBox):
 
     def _show_note(self) -> None:
         settings = self._settings()
-        name = self._in_hand.name(settings)
+        name = self._model.name(settings)
         self._heading.show(f'<b style="font-size:1.1em">{html.escape(name)}</b>')
-        plan = "" if self.state.active else words.starting(self._in_hand.plan(settings), name, self.state.seed)
-        own = "" if self.state.architecture else " Architecture and filters are the network's own."
+        plan = "" if self.state.active else messages.start_message(self._model.plan(settings), name, self.state.seed)
+        own = "" if self.state.architecture else " Architecture and filters of this network cannot be changed."
         self._note.show(f'<div class="rcviz-note" style="line-height:1.4">{html.escape(plan + own)}</div>')
 
     def _show_status(self, change: Any = None) -> None:
@@ -258,32 +259,32 @@ class TrainingMonitor(ipywidgets.VBox):
         self._pause.disabled = self.state.status not in ("running", "paused")
         self._pause.description = "Resume" if paused else "Pause"
         self._stop.disabled = self.state.status not in ("running", "paused")
-        self._start.tooltip = "Begin a training with these settings"
-        self._pause.tooltip = "Go on with the next batch" if paused else "Wait before the next batch"
-        self._stop.tooltip = "End the training and keep the best weights"
+        self._start.tooltip = "Start a training with these settings"
+        self._pause.tooltip = "Continue with the next batch" if paused else "Pause before the next batch"
+        self._stop.tooltip = "End the training; the model keeps the best weights"
         self._show_note()
-        self._show_standing()
+        self._show_status_message()
         self._show_progress()
 
-    def _show_standing(self) -> None:
+    def _show_status_message(self) -> None:
         config = self._config if self._session is None else self._session.config
-        said = words.standing(self.state.status, self.state.progress, self.state.records, config)
-        self._standing.show(f'<div class="rcviz-standing" aria-live="polite" style="line-height:1.4">{said}</div>')
+        text = messages.status_message(self.state.status, self.state.progress, self.state.records, config)
+        self._status.show(f'<div class="rcviz-standing" aria-live="polite" style="line-height:1.4">{text}</div>')
 
     def _show_progress(self, change: Any = None) -> None:
         if self._session is not None and self.state.progress.epoch:
             progress = self.state.progress
-            if not self.state.active:  # no time is left of a run that has ended
+            if not self.state.active:  # a run that has ended has no time left to show
                 progress = dataclasses.replace(progress, seconds_left=math.nan)
-            self._progress.show(words.advance(progress, self._session.config, len(self._valid), self._name))
+            self._progress.show(messages.progress_html(progress, self._session.config, len(self._valid), self._name))
 
     def _show_curves(self, change: Any = None) -> None:
         self._curves.show({self._name: self.state.records}, metric=self.state.metric)
-        self._show_standing()
+        self._show_status_message()
 
 
 def _parts(widget: Any) -> list[Any]:
-    """All widgets inside, with the layouts and styles of all."""
+    """List all widgets inside, with their layouts and styles."""
     children = getattr(widget, "children", ())
     own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
     return [*children, *own, *(part for child in children for part in _parts(child))]

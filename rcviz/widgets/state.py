@@ -1,4 +1,4 @@
-"""What is selected in an explorer; runs with no front end and knows nothing of drawing."""
+"""Selections of the explorers, without a front end and without drawing."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from rcviz._core.checks import check_choice, check_index, task_index
 
 
 class Question(NamedTuple):
-    """What contributions are asked about: of which layer, to which task, and what counts as positive."""
+    """Layer, task and positives that contributions are computed for."""
 
     layer: str
     task: int
@@ -16,7 +16,7 @@ class Question(NamedTuple):
 
 
 class FilterState(traitlets.HasTraits):
-    """The question that an explorer answers and the filter that it shows.
+    """What a filter explorer shows: layer, task, positives, order and filter.
 
     Attributes
     ----------
@@ -27,13 +27,13 @@ class FilterState(traitlets.HasTraits):
     positives : str
         Which sequences count as positive.
     sort : str
-        What the gallery is sorted by.
+        Sort order of the gallery.
     filter : int
         The chosen filter.
     ranking : tuple of int
         All filters, largest contribution first.
     order : tuple of int
-        All filters as the gallery shows them.
+        All filters in the order of the gallery.
 
     Examples
     --------
@@ -74,16 +74,16 @@ class FilterState(traitlets.HasTraits):
 
     @property
     def rank(self) -> int:
-        """Place of the chosen filter in the ranking, counted from zero."""
+        """Position of the chosen filter in the ranking, counted from zero."""
         return self.ranking.index(self.filter)
 
     def select_rank(self, rank: int) -> None:
-        """Choose the filter at a place of the ranking."""
+        """Choose the filter at a position of the ranking."""
         check_index("rank", rank, len(self.ranking))
         self.filter = self.ranking[rank]
 
     def step(self, by: int) -> None:
-        """Move along the gallery; the ends hold."""
+        """Move the choice along the gallery; it stops at the ends."""
         place = self.order.index(self.filter) + by
         self.filter = self.order[min(max(place, 0), len(self.order) - 1)]
 
@@ -104,7 +104,7 @@ class FilterState(traitlets.HasTraits):
 
 
 class StrandState(traitlets.HasTraits):
-    """The task, the model that sorts, the sequences chosen and the one that is shown.
+    """What a strand explorer shows: task, sorting model, chosen sequences and the sequence in detail.
 
     Attributes
     ----------
@@ -115,9 +115,9 @@ class StrandState(traitlets.HasTraits):
     selection : tuple of int
         The sequences to choose from; empty for all.
     sequence : int
-        The one whose strands are drawn.
+        The sequence whose strands are drawn.
     position : int
-        Where the part that is drawn begins.
+        First position that is drawn.
 
     Examples
     --------

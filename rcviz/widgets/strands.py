@@ -1,4 +1,4 @@
-"""Look for the sequences whose two strands a model tells apart, and for the filters that do it."""
+"""Explore the sequences for which a model's two strands disagree, and the filters that cause it."""
 
 import html
 import os
@@ -25,29 +25,30 @@ from rcviz.widgets._pane import ErrorPane, MarkupPane
 from rcviz.widgets._scatter import StrandScatters, label_names, legend_html
 from rcviz.widgets._strand_results import StrandResults
 from rcviz.widgets._strand_views import STYLE, WINDOW, best_window, gap_markup, logo_pair
+from rcviz.widgets.explorer import Explorer
 from rcviz.widgets.state import StrandState
 
 _LISTED = 200
 
 
-class StrandExplorer(ipywidgets.VBox):
-    """Forward against reverse predictions of several models, and what stands behind each gap (Figure 4).
+class StrandExplorer(Explorer):
+    """Forward against reverse predictions of several models, and the causes of each gap (Figure 4).
 
     Click or lasso points in any panel, choose from the list (arrow keys work), or set ``explorer.state``.
 
     Parameters
     ----------
     models : dict of name to nn.Module, sequence of nn.Module, or nn.Module
-        Each maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; left as found. Others do by way of
-        :func:`rcviz.as_sequence_model`.
+        Each maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified. For other
+        inputs and outputs see :func:`rcviz.as_sequence_model`.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
         Labels colour the points.
     task : int or str
-        Which task to start with.
+        Task to start with, by index or by name.
     layer : nn.Module, str or dict of these by model, optional
-        Whose filters the gap is split by; by default each model's first convolution.
+        Layer whose filters the gap is split by; by default each model's first convolution.
     at : "activation" or "convolution"
-        Which of its neurons; see :func:`rcviz.filter_contributions`.
+        Which neurons of the layer; see :func:`rcviz.filter_contributions`.
 
     Attributes
     ----------
@@ -57,8 +58,8 @@ class StrandExplorer(ipywidgets.VBox):
     Raises
     ------
     ValueError
-        When there is no model or no sequence, a task or layer is not there, or no model takes the data. A model that
-        fails beside others that work is named in the error pane and left out.
+        If there is no model or no sequence, a task or layer does not exist, or no model accepts the data. A model that
+        fails while others work is named in the error pane and excluded.
 
     Examples
     --------
@@ -99,10 +100,10 @@ class StrandExplorer(ipywidgets.VBox):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The chosen sequences, or all, the most discrepant of the sorting model first.
+        """The chosen sequences, or all, the largest gap of the sorting model first.
 
-        One row per sequence and model: model, sequence, what is known of name, chrom, start and end, label, forward,
-        reverse (probabilities), gap.
+        One row per sequence and model: model, sequence, the columns of ``data.table``, label, forward, reverse
+        (probabilities), gap.
         """
         return self._results.table(self.state.task, self._order())
 
@@ -110,8 +111,8 @@ class StrandExplorer(ipywidgets.VBox):
     def gap_table(self) -> pd.DataFrame:
         """The shown sequence's logit gap by model and filter: model, sequence, filter, forward, reverse, difference.
 
-        The rows of a model add up to its two logits and their gap: what no filter explains, such as the output's bias,
-        is in the row whose filter is "rest".
+        The rows of a model add up to its two logits and their gap: the part that no filter explains, such as the
+        output's bias, is in the row whose filter is "rest".
         """
         return self._results.gap_table(self.state.task, self.state.sequence)
 
@@ -136,11 +137,11 @@ class StrandExplorer(ipywidgets.VBox):
         save_figure(self.picture(), path)
 
     def picture(self) -> Figure:
-        """Draw the panels as a matplotlib figure (Figure 4 a, b, c), which stays in a notebook where no kernel runs."""
+        """Draw the panels as a matplotlib figure (Figure 4 a, b, c), which a notebook shows without a kernel."""
         return self._results.figure(self.state.task)
 
     def select_all(self) -> None:
-        """Let go of the selection: the list offers all sequences again."""
+        """Clear the selection: the list offers all sequences again."""
         self._write("selection", ())
 
     def _build(self) -> None:
@@ -161,7 +162,7 @@ class StrandExplorer(ipywidgets.VBox):
             tooltip="The model whose gaps sort the sequences",
         )
         self._all = ipywidgets.Button(
-            description="All sequences", tooltip="Let go of the selection: the list offers all sequences again"
+            description="All sequences", tooltip="Clear the selection: the list offers all sequences again"
         )
         self._list = ipywidgets.Select(
             description="Sequence",
@@ -174,7 +175,7 @@ class StrandExplorer(ipywidgets.VBox):
             description="Position",
             disabled=state.last_position == 0,
             layout=ipywidgets.Layout(width="500px"),
-            tooltip="Where the part of the sequence that is drawn begins",
+            tooltip="First position that is drawn",
         )
         self._error, self._listed, self._caption = ErrorPane(), MarkupPane(), MarkupPane()
         self._logos, self._gaps = MarkupPane(), MarkupPane()
@@ -209,7 +210,7 @@ class StrandExplorer(ipywidgets.VBox):
             return
         with self._error.reporting():
             setattr(self.state, name, value)
-        if getattr(self.state, name) != value:  # refused: the control goes back to what is shown
+        if getattr(self.state, name) != value:  # refused: the control shows the state again
             self._follow()
 
     def _on_points(self, chosen: tuple[int, ...]) -> None:
@@ -217,7 +218,7 @@ class StrandExplorer(ipywidgets.VBox):
             if not chosen:
                 self._highlight()
                 raise ValueError(
-                    "no point was chosen, so what you see is kept: click a point, draw around some, or press "
+                    "no point was chosen, so the view has not changed: click a point, draw around some, or press "
                     "'All sequences'"
                 )
             self.state.selection = chosen
@@ -248,11 +249,11 @@ class StrandExplorer(ipywidgets.VBox):
             self._follow()
 
     def _draw(self) -> None:
-        """Draw the sequence that the state names; everything is computed before anything is shown."""
-        found = self._results.sequence(self.state.task, self.state.sequence)
-        gaps = gap_markup(found.splits)
+        """Draw the sequence of the state; everything is computed before anything is shown."""
+        details = self._results.sequence(self.state.task, self.state.sequence)
+        gaps = gap_markup(details.splits)
         with self._quietly():
-            self.state.position = best_window(list(found.attributions.values()), self._data.length)
+            self.state.position = best_window(list(details.attributions.values()), self._data.length)
         self._show_logos()
         self._gaps.show(gaps)
         self._caption.show(self._caption_text())
@@ -260,8 +261,9 @@ class StrandExplorer(ipywidgets.VBox):
         self._follow()
 
     def _show_logos(self) -> None:
-        found = self._results.sequence(self.state.task, self.state.sequence).attributions
-        self._logos.show("".join(logo_pair(name, one, self.state.position) for name, one in found.items()))
+        attributions = self._results.sequence(self.state.task, self.state.sequence).attributions
+        logos = (logo_pair(name, each, self.state.position) for name, each in attributions.items())
+        self._logos.show("".join(logos))
 
     def _highlight(self) -> None:
         self._scatters.highlight(self.state.selection, self.state.sequence)
@@ -273,7 +275,7 @@ class StrandExplorer(ipywidgets.VBox):
         return label_names(self._results.labels(self.state.task), len(self._data))
 
     def _follow(self) -> None:
-        """Set the controls to what the state says, without their writing it back."""
+        """Set the controls to the values of the state, without writing them back."""
         order = self._order()
         gap, names = self._results.gap(self.state.model, self.state.task), self._label_names()
         options = tuple(
@@ -305,15 +307,15 @@ class StrandExplorer(ipywidgets.VBox):
 
     def _caption_text(self) -> str:
         i, task = self.state.sequence, self.state.task
-        known = self._data.table.get("name")
-        name = f" ({html.escape(str(known[i]))})" if known is not None else ""
-        answers = "; ".join(
+        names = self._data.table.get("name")
+        name = "" if names is None else f" ({html.escape(str(names[i]))})"
+        predictions = "; ".join(
             f"{html.escape(model)} {forward[i]:.3f} forward, {reverse[i]:.3f} reverse"
             for model, (forward, reverse) in self._results.predictions(task).items()
         )
         return (
             f'<div class="rcviz-caption" aria-live="polite"><b>Sequence {i}</b>{name}, {self._label_names()[i]} for '
-            f"{html.escape(self.state.task_names[task])}. Predictions: {answers}.</div>"
+            f"{html.escape(self.state.task_names[task])}. Predictions: {predictions}.</div>"
         )
 
 

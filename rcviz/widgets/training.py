@@ -1,8 +1,7 @@
-"""Learning curves that grow while a model trains."""
+"""Learning curves that are updated while a model trains."""
 
 from collections.abc import Callable, Mapping, Sequence
 
-import ipywidgets
 import pandas as pd
 
 from rcviz._core.checks import check_choice
@@ -11,15 +10,16 @@ from rcviz.plots.training import plot_history
 from rcviz.training.history import EpochRecord, epoch_table
 from rcviz.widgets._pane import FigurePane
 from rcviz.widgets._training_state import METRICS
+from rcviz.widgets.explorer import Explorer
 
 
-class TrainingCurves(ipywidgets.VBox):
+class TrainingCurves(Explorer):
     """Live learning curves of one or several models, redrawn after every epoch.
 
     Parameters
     ----------
     metric : "auroc", "auprc" or "loss"
-        What to draw.
+        Metric to draw.
     size : (float, float)
         Width and height, in inches.
 
@@ -55,7 +55,7 @@ class TrainingCurves(ipywidgets.VBox):
         return add
 
     def show(self, records: Mapping[str, Sequence[EpochRecord]], *, metric: str) -> None:
-        """Draw these curves, by name, in place of whatever was drawn; without any epoch the picture stays."""
+        """Replace the curves by these, given by name; without any epoch the picture does not change."""
         check_choice("metric", metric, METRICS)
         self._metric = metric
         self._records = {name: list(epochs) for name, epochs in records.items()}
@@ -64,7 +64,7 @@ class TrainingCurves(ipywidgets.VBox):
 
     @property
     def table(self) -> pd.DataFrame:
-        """What is drawn: model, epoch, split, loss, auroc, auprc."""
+        """The curves: model, epoch, split, loss, auroc, auprc."""
         tables = [epoch_table(records).assign(model=name) for name, records in self._records.items() if records]
         return pd.concat(tables or [epoch_table([]).assign(model="")], ignore_index=True)
 

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 import rcviz
-from rcviz.analysis.palindromes import Palindromes, centered_sites, palindromes, strand_balance
-from rcviz.analysis.site_palindromes import SitePalindromes, compare_site_models
+from rcviz.analysis.palindromes import (
+    LARGEST_LOSS,
+    LEAST_BALANCE,
+    SIGNIFICANCE,
+    Palindromes,
+    centered_sites,
+    palindromes,
+    strand_balance,
+)
+from rcviz.analysis.site_palindromes import FEWEST_SITES, SitePalindromes, compare_site_models
 
 COLUMNS = [
     *("filter", "palindromicity", "center", "p_value", "verdict", "shift"),
@@ -219,3 +227,46 @@ def test_nothing_chosen_is_an_empty_table(bank, data):
     assert isinstance(empty, Palindromes)
     assert empty.table.columns.tolist() == COLUMNS
     assert len(empty.table) == 0
+
+
+def above(value):
+    return np.nextafter(value, 1)
+
+
+def below(value):
+    return np.nextafter(value, 0)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "loss", "balance", "verdict"),
+    [
+        (SIGNIFICANCE, 0.0, 0.0, "genuine"),
+        (above(SIGNIFICANCE), 0.0, 0.0, "none"),
+        (0.001, LARGEST_LOSS, 1.0, "genuine"),
+        (0.001, above(LARGEST_LOSS), 1.0, "hybrid"),
+        (0.001, 1.0, LEAST_BALANCE, "hybrid"),
+        (0.001, 1.0, below(LEAST_BALANCE), "none"),
+    ],
+)
+def test_both_sides_of_each_threshold_of_the_verdict(bank, data, monkeypatch, p_value, loss, balance, verdict):
+    module = "rcviz.analysis.palindromes."
+    comparison = SitePalindromes(np.full((4, 15), 0.25), np.ones(30), information=1.0, gain=loss)
+    monkeypatch.setattr(module + "palindromicity_p_value", lambda *arguments, **options: p_value)
+    monkeypatch.setattr(module + "compare_site_models", lambda *arguments, **options: comparison)
+    monkeypatch.setattr(module + "strand_balance", lambda *arguments: balance)
+    row = palindromes(bank, data, filters=[0]).table.iloc[0]
+    assert (row["p_value"], row["loss"], row["balance"], row["verdict"]) == (p_value, loss, balance, verdict)
+
+
+@pytest.mark.parametrize(("n_sites", "verdict"), [(FEWEST_SITES - 1, "unknown"), (FEWEST_SITES, "genuine")])
+def test_the_fewest_sites_of_a_verdict(bank, data, n_sites, verdict):
+    row = palindromes(bank, data.positives("MA0058.4"), filters=[0], top=n_sites).table.iloc[0]
+    assert (row["n_sites"], row["verdict"]) == (n_sites, verdict)
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_a_model_counts_as_its_bank(make_model):
+    model = make_model()
+    assert palindromes(model).table.equals(palindromes(rcviz.filter_bank(model)).table)
+    with pytest.raises(ValueError, match="FilterBank or a model"):
+        palindromes("bank")

@@ -66,10 +66,10 @@ def test_look_choose_save_and_err(run_cells, server):
 
     explorer.get_by_label("Sort by").select_option("number")
     page.wait_for_function(f"document.querySelector('{EXPLORER} [role=option] span').textContent.startsWith('0:')")
-    explorer.get_by_label("Positives", exact=True).select_option("my own choice")
+    explorer.get_by_label("Positives", exact=True).select_option("own selection")
     explorer.get_by_role("alert").filter(has_text="set_positives").wait_for()
     explorer.get_by_label("Task", exact=True).select_option(NAME)
-    explorer.get_by_role("alert").filter(has_text=f"there are no positives for task {NAME}").wait_for()
+    explorer.get_by_role("alert").filter(has_text=f"no positives for task {NAME}").wait_for()
     says(page, "rank 12 of 12")
 
     for ending in ("csv", "meme", "html"):

@@ -39,25 +39,25 @@ def no_names(monkeypatch):
     monkeypatch.setattr("rcviz.widgets.filters.Naming", Waiting)
 
 
-def test_the_page_says_what_the_library_finds(run, model, dataset, work):
+def test_the_page_has_the_results_of_the_library(run, model, dataset, work):
     result = run("inspect", model, dataset, "--html", "report.html", "--json")
     assert result.exit_code == 0, result.output
-    said = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     network, data = rcviz.load_model(model), rcviz.SequenceSet.load(dataset)
     agreement = rcviz.strand_agreement(network, data)
-    assert said["max_gap"] == pytest.approx(agreement.max_gap)
-    assert said["mean_gap"] == pytest.approx(agreement.mean_gap)
+    assert report["max_gap"] == pytest.approx(agreement.max_gap)
+    assert report["mean_gap"] == pytest.approx(agreement.mean_gap)
     ranking = rcviz.filter_contributions(network, data).ranking.tolist()
-    assert [row["filter"] for row in said["filters"]] == ranking
-    assert said["scores"][0]["auroc"] == pytest.approx(rcviz.evaluate(network, data)["auroc"].item())
+    assert [row["filter"] for row in report["filters"]] == ranking
+    assert report["metrics"][0]["auroc"] == pytest.approx(rcviz.evaluate(network, data)["auroc"].item())
     table = rcviz.palindromes(rcviz.filter_bank(network), data).table.set_index("filter")
-    scores = [row["palindromicity"] for row in said["palindromes"]]
+    scores = [row["palindromicity"] for row in report["palindromes"]]
     assert scores == sorted(scores, reverse=True)
-    assert {row["filter"]: row["verdict"] for row in said["palindromes"]} == table["verdict"].to_dict()
+    assert {row["filter"]: row["verdict"] for row in report["palindromes"]} == table["verdict"].to_dict()
 
     page = (work / "report.html").read_text()
-    assert f"differ by up to {agreement.max_gap:.2g}, by {agreement.mean_gap:.2g}" in page
-    assert re.findall(r"<h2>(.*?)</h2>", page) == ["Scores", "Strands", "Filters", "Palindromes"]
+    assert f"differ by up to {agreement.max_gap:.2g}, by {agreement.mean_gap:.2g} on average" in page
+    assert re.findall(r"<h2>(.*?)</h2>", page) == ["Metrics", "Strands", "Filters", "Palindromes"]
     assert len(re.findall(r'id="filter-\d+"', page)) == 3
 
 
@@ -75,20 +75,20 @@ def test_only_some_chromosomes_and_another_task(run, toy, make_model, work):
     rcviz.SequenceSet(toy.codes, toy.labels, task_names=toy.task_names, chrom=chrom).save("two.safetensors")
     rcviz.save_model(make_model(), "two_tasks.safetensors")
     basis = ("inspect", "two_tasks.safetensors", "two.safetensors", "--html", "report.html", "--json")
-    said = json.loads(run(*basis, "--chromosomes", "chr2", "--task", "starts with A").stdout)
-    assert (said["n_sequences"], said["task"]) == (60, "starts with A")
+    report = json.loads(run(*basis, "--chromosomes", "chr2", "--task", "starts with A").stdout)
+    assert (report["n_sequences"], report["task"]) == (60, "starts with A")
     network, data = (
         rcviz.load_model("two_tasks.safetensors"),
         rcviz.SequenceSet.load("two.safetensors").subset(slice(60, 120)),
     )
     agreement = rcviz.strand_agreement(network, data)
-    assert said["max_gap"] == pytest.approx(agreement.gap[:, 1].max())
+    assert report["max_gap"] == pytest.approx(agreement.gap[:, 1].max())
     ranking = rcviz.filter_contributions(network, data, task=1).ranking.tolist()
-    assert [row["filter"] for row in said["filters"]] == ranking
+    assert [row["filter"] for row in report["filters"]] == ranking
     assert "task starts with A" in (work / "report.html").read_text()
 
 
-def test_names_from_strangers_are_text(run, toy, make_model, work):
+def test_names_in_files_are_escaped(run, toy, make_model, work):
     name = "<img src=x onerror=alert(1)>"
     rcviz.SequenceSet(toy.codes, toy.labels[:, 0], task_names=[name], names=[name] * 120).save("odd.safetensors")
     rcviz.save_model(make_model(n_tasks=1), "<img>.safetensors")
@@ -96,10 +96,10 @@ def test_names_from_strangers_are_text(run, toy, make_model, work):
     assert "<img" not in (work / "report.html").read_text()
 
 
-def test_what_does_not_fit_is_one_sentence(refused, model, dataset, toy, make_model, work):
+def test_wrong_input_is_explained_in_one_sentence(refused, model, dataset, toy, make_model, work):
     rcviz.SequenceSet(toy.codes[:, :50], toy.labels[:, 0]).save("short.safetensors")
-    said = refused("inspect", model, "short.safetensors", "--html", "report.html")
-    assert "reads sequences of 60 bp and those in short.safetensors have 50" in said
+    report = refused("inspect", model, "short.safetensors", "--html", "report.html")
+    assert "60 bp, but those in short.safetensors have 50" in report
     rcviz.SequenceSet(toy.codes).save("plain.safetensors")
     assert "labels for 0 tasks" in refused("inspect", model, "plain.safetensors", "--html", "report.html")
     assert "folder that exists" in refused("inspect", model, dataset, "--html", "nowhere/report.html")
@@ -142,7 +142,7 @@ def test_without_html_jupyterlab_opens_a_notebook_that_runs(run, model, dataset,
     assert [type(one).__name__ for one in shown] == ["FilterExplorer", "StrandExplorer"]
 
 
-def test_a_notebook_is_never_written_over(run, model, dataset, work, opened):
+def test_a_notebook_is_never_replaced(run, model, dataset, work, opened):
     run("inspect", model, dataset)
     path = work / "rc.inspect.ipynb"
     notebook = nbformat.read(path, as_version=4)
@@ -152,8 +152,8 @@ def test_a_notebook_is_never_written_over(run, model, dataset, work, opened):
     run("inspect", model, dataset)  # the same question: the notebook with its outputs
     notebook.cells[1].source += "\n# my own"
     path.write_text(nbformat.writes(notebook))
-    said = run("inspect", model, dataset, "--json")
-    assert json.loads(said.stdout) == {"notebook": "rc.inspect-2.ipynb"}
+    report = run("inspect", model, dataset, "--json")
+    assert json.loads(report.stdout) == {"notebook": "rc.inspect-2.ipynb"}
     assert before != path.read_text()
     assert "my own" in path.read_text()
     assert [command[4] for command in opened] == ["./rc.inspect.ipynb", "./rc.inspect.ipynb", "./rc.inspect-2.ipynb"]

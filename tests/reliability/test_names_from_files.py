@@ -2,6 +2,7 @@
 
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import ipywidgets
@@ -95,15 +96,15 @@ def test_no_widget_takes_a_name_for_markup(model, data, motifs):
 
 
 def test_no_page_takes_a_name_for_markup(model, data, motifs, tmp_path):
-    from rcviz.cli.inspect_page import inspection
+    from rcviz.cli.inspect import write_page
 
     explorer = rcviz.FilterExplorer(model, data, motifs=motifs)
     explorer._naming["conv1"].wait(120)
     explorer.to_html(tmp_path / "page.html")
     explorer.close()
     assert SHOWN in assert_text((tmp_path / "page.html").read_text(), scripts=1)
-    found = inspection(model, data, title=NAME, about=NAME, task=0)
-    assert assert_text(found.page, scripts=1).count(SHOWN) >= 4
+    write_page(model, data, Path(NAME), Path(NAME), tmp_path / "inspect.html", None, as_json=False)
+    assert assert_text((tmp_path / "inspect.html").read_text(), scripts=1).count(SHOWN) >= 4
 
 
 def test_no_name_becomes_a_path(model, data, motifs, tmp_path):

@@ -291,7 +291,7 @@ def test_an_error_is_shown_and_the_last_view_kept(toy, make_model):
     explorer = FilterExplorer(make_model(), SequenceSet(toy.codes, labels, task_names=("GATA", "<b>none</b>")))
     before = shown(explorer)
     explorer._task.value = 1
-    assert "there are no positives for task &lt;b&gt;none&lt;/b&gt;" in explorer._error.value
+    assert "no positives for task &lt;b&gt;none&lt;/b&gt;" in explorer._error.value
     assert 'role="alert"' in explorer._error.value
     assert shown(explorer) == before
     assert (explorer.state.task, explorer._task.value) == (0, 0)
@@ -348,7 +348,7 @@ def test_exports_can_be_read_back(explorer, tmp_path):
         explorer._export.path.value = str(tmp_path / f"filters.{kind}")
         explorer._export.save()
         assert explorer._error.value == ""
-        assert f"filters.{kind}" in explorer._export.said.value
+        assert f"filters.{kind}" in explorer._export.confirmation.value
     read = pd.read_csv(tmp_path / "filters.csv")
     pd.testing.assert_frame_equal(read, explorer.table, check_dtype=False)
     sites = explorer._results.sites("conv1")
@@ -439,7 +439,7 @@ def test_networks_of_torch_modules(make, layer, toy):
             assert explorer._logos.value.count('class="rcviz-motif"') == 2
             assert explorer._behaviour.value.count('class="rcviz-figure"') == 2
     assert explorer._error.value == ""
-    with pytest.raises(ValueError, match=r"returns a tuple of 2.*rcviz.as_sequence_model\(model, output=0\)"):
+    with pytest.raises(ValueError, match=r"tuple of 2.*rcviz.as_sequence_model\(model, output=0\)"):
         FilterExplorer(seeded(ProfileAndCounts), toy)
 
 

@@ -71,7 +71,7 @@ def test_the_given_model_is_trained_in_place_as_by_fit(toy, make_model, monitor_
     assert same_weights(weights(model), weights(reference))
     assert monitor.history.table.equals(history.table)
     assert monitor.state.records == monitor.history.records
-    assert f"Finished after epoch 3; best epoch so far {history.best_epoch}" in monitor._standing.value
+    assert f"Finished after epoch 3; best epoch so far {history.best_epoch}" in monitor._status.value
     assert "Epoch 3 of 3" in monitor._progress.value
     assert "samples/s" in monitor._progress.value
     assert " left" not in monitor._progress.value
@@ -85,7 +85,7 @@ def test_buttons_are_enabled_where_they_mean_something(monitor_of):
     assert all(control.disabled for name, control in monitor._controls.items() if name != "metric")
     monitor._pause.click()
     assert (monitor.state.status, enabled(monitor)) == ("paused", ["Resume", "Stop"])
-    assert "Paused in epoch" in monitor._standing.value
+    assert "Paused in epoch" in monitor._status.value
     monitor._pause.click()
     assert (monitor.state.status, enabled(monitor)) == ("running", ["Pause", "Stop"])
     monitor._stop.click()
@@ -102,7 +102,7 @@ def test_curves_grow_and_the_status_says_which_epoch_is_best(monitor_of):
     best = monitor.history.best
     assert "<svg" in monitor._curves._pane.value
     assert len(monitor._curves.table) == 2 * len(monitor.history.records)
-    assert f"best epoch so far {best.epoch}, validation auROC {best.valid.auroc:.3f}" in monitor._standing.value
+    assert f"best epoch so far {best.epoch}, validation auROC {best.valid.auroc:.3f}" in monitor._status.value
     before = monitor._curves._pane.value
     monitor._controls["metric"].value = "loss"
     assert monitor._curves._pane.value != before
@@ -113,7 +113,7 @@ def test_stop_before_the_first_epoch_says_so(monitor_of):
     monitor = monitor_of(config=TrainConfig(epochs=1, batch_size=2, samples_per_epoch=1_000_000))
     monitor.start()
     monitor.stop()
-    assert "Stopped before an epoch was done: the latest weights are in the model" in monitor._standing.value
+    assert "Stopped before the first epoch was complete" in monitor._status.value
 
 
 class TestWhatStartDoes:
@@ -173,7 +173,7 @@ class TestWhatStartDoes:
         for _ in range(2):
             self.run(monitor)
             fit(reference, toy, toy, SHORT, progress=False)
-            assert "goes on" in monitor._note.value
+            assert "continues" in monitor._note.value
         assert same_weights(weights(model), weights(reference))
 
     @pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.02), ("augmentation", "revcomp")])
@@ -183,7 +183,7 @@ class TestWhatStartDoes:
         self.run(monitor)
         self.run(monitor)
         monitor._controls[name].value = value
-        assert "begins again" in monitor._note.value
+        assert "trains again" in monitor._note.value
         self.run(monitor)
         fit(reference, toy, toy, monitor.history.config, progress=False)
         assert getattr(monitor.history.config, name) == value
@@ -220,7 +220,7 @@ class TestErrors:
     def test_settings_hold_while_a_training_is_on(self, monitor_of):
         monitor = monitor_of()
         monitor.start()
-        with pytest.raises(ValueError, match="learning_rate cannot change while a training is on"):
+        with pytest.raises(ValueError, match="learning_rate cannot change"):
             monitor.state.learning_rate = 0.1
         with pytest.raises(ValueError, match="a training is on"):
             monitor.start()
@@ -249,12 +249,12 @@ class TestErrors:
         monitor = monitor_of(config=SHORT)
         monitor._start.click()
         finish(monitor)
-        before = monitor._curves._pane.value, monitor._standing.value, monitor.model, weights(monitor.model)
+        before = monitor._curves._pane.value, monitor._status.value, monitor.model, weights(monitor.model)
         monitor._train = monitor._train.subset(np.zeros(120, bool))
         monitor._controls["n_filters"].value = 4
         monitor._start.click()
         assert "train has no positives" in monitor._error.value
-        assert (monitor._curves._pane.value, monitor._standing.value, monitor.model) == before[:3]
+        assert (monitor._curves._pane.value, monitor._status.value, monitor.model) == before[:3]
         assert all(torch.equal(before[3][name], tensor) for name, tensor in monitor.model.state_dict().items())
 
     def test_an_error_in_training_is_shown_and_the_model_can_be_used(self, monitor_of, toy):
@@ -275,7 +275,7 @@ class TestErrors:
         assert monitor.state.status == "failed"
         assert "&lt;b&gt;the cable&lt;/b&gt; was pulled" in monitor._error.value
         assert isinstance(monitor.error, RuntimeError)
-        assert "The training failed in epoch 3; the model has the best weights so far" in monitor._standing.value
+        assert "The training failed in epoch 3; the model has the best weights so far" in monitor._status.value
         assert "<svg" in monitor._curves._pane.value
         assert np.isfinite(predict(monitor.model, toy)).all()
         monitor._start.click()  # it breaks once
@@ -312,7 +312,7 @@ def test_a_network_of_ones_own_keeps_its_architecture(monitor_of):
     monitor = monitor_of(network, SHORT)
     own = [monitor._controls[name] for name in ("architecture", "n_filters")]
     assert all(control.disabled for control in own)
-    assert "Architecture and filters are the network&#x27;s own" in monitor._note.value
+    assert "Architecture and filters of this network cannot be changed" in monitor._note.value
     with pytest.raises(ValueError, match="architecture belongs to a network that rcviz did not build"):
         monitor.state.architecture = "revcomp"
     monitor.state.seed = 3

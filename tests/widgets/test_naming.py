@@ -14,8 +14,8 @@ QUERIES = [load_motif("CTCF_known1"), load_motif("GATA_known6")]
 
 
 @pytest.fixture(autouse=True)
-def nothing_known(monkeypatch):
-    monkeypatch.setattr(_naming, "_known", {})
+def empty_cache(monkeypatch):
+    monkeypatch.setattr(_naming, "_cache", {})
 
 
 def test_the_other_process_finds_what_this_one_finds():

@@ -201,12 +201,12 @@ def test_a_sequence_without_a_base_is_explained_and_the_last_view_kept(models, t
     explorer = StrandExplorer(models, SequenceSet(codes, toy.labels, task_names=toy.task_names))
     before, kept = shown(explorer), explorer.state.sequence
     explorer._list.value = 7
-    assert "sequence 7 has no known base (all N)" in explorer._error.value
+    assert "sequence 7 has only unknown bases" in explorer._error.value
     assert (shown(explorer), explorer.state.sequence, explorer._list.value) == (before, kept, kept)
     lasso(explorer, "RC", [7])
-    assert "sequence 7 has no known base" in explorer._error.value
+    assert "sequence 7 has only unknown bases" in explorer._error.value
     assert shown(explorer) == before
-    with pytest.raises(ValueError, match="no known base"):
+    with pytest.raises(ValueError, match="only unknown bases"):
         explorer.state.sequence = 7
     assert explorer.state.sequence == kept
 
@@ -214,7 +214,7 @@ def test_a_sequence_without_a_base_is_explained_and_the_last_view_kept(models, t
 def test_nothing_but_unknown_bases(models):
     with pytest.warns(UserWarning, match="unknown"):
         explorer = StrandExplorer(models, ["N" * 60, "N" * 60])
-    assert "no known base (all N)" in explorer._error.value
+    assert "only unknown bases" in explorer._error.value
 
 
 def test_a_model_that_does_not_take_the_data_is_left_out_with_a_reason(models, toy, make_model):
@@ -225,11 +225,11 @@ def test_a_model_that_does_not_take_the_data_is_left_out_with_a_reason(models, t
     short, single = make_model(sequence_length=50), make_model(n_tasks=1)
     explorer = StrandExplorer({**models, "short": short, "one task": single, "odd": Odd()}, toy)
     assert explorer.state.models == tuple(models)
-    for name, reason in (("short", "50"), ("one task", "gives 1 outputs"), ("odd", "not finite")):
-        assert f"{name} does not take these sequences of 60 bp and is left out" in explorer._error.value
+    for name, reason in (("short", "50"), ("one task", "1 outputs"), ("odd", "not finite")):
+        assert f"{name} does not accept sequences of 60 bp and is excluded" in explorer._error.value
         assert reason in explorer._error.value
     assert "Sequence" in explorer._caption.value
-    with pytest.raises(ValueError, match="model does not take these sequences of 60 bp"):
+    with pytest.raises(ValueError, match="model does not accept sequences of 60 bp"):
         StrandExplorer(short, toy)
 
 
@@ -304,7 +304,7 @@ def test_networks_of_torch_modules_beside_each_other_and_conjoined(toy):
     }
     explorer = StrandExplorer(models, toy)
     assert explorer.state.models == ("LSTM", "dilated", "conjoined")
-    assert "tuple does not take these sequences of 60 bp and is left out: the model returns a tuple" in words(explorer)
+    assert "tuple does not accept sequences of 60 bp and is excluded: " in words(explorer)
     assert "rcviz.as_sequence_model(model, output=0)" in words(explorer)
     table = explorer.gap_table
     for name, model in list(models.items())[:3]:
@@ -413,7 +413,7 @@ def test_a_file_of_another_kind_is_refused_in_the_error_pane(explorer, tmp_path)
     explorer._export.path.value = str(tmp_path / "strands.csv")
     explorer._export.button.click()
     assert explorer._error.value == ""
-    assert "strands.csv" in explorer._export.said.value
+    assert "strands.csv" in explorer._export.confirmation.value
     for method, name in (
         (explorer.export_table, "a.svg"),
         (explorer.export_gap, "a.png"),
@@ -438,7 +438,7 @@ def test_without_jupyter_scatter_there_are_pictures_and_the_list(models, toy, mo
 
 
 def test_details_are_computed_once_and_the_oldest_forgotten(explorer, monkeypatch):
-    monkeypatch.setattr("rcviz.widgets._strand_results._REMEMBERED", 4)
+    monkeypatch.setattr("rcviz.widgets._strand_results._CACHED", 4)
     computed = []
     compute = explorer._results._computed
     monkeypatch.setattr(explorer._results, "_computed", lambda *key: computed.append(key) or compute(*key))

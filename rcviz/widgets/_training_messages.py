@@ -1,4 +1,4 @@
-"""What a training monitor says, sentence by sentence."""
+"""Messages of a training monitor."""
 
 import html
 import math
@@ -9,22 +9,24 @@ from rcviz.training.history import EpochRecord
 from rcviz.training.session import Status, TrainingProgress
 from rcviz.widgets._training_start import Plan
 
-SCORES = {"auroc": "auROC", "auprc": "auPRC", "loss": "loss"}
+METRIC_NAMES = {"auroc": "auROC", "auprc": "auPRC", "loss": "loss"}
 
 
-def starting(plan: Plan, name: str, seed: int) -> str:
-    """What a start would do now."""
+def start_message(plan: Plan, name: str, seed: int) -> str:
+    """Describe what a start would do now."""
     return {
-        "as given": "Start trains the given model in place, from the weights it has.",
-        "go on": "Start goes on from the best weights so far; with another setting it begins again.",
-        "again": "Start begins again, in place, from the starting weights.",
+        "as given": "Start trains the given model in place, from its present weights.",
+        "go on": "Start continues from the best weights so far; with another setting it starts again.",
+        "again": "Start trains again, in place, from the starting weights.",
         "new weights": f"Start gives the model new starting weights, drawn from seed {seed}.",
-        "new model": f"Start builds a new model ({name}) from seed {seed}; the present one stays as it is.",
+        "new model": f"Start builds a new model ({name}) from seed {seed}; the present one is not changed.",
     }[plan]
 
 
-def standing(status: Status, progress: TrainingProgress, records: Sequence[EpochRecord], config: TrainConfig) -> str:
-    """Where a run stands, in a sentence that changes with the status and the epochs alone."""
+def status_message(
+    status: Status, progress: TrainingProgress, records: Sequence[EpochRecord], config: TrainConfig
+) -> str:
+    """Describe the status of a run; the sentence changes only with the status and the epochs."""
     if status == "ready":
         return "Nothing has been trained yet."
     best = _best(records, config)
@@ -33,22 +35,20 @@ def standing(status: Status, progress: TrainingProgress, records: Sequence[Epoch
     if status == "paused":
         return f"Paused in epoch {max(progress.epoch, 1)}; {best}. The kernel is free."
     if status == "stopping":
-        return "Stopping after the batch in hand."
+        return "Stopping after the present batch."
     if status == "failed":
-        kept = (
-            f"the best weights so far, of epoch {records[-1].best_epoch}," if records else "the weights it began with"
-        )
-        return f"The training failed in epoch {max(progress.epoch, 1)}; the model has {kept} and can be used."
+        weights = f"the best weights so far, of epoch {records[-1].best_epoch}," if records else "its starting weights"
+        return f"The training failed in epoch {max(progress.epoch, 1)}; the model has {weights} and can be used."
     if not records:
-        return "Stopped before an epoch was done: the latest weights are in the model."
+        return "Stopped before the first epoch was complete: the model has the latest weights."
     if status == "stopped":
-        return f"Stopped in epoch {max(progress.epoch, len(records))}; {best}: its weights are in the model."
-    early = "" if len(records) == config.epochs else f", as none was better for {config.patience}"
-    return f"Finished after epoch {len(records)}{early}; {best}: its weights are in the model."
+        return f"Stopped in epoch {max(progress.epoch, len(records))}; {best}: the model has its weights."
+    early = "" if len(records) == config.epochs else f", as {config.patience} epochs brought no improvement"
+    return f"Finished after epoch {len(records)}{early}; {best}: the model has its weights."
 
 
-def advance(progress: TrainingProgress, config: TrainConfig, n_validation: int, name: str) -> str:
-    """Epochs, samples, speed and time left, as HTML with a bar that a screen reader can say."""
+def progress_html(progress: TrainingProgress, config: TrainConfig, n_validation: int, name: str) -> str:
+    """Write epochs, samples, speed and time left as HTML, with a progress bar for screen readers, too."""
     share = (max(progress.epoch, 1) - 1 + min(progress.n_samples / config.samples_per_epoch, 1)) / config.epochs
     parts = [f"Epoch {progress.epoch} of {config.epochs}"]
     if progress.n_validated:
@@ -67,7 +67,7 @@ def advance(progress: TrainingProgress, config: TrainConfig, n_validation: int, 
 
 
 def duration(seconds: float) -> str:
-    """A time in words, exact to its first two units."""
+    """Write a time in its two largest units."""
     whole = round(seconds)
     for unit, name, size, smaller in ((3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= unit:
@@ -77,7 +77,7 @@ def duration(seconds: float) -> str:
 
 def _best(records: Sequence[EpochRecord], config: TrainConfig) -> str:
     if not records:
-        return "no epoch is done yet"
+        return "no epoch is complete yet"
     best = records[records[-1].best_epoch - 1]
-    score = getattr(best.valid, config.monitor)
-    return f"best epoch so far {best.epoch}, validation {SCORES[config.monitor]} {score:.3f}"
+    value = getattr(best.valid, config.monitor)
+    return f"best epoch so far {best.epoch}, validation {METRIC_NAMES[config.monitor]} {value:.3f}"
