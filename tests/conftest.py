@@ -2,7 +2,7 @@
 
 import os
 
-# Before torch starts: threads that wait in a busy loop starve the browser and the kernels that tests run beside them.
+# Before torch starts: threads that wait in a busy loop slow down the browser and the kernels of the tests.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores already
@@ -16,8 +16,41 @@ import numpy as np
 import pytest
 import torch
 
-hypothesis.settings.register_profile("shared machine", deadline=None)
-hypothesis.settings.load_profile("shared machine")
+# The same examples in every run and on every machine; make soak tries others.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("tests")
+
+
+def group_of(nodeid):
+    """Return the group of a test: its file, all files of the browser together, each notebook alone."""
+    file = nodeid.partition("::")[0]
+    if "/browser/" in file:
+        return "browser"  # one server and one browser for all
+    return nodeid if "/test_notebooks.py" in file else file
+
+
+def pytest_collection_modifyitems(items):
+    """Put the groups with long tests first, so that no long test is left for the end."""
+    order = ("browser", "notebook", "long")
+    first = {}
+    for item in items:
+        marks = [order.index(mark.name) for mark in item.iter_markers() if mark.name in order]
+        group = group_of(item.nodeid)
+        first[group] = min([first.get(group, len(order)), *marks])
+    items.sort(key=lambda item: first[group_of(item.nodeid)])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker one group after the other."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +63,7 @@ def close_figures():
 
 @pytest.fixture
 def as_users_run(monkeypatch):
-    """Without the type checks that only the tests switch on: they would speak before the library does."""
+    """Switch off the type checks that only the tests have, so that the errors are those of the library."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
@@ -74,7 +107,7 @@ def make_model():
 
 @pytest.fixture
 def same_weights():
-    """Say whether two state dicts agree bit for bit."""
+    """Compare two state dicts bit for bit."""
 
     def same(one, other):
         return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
@@ -84,7 +117,7 @@ def same_weights():
 
 @pytest.fixture(autouse=True, scope="session")
 def private_cache(tmp_path_factory):
-    """Unpacked genomes and indices go where nobody else looks."""
+    """A cache of genomes and indices for this run alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RCVIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -92,18 +125,18 @@ def private_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared_data():
-    """The real files beside the checkout, read in place; CI has them, another machine may not."""
+    """The folder of real files beside the checkout; CI must have it."""
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         if os.environ.get("CI"):
-            pytest.fail(f"{folder} is not there, and CI must not skip what it checks")
-        pytest.skip(f"{folder} is not there")
+            pytest.fail(f"{folder} does not exist, and CI must not skip its tests")
+        pytest.skip(f"{folder} does not exist")
     return folder
 
 
 @pytest.fixture(scope="session")
 def shared_peaks(shared_data):
-    """Peak files by what they hold."""
+    """Peak files, by factor and kind."""
     names = {
         "CTCF": "wgEncodeAwgTfbsBroadGm12878CtcfUniPk.narrowPeak.gz",
         "SPI1": "wgEncodeAwgTfbsHaibGm12878Pu1Pcr1xUniPk.narrowPeak.gz",

@@ -44,9 +44,10 @@ def test_what_a_page_shows_runs(page):
     exec(compile(code, page.name, "exec"), {"__name__": "__page__"})
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_site_is_built_without_a_warning(tmp_path):
-    # The code of explanations and gallery is run by the build.
+    """Only a build shows that references lead somewhere and that the code of explanations and gallery runs."""
     command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", DOCS, tmp_path / "site"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=580)
     assert told.returncode == 0, told.stderr

@@ -31,8 +31,10 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.timeout(900)  # numba compiles for half a minute where nothing is in its cache
-def test_what_was_learned_is_found(networks, gata, motif, tmp_path):
+@pytest.mark.long
+@pytest.mark.timeout(900)  # without a cache, numba compiles for half a minute
+def test_the_learned_motif_is_found(networks, gata, motif, tmp_path):
+    """Only modisco itself shows that our files lead to the motif that a network has learned."""
     folders = {name: tmp_path / name for name in networks}
     for name, model in networks.items():
         folders[name].mkdir()

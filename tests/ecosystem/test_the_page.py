@@ -10,8 +10,10 @@ import rcviz
 PAGE = Path(__file__).parents[2] / "docs" / "other_tools.md"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("error::RuntimeWarning")  # by which tangermeme says that something does not add up
 def test_the_code_on_the_page_runs(model, gata, tmp_path, monkeypatch):
+    """Only running it shows that the code of the page works with the tools it names."""
     monkeypatch.chdir(tmp_path)
     scope = {"rcviz": rcviz, "model": model, "data": gata.subset(slice(0, 20))}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)

@@ -170,6 +170,7 @@ def test_a_pickle_under_any_name_is_refused_in_one_sentence(name, tmp_path):
 TOO_LARGE = Path(__file__).with_name("too_large.py")
 
 
+@pytest.mark.long
 def test_files_that_claim_too_much_are_refused_in_little_memory(tmp_path):
     """Only a process with a limit shows it: each file claims, or unpacks to, far more than the process may use."""
     done = subprocess.run(

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.long
 def test_every_kill_is_survived():
     """Only jobs in processes of their own can be killed; each job runs twice without a kill and once after it."""
     script = str(Path(__file__).with_name("kill_jobs.py"))

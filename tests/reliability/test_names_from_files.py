@@ -95,7 +95,9 @@ def test_no_widget_takes_a_name_for_markup(model, data, motifs):
     assert SHOWN in texts[1]
 
 
+@pytest.mark.long
 def test_no_page_takes_a_name_for_markup(model, data, motifs, tmp_path):
+    """Only whole pages show that no place of them forgets to escape a name."""
     from rcviz.cli.inspect import write_page
 
     explorer = rcviz.FilterExplorer(model, data, motifs=motifs)

@@ -1,6 +1,7 @@
-"""More sequences take more time, and no more memory than what is known of each; ``stream.py`` takes ten million."""
+"""Memory does not grow with the number of sequences; ``make soak`` tries ten million."""
 
 import numpy as np
+import pytest
 from reliability.stream import LENGTH, WAYS, blocks, bytes_per_sequence, network, points, write
 
 import rcviz
@@ -10,7 +11,9 @@ ONE_HOT = 4 * 4 * LENGTH
 """Bytes of one sequence as floats."""
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_as_sequences_do(tmp_path):
+    """Only processes of their own show their peak of memory."""
     found = list(points(tmp_path, NUMBERS))
     assert [(point["way"], point["sequences"]) for point in found] == [(way, n) for way in WAYS for n in NUMBERS]
     for way in WAYS:

@@ -450,7 +450,7 @@ def test_details_are_computed_once_and_the_oldest_forgotten(explorer, monkeypatc
     assert list(explorer._results._sequences) == [(0, 6), (0, 7), (0, 8), (0, 9)]
 
 
-def test_nothing_is_left_behind_by_500_interactions(models, toy):
+def test_nothing_is_left_behind_by_100_interactions(models, toy):
     explorer = StrandExplorer({"standard": models["standard"]}, toy)
 
     def observers():
@@ -473,7 +473,7 @@ def test_nothing_is_left_behind_by_500_interactions(models, toy):
 
     interact(20)
     before = counts()
-    interact(500)
+    interact(100)
     assert counts() == before
     assert plt.get_fignums() == []
 
