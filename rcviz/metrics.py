@@ -1,4 +1,4 @@
-"""How good predictions are, task by task, and whether one set of runs beats another."""
+"""Metrics of predictions per task, and the exact rank-sum test between two sets of runs."""
 
 from collections.abc import Sequence
 from math import comb
@@ -11,29 +11,29 @@ from rcviz._core.checks import check_choice
 if TYPE_CHECKING:
     import pandas as pd
 
-# So many additions take a few seconds, enough for 100 values against 100; ten against ten need 90,000.
+# Takes a few seconds, enough for 100 values against 100; ten against ten need 90,000.
 _MOST_ADDITIONS = 2_000_000_000
 
 
 def auroc(labels: Any, scores: Any) -> float:
-    """Area under the ROC curve: how often a positive scores above a negative, ties counting half.
+    """Area under the ROC curve: probability that a positive scores above a negative, ties counted as one half.
 
     Parameters
     ----------
     labels : array (n,)
-        1 positive, 0 negative, NaN unknown and left out.
+        1 positive, 0 negative, NaN unknown (ignored).
     scores : array (n,)
-        Logits, probabilities or anything that rises with them.
+        Logits, probabilities or anything that increases with them.
 
     Returns
     -------
     float
-        In [0, 1]; NaN where either class is absent.
+        In [0, 1]; NaN if a class is absent.
 
     Raises
     ------
     ValueError
-        When shapes differ, a label is not 0, 1 or NaN, or a score of a known label is not finite.
+        If shapes differ, a label is not 0, 1 or NaN, or the score of a known label is not finite.
     """
     labels, scores = _known(labels, scores)
     if not _both_classes(labels):
@@ -46,7 +46,7 @@ def auroc(labels: Any, scores: Any) -> float:
 def auprc(labels: Any, scores: Any) -> float:
     """Area under the precision-recall curve, as average precision.
 
-    Parameters, errors and NaN are those of :func:`auroc`. A predictor without skill reaches the share of positives.
+    Parameters, errors and NaN are those of :func:`auroc`. A random predictor reaches the share of positives.
     """
     labels, scores = _known(labels, scores)
     if not _both_classes(labels):
@@ -57,7 +57,7 @@ def auprc(labels: Any, scores: Any) -> float:
 
 
 def score_tasks(labels: Any, scores: Any, task_names: Sequence[str]) -> "pd.DataFrame":
-    """Score every task on its known labels.
+    """Compute the metrics of every task on its known labels.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def score_tasks(labels: Any, scores: Any, task_names: Sequence[str]) -> "pd.Data
     Raises
     ------
     ValueError
-        As for :func:`auroc`, and when the number of names is not the number of tasks.
+        As for :func:`auroc`, and if the number of names is not the number of tasks.
     """
     import pandas as pd
 
@@ -96,15 +96,15 @@ def score_tasks(labels: Any, scores: Any, task_names: Sequence[str]) -> "pd.Data
 def rank_sum_test(a: Any, b: Any, *, alternative: str = "greater") -> float:
     """Exact Wilcoxon rank-sum test between two independent samples (section 3.8).
 
-    The p-value is the share of all ways to deal the pooled values out to the two samples that give a rank sum
-    as extreme as the one observed. Tied values share their mean rank and the count stays exact.
+    The p-value is the fraction of all divisions of the pooled values into two samples of these sizes whose rank sum
+    is as extreme as the observed one. Tied values have their mean rank; the test stays exact.
 
     Parameters
     ----------
     a, b : array (n,), (m,)
         For example the auROCs of ten seeds each.
     alternative : {"greater", "less", "two-sided"}
-        Whether ``a`` tends to lie above ``b``, below it, or either; two-sided is twice the smaller, at most 1.
+        Alternative hypothesis: ``a`` tends to be above ``b``, below it, or either (twice the smaller p, at most 1).
 
     Returns
     -------
@@ -114,8 +114,8 @@ def rank_sum_test(a: Any, b: Any, *, alternative: str = "greater") -> float:
     Raises
     ------
     ValueError
-        When a sample is empty, not one-dimensional or holds NaN, when there are too many values to count
-        exactly, or for another alternative.
+        If a sample is empty, not one-dimensional or has NaN, if there are too many values for an exact test, or for
+        another alternative.
 
     Examples
     --------
@@ -138,11 +138,11 @@ def rank_sum_test(a: Any, b: Any, *, alternative: str = "greater") -> float:
 
 
 def _count_rank_sums(ranks: np.ndarray, n_chosen: int) -> np.ndarray:
-    """Count the ways to choose ``n_chosen`` of the ranks for every possible sum, exact up to 2**53 ways."""
+    """Count the ways to choose ``n_chosen`` of the ranks, for every possible sum; exact up to 2**53 ways."""
     total = int(ranks.sum())
     if len(ranks) * n_chosen * total > _MOST_ADDITIONS:
         raise ValueError(
-            f"{len(ranks)} values are too many to count exactly: use scipy.stats.mannwhitneyu(method='asymptotic')"
+            f"{len(ranks)} values are too many for the exact test; use scipy.stats.mannwhitneyu(method='asymptotic')"
         )
     n_ways = np.zeros((n_chosen + 1, total + 1))
     n_ways[0, 0] = 1
@@ -156,7 +156,7 @@ def _sample(name: str, values: Any) -> np.ndarray:
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or sample.size == 0 or np.isnan(sample).any():
         raise ValueError(
-            f"{name} must be a list of one or more numbers without NaN, got {values!r}: drop failed runs first"
+            f"{name} must be a list of one or more numbers without NaN, got {values!r:.100}; drop failed runs first"
         )
     return sample
 
@@ -165,17 +165,17 @@ def _known(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
     labels, scores = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if labels.ndim != 1 or labels.shape != scores.shape:
         raise ValueError(
-            f"expected labels and scores of one shape (n,), got {labels.shape} and {scores.shape}: "
-            f"take one task, x[:, 0], or use score_tasks"
+            f"expected labels and scores of one shape (n,), got {labels.shape} and {scores.shape}; select one task, "
+            f"such as labels[:, 0] and scores[:, 0]"
         )
     known = ~np.isnan(labels)
     labels, scores = labels[known], scores[known]
     wrong = (labels != 0) & (labels != 1)
     if wrong.any():
-        raise ValueError(f"labels must be 0, 1 or NaN (unknown), got {labels[wrong][0]:g}: binarise them first")
+        raise ValueError(f"labels must be 0, 1 or NaN (unknown), got {labels[wrong][0]:g}; binarise them first")
     if not np.isfinite(scores).all():
         n_wrong = np.count_nonzero(~np.isfinite(scores))
-        raise ValueError(f"{n_wrong} of {len(scores)} scores are not finite: the model may have diverged")
+        raise ValueError(f"scores must be finite, {n_wrong} of {len(scores)} are not; the model may have diverged")
     return labels, scores
 
 

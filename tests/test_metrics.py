@@ -61,9 +61,9 @@ def test_tasks_are_scored_each_on_its_known_labels():
     ("labels", "scores", "message"),
     [
         ([1, 0], [0.5], r"got \(2,\) and \(1,\)"),
-        ([[1], [0]], [[0.5], [0.1]], "or use score_tasks"),
+        ([[1], [0]], [[0.5], [0.1]], "one shape"),
         ([1, 2], [0.5, 0.1], "labels must be 0, 1 or NaN .unknown., got 2"),
-        ([1, 0], [0.5, np.nan], "1 of 2 scores are not finite"),
+        ([1, 0], [0.5, np.nan], "scores must be finite, 1 of 2"),
     ],
 )
 @pytest.mark.parametrize("metric", [auroc, auprc])
@@ -129,10 +129,10 @@ def test_the_two_samples_change_places(a, b):
     ("a", "b", "changes", "message"),
     [
         ([], [1], {}, "a must be a list of one or more numbers"),
-        ([1], [np.nan], {}, "b must be .* drop failed runs"),
+        ([1], [np.nan], {}, "b must be"),
         ([[1]], [1], {}, "a must be"),
         ([1], [2], {"alternative": "bigger"}, "alternative must be one of greater, less, two-sided, got 'bigger'"),
-        (np.arange(2000), np.arange(2000), {}, "4000 values are too many to count exactly"),
+        (np.arange(2000), np.arange(2000), {}, "4000 values are too many"),
     ],
 )
 def test_samples_that_cannot_be_compared_are_refused(a, b, changes, message):

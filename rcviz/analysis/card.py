@@ -1,4 +1,4 @@
-"""Fill in a model's card: scores of every part, the gap between its strands, and how it was made."""
+"""Make a model card: metrics of every part, the gap between the strands, and how the model was trained."""
 
 import copy
 import dataclasses
@@ -28,29 +28,29 @@ def model_card(
     scores: pd.DataFrame | None = None,
     notes: str = "",
 ) -> ModelCard:
-    """Describe a trained model: data, split, scores, float32 strand gap and training.
+    """Make the card of a trained model: data, split, metrics, float32 strand gap and training.
 
     Parameters
     ----------
     model : SequenceModel
-        Left as found.
+        Not modified.
     parts : Splits
-        What :func:`rcviz.split` or :func:`rcviz.split_by_chromosome` gave, labelled; parts may be empty, not all.
+        Labelled parts from :func:`rcviz.split` or :func:`rcviz.split_by_chromosome`; some may be empty, not all.
     name : str
-        Of the data.
+        Name of the data.
     training : History or TrainConfig
-        What :func:`rcviz.fit` returned, or the settings alone.
+        Result of :func:`rcviz.fit`, or the configuration alone.
     split : mapping, optional
         How the parts were made, such as ``{"train": ["chr21"], "valid": ["chr22"]}``.
     scores : DataFrame, optional
-        What :func:`scores_by_part` gave, where it is at hand already.
+        Result of :func:`scores_by_part`; computed by default.
     notes : str
-        Anything else, such as what the model is meant for.
+        Anything else, such as the purpose of the model.
 
     Returns
     -------
     ModelCard
-        The gap is that of the test part, or of the last part that has sequences.
+        Its strand gap is that of the test part, or of the last part that has sequences.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def model_card(
     """
     filled = {part: data for part, data in parts._asdict().items() if len(data)}
     if not filled:
-        raise ValueError("there are no sequences in any part; give the parts that the model was trained and tested on")
+        raise ValueError("parts must have sequences, all are empty; pass those of the training and the test")
     part, data = list(filled.items())[-1]
     agreement = strand_agreement(copy.deepcopy(model).float(), data)
     table = scores_by_part(model, parts) if scores is None else scores
@@ -82,6 +82,6 @@ def model_card(
 
 
 def scores_by_part(model: SequenceModel, parts: Splits) -> pd.DataFrame:
-    """Scores of every part that has sequences: part, then the columns of :func:`rcviz.evaluate`."""
+    """Metrics of every part that has sequences: part, then the columns of :func:`rcviz.evaluate`."""
     tables = {name: evaluate(model, part) for name, part in parts._asdict().items() if len(part)}
     return pd.concat(tables, names=["part"]).reset_index("part")

@@ -1,7 +1,7 @@
-"""What to train and how, from a file and from flags: the sections [model], [train] and [split].
+"""Settings of a training run, from a file and from flags: the sections [model], [train] and [split].
 
-Flags win over the file, the file over the preset. What comes out is complete, so that it can be given back as a file
-and describes the same run.
+Flags override the file, and the file overrides the preset. The result is complete, so that written to a file it
+describes the same run.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _KNOWN = {
     "split": ["preset", "train", "valid", "test", "seed"],  # chromosomes, or shares and a seed
 }
 _PARTS = ("train", "valid", "test")
-_NOTES = ("rcviz", "data")  # written for the reader; they decide nothing
+_NOTES = ("rcviz", "data")  # information for the reader, without effect
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -43,10 +43,10 @@ class Settings:
     ----------
     model : ModelConfig
     model_seed : int
-        Of the starting weights.
+        Seed of the starting weights.
     train : TrainConfig
     split : dict
-        As in the file's section.
+        As in the section of the file.
     """
 
     model: ModelConfig
@@ -55,7 +55,7 @@ class Settings:
     split: dict[str, Any]
 
     def sections(self) -> dict[str, dict[str, Any]]:
-        """What a file would say."""
+        """Sections of a file that describes the same run."""
         return {
             "model": {**dataclasses.asdict(self.model), "seed": self.model_seed},
             "train": dataclasses.asdict(self.train),
@@ -64,18 +64,18 @@ class Settings:
 
 
 def read_config(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a configuration, TOML or, where the name ends so, JSON.
+    """Read a configuration: JSON if the name ends in ``.json``, otherwise TOML.
 
     Raises
     ------
     ValueError
-        When it cannot be read, or has a section or a key that is not known, naming both.
+        If it cannot be read, or has an unknown section or key, naming both.
     """
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML (JSON is told by the ending .json)"
+        kind = "JSON" if path.suffix == ".json" else "TOML (the name of a JSON file must end in .json)"
         raise ValueError(f"{path} is not {kind}: {brief(error)}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold the sections {', '.join(_KNOWN)}, got a {type(content).__name__}")
@@ -89,20 +89,20 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
-    """Put preset, file and flags together for a dataset.
+    """Combine preset, file and flags for a dataset.
 
     Parameters
     ----------
     config, flags : mapping of section to mapping
-        ``flags`` hold only what was given; any of the split's replace the file's whole section, and ``--preset`` and
-        ``--seed`` come as keys of [model] and [train].
+        ``flags`` has only the flags that were given. One flag about the split replaces the file's whole section, and
+        ``--preset`` and ``--seed`` are keys of [model] and [train].
     data : SequenceSet
-        Says length and tasks.
+        Determines length and number of tasks.
 
     Raises
     ------
     ValueError
-        When the description cannot be built or contradicts the data or itself.
+        If the settings are not valid, or contradict the data or each other.
     """
     model, train = dict(config.get("model", {})), dict(config.get("train", {}))
     asked = flags.get("model", {})
@@ -110,20 +110,20 @@ def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
         decided = [name for name in _OF_PRESET if name in model]
         if decided:
             raise ValueError(
-                f"--preset {asked['preset']} contradicts the configuration's {decided[0]}: leave one of the two away"
+                f"--preset {asked['preset']} contradicts the configuration's {decided[0]}; leave out one of the two"
             )
     if asked.get("architecture", model.get("architecture")) != model.get("architecture"):
-        for name in _OF_ARCHITECTURE:  # these follow from the architecture, which is another one now
+        for name in _OF_ARCHITECTURE:  # their defaults depend on the architecture, which has changed
             model.pop(name, None)
     model |= asked
     train |= flags.get("train", {})
-    for name, found in zip(_OF_DATA, (data.length, len(data.task_names)), strict=True):
-        if model.pop(name, found) != found:
+    for name, value in zip(_OF_DATA, (data.length, len(data.task_names)), strict=True):
+        if model.pop(name, value) != value:
             raise ValueError(
                 f"the configuration is for another dataset: its {name} is {config['model'][name]!r:.60}, "
-                f"that of the data {found}; leave it out of [model], or choose the other dataset"
+                f"that of the data {value}; leave it out of [model], or choose the other dataset"
             )
-        model[name] = found
+        model[name] = value
     training = _train_config(train)
     model_seed = model.pop("seed", training.seed)
     for what, seed in (("model", model_seed), ("train", training.seed)):
@@ -133,15 +133,15 @@ def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
 
 
 def divide(data: SequenceSet, chosen: Mapping[str, Any]) -> Splits:
-    """Divide a dataset as the section [split] says: by chromosome, by one of the paper's presets, or at random.
+    """Split a dataset as described by the section [split]: by chromosome, by a preset of the paper, or at random.
 
-    Where the test part would be the rest of the chromosomes and train and valid leave none, it is empty.
+    A test part of the remaining chromosomes is empty if train and valid leave none.
     """
     parts = {name: chosen[name] for name in _PARTS if name in chosen}
     if _is_random(chosen):
         return split(data, **parts, seed=chosen.get("seed", 0))
     if "seed" in chosen:
-        raise ValueError("[split] has a seed, which goes with shares such as train = 0.7, and names no shares")
+        raise ValueError("[split] has a seed but no shares; a seed belongs to shares such as train = 0.7")
     preset = chosen.get("preset")
     listed = {name: [names] if isinstance(names, str) else list(names) for name, names in parts.items()}
     if preset is None:
@@ -157,15 +157,15 @@ def divide(data: SequenceSet, chosen: Mapping[str, Any]) -> Splits:
 
 
 def _is_random(chosen: Mapping[str, Any]) -> bool:
-    """Whether parts are shares and not chromosomes."""
+    """Tell whether parts are shares and not chromosomes."""
     are_shares = {isinstance(chosen[name], int | float) for name in _PARTS if name in chosen}
     if len(are_shares) == 2:
-        raise ValueError("[split] has both shares and chromosomes: give train, valid and test as the one or the other")
+        raise ValueError("[split] has both shares and chromosomes; give train, valid and test all as one of these")
     return are_shares == {True}
 
 
 def _split_section(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the shares and the seed of a random split."""
+    """Complete the shares and the seed of a random split."""
     section = dict(chosen)
     is_random = section.get("preset") == "random" or not section or set(section) == {"seed"} or _is_random(section)
     if not is_random:
@@ -190,7 +190,7 @@ def _model_config(model: dict[str, Any]) -> ModelConfig:
     try:
         return make[preset](architecture, **model)
     except TypeError as error:
-        raise ValueError(f"[model] has a value of the wrong kind: {error}") from error
+        raise ValueError(f"[model] has a value of the wrong type: {error}") from error
 
 
 def _train_config(train: dict[str, Any]) -> TrainConfig:
@@ -199,4 +199,4 @@ def _train_config(train: dict[str, Any]) -> TrainConfig:
     try:
         return (TrainConfig.simulated if preset == "simulated" else TrainConfig.chipseq)(**train)
     except TypeError as error:
-        raise ValueError(f"[train] has a value of the wrong kind: {error}") from error
+        raise ValueError(f"[train] has a value of the wrong type: {error}") from error

@@ -1,4 +1,4 @@
-"""rcviz train: a dataset in, a model out, with what is needed to do it again beside it."""
+"""rcviz train: train a model on a dataset; files beside the model allow repeating the run."""
 
 import json
 from pathlib import Path
@@ -11,23 +11,23 @@ from rcviz.cli.messages import AsJson, answer, answering, records, remark, sever
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Dataset that rcviz windows or SequenceSet.save wrote.")],
-    out: Annotated[Path, typer.Option(help="Model to write, by custom *.safetensors.")],
+    data: Annotated[Path, typer.Argument(help="Dataset, written by rcviz windows or SequenceSet.save.")],
+    out: Annotated[Path, typer.Option(help="Model to write, *.safetensors.")],
     config: Annotated[
-        Path | None, typer.Option(help="TOML or JSON with sections [model], [train], [split]; flags win over it.")
+        Path | None, typer.Option(help="TOML or JSON with sections [model], [train], [split]; flags override it.")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Of network and training: chipseq (default), one_layer or simulated.")
+        str | None, typer.Option(help="Network and training: chipseq (default), one_layer or simulated.")
     ] = None,
     architecture: Annotated[str | None, typer.Option(help="revcomp (default) or standard.")] = None,
-    n_filters: Annotated[int | None, typer.Option(help="Of every convolution.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most epochs to train.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam.")] = None,
+    n_filters: Annotated[int | None, typer.Option(help="Filters per convolution.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Largest number of epochs.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples per step.")] = None,
     positive_weight: Annotated[float | None, typer.Option(help="Factor on the loss of positives.")] = None,
     augmentation: Annotated[str | None, typer.Option(help="none or revcomp.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs that are no better.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the starting weights and of the order.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without improvement.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of starting weights and sample order.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda, cuda:N or mps.")] = None,
     by: Annotated[
         str | None,
@@ -38,18 +38,18 @@ def train(
     chr_train: Annotated[
         str | None, typer.Option("--train", help="Chromosomes to train on, such as chr1,chr2.")
     ] = None,
-    chr_valid: Annotated[str | None, typer.Option("--valid", help="Chromosomes that choose the best epoch.")] = None,
+    chr_valid: Annotated[str | None, typer.Option("--valid", help="Chromosomes that select the best epoch.")] = None,
     chr_test: Annotated[str | None, typer.Option("--test", help="Chromosomes for the test, rest, or none.")] = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Written after every epoch, and kept; by default beside the model until that is written."),
+        typer.Option(help="Written after every epoch and kept; by default beside the model and removed in the end."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a network on a dataset; a run that was killed goes on where it was when the same command is given again.
+    """Train a network on a dataset; the same command, given again, continues a run that was killed.
 
-    MODEL.safetensors also holds a card: data, split, scores, strand gap, training (rcviz.read_model_card). Beside it
-    stand MODEL.config.json (give it back as --config for the same run), MODEL.history.json and MODEL.evaluation.csv.
+    MODEL.safetensors also holds a card: data, split, metrics, strand gap, training (rcviz.read_model_card). Beside it
+    are MODEL.config.json (pass it as --config for the same run), MODEL.history.json and MODEL.evaluation.csv.
 
     Example: rcviz train ctcf.safetensors --out model.safetensors --train chr21 --valid chr22 --epochs 20
     """
@@ -95,12 +95,12 @@ def _train(
     given = {} if config is None else read_config(config)
     data = SequenceSet.load(source, memory_map=True)
     if data.labels is None:
-        raise ValueError(f"{source} has no labels to learn; make the dataset with rcviz windows")
+        raise ValueError(f"{source} has no labels; make the dataset with rcviz windows")
     settings = resolve(given, flags, data)
     parts = divide(data, settings.split)
     model = build_model(settings.model, seed=settings.model_seed)
     if state.exists():
-        remark(f"going on from the checkpoint {state}")
+        remark(f"continuing from the checkpoint {state}")
     history = fit(model, parts.train, parts.valid, settings.train, checkpoint=state)
 
     table = scores_by_part(model, parts)
@@ -113,7 +113,7 @@ def _train(
     if checkpoint is None:
         remove(state)
     sizes = {name: len(part) for name, part in parts._asdict().items()}
-    told = (
+    text = (
         f"{table.to_string(index=False, float_format='{:.4f}'.format)}\n\n"
         f"Best epoch {history.best_epoch} of {len(history.records)}. Written: {out}, and beside it "
         f"{', '.join(path.name for path in files.values())}.\n"
@@ -128,7 +128,7 @@ def _train(
         "scores": records(table),
         "settings": settings.sections(),
     }
-    answer(told, values, as_json=as_json)
+    answer(text, values, as_json=as_json)
 
 
 def _described(sections: dict[str, Any], source: Path) -> str:

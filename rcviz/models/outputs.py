@@ -1,4 +1,4 @@
-"""Run a foreign model on one-hot sequences and read its output as logits ``(batch, tasks)``, or say what is wrong."""
+"""Running any model on one-hot sequences, its output as logits ``(batch, tasks)``, and gradients of these."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ def logits_of(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Float[Ten
 
 
 def run_model(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
-    """Run a model; if torch fails on the input's layout or length, or on scattered parameters, the error says so."""
+    """Run a model; torch's errors about layout, length or device are replaced by one that names the remedy."""
     check_not_meta(model)
     try:
         return model(x)
@@ -52,7 +52,7 @@ def _accepts(model: nn.Module, x: Tensor) -> bool:
 
 
 def one_tensor(y: Any) -> Tensor:
-    """Return a model's output if it is a tensor; the error says how to select one of several outputs."""
+    """Return a model's output if it is a tensor; the error names the way to select one of several outputs."""
     if isinstance(y, Tensor):
         return y
     selector = "lambda y: ..."
@@ -67,7 +67,7 @@ def one_tensor(y: Any) -> Tensor:
 
 
 def describe_output(y: Any) -> str:
-    """Describe a model's output in words: its type and the entries to select from."""
+    """Describe a model's output for an error: its type and the entries to select from."""
     kind = type(y).__name__
     if isinstance(y, Mapping):
         return f"{kind} with the keys {', '.join(map(repr, y))}"

@@ -1,7 +1,7 @@
 """Locks, modes, devices, arithmetic and random numbers of any ``nn.Module`` while it is evaluated or trained.
 
-Training may run in a thread while a notebook analyses the same model, so whatever is switched here - the model's mode,
-and torch's global settings and random generators - is switched under a lock and restored afterwards.
+Training may run in a thread while a notebook analyses the same model. Therefore the model's mode, torch's global
+settings and its random generators are changed under a lock and restored afterwards.
 """
 
 import threading

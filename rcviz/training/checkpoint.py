@@ -103,8 +103,8 @@ def load_checkpoint(
     ------
     ValueError
         If the file is not a checkpoint, or belongs to another model, configuration or data; nothing is changed then.
-        A model counts as another one, too, if its settings differ, or if its weights are neither those that the run
-        started with nor any that the run left in it: the result would be that of neither run.
+        A model is also treated as another one if its settings differ, or if its weights are neither those that the run
+        started with nor any that the run left in it, because the result would be that of neither run.
     """
     start = digest_of_weights(model.state_dict())
     remedy = "choose another checkpoint path, or delete the file to start again"

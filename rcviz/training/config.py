@@ -45,7 +45,7 @@ class TrainConfig:
         ``"auto"`` takes a GPU if there is one; otherwise a torch device such as ``"cpu"`` or ``"cuda:1"``.
     precision : "float32" or "bfloat16"
         ``"bfloat16"`` computes with torch's autocast; weights keep their dtype. It is faster on hardware with bfloat16
-        units, and many times slower on CPUs without them, where a warning says so.
+        units, and many times slower on CPUs without them (a warning is given).
 
     Raises
     ------

@@ -89,7 +89,7 @@ class History:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch whose weights were kept, counted from one."""
+        """Number of the epoch whose weights were kept; the first epoch is 1."""
         return self.records[-1].best_epoch
 
     @property

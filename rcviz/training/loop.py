@@ -300,7 +300,7 @@ def _train_epochs(
 
 
 def best_epoch(records: list[EpochRecord], newest: Scores, monitor: str) -> int:
-    """Best epoch, counted from one, when ``newest`` follows ``records``; of equal scores the earlier stays best."""
+    """Number of the best epoch when ``newest`` follows ``records``; of equal scores the earlier stays best."""
     if not records:
         return 1
     best = records[-1].best_epoch

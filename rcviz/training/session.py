@@ -33,7 +33,7 @@ class TrainingProgress:
     Attributes
     ----------
     epoch : int
-        The current epoch, counted from one; zero before the first batch.
+        Number of the current epoch, the first is 1; 0 before the first batch.
     n_samples, n_validated : int
         Training samples shown in this epoch, and validation sequences predicted after them.
     samples_per_second : float

@@ -79,7 +79,7 @@ def test_parts_may_be_empty_and_one_class_has_no_score(trained):
     assert card.strand_gap["part"] == "valid"
     assert card.training["best_epoch"] is None
     nothing = parts.train.subset([])
-    with pytest.raises(ValueError, match="no sequences in any part"):
+    with pytest.raises(ValueError, match="parts must have sequences"):
         rcviz.model_card(model, type(parts)(nothing, nothing, nothing), name="x", training=history)
 
 

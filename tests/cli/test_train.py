@@ -149,7 +149,7 @@ WRONG_FILES = {
     '[split]\ntrain = 0.7\nvalid = "chr2"': "both shares and chromosomes",
     "[split]\ntrain = 0.7\nvalid = 0.5": "train, valid and test must be",
     '[split]\npreset = "chr1"': "preset must be one of chr1/chr17/rest",
-    '[split]\ntrain = "chr1"\nvalid = "chr2"\nseed = 3': "has a seed, which goes with shares",
+    '[split]\ntrain = "chr1"\nvalid = "chr2"\nseed = 3': "[split] has a seed but no shares",
 }
 
 
@@ -236,7 +236,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_numbers(run, dataset, long,
     assert not (work / "killed.safetensors").exists()
 
     result = run(*arguments, "killed.safetensors")
-    assert "going on from the checkpoint killed.checkpoint.safetensors" in result.stderr
+    assert "continuing from the checkpoint killed.checkpoint.safetensors" in result.stderr
     assert same_weights(trained("whole.safetensors"), trained("killed.safetensors"))
     assert not checkpoint.exists()
     tables = [rcviz.History.load(f"{name}.history.json").table for name in ("whole", "killed")]

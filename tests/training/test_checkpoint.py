@@ -1,9 +1,11 @@
 """A run that is killed and started again has the numbers of one that was not; tests/reliability/ kills in earnest."""
 
 import dataclasses
+import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from rcviz import SequenceSet, TrainConfig, build_model, fit, train_epochs
@@ -103,6 +105,17 @@ class TestRefusals:
     def test_cut_off(self, toy, make_model, path):
         path.write_bytes(path.read_bytes()[:-100])
         self.refused(make_model(), toy, CONFIG, path, "not a whole safetensors file")
+
+    @pytest.mark.usefixtures("as_users_run")
+    @pytest.mark.parametrize(
+        ("name", "value"), [("config", []), ("model", None), ("start", 3), ("data", {}), ("records", {"epoch": 1})]
+    )
+    def test_an_entry_of_the_wrong_type(self, toy, make_model, path, name, value):
+        with safe_open(path, "pt") as file:
+            ((key, text),) = file.metadata().items()
+            tensors = {tensor: file.get_tensor(tensor) for tensor in file.keys()}  # noqa: SIM118 - not a mapping
+        save_file(tensors, path, {key: json.dumps({**json.loads(text), name: value})})
+        self.refused(make_model(), toy, CONFIG, path, f"damaged .*{name}")
 
     def test_something_else(self, toy, make_model, path):
         save_file({"x": torch.zeros(1)}, path)

@@ -313,8 +313,13 @@ class TestRefusals:
         ({"augmentation": "rc"}, "none, revcomp"),
         ({"precision": "half"}, "float32, bfloat16"),
         ({"device": "gpu"}, "device must be auto, cpu, cuda"),
+        ({"device": 0}, "device must be auto, cpu, cuda"),
+        ({"learning_rate": "fast"}, "learning_rate must be a positive number"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"seed": 0.5}, "seed must be a whole number"),
     ],
 )
+@pytest.mark.usefixtures("as_users_run")
 def test_config_refuses(change, match):
     with pytest.raises(ValueError, match=match):
         TrainConfig(**{**QUICK, **change})
