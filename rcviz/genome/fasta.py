@@ -49,8 +49,8 @@ class Genome:
         When pyfaidx is missing, saying what to install.
     ValueError
         When a file is empty, not FASTA, truncated or has lines of different lengths within a record, when two records
-        have the same name, or when it is not DNA: it has a letter, such as U, that is no IUPAC code of DNA (X is read
-        as N), or a record has more ambiguous bases (R, Y, ...) than bases. Ambiguous bases are read as unknown.
+        have the same name, or when it is not DNA: it has a letter, such as U, that is not an IUPAC code of DNA (X is
+        read as N), or a record has more ambiguous bases (R, Y, ...) than bases. Ambiguous bases are read as unknown.
     """
 
     def __init__(self, fasta: FastaPaths) -> None:

@@ -115,6 +115,8 @@ def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
     summit, signal = (
         next((frame[name] for name in _OTHER_NAMES[column] if name in frame), None) for column in ("summit", "signal")
     )
+    if signal is not None and signal.isna().all():  # as this function returns a table without signals
+        signal = None
     table = {
         "chrom": [str(chrom) for chrom in frame["chrom"].to_numpy(dtype=object)],
         "start": _whole_numbers(frame["start"], "start", location),
@@ -147,7 +149,8 @@ def _from_file(path: Path) -> "pd.DataFrame":
     columns: dict[int, list[str]] = {column: [] for column in wanted}
     for row, (_, line) in enumerate(kept):
         fields = _fields(line)
-        _check_blanks(line, fields, location(row))
+        if " " in line:
+            _check_blanks(line, fields, location(row))
         if len(fields) != len(first) or len(fields) < 3:
             _refuse_fields(line, fields, location(row), len(first), kept[0][0])
         for column in wanted:

@@ -18,7 +18,7 @@ _UNKNOWN = b"NnXx"  # X is what some maskers write
 _AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"  # IUPAC codes for two or three bases
 _LINE_ENDS = b"\r\n"
 _INVALID = re.compile(b"[^" + _BASES + _UNKNOWN + _AMBIGUOUS + _LINE_ENDS + b"]")
-_PROTEIN = set("EFILPQ")  # amino acids whose letters are no IUPAC codes of DNA
+_PROTEIN = set("EFILPQ")  # amino acids whose letters are not IUPAC codes of DNA
 
 MOSTLY_AMBIGUOUS = "has more ambiguous bases (R, Y, ...) than A, C, G and T, like protein: give a FASTA file of DNA"
 
@@ -96,7 +96,7 @@ def non_bases(letters: bytes) -> tuple[int, bytes]:
 
 
 def invalid_nucleotides(codes: bytes) -> str | None:
-    """Describe the letters that are no IUPAC code of DNA and how to fix them; None where there are none."""
+    """Describe invalid letters and how to fix them; None if all are IUPAC codes of DNA."""
     invalid = sorted({chr(letter) for letter in codes.translate(None, _AMBIGUOUS)})
     if not invalid:
         return None
@@ -109,7 +109,7 @@ def invalid_nucleotides(codes: bytes) -> str | None:
 
 
 def first_invalid(letters: bytes) -> int:
-    """Return the position of the first letter that is no IUPAC code of DNA; there must be one."""
+    """Return the position of the first invalid letter; there must be one."""
     match = _INVALID.search(letters)
     assert match is not None
     return match.start()

@@ -1,4 +1,4 @@
-"""Freed memory is kept while batches follow one another, and only then."""
+"""Freed memory is reused from batch to batch, and only there."""
 
 import ctypes
 import resource
@@ -14,34 +14,34 @@ KEPT, GIVEN_BACK = "kept", "given back"
 
 
 class Allocator:
-    """Stands for glibc and notes what it is told, in words."""
+    """Stands for glibc and records its calls."""
 
     def __init__(self):
-        self.told = []
+        self.calls = []
 
     def mallopt(self, option, value):
         if option == _memory._MMAP_MAX:
-            self.told.append(GIVEN_BACK if value else KEPT)
+            self.calls.append(GIVEN_BACK if value else KEPT)
 
     def malloc_trim(self, rest):
-        self.told.append(("trimmed to", rest))
+        self.calls.append(("trimmed to", rest))
 
 
 @pytest.fixture
 def allocator(monkeypatch):
-    found = Allocator()
-    monkeypatch.setattr(_memory, "_glibc", lambda: found)
-    return found
+    allocator = Allocator()
+    monkeypatch.setattr(_memory, "_glibc", lambda: allocator)
+    return allocator
 
 
 def ended(allocator):
-    return allocator.told[-2:] == [GIVEN_BACK, ("trimmed to", _memory._REST)]
+    return allocator.calls[-2:] == [GIVEN_BACK, ("trimmed to", _memory._REST)]
 
 
 def test_memory_is_kept_inside_and_given_back_after(allocator):
     with _memory.reuse_memory():
-        assert allocator.told == [KEPT]
-    assert len(allocator.told) == 3
+        assert allocator.calls == [KEPT]
+    assert len(allocator.calls) == 3
     assert ended(allocator)
 
 
@@ -64,7 +64,7 @@ def test_the_last_of_all_threads_gives_back(allocator):
     assert entered.wait(30)
     with _memory.reuse_memory():
         pass
-    assert allocator.told == [KEPT]
+    assert allocator.calls == [KEPT]
     leave.set()
     thread.join(30)
     assert ended(allocator)
@@ -83,15 +83,17 @@ def test_nothing_is_done_without_glibc(monkeypatch):
         lambda model, data: rcviz.strand_agreement(model, data),
         lambda model, data: rcviz.filter_contributions(model, data),
         lambda model, data: rcviz.filter_bank(model).activating_sites(data),
-        lambda model, data: rcviz.fit(model, data, data, rcviz.TrainConfig(epochs=1, batch_size=10), progress=False),
+        lambda model, data: rcviz.fit(
+            model, data, data, rcviz.TrainConfig(epochs=1, batch_size=10, samples_per_epoch=20), progress=False
+        ),
     ],
     ids=["predict", "strand_agreement", "filter_contributions", "activating_sites", "fit"],
 )
-def test_what_goes_by_batches_keeps_memory(allocator, work):
+def test_work_in_batches_reuses_memory(allocator, work):
     config = rcviz.ModelConfig.one_layer("revcomp", n_filters=2, sequence_length=60, pool_size=10)
     codes = np.random.default_rng(0).integers(0, 4, (20, 60), dtype=np.uint8)
     work(rcviz.build_model(config), rcviz.SequenceSet(codes, np.arange(20) % 2))
-    assert KEPT in allocator.told
+    assert KEPT in allocator.calls
     assert ended(allocator)
 
 
@@ -103,12 +105,12 @@ def test_a_block_that_is_freed_is_used_again():
     libc.free.argtypes, libc.memset.argtypes = [ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
 
     def pages_taken():
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
         for _ in range(times):
             block = libc.malloc(size)
             libc.memset(block, 1, size)
             libc.free(block)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
 
     outside = pages_taken()
     with _memory.reuse_memory():

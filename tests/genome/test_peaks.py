@@ -176,6 +176,13 @@ def test_a_wrong_row_is_named(column, values, message):
         read_peaks(frame.assign(**{column: values}), what="relaxed")
 
 
+def test_a_table_that_was_read_can_be_read_again(tmp_path):
+    """Also without summits and signals, as to rename its chromosomes before windows are cut."""
+    for text in ("1\t100\t200\n1\t300\t400\n", NARROW):
+        peaks = read_peaks(written(tmp_path, text))
+        pd.testing.assert_frame_equal(read_peaks(peaks), peaks)
+
+
 def test_whole_floats_are_whole_numbers():
     frame = pd.DataFrame({"chrom": ["a"], "start": [10.0], "end": [20.0]})
     assert read_peaks(frame)["start"].dtype == np.int64

@@ -151,7 +151,7 @@ def test_the_other_strand_of_a_query_has_the_same_match_turned(found):
 
 @pytest.mark.parametrize(("n_targets", "n_compared"), [(1, 880), (49, 928), (50, 50), (60, 60)])
 def test_fewer_than_fifty_motifs_have_jaspar_for_company(monkeypatch, n_targets, n_compared):
-    """Who stands beside them, told by a Tomtom that only counts."""
+    """The number of targets, from a replacement of Tomtom that only counts them."""
     seen = []
 
     def count(queries, targets, **options):

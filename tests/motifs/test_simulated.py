@@ -93,7 +93,7 @@ def test_sites_hold_samples_of_their_motif(paper):
         frequency = np.stack([(bases == base).mean(axis=0) for base in range(4)])
         sd = np.sqrt(motif.probabilities * (1 - motif.probabilities) / n)
         assert np.all(np.abs(frequency - motif.probabilities) <= 5 * sd + 1e-12)
-        # Positions are independent, so the mean log-likelihood is minus the entropy, 2 bits a base less information.
+        # Positions are independent, so the mean log-likelihood is minus the entropy, 2 bits per base less information.
         likelihood = np.log2(motif.probabilities[bases, np.arange(motif.width)]).sum(axis=1)
         expected = motif.information_content().sum() - 2 * motif.width
         assert abs(likelihood.mean() - expected) < 5 * likelihood.std() / np.sqrt(n)

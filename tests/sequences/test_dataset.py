@@ -238,8 +238,8 @@ def test_windows_that_overlap_across_parts_are_told(step, overlap):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         split(data, train=0.5, valid=0.25, test=0.25, seed=3)
-    told = [str(warning.message).partition(" a window")[0] for warning in caught]
-    assert told == ([f"{expected} of 40 windows overlap"] if overlap else [])
+    messages = [str(warning.message).partition(" a window")[0] for warning in caught]
+    assert messages == ([f"{expected} of 40 windows overlap"] if overlap else [])
 
 
 def test_splits_repeat_by_seed_and_keep_rows_together():
