@@ -41,7 +41,7 @@ def load_splits(dataset: str, preset: str, *, scale: Scale, data: Path | None) -
     Returns
     -------
     Splits, str
-        The parts, and in words how they were divided; stand-ins for the paper's chromosomes are named as such.
+        The parts, and a text on how they were divided; stand-ins for the paper's chromosomes are named as such.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The page's section on sharing and its rivals, in words and tables."""
+"""The page's section on sharing and its rivals."""
 
 from collections.abc import Container, Iterable, Iterator
 

@@ -48,8 +48,8 @@ def run_figures(
         All arms, those that the paper shows (without the rivals), or those named.
     data : path-like, optional
         Folder with ``CTCF.safetensors``, ``SPI1.safetensors`` and ``MAX.safetensors``, as rcviz windows writes them;
-        for Figures 4 to 7 at scale "paper". Where the paper's chromosomes are not in them, others are taken in their
-        place, and every row says so.
+        for Figures 4 to 7 at scale "paper". Where they lack the paper's chromosomes, others are used in their place, and
+        the column `chromosomes` names them.
     store : path-like, optional
         Folder of the records, by default ``runs/paper/store``.
     epochs : int, optional

@@ -154,7 +154,7 @@ def trained_again(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _in_order(runs: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """Sort runs as the figure lists its arms, and say which arms the paper shows."""
+    """Sort runs as the figure lists its arms, and add the column `paper`: whether the paper shows the arm."""
     scales: list[Scale] = ["quick", "paper"]
     listed = {
         (arm.name, arm.dataset, arm.arm.fraction): arm for scale in scales for arm in arms_of(figure, scale=scale)

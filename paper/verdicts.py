@@ -16,7 +16,7 @@ from rcviz.metrics import rank_sum_test
 from rcviz.plots.comparisons import metric_words
 
 ALPHA = 0.05
-"""Largest p-value at which one arm counts as above another."""
+"""Largest p-value at which one arm is above another."""
 
 PAPER_SEEDS = 10
 
@@ -73,7 +73,7 @@ class Comparison:
 
     @property
     def shown(self) -> bool:
-        """Whether the test says so."""
+        """Whether the test shows it."""
         return self.p_value <= ALPHA
 
     @property
@@ -108,8 +108,8 @@ def judge(comparisons: Sequence[Comparison | None]) -> Verdict:
 
     It holds when every one is shown: claiming all of them at once needs no correction, since each would have to err.
     It holds in part when one or more are shown after Holm's correction for their number, or when more than half have
-    all seeds in order where so few seeds could not show it after that correction. A comparison without data counts as
-    not shown.
+    all seeds in order where so few seeds could not show it after that correction. A comparison without data is not
+    shown.
     """
     measured = [comparison for comparison in comparisons if comparison is not None]
     if not measured:

@@ -389,8 +389,8 @@ def test_stand_ins_are_those_that_are_called_so():
 def test_numbers_as_they_are_written():
     assert spread([0.5, 0.25, 0.75]) == "0.5000 (0.2500 to 0.7500)"
     pair = compare_seeds(pd.Series([3.0, 4.0]), pd.Series([1.0, 2.0]), "a", "b", "auROC")
-    told = "0 of 1 comparisons shown; mean differences +2.0000 to +2.0000; largest p = 0.1667"
-    assert differences([pair]) == told
+    text = "0 of 1 comparisons shown; mean differences +2.0000 to +2.0000; largest p = 0.1667"
+    assert differences([pair]) == text
 
 
 @pytest.mark.parametrize(

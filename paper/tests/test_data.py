@@ -43,8 +43,8 @@ def folder(tmp_path):
     ],
 )
 def test_chromosomes_are_the_papers_or_are_called_stand_ins(folder, preset, chromosomes, words):
-    parts, told = load_splits("CTCF", preset, scale="paper", data=folder(chromosomes))
-    assert told == words
+    parts, text = load_splits("CTCF", preset, scale="paper", data=folder(chromosomes))
+    assert text == words
     named, stand_in = chromosomes_of(preset, list(chromosomes), "CTCF.safetensors")
     assert stand_in == ("stand-in" in words)
     for part, names in zip(parts, named, strict=True):
