@@ -52,7 +52,7 @@ def p_text(p_value: float) -> str:
 
 def differences(comparisons: Sequence[Comparison]) -> str:
     """Sum up several comparisons: how many are shown, how large the differences are, and the largest p-value."""
-    gains = [comparison.difference for comparison in comparisons]
+    gains = [comparison.effect for comparison in comparisons]
     n_shown = sum(comparison.shown for comparison in comparisons)
     largest = max(comparison.p_value for comparison in comparisons)
     return (

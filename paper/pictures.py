@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from paper import rivals, rules_chipseq, rules_filters, rules_simulated
 from paper.claims import unlike_the_paper
 from paper.tables import TRAINED_AGAIN, Results, trained_again
-from paper.verdicts import SCORES, by_seed
+from paper.verdicts import METRICS, by_seed
 from rcviz.motifs.bundled import load_motif
 from rcviz.plots._axes import figure_png, new_figure
 from rcviz.plots.comparisons import plot_architectures, plot_learning_curves, plot_training_size
@@ -165,8 +165,8 @@ def _present(table: pd.DataFrame, pairs: list[tuple[str, str]]) -> list[tuple[st
 
 
 def _side_by_side(figure: Figure, draw: Callable[[str, Any], Any]) -> Figure:
-    for place, metric in enumerate(SCORES, start=1):
-        draw(metric, figure.add_subplot(1, len(SCORES), place))
+    for place, metric in enumerate(METRICS, start=1):
+        draw(metric, figure.add_subplot(1, len(METRICS), place))
     return figure
 
 

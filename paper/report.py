@@ -19,8 +19,9 @@ from paper.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
 from paper.report_choices import choices_section
 from paper.report_rivals import SHARING, SHARING_AGAIN, rivals_section
 from paper.tables import TRAINED_AGAIN, Results, trained_again
-from paper.verdicts import ALPHA, PAPER_SEEDS, Verdict
+from paper.verdicts import PAPER_SEEDS, Verdict
 from rcviz._core.files import atomic_write
+from rcviz.sweeps.compare import ALPHA
 
 PAGE = Path("paper.md")
 _MARKED = re.compile(r"(<!-- claims[^>]*-->\n).*?(<!-- end of claims -->)", re.DOTALL)
@@ -198,11 +199,11 @@ def _comparisons(summary: str, finding: Finding) -> str:
     rows = [
         [
             pair.where,
-            pair.what,
-            pair.higher,
-            pair.lower,
-            f"{pair.difference:+.4f}",
-            f"{len(pair.a)} and {len(pair.b)}",
+            pair.metric,
+            pair.a,
+            pair.b,
+            f"{pair.effect:+.4f}",
+            f"{len(pair.values_a)} and {len(pair.values_b)}",
             f"{pair.p_value:.4g}",
         ]
         for pair in finding.comparisons

@@ -9,7 +9,7 @@ from paper.findings import spread
 from paper.markup import markdown
 from paper.rules_simulated import DOUBLE, RC, SAME
 from paper.tables import Results
-from paper.verdicts import Comparison, by_seed, compare_scores, judge
+from paper.verdicts import Comparison, by_seed, compare_metrics, judge
 
 PRESETS = "rcviz's presets"
 
@@ -36,8 +36,8 @@ def choices_section(results: Results) -> Iterator[str]:
     second: dict[str, bool] = {}
     rows = []
     for choice, runs in tables.items():
-        above = [compare_scores(runs, RC, other, "valid_auroc") for other in (SAME, DOUBLE)]
-        more = compare_scores(runs, DOUBLE, SAME, "valid_auroc")
+        above = [compare_metrics(runs, RC, other, "valid_auroc") for other in (SAME, DOUBLE)]
+        more = compare_metrics(runs, DOUBLE, SAME, "valid_auroc")
         pairs = [pair for pair in (*above, more) if pair is not None]
         if len(pairs) < 3:
             continue
@@ -69,7 +69,7 @@ def _by_choice(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _difference(pair: Comparison) -> str:
-    return f"{pair.difference:+.4f}, p = {pair.p_value:.3g}"
+    return f"{pair.effect:+.4f}, p = {pair.p_value:.3g}"
 
 
 def _where(held: dict[str, bool]) -> str:

@@ -9,7 +9,8 @@ from paper.claims import epochs_text, unlike_the_paper
 from paper.findings import spread
 from paper.markup import markdown, picture
 from paper.tables import COSTS, Results, trained_again
-from paper.verdicts import ALPHA, by_seed
+from paper.verdicts import by_seed
+from rcviz.sweeps.compare import ALPHA
 
 SHARING, SHARING_AGAIN = "sharing", "sharing_gpu"
 """Pictures of sharing and its rivals, which are not figures of the paper."""
@@ -118,7 +119,7 @@ def _memory_table(results: Results, contests: list[rivals.Contest]) -> str:
         assert runs is not None
         rows.append([setting.name, f"sharing ({setting.shared})", *_reached(runs, setting.shared), "", "", "", ""])
         for contest in (contest for contest in contests if contest.setting == setting):
-            arm = contest.pair.lower
+            arm = contest.pair.b
             rows.append([setting.name, f"{contest.rival} ({arm})", *_reached(runs, arm), *_against(contest)])
             rows[-1] += _against(test.get((setting, contest.rival)))
     heads = ["data", "network", "seeds", "parameters", "validation auROC", "test auROC"]
@@ -134,7 +135,7 @@ def _reached(runs: pd.DataFrame, arm: str) -> list[str]:
 def _against(contest: rivals.Contest | None) -> list[str]:
     if contest is None:
         return ["", ""]
-    return [f"{contest.outcome}, {contest.pair.difference:+.4f}", f"{contest.p_value:.2g}"]
+    return [f"{contest.outcome}, {contest.pair.effect:+.4f}", f"{contest.p_value:.2g}"]
 
 
 def _time_part(results: Results) -> Iterator[str]:
@@ -167,7 +168,7 @@ def _time_part(results: Results) -> Iterator[str]:
 def _time_table(budgets: Iterable[rivals.Budget]) -> str:
     rows = []
     for budget in budgets:
-        contests = {contest.pair.lower: contest for contest in rivals.contests_in_time(budget)}
+        contests = {contest.pair.b: contest for contest in rivals.contests_in_time(budget)}
         words = {arm: words for words, arm in rivals.trained_rivals(budget.setting).items()}
         for arm, total in budget.totals.items():
             reached = budget.scores[str(arm)].dropna()

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from paper.tables import Results
-from paper.verdicts import ALPHA, Comparison, by_seed, compare_scores, compare_seeds
+from paper.verdicts import Comparison, by_seed, compare_metrics, compare_seeds
 from rcviz.metrics import rank_sum_test
+from rcviz.sweeps.compare import ALPHA
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,17 @@ class Contest:
     @property
     def p_value(self) -> float:
         """Exact two-sided rank-sum test: either may be ahead."""
-        return rank_sum_test(self.pair.a, self.pair.b, alternative="two-sided")
+        return rank_sum_test(self.pair.values_a, self.pair.values_b, alternative="two-sided")
 
     @property
     def outcome(self) -> str:
         """Whether sharing is "ahead", "behind", "even": no difference is shown, "open": so few seeds can show none."""
-        n, m = len(self.pair.a), len(self.pair.b)
+        n, m = len(self.pair.values_a), len(self.pair.values_b)
         if 2 / math.comb(n + m, n) > ALPHA:
             return "open"
         if self.p_value > ALPHA:
             return "even"
-        return "ahead" if self.pair.difference > 0 else "behind"
+        return "ahead" if self.pair.effect > 0 else "behind"
 
 
 def rivals_of(setting: Setting) -> dict[str, str]:
@@ -125,7 +126,7 @@ def equal_memory(results: Results, metric: str = "valid_auroc") -> list[Contest]
         for setting in SETTINGS
         if (runs := runs_of_setting(setting, results)) is not None
         for words, arm in rivals_of(setting).items()
-        if (pair := compare_scores(runs, setting.shared, arm, metric, where=setting.name)) is not None
+        if (pair := compare_metrics(runs, setting.shared, arm, metric, where=setting.name)) is not None
     ]
 
 
@@ -226,9 +227,7 @@ def outcomes(contests: Sequence[Contest]) -> str:
     """Say in which settings sharing is ahead of a rival, even, or behind, and by how much."""
     where = {
         outcome: [
-            f"{contest.setting.name} ({contest.pair.difference:+.4f})"
-            for contest in contests
-            if contest.outcome == outcome
+            f"{contest.setting.name} ({contest.pair.effect:+.4f})" for contest in contests if contest.outcome == outcome
         ]
         for outcome in ("ahead", "even", "behind", "open")
     }

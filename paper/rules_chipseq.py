@@ -7,12 +7,13 @@ import pandas as pd
 
 from paper.findings import Finding, agreement_elsewhere, differences, p_text, spread, unmeasured
 from paper.verdicts import (
-    SCORES,
+    METRICS,
+    TEST_METRICS,
     Comparison,
     Verdict,
     both_or_one,
     by_seed,
-    compare_scores,
+    compare_metrics,
     compare_seeds,
     judge,
 )
@@ -31,7 +32,6 @@ SMALL = 0.2
 
 WIDTHS = (8, 16, 32)
 FACTORS = ("CTCF", "SPI1", "MAX")
-TEST_SCORES = ("test_auroc", "test_auprc")
 
 
 def identical_strands(runs: pd.DataFrame) -> Finding:
@@ -62,12 +62,12 @@ def _networks(values: pd.Series) -> str:
 
 def augmentation(runs: pd.DataFrame) -> Finding:
     """Judge whether augmentation makes the gap between the strands smaller, and leaves one."""
-    mean = compare_scores(runs, SAME, AUGMENTED, "gap_mean", what="mean gap between the strands")
+    mean = compare_metrics(runs, SAME, AUGMENTED, "gap_mean", what="mean gap between the strands")
     assert mean is not None
     left = by_seed(runs, AUGMENTED, "gap_max")
     uncured = bool(left.min() >= CLEAR)
     return Finding(
-        f"mean gap on validation sequences {spread(mean.a)} without, {spread(mean.b)} with augmentation; "
+        f"mean gap on validation sequences {spread(mean.values_a)} without, {spread(mean.values_b)} with augmentation; "
         f"largest gap left {spread(left)}",
         f"rank-sum of mean gaps, {p_text(mean.p_value)}; largest gap at least {CLEAR:g} for every seed",
         both_or_one(judge([mean]) is Verdict.HOLDS, uncured),
@@ -79,13 +79,13 @@ def augmentation(runs: pd.DataFrame) -> Finding:
 def higher_at_every_size(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing is above both standard networks at every size of the training set."""
     pairs = [
-        compare_scores(runs[runs["fraction"] == fraction], RC, other, metric, where=f"{100 * fraction:g}%")
+        compare_metrics(runs[runs["fraction"] == fraction], RC, other, metric, where=f"{100 * fraction:g}%")
         for fraction in _sizes(runs)
-        for metric in SCORES
+        for metric in METRICS
         for other in (SAME, DOUBLE)
     ]
     measured = [pair for pair in pairs if pair is not None]
-    n_above = sum(bool(np.median(pair.a) > np.median(pair.b)) for pair in measured)
+    n_above = sum(bool(np.median(pair.values_a) > np.median(pair.values_b)) for pair in measured)
     return _of_many(pairs, f"Medians, which the paper draws, are above in {n_above} of {len(measured)}.")
 
 
@@ -93,7 +93,7 @@ def slower(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing loses less with small training sets."""
     full = float(runs["fraction"].max())
     pairs, text = [], []
-    for metric in SCORES:
+    for metric in METRICS:
         lost = {arm: _loss(runs, arm, metric, full) for arm in (RC, SAME, DOUBLE)}
         pairs += [
             compare_seeds(lost[other], lost[RC], other, RC, f"{metric_words(metric)} lost") for other in (SAME, DOUBLE)
@@ -128,9 +128,9 @@ def every_width(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing is above at every width."""
     chosen = [(f"RC-{n}", f"standard-{factor * n}", str(n)) for n in WIDTHS for factor in (1, 2)]
     pairs = [
-        compare_scores(runs, rc, other, metric, where=f"{n} filters") for metric in SCORES for rc, other, n in chosen
+        compare_metrics(runs, rc, other, metric, where=f"{n} filters") for metric in METRICS for rc, other, n in chosen
     ]
-    test = [compare_scores(runs, rc, other, metric) for metric in TEST_SCORES for rc, other, _ in chosen]
+    test = [compare_metrics(runs, rc, other, metric) for metric in TEST_METRICS for rc, other, _ in chosen]
     return _of_many(pairs, agreement_elsewhere("Test chromosomes", test))
 
 
@@ -138,9 +138,9 @@ def every_factor(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing is above for every factor."""
     parts = [(factor, runs[runs["dataset"] == factor], other) for factor in FACTORS for other in (SAME, DOUBLE)]
     pairs = [
-        compare_scores(part, RC, other, metric, where=factor) for metric in SCORES for factor, part, other in parts
+        compare_metrics(part, RC, other, metric, where=factor) for metric in METRICS for factor, part, other in parts
     ]
-    test = [compare_scores(part, RC, other, metric) for metric in TEST_SCORES for _, part, other in parts]
+    test = [compare_metrics(part, RC, other, metric) for metric in TEST_METRICS for _, part, other in parts]
     return _of_many(pairs, agreement_elsewhere("Test chromosomes", test))
 
 
@@ -151,6 +151,6 @@ def _of_many(pairs: Sequence[Comparison | None], why: str) -> Finding:
         return unmeasured("No two arms to compare are in the table yet.")
     missing = len(pairs) - len(measured)
     lacking = f"{missing} of {len(pairs)} comparisons have no data yet. " if missing else ""
-    left = [f"{pair.where} {pair.what}, {pair.higher} over {pair.lower}" for pair in measured if not pair.shown]
+    left = [f"{pair.where} {pair.metric}, {pair.a} over {pair.b}" for pair in measured if not pair.shown]
     text = f"Not shown: {'; '.join(left)}. " if left else ""
     return Finding(differences(measured), "rank-sum for each", judge(pairs), lacking + text + why, measured)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from paper.findings import Finding, p_text, spread, unmeasured
-from paper.verdicts import Verdict, both_or_one, compare_scores, compare_seeds, judge
+from paper.verdicts import Verdict, both_or_one, compare_metrics, compare_seeds, judge
 
 RC_FILTERS, STANDARD_FILTERS, FEW_FILTERS = "RC-8", "standard-16, augmented", "standard-8, augmented"
 """One-layer networks, the standard ones trained on both strands."""
@@ -34,12 +34,12 @@ def resembles_ctcf(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
 def cleaner(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
     """Judge whether the top filter under sharing resembles CTCF's motif more than the standard network's."""
     top = filters[filters["rank"] == 1]
-    pair = compare_scores(
+    pair = compare_metrics(
         top, RC_FILTERS, STANDARD_FILTERS, "ctcf_similarity", what="similarity of the top filter to CTCF_known1"
     )
     if pair is None:
         return unmeasured("No similarity is known.")
-    mirrored = compare_scores(
+    mirrored = compare_metrics(
         top,
         STANDARD_FILTERS,
         RC_FILTERS,
@@ -48,13 +48,13 @@ def cleaner(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
     )
     assert mirrored is not None
     return Finding(
-        f"similarity of the motifs of their sites {spread(pair.a)} against {spread(pair.b)}",
+        f"similarity of the motifs of their sites {spread(pair.values_a)} against {spread(pair.values_b)}",
         f"rank-sum, {p_text(pair.p_value)}",
         judge([pair]),
-        (f"{STANDARD_FILTERS} has the better top filter in the mean. " if pair.difference < 0 else "")
+        (f"{STANDARD_FILTERS} has the better top filter in the mean. " if pair.effect < 0 else "")
         + "A hybrid's sites can make a clean motif. Less of a palindrome, another reading of cleaner that was looked "
-        f"at afterwards, is {'' if mirrored.shown else 'not '}shown: {spread(mirrored.b)} against "
-        f"{spread(mirrored.a)}, {p_text(mirrored.p_value)}.",
+        f"at afterwards, is {'' if mirrored.shown else 'not '}shown: {spread(mirrored.values_b)} against "
+        f"{spread(mirrored.values_a)}, {p_text(mirrored.p_value)}.",
         (pair, mirrored),
     )
 
@@ -68,9 +68,9 @@ def palindromic(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
     )
     assert pair is not None
     mirrored = top.groupby(["arm", "seed"])["palindromicity"].mean()
-    usual = bool(pair.a.mean() >= 0.5)
+    usual = bool(pair.values_a.mean() >= 0.5)
     return Finding(
-        f"share of hybrids {spread(pair.a)} against {spread(pair.b)}; palindromicity "
+        f"share of hybrids {spread(pair.values_a)} against {spread(pair.values_b)}; palindromicity "
         f"{spread(mirrored[STANDARD_FILTERS])} against {spread(mirrored[RC_FILTERS])}",
         f"mean share at least one half, and above the RC network's by rank-sum, {p_text(pair.p_value)}",
         both_or_one(usual, judge([pair]) is Verdict.HOLDS),

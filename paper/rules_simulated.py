@@ -4,17 +4,18 @@ import pandas as pd
 
 from paper.findings import Finding, agreement_elsewhere, p_text, spread
 from paper.verdicts import (
-    ALPHA,
+    METRICS,
     PAPER_SEEDS,
-    SCORES,
+    TEST_METRICS,
     Verdict,
     both_or_one,
     by_seed,
-    compare_scores,
+    compare_metrics,
     compare_seeds,
     judge,
 )
 from rcviz.plots.comparisons import common_epochs
+from rcviz.sweeps.compare import ALPHA
 
 RC, SAME, DOUBLE = "RC-20", "standard-20", "standard-40"
 """The RC network; the standard one with as many filters; the one with twice as many, which holds as many channels."""
@@ -28,19 +29,17 @@ FIRST_EPOCHS = 5
 PARAMETERS = {SAME: 2283, RC: 1983}
 """Section 3.4.1."""
 
-TEST_SCORES = ("test_auroc", "test_auprc")
-
 
 def best_of_all(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing is above both standard networks on every seed."""
-    pairs = [compare_scores(runs, RC, other, metric) for metric in SCORES for other in (SAME, DOUBLE)]
+    pairs = [compare_metrics(runs, RC, other, metric) for metric in METRICS for other in (SAME, DOUBLE)]
     comparisons = [pair for pair in pairs if pair is not None]
     n_apart = sum(pair.separated for pair in comparisons)
-    enough = all(min(len(pair.a), len(pair.b)) >= PAPER_SEEDS for pair in comparisons)
+    enough = all(min(len(pair.values_a), len(pair.values_b)) >= PAPER_SEEDS for pair in comparisons)
     verdict = judge(pairs)
     if verdict is Verdict.HOLDS and not (enough and n_apart == len(comparisons)):
         verdict = Verdict.IN_PART
-    elsewhere = [compare_scores(runs, RC, other, metric) for metric in TEST_SCORES for other in (SAME, DOUBLE)]
+    elsewhere = [compare_metrics(runs, RC, other, metric) for metric in TEST_METRICS for other in (SAME, DOUBLE)]
     values = [f"{arm} {spread(by_seed(runs, arm, 'valid_auroc'))}" for arm in (RC, SAME, DOUBLE)]
     return Finding(
         f"auROC {', '.join(values)}",
@@ -70,7 +69,7 @@ def similar_in_training(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
 
 def no_better_with_forty(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
     """Judge whether 40 standard filters are no better than 20 in validation, while better in training."""
-    valid = compare_scores(runs, DOUBLE, SAME, "valid_auroc")
+    valid = compare_metrics(runs, DOUBLE, SAME, "valid_auroc")
     assert valid is not None
     training = [
         compare_seeds(values[DOUBLE], values[SAME], DOUBLE, SAME, f"training auROC {name}")
@@ -78,10 +77,10 @@ def no_better_with_forty(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
     ]
     shown = [pair for pair in training if pair is not None]
     higher = all(pair.shown for pair in shown)
-    text = ", ".join(f"{pair.difference:+.4f} ({p_text(pair.p_value)})" for pair in shown)
+    text = ", ".join(f"{pair.effect:+.4f} ({p_text(pair.p_value)})" for pair in shown)
     gain = by_seed(runs, RC, "valid_auroc").mean() - by_seed(runs, SAME, "valid_auroc").mean()
     return Finding(
-        f"validation auROC {valid.difference:+.4f}, {p_text(valid.p_value)}; training auROC {text}",
+        f"validation auROC {valid.effect:+.4f}, {p_text(valid.p_value)}; training auROC {text}",
         f"rank-sum that 40 are above 20: above {ALPHA:g} in validation, at most {ALPHA:g} in training by both readings",
         both_or_one(not valid.shown, higher),
         f"{'No gain is shown' if not valid.shown else 'A gain is shown'} in validation (the RC network's over "
@@ -94,7 +93,7 @@ def less_overfitting(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
     """Judge whether training minus validation auROC is smaller under sharing."""
     kept = _kept_epochs(runs)
     gap = {
-        arm: _scores_at(history, kept, arm, "train") - _scores_at(history, kept, arm, "valid")
+        arm: _auroc_at(history, kept, arm, "train") - _auroc_at(history, kept, arm, "valid")
         for arm in (RC, SAME, DOUBLE)
     }
     pairs = [compare_seeds(gap[arm], gap[RC], arm, RC, "training minus validation auROC") for arm in (SAME, DOUBLE)]
@@ -136,8 +135,8 @@ def ahead_at_first(history: pd.DataFrame) -> Finding:
     what = f"validation auROC, mean of epochs 1 to {FIRST_EPOCHS}"
     pairs = [compare_seeds(mean[DOUBLE], mean[other], DOUBLE, other, what) for other in (RC, SAME)]
     comparisons = tuple(pair for pair in pairs if pair is not None)
-    text = ", ".join(f"{pair.difference:+.4f} against {pair.lower}" for pair in comparisons)
-    ahead = [pair.lower for pair in comparisons if pair.shown]
+    text = ", ".join(f"{pair.effect:+.4f} against {pair.b}" for pair in comparisons)
+    ahead = [pair.b for pair in comparisons if pair.shown]
     return Finding(
         f"{DOUBLE} in epochs 1 to {FIRST_EPOCHS}: {text}",
         f"rank-sum, {', '.join(p_text(pair.p_value) for pair in comparisons)}",
@@ -173,7 +172,7 @@ def _training_readings(history: pd.DataFrame, runs: pd.DataFrame) -> dict[str, d
     last = common_epochs(history[history["arm"].isin([RC, SAME, DOUBLE])])
     epochs = {"at the epoch kept": _kept_epochs(runs), f"at epoch {last}": runs[["arm", "seed"]].assign(epoch=last)}
     return {
-        name: {arm: _scores_at(history, chosen, arm, "train") for arm in (RC, SAME, DOUBLE)}
+        name: {arm: _auroc_at(history, chosen, arm, "train") for arm in (RC, SAME, DOUBLE)}
         for name, chosen in epochs.items()
     }
 
@@ -182,7 +181,7 @@ def _kept_epochs(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[["arm", "seed", "best_epoch"]].rename(columns={"best_epoch": "epoch"})
 
 
-def _scores_at(history: pd.DataFrame, epochs: pd.DataFrame, arm: str, split: str) -> pd.Series:
+def _auroc_at(history: pd.DataFrame, epochs: pd.DataFrame, arm: str, split: str) -> pd.Series:
     """Return an arm's auROC by seed, at the epoch that `epochs` (arm, seed, epoch) has for it."""
     rows = history[history["split"] == split].merge(epochs, on=["arm", "seed", "epoch"])
     return by_seed(rows, arm, "auroc")

@@ -48,7 +48,7 @@ def run_figures(
         All arms, those that the paper shows (without the rivals), or those named.
     data : path-like, optional
         Folder with ``CTCF.safetensors``, ``SPI1.safetensors`` and ``MAX.safetensors``, as rcviz windows writes them;
-        for Figures 4 to 7 at scale "paper". Where they lack the paper's chromosomes, others are used in their place, and
+        for Figures 4 to 7 at scale "paper". Where they lack the paper's chromosomes, others are used, and
         the column `chromosomes` names them.
     store : path-like, optional
         Folder of the records, by default ``runs/paper/store``.

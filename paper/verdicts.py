@@ -1,31 +1,29 @@
-"""From seeds to a verdict: comparisons of two arms, and the rules by which several of them make one word.
+"""From seeds to a verdict: comparisons of two arms, and the rules that make one verdict of several comparisons.
 
 The thresholds were fixed before there were results, and docs/paper.md states them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from math import comb
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from rcviz.metrics import rank_sum_test
 from rcviz.plots.comparisons import metric_words
-
-ALPHA = 0.05
-"""Largest p-value at which one arm is above another."""
+from rcviz.sweeps import compare as sweeps
+from rcviz.sweeps.compare import ALPHA
 
 PAPER_SEEDS = 10
 
-SCORES = ("valid_auroc", "valid_auprc")
+METRICS = ("valid_auroc", "valid_auprc")
 """What the paper compares: of the best epoch, on the data that chose it."""
+TEST_METRICS = ("test_auroc", "test_auprc")
 
 
 class Verdict(StrEnum):
-    """What became of a claim."""
+    """The result for a claim."""
 
     HOLDS = "holds"
     IN_PART = "holds in part"
@@ -33,56 +31,35 @@ class Verdict(StrEnum):
     UNKNOWN = "not measured here"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One arm's seeds against another's, tested one-sided for lying above (section 3.8).
+@dataclass(frozen=True, eq=False)
+class Comparison(sweeps.Comparison):
+    """One arm's seeds against another's, tested one-sided for lying above (section 3.8); `metric` is in words.
 
     Attributes
     ----------
-    higher, lower : str
-        Arms, the one expected above first.
-    what : str
-        What is compared, such as "validation auROC".
     where : str
-        Of which dataset or size; empty where a figure has only one.
-    a, b : array
-        A value for each seed, in the order of `higher`, `lower`.
+        The data set or size; empty where a figure has only one.
     """
 
-    higher: str
-    lower: str
-    what: str
-    where: str
-    a: Float[np.ndarray, " seeds"] = field(repr=False)
-    b: Float[np.ndarray, " others"] = field(repr=False)
+    where: str = ""
 
     @property
     def p_value(self) -> float:
-        """Exact one-sided rank-sum test."""
-        return rank_sum_test(self.a, self.b)
-
-    @property
-    def smallest_p(self) -> float:
-        """What so many seeds can reach: every one of `higher` above every one of `lower`."""
-        return 1 / comb(len(self.a) + len(self.b), len(self.a))
+        """Exact one-sided rank-sum test, however few seeds there are."""
+        return rank_sum_test(self.values_a, self.values_b)
 
     @property
     def separated(self) -> bool:
-        """Whether every seed of `higher` lies above every seed of `lower`."""
-        return float(self.a.min()) > float(self.b.max())
+        """Whether every seed of `a` lies above every seed of `b`."""
+        return float(self.values_a.min()) > float(self.values_b.max())
 
     @property
     def shown(self) -> bool:
-        """Whether the test shows it."""
+        """Whether the test shows `a` above `b`."""
         return self.p_value <= ALPHA
 
-    @property
-    def difference(self) -> float:
-        """Mean of `higher` minus mean of `lower`."""
-        return float(self.a.mean() - self.b.mean())
 
-
-def compare_scores(
+def compare_metrics(
     runs: pd.DataFrame, higher: str, lower: str, metric: str, *, where: str = "", what: str = ""
 ) -> Comparison | None:
     """Compare two arms of a table of trained networks in one of its columns; None where either has no seed."""
@@ -94,11 +71,11 @@ def compare_scores(
 def compare_seeds(a: pd.Series, b: pd.Series, higher: str, lower: str, what: str, where: str = "") -> Comparison | None:
     """Compare values by seed, unknown ones left out; None where either side has none."""
     left, right = (np.asarray(side.dropna(), dtype=float) for side in (a, b))
-    return Comparison(higher, lower, what, where, left, right) if len(left) and len(right) else None
+    return Comparison(higher, lower, what, left, right, where) if len(left) and len(right) else None
 
 
 def by_seed(runs: pd.DataFrame, arm: str, metric: str) -> pd.Series:
-    """An arm's values, indexed by seed."""
+    """Return an arm's values, indexed by seed."""
     chosen = (runs["arm"] == arm).to_numpy()
     return runs[metric][chosen].set_axis(pd.Index(runs["seed"][chosen], name="seed")).sort_index()
 
@@ -121,7 +98,7 @@ def judge(comparisons: Sequence[Comparison | None]) -> Verdict:
 
 
 def n_shown_of_several(comparisons: Sequence[Comparison]) -> int:
-    """How many comparisons are shown after Holm's correction for their number."""
+    """Count the comparisons that are shown after Holm's correction for their number."""
     ordered = sorted(comparison.p_value for comparison in comparisons)
     for place, p_value in enumerate(ordered):
         if p_value > ALPHA / (len(ordered) - place):
@@ -130,7 +107,7 @@ def n_shown_of_several(comparisons: Sequence[Comparison]) -> int:
 
 
 def both_or_one(*halves: bool) -> Verdict:
-    """Holds when every half of a claim does, in part when one does."""
+    """Return "holds" when every half of a claim does, and "in part" when one does."""
     if all(halves):
         return Verdict.HOLDS
     return Verdict.IN_PART if any(halves) else Verdict.NOT

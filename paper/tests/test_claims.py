@@ -328,7 +328,7 @@ class TestTrainingSize:
         table = sizes({0.1: (ABOVE - 0.1, BELOW - 0.2, BELOW - 0.2), 1.0: (ABOVE, BELOW, BELOW)})
         some = table[(table["fraction"] == 0.1) | (table["seed"] < 4)]
         finding = verdict_of("slower", fig6_runs=some)
-        assert {len(pair.a) for pair in finding.comparisons} == {4}
+        assert {len(pair.values_a) for pair in finding.comparisons} == {4}
         assert "4 of the paper's 10 seeds" in finding.why
 
     def test_without_small_sizes_it_is_not_measured(self):
@@ -343,7 +343,7 @@ class TestWidthsAndFactors:
         finding = verdict_of("every_width", fig7a_runs=runs(self.widths, figure="fig7a"))
         assert finding.verdict is Verdict.HOLDS
         assert len(finding.comparisons) == 12
-        assert ("RC-32", "standard-64") in [(pair.higher, pair.lower) for pair in finding.comparisons]
+        assert ("RC-32", "standard-64") in [(pair.a, pair.b) for pair in finding.comparisons]
 
     def test_a_width_that_is_missing_is_said(self):
         arms = {name: values for name, values in self.widths.items() if name != "standard-64"}

@@ -15,7 +15,8 @@ from paper.report import page_text, write_report
 from paper.rules_chipseq import WIDTHS
 from paper.tables import FOLDER, read_results
 from paper.tests.made_tables import ABOVE, BELOW, filters, history, runs, table_1
-from paper.verdicts import ALPHA, Verdict
+from paper.verdicts import Verdict
+from rcviz.sweeps.compare import ALPHA
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = "train chr19+chr20, valid chr22, test chr21+chrX+chr17 (stand-in)"

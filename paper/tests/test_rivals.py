@@ -53,7 +53,7 @@ def test_ahead_even_and_behind_are_two_sided():
     }
     assert found["no strand handling"].p_value == pytest.approx(2 / 184_756)  # of comb(20, 10) deals
     assert found["augmentation"].p_value == 1
-    assert found["post-hoc averaging"].pair.difference == pytest.approx(-0.05)
+    assert found["post-hoc averaging"].pair.effect == pytest.approx(-0.05)
 
 
 @pytest.mark.parametrize(("n", "outcome", "said"), [(3, "open", "open, with so few seeds,"), (4, "ahead", "worth it")])
@@ -73,7 +73,7 @@ def test_other_scores_and_other_data_stay_apart():
     other = simulated(shared=BELOW, dataset="CTCF")
     contests = rivals.equal_memory({"fig3_runs": pd.concat([table, other])}, "test_auroc")
     assert {contest.outcome for contest in contests} == {"behind"}
-    assert {len(contest.pair.a) for contest in contests} == {10}
+    assert {len(contest.pair.values_a) for contest in contests} == {10}
 
 
 def test_settings_that_were_not_measured_are_left_out():
@@ -170,7 +170,7 @@ def test_arms_without_an_epoch_in_time_are_no_contest():
     (contest,) = rivals.contests_in_time(budget)
     assert contest.rival == "no strand handling at half the channels"
     assert contest.outcome == "open"  # behind in all three seeds, of which two-sided p is at least 0.1
-    assert contest.pair.difference == pytest.approx(-0.01)
+    assert contest.pair.effect == pytest.approx(-0.01)
 
 
 def test_gaps_are_the_largest_of_all_settings():

@@ -10,7 +10,7 @@ from paper.tests.made_tables import ABOVE, BELOW, runs
 from paper.verdicts import (
     Verdict,
     both_or_one,
-    compare_scores,
+    compare_metrics,
     compare_seeds,
     judge,
     n_shown_of_several,
@@ -34,7 +34,7 @@ def test_p_values_are_counts_of_deals():
 
 
 def test_what_a_comparison_says():
-    assert SHOWN.difference == 3
+    assert SHOWN.effect == 3
     assert SHOWN.separated
     assert SHOWN.shown
     assert not UNSURE.separated
@@ -45,12 +45,12 @@ def test_what_a_comparison_says():
 
 def test_arms_are_compared_by_their_columns():
     table = runs({"RC": [0.9, 0.8], "standard": [0.7]}, valid_auprc=[1.0, 2.0, 3.0])
-    found = compare_scores(table, "RC", "standard", "valid_auprc", where="CTCF")
-    assert (found.what, found.where) == ("validation auPRC", "CTCF")
-    assert (found.a.tolist(), found.b.tolist()) == ([1.0, 2.0], [3.0])
-    assert compare_scores(table, "RC", "siamese", "valid_auroc") is None
+    found = compare_metrics(table, "RC", "standard", "valid_auprc", where="CTCF")
+    assert (found.metric, found.where) == ("validation auPRC", "CTCF")
+    assert (found.values_a.tolist(), found.values_b.tolist()) == ([1.0, 2.0], [3.0])
+    assert compare_metrics(table, "RC", "siamese", "valid_auroc") is None
     unknown = table.assign(test_auroc=np.nan)
-    assert compare_scores(unknown, "RC", "standard", "test_auroc") is None
+    assert compare_metrics(unknown, "RC", "standard", "test_auroc") is None
 
 
 def test_a_claim_holds_when_every_comparison_is_shown():
