@@ -101,7 +101,7 @@ from .sweeps.strategies import compare_strategies as compare_strategies
 from .symmetry.diagnosis import check_structure as check_structure
 from .symmetry.equivariance import assert_equivariant as assert_equivariant
 from .symmetry.equivariance import assert_invariant as assert_invariant
-from .symmetry.equivariance import diagnose_equivariance as diagnose_equivariance
+from .symmetry.diagnosis import diagnose_equivariance as diagnose_equivariance
 from .symmetry.equivariance import equivariance_error as equivariance_error
 from .training.config import TrainConfig as TrainConfig
 from .training.history import EpochRecord as EpochRecord

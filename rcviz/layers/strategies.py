@@ -96,7 +96,7 @@ class RevCompConjoined(nn.Module):
         # Strand beside strand: DeepLIFT puts references behind sequences and compares the halves of every batch.
         both = self.model(torch.stack([x, pairing.reverse_complement_features(x)], dim=1).flatten(0, 1))
         self._check_outputs(both, x.shape[0])  # not len(): torch.export would take the number of sequences for fixed
-        forward, reverse = both[0::2], self.read_back(both[1::2])
+        forward, reverse = both[0::2], self.reverse_output(both[1::2])
         return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
 
     @property
@@ -111,19 +111,15 @@ class RevCompConjoined(nn.Module):
             output = "positions reversed"
         return Symmetry(input="paired", output=output)
 
-    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Show the output as it looks from the other strand."""
-        partners = None if isinstance(self.permutation, str) else self.permutation
-        if y.ndim not in self.axes or (partners is not None and (y.ndim < 2 or y.shape[1] != len(partners))):
-            raise ValueError(f"{tuple(y.shape)} is not the shape of an output={self.output!r}")
-        return self.read_back(y)
-
     def to_plain(self) -> nn.Module:
         """Raise: a chain of modules sees one strand."""
         refuse_plain("shows its model both strands")
 
-    def read_back(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Turn outputs for one strand into what the other strand's would be: its own inverse."""
+    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Show the output as it looks from the other strand; applied twice, it changes nothing."""
+        partners = None if isinstance(self.permutation, str) else self.permutation
+        if y.ndim not in self.axes or (partners is not None and (y.ndim < 2 or y.shape[1] != len(partners))):
+            raise ValueError(f"y must have the shape of an output={self.output!r}, got {tuple(y.shape)}")
         if self.permutation == "reversed":
             y = pairing.reverse_channels(y)
         elif self.permutation is not None:

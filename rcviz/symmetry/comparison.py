@@ -1,0 +1,151 @@
+"""Comparison of what a module returns for a batch and for its RC."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from rcviz.layers.facts import symmetry_of
+from rcviz.layers.symmetry import Representation, declares, reverse
+from rcviz.models.runtime import check_module, device_and_dtype
+
+TOLERANCE = 1e-10
+"""Largest relative difference, in float64, that counts as rounding."""
+
+
+class View(NamedTuple):
+    """A way in which features look from the other strand."""
+
+    representation: Representation
+    reverse: Callable[[Tensor], Tensor | None]
+
+
+Kind: TypeAlias = Literal["equivariant", "invariant", "own pairing", "broken"]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How tensors for the two strands of one batch are related.
+
+    Attributes
+    ----------
+    kind : "equivariant", "invariant", "own pairing" or "broken"
+        ``"own pairing"``: the channels are the same numbers in an order, or with signs, that no layer declares.
+    error : float
+        Largest difference to the representation that was expected.
+    representation : str or None
+        The one that matches, if any.
+    """
+
+    kind: Kind
+    error: float
+    representation: Representation | None = None
+
+
+def check_batch(module: nn.Module, x: Any) -> Tensor:
+    """Bring a batch (batch, channels, length) to the device and floating-point type of a module."""
+    check_module(module)
+    device, dtype = device_and_dtype(module)
+    shape = getattr(x, "shape", None)
+    if shape is None or len(shape) != 3:
+        given = type(x).__name__ if shape is None else tuple(shape)
+        raise ValueError(f"x must be (batch, channels, length), got {given}; rcviz.one_hot(x) encodes sequences")
+    return torch.as_tensor(x).to(device=device, dtype=dtype)
+
+
+def largest_difference(a: Tensor, b: Tensor) -> float:
+    """Largest absolute difference of two tensors, zero of empty ones."""
+    return float((a - b).abs().max()) if a.numel() else 0.0
+
+
+def declared_views(model: nn.Module) -> list[View]:
+    """Views of the inputs and outputs of a model's layers, beyond paired and invariant features."""
+    views: list[View] = []
+    for module in model.modules():
+        symmetry = symmetry_of(module) if declares(module, "symmetry") else None
+        if symmetry is None:
+            continue
+        if symmetry.output != "same" and symmetry.output not in ("paired", "invariant"):
+            views.append(View(symmetry.output, partial(reversed_output, module)))
+        if declares(module, "reverse_input"):
+            names = symmetry.input if isinstance(symmetry.input, tuple) else (symmetry.input,)
+            views += [View(name, partial(_method, module, "reverse_input")) for name in names if name != "any"]
+    return views
+
+
+def reversed_output(module: nn.Module, y: Tensor) -> Tensor | None:
+    """Output of a layer as it looks from the other strand; None where that is not declared, or does not fit."""
+    if declares(module, "reverse_output"):
+        return _method(module, "reverse_output", y)
+    symmetry = symmetry_of(module)
+    return None if symmetry is None or symmetry.output == "same" else reverse(y, symmetry.output)
+
+
+def _method(module: nn.Module, name: str, features: Tensor) -> Tensor | None:
+    """Apply ``reverse_input`` or ``reverse_output``, which may refuse features of another shape."""
+    try:
+        seen: Tensor = getattr(module, name)(features)
+    except (ValueError, RuntimeError, IndexError):
+        return None
+    return seen if seen.shape == features.shape else None
+
+
+def compare(one: Tensor, other: Tensor, views: list[View]) -> Relation:
+    """Relation of a pair of tensors that belong to the two strands of one batch."""
+    if one.shape != other.shape:
+        return Relation("broken", float("inf"))
+    relations: list[tuple[Kind, Representation, Tensor]] = [("invariant", "invariant", one)]
+    if one.ndim == 3:
+        relations.insert(0, ("equivariant", "paired", _reversed(one)))
+    elif one.ndim == 2:
+        relations.append(("equivariant", "paired", _reversed(one)))
+    n_usual = len(relations)
+    others = [(view.representation, view.reverse(one)) for view in views]
+    relations += [("equivariant", name, seen) for name, seen in others if seen is not None]
+    scale = max(1.0, float(one.abs().max())) if one.numel() else 1.0
+    errors = [largest_difference(other, expected) for _, _, expected in relations]
+    for (kind, representation, _), error in zip(relations, errors, strict=True):
+        if error <= TOLERANCE * scale:
+            return Relation(kind, error, representation)
+    error = min(errors[0], *errors[n_usual:]) if errors[n_usual:] else errors[0]
+    return Relation("own pairing" if _have_own_pairing(one, other, scale) else "broken", error)
+
+
+def compare_all(ones: list[Tensor], others: list[Tensor], views: list[View]) -> Relation:
+    """The worst relation of several pairs; invariant where there is none."""
+    relations = [compare(one, other, views) for one, other in zip(ones, others, strict=True)]
+    for kind in ("broken", "own pairing", "equivariant", "invariant"):
+        of_kind = [relation for relation in relations if relation.kind == kind]
+        if of_kind:
+            return max(of_kind, key=lambda relation: relation.error)
+    return Relation("invariant", 0.0, "invariant")
+
+
+def _reversed(y: Tensor) -> Tensor:
+    seen = reverse(y, "paired")
+    assert seen is not None
+    return seen
+
+
+def _have_own_pairing(one: Tensor, other: Tensor, scale: float) -> bool:
+    """Whether the channels of both are the same up to their order and their signs, positions reversed or not.
+
+    Channels are compared by their projections on random numbers, which are the same for the same channels.
+    """
+    if one.ndim < 2 or not one.numel():
+        return False
+    shape = (len(one), -1, one.shape[-1] if one.ndim > 2 else 1)
+    channels = one.reshape(shape)
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(len(one), channels.shape[2], generator=generator, dtype=torch.float64).to(one)
+    expected = _projections(channels, weights)
+    limit = TOLERANCE * scale * weights.numel() ** 0.5
+    candidates = (other.reshape(shape), other.reshape(shape).flip(-1))
+    return any(largest_difference(_projections(candidate, weights), expected) <= limit for candidate in candidates)
+
+
+def _projections(channels: Tensor, weights: Tensor) -> Tensor:
+    return (channels * weights[:, None]).sum((0, 2)).abs().sort().values
