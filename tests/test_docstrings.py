@@ -13,7 +13,7 @@ import rcviz
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 NOT_RUN = {
-    "export_onnx": "needs an extra; tests/convert/test_export.py runs it",
+    "export_onnx": "needs an extra; tests/convert/test_onnx.py runs it",
     "load_keras_weights": "needs a file that Keras wrote",
 }
 

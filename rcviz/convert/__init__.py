@@ -1,1 +1,1 @@
-"""Out of rcviz, into it, and from Keras: the same network in other modules."""
+"""Conversion to plain torch modules, to tied layers and to ONNX, and from Keras weights."""

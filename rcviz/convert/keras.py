@@ -64,7 +64,7 @@ def load_keras_weights(
     Raises
     ------
     ImportError
-        When h5py is missing, saying what to install.
+        When h5py is missing, with the command that installs it.
     FileNotFoundError
         When there is no such file.
     ValueError

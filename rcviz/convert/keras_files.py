@@ -1,7 +1,7 @@
-"""Weights in HDF5 files of Keras 1 and 2, looked at before memory is taken; nothing in a file is executed.
+"""Weights in HDF5 files of Keras 1 and 2, checked before memory is allocated; nothing in a file is executed.
 
-A file lists its layers, a layer its weights: ``layer_names`` and ``weight_names`` are attributes, a weight is a dataset
-called after itself. Keras 1 names the second weight of a layer ``convolution1d_1_b``, Keras 2 ``conv1d_1/bias:0``.
+A file lists its layers and a layer its weights, in the attributes ``layer_names`` and ``weight_names``; a weight is a
+dataset with that name. Keras 1 names the second weight of a layer ``convolution1d_1_b``, Keras 2 ``conv1d_1/bias:0``.
 """
 
 import json
@@ -29,12 +29,12 @@ _KINDS = {
     "moving_mean": "mean",
     "moving_variance": "variance",
     "running_mean": "mean",
-    "running_std": "variance",  # so called in Keras 1, which divides by sqrt(running_std + epsilon)
+    "running_std": "variance",  # the name of the variance in Keras 1, which divides by sqrt(running_std + epsilon)
 }
 _HEAP = b"GCOL\x01\0\0\0"
 _MOST_TEXTS = 1 << 20
 _LONGEST_LIST = 2**20
-"""Bytes of an attribute; a list of layers or weights takes a few thousand."""
+"""Bytes of an attribute; a list of layers or weights has a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SavedLayer:
     weights : dict of str to h5py.Dataset
         By kind: kernel, bias, gamma, beta, mean, variance.
     epsilon : float or None
-        Of a batch norm, where the file holds the configuration of the model as well.
+        Epsilon of a batch norm, where the file holds the configuration of the model as well.
     """
 
     name: str
@@ -57,7 +57,7 @@ class SavedLayer:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A file's layers that have weights, in order, and the backend that it says it was written with."""
+    """Layers of a file that have weights, in order, and the backend that the file names."""
 
     layers: list[SavedLayer]
     backend: str | None
@@ -65,25 +65,25 @@ class SavedModel:
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[SavedModel]:
-    """Open a file that Keras wrote; one that it did not write, or that points into others, is a ValueError."""
+    """Open a file that Keras wrote; raise a ValueError for other files, and for one with links into other files."""
     try:
         import h5py
     except ImportError as error:
         raise ImportError("reading Keras weights needs h5py: pip install 'rcviz[keras]'") from error
     if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}; give one written by Keras' save_weights")
+        raise FileNotFoundError(f"file {path} does not exist; use one written by save_weights of Keras")
     _check_heaps(path)
     try:
         with h5py.File(path, "r") as file:
             yield _model(file)
     except (OSError, RuntimeError, KeyError, UnicodeError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{path} cannot be read as weights of Keras ({brief(error)}); give a file written by its save_weights(...)"
+            f"{path} cannot be read as weights of Keras ({brief(error)}); use a file written by its save_weights(...)"
         ) from error
 
 
 def _check_heaps(path: str | os.PathLike[str]) -> None:
-    """Refuse a damaged heap of texts: libhdf5 would go round in it for ever, where nothing can stop it."""
+    """Refuse a damaged heap of texts, on which libhdf5 would loop forever without a way to stop it."""
     n_texts = 0
     with Path(path).open("rb") as file:
         if not file.read(1):
@@ -99,7 +99,9 @@ def _check_heaps(path: str | os.PathLike[str]) -> None:
                     place += size if is_rest else 16 + (size + 7) // 8 * 8
                     n_texts += 1
                     if (is_rest and size < 16) or place > end or n_texts > _MOST_TEXTS:
-                        raise ValueError(f"{path} is a damaged HDF5 file (its heap of texts has no end); copy it again")
+                        raise ValueError(
+                            f"{path} is a damaged HDF5 file (its heap of texts does not end); copy it again"
+                        )
                 start = content.find(_HEAP, start + 1)
 
 
@@ -117,52 +119,52 @@ def _model(file: Any) -> SavedModel:
     for layer in _list(group, "layer_names"):
         inside = _child(group, layer)
         for name in _list(inside, "weight_names"):
-            found = _NAME.fullmatch(name)
-            if found is None:
-                _refuse(file, f"{layer} has a weight {name!r}, which none of the paper's layers has")
-            of = found["layer"] or found["layer1"] or layer
-            kind = found["kind"] or found["kind1"]
-            layers.setdefault(of, {})[_KINDS.get(kind, kind)] = _checked(_child(inside, name))
-    saved = [SavedLayer(of, weights, epsilons.get(of.split("/")[0])) for of, weights in layers.items()]
+            match = _NAME.fullmatch(name)
+            if match is None:
+                _refuse(file, f"{layer} has a weight {name!r}, which the paper's layers do not have")
+            owner = match["layer"] or match["layer1"] or layer
+            kind = match["kind"] or match["kind1"]
+            layers.setdefault(owner, {})[_KINDS.get(kind, kind)] = _checked(_child(inside, name))
+    saved = [SavedLayer(name, weights, epsilons.get(name.split("/")[0])) for name, weights in layers.items()]
     return SavedModel(saved, _text(group, "backend") or None)
 
 
 def _child(group: Any, path: str) -> Any:
-    """Go to a part of the file itself, by hard links alone."""
+    """Go to a part of the file, following hard links only."""
     import h5py
 
     for name in path.split("/"):
         if not isinstance(group, h5py.Group) or name not in group:
-            _refuse(group.file, f"{path} is listed, but not there")
+            _refuse(group.file, f"{path} is listed, but missing")
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            _refuse(group.file, f"{path} is a link, and links are not followed")
+            _refuse(group.file, f"{path} is a link, which is not followed")
         group = group[name]
     return group
 
 
 def _checked(weight: Any) -> Any:
-    """Refuse what is no array of floats that lies in the file in one piece, as Keras writes them."""
+    """Refuse a weight that is not an array of floats stored in one piece, as Keras writes them."""
     import h5py
 
     if not isinstance(weight, h5py.Dataset) or weight.shape is None or _type(weight).kind != "f":
-        _refuse(weight.file, f"{weight.name} is no array of floating-point numbers")
+        _refuse(weight.file, f"{weight.name} must be an array of floating-point numbers")
     inside = weight.external is None and weight.id.get_storage_size() == weight.dtype.itemsize * prod(weight.shape)
-    if weight.chunks is not None or not inside:  # of a virtual one nothing is inside
-        _refuse(weight.file, f"{weight.name} is compressed, scattered or was never written, which Keras does not do")
+    if weight.chunks is not None or not inside:  # a virtual dataset has no storage in the file
+        _refuse(weight.file, f"{weight.name} is compressed, stored in pieces or empty, which Keras does not write")
     return weight
 
 
 def _type(stored: Any) -> np.dtype:
-    """Type of an array or attribute; HDF5 has floating-point numbers of any number of bits, and NumPy has not."""
+    """Type of an array or attribute, bool for floating-point types of HDF5 that NumPy does not have."""
     try:
         kind: np.dtype = stored.dtype
     except (TypeError, ValueError):
-        return np.dtype(bool)  # which nothing here is, so that it is refused
+        return np.dtype(bool)  # no valid array or attribute has this type, so that it is refused
     return kind
 
 
 def _list(group: Any, name: str) -> list[str]:
-    """A list of names; Keras writes a very long one in numbered pieces."""
+    """Read a list of names; Keras writes a very long one in numbered pieces."""
     if name in group.attrs:
         return _names(group, name)
     names: list[str] = []
@@ -177,7 +179,7 @@ def _names(group: Any, attribute: str) -> list[str]:
     stored = group.attrs.get_id(attribute)
     size = _type(stored).itemsize * prod(stored.shape)
     if size > _LONGEST_LIST or (size and _type(stored).kind not in "SO"):  # an empty list is one of floats
-        _refuse(group.file, f"its list {attribute}, {size:,} bytes of {_type(stored)}, is none that Keras writes")
+        _refuse(group.file, f"its list {attribute}, {size:,} bytes of {_type(stored)}, is not one that Keras writes")
     values = np.ravel(group.attrs[attribute]).tolist()
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
@@ -188,20 +190,20 @@ def _text(group: Any, attribute: str) -> str:
 
 def _epsilons(configuration: str) -> dict[str, float]:
     """Epsilon of every batch norm in a model's JSON, by the layer's name."""
-    found: dict[str, float] = {}
+    epsilons: dict[str, float] = {}
     left: list[Any] = [json.loads(configuration)] if configuration else []
     while left:
         item = left.pop()
         if isinstance(item, dict):
             if isinstance(item.get("name"), str) and isinstance(item.get("epsilon"), int | float):
-                found[item["name"]] = float(item["epsilon"])
+                epsilons[item["name"]] = float(item["epsilon"])
             left += item.values()
         elif isinstance(item, list):
             left += item
-    return found
+    return epsilons
 
 
 def _refuse(file: Any, why: str) -> NoReturn:
     raise ValueError(
-        f"{file.filename} does not hold weights that can be read: {brief(why)}; save them anew with save_weights(...)"
+        f"{file.filename} does not hold weights that can be read: {brief(why)}; save them again with save_weights(...)"
     )

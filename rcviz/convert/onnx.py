@@ -21,29 +21,29 @@ from rcviz.models.runtime import check_not_meta
 
 
 def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int | None = None) -> None:
-    """Write a model as one ONNX file, whole or not at all.
+    """Write a model as one ONNX file, atomically.
 
-    What goes in is ``sequences``, one-hot float32 (batch, 4, length), what comes out is ``logits``; the batch may have
-    any size, the length is fixed. Weights are written as float32, in evaluation mode, the tied ones expanded by
-    :func:`rcviz.to_standard` where that is possible, so that the graph consists of plain convolutions; any other model
-    is exported as it is. The model is left as found.
+    The input is ``sequences``, one-hot float32 (batch, 4, length), the output is ``logits``; the batch may have any
+    size, the length is fixed. The model is exported in evaluation mode, with weights in float32. Tied weights are
+    expanded by :func:`rcviz.to_standard` where that is possible, so that the graph consists of plain convolutions; any
+    other model is exported as it is. The model itself is not modified.
 
     Parameters
     ----------
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to one tensor.
     path : path-like
-        By custom ``*.onnx``; the folder must exist.
+        Usually ``*.onnx``; the folder must exist.
     length : int, optional
-        Length of the sequences; a model made by :func:`rcviz.build_model` knows it.
+        Length of the sequences; a model made by :func:`rcviz.build_model` has it in its configuration.
 
     Raises
     ------
     ImportError
-        When onnx or onnxscript is missing, saying what to install.
+        When onnx or onnxscript is missing, with the command that installs it.
     ValueError
-        For a model whose length is not known or does not fit, that returns no single tensor, that ``torch.onnx`` cannot
-        export, or that works for one size of a batch only.
+        For a model whose length is not known or does not fit, that does not return one tensor, that ``torch.onnx``
+        cannot export, or that works for one batch size only.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401 - torch.onnx imports it too late for a sentence of ours
+        import onnxscript  # noqa: F401 - torch.onnx imports it too late for the error below
     except ImportError as error:
         raise ImportError("exporting needs onnx and onnxscript: pip install 'rcviz[onnx]'") from error
     if length is None:
@@ -59,9 +59,9 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
     check_positive("length", length)
     check_not_meta(model)
     network = copy.deepcopy(model).cpu().float().eval()
-    with suppress(NotConvertibleError):  # else it goes as it is
+    with suppress(NotConvertibleError):  # otherwise it is exported as it is
         network = to_standard(network, length=length)
-    sequences = torch.zeros(2, 4, length)  # two, as one would be taken for a size that never changes
+    sequences = torch.zeros(2, 4, length)  # two sequences, because torch.export takes a size of one for a constant
     _try(network, sequences)
     exported = _exported(network, sequences)
     onnx.checker.check_model(exported)
@@ -74,7 +74,7 @@ def _known_length(model: nn.Module) -> int:
         if isinstance(part, SequenceModel):
             return part.config.sequence_length
     raise ValueError(
-        f"{type(model).__name__} does not say for which length of sequences it is exported; tell it with "
+        f"length is needed, because {type(model).__name__} does not store the length of its sequences; use "
         f"export_onnx(model, path, length=...)"
     )
 
@@ -86,7 +86,7 @@ def _try(network: nn.Module, sequences: Tensor) -> None:
 
 
 def _exported(network: nn.Module, sequences: Tensor) -> Any:
-    """ONNX model (a protobuf), without the paths of the source files that torch notes in it."""
+    """ONNX model (a protobuf), without the paths of source files that torch writes into it."""
     try:
         with _quietly():
             program = torch.onnx.export(
@@ -98,17 +98,18 @@ def _exported(network: nn.Module, sequences: Tensor) -> Any:
                 output_names=["logits"],
                 verbose=False,
             )
-    except Exception as error:  # whatever the exporter cannot follow
+    except Exception as error:  # the exporter raises many kinds of errors
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"torch.onnx cannot export {type(network).__name__} ({reason}); torch.export.export(model, ...) says more"
+            f"torch.onnx cannot export {type(network).__name__} ({reason}); torch.export.export(model, "
+            f"...) gives the details"
         ) from error
     assert program is not None
     exported = program.model_proto
     if not exported.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
         raise ValueError(
-            f"{type(network).__name__} can be exported for one size of a batch only, as its forward pass asks for it; "
-            f"write x.shape[0] instead of len(x), and slices instead of chunks"
+            f"{type(network).__name__} can be exported for one batch size only, because its forward pass uses it as a "
+            f"constant; write x.shape[0] instead of len(x), and slices instead of chunks"
         )
     for node in exported.graph.node:
         node.ClearField("metadata_props")
@@ -117,7 +118,7 @@ def _exported(network: nn.Module, sequences: Tensor) -> Any:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what torch says of packages that are not asked for."""
+    """Silence torch's warnings about packages that are not needed here."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,1 +1,1 @@
-"""The paper's four tied layers (section 3.1) and what a real network needs beside them."""
+"""The paper's four tied layers (section 3.1), further tied layers, and what layers declare about themselves."""

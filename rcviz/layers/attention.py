@@ -15,12 +15,12 @@ from rcviz.layers.symmetry import PAIRED
 class RevCompSelfAttention1d(nn.Module):
     """Multi-head self-attention over positions, tied between the strands.
 
-    The channels are split, in order, among ``2 * n_heads`` heads; heads ``h`` and ``2 * n_heads - 1 - h`` then hold RC
-    partners, and what the one sees at an offset of ``d`` positions the other sees at ``-d`` on the other strand. Query,
-    key, value and output are tied convolutions of width 1. Equivariant: the RC of the input gives the RC of the output.
+    The channels are split, in order, among ``2 * n_heads`` heads. Heads ``h`` and ``2 * n_heads - 1 - h`` then hold RC
+    partners: an offset of ``d`` positions for the one is an offset of ``-d`` for the other. Query, key, value and
+    output are tied convolutions of width 1. Equivariant: the RC of the input gives the RC of the output.
 
-    Of positions it knows distances only, by a learned number for every head and offset that is added before the
-    softmax. It has neither a norm nor a shortcut; a block with both is in the examples.
+    Positions enter only as distances: a learned number for every head and offset is added before the softmax. The layer
+    has neither a norm nor a shortcut; a block with both is in the examples.
 
     Parameters
     ----------
@@ -29,13 +29,13 @@ class RevCompSelfAttention1d(nn.Module):
     n_heads : int
         Heads that are stored and learned; a divisor of ``n_channels / 2``.
     max_distance : int
-        Offsets from ``-max_distance`` to ``max_distance`` have a number of their own, further ones share the last.
+        Offsets from ``-max_distance`` to ``max_distance`` have separate numbers, larger ones share the last.
 
     Attributes
     ----------
     query, key, value, out : RevCompConv1d
     position : Parameter (n_heads, 2 * max_distance + 1)
-        Added for offset ``-max_distance`` first; starts at zero.
+        Numbers for the offsets from ``-max_distance`` on; start at zero.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class RevCompSelfAttention1d(nn.Module):
             )
         self.n_channels, self.n_heads, self.max_distance = n_channels, n_heads, max_distance
         self.query = RevCompConv1d(n_channels, n_filters, 1)
-        # A key's bias would add the same to the scores of all positions, which the softmax takes out again.
+        # A bias of the key would add the same to the scores of all positions, which does not change the softmax.
         self.key = RevCompConv1d(n_channels, n_filters, 1, bias=False)
         self.value = RevCompConv1d(n_channels, n_filters, 1)
         self.out = RevCompConv1d(n_channels, n_filters, 1)
@@ -80,14 +80,14 @@ class RevCompSelfAttention1d(nn.Module):
         nn.init.zeros_(self.position)
 
     def expanded_position(self) -> Float[Tensor, "heads offsets"]:
-        """Numbers of all heads, (2 * n_heads, 2 * max_distance + 1): a partner has them for the opposite offset."""
+        """Numbers of all heads, (2 * n_heads, 2 * max_distance + 1): a partner has those of the opposite offset."""
         return pairing.tie_positions(self.position)
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
-        """Let every position gather from all others."""
+        """Compute the attention of every position to all positions."""
         query, key, value = (self._heads(part(x)) for part in (self.query, self.key, self.value))
-        places = torch.arange(x.shape[2], device=x.device)
-        offsets = (places - places[:, None]).clamp(-self.max_distance, self.max_distance) + self.max_distance
+        positions = torch.arange(x.shape[2], device=x.device)
+        offsets = (positions - positions[:, None]).clamp(-self.max_distance, self.max_distance) + self.max_distance
         bias = self.expanded_position()[:, offsets]
         y = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.out(y.transpose(2, 3).flatten(1, 2))

@@ -1,7 +1,8 @@
-"""The same layers, faster on a CPU in float32 and bfloat16; the plain definitions beside them stay the reference.
+"""Faster operations for a CPU in float32 and bfloat16; torch's own functions stay the reference.
 
-oneDNN convolves several times faster where the channels of a position lie beside each other in memory (channels-last),
-and what follows keeps that layout. A three-dimensional tensor has it when its strides are those of ``(N, L, C)``.
+oneDNN convolves several times faster where the channels of a position are beside each other in memory (channels-last),
+and the operations after a convolution keep that layout. A three-dimensional tensor is in this layout when its strides
+are those of ``(N, L, C)``.
 """
 
 from collections.abc import Callable
@@ -16,15 +17,15 @@ from torch.autograd.function import once_differentiable
 from rcviz.layers.pairing import mean_of_partners
 
 Pooled: TypeAlias = Callable[[Tensor], Tensor]
-"""Gives every channel the mean of its own value and its RC partner's; where there are none, its own."""
+"""Function that gives every channel the mean of its own value and its RC partner's, or its own where it has none."""
 
 _FAST = (torch.float32, torch.bfloat16)
 _FEWEST_CHANNELS = 16
-"""Of an input for which the gradient by windows is faster; with the four bases it is not."""
+"""Number of input channels from which on the gradient by windows is faster; with the four bases it is not."""
 
 
 def is_faster(x: Tensor) -> bool:
-    """Whether the ways of this file are faster for such a tensor than the plain ones, and possible: vmap maps none."""
+    """Whether the functions of this file are faster for such a tensor, and possible: vmap does not support them."""
     return x.device.type == "cpu" and x.dtype in _FAST and torch._C._functorch.peek_interpreter_stack() is None
 
 
@@ -43,7 +44,7 @@ def convolve(
     """``F.conv1d`` with its result in channels-last layout."""
     images = _channels_last(x).unsqueeze(2), weight.unsqueeze(2)
     differentiated = torch.is_grad_enabled()
-    # oneDNN's gradient of a bias takes longer than the rest of the first layer; that of a sum does not.
+    # oneDNN's gradient of a bias takes longer than the rest of the first layer; the gradient of a sum does not.
     inside = None if differentiated else bias
     if differentiated and windows_are_faster(weight) and (stride, padding, dilation) == (1, 0, 1):
         y = WindowConvolution.apply(*images)
@@ -55,10 +56,10 @@ def convolve(
 
 
 def windows_are_faster(weight: Tensor) -> bool:
-    """Whether :class:`WindowConvolution` is faster: oneDNN has a kernel for this gradient from AVX-512 on."""
+    """Whether :class:`WindowConvolution` is faster; with AVX-512, oneDNN has a faster kernel of its own."""
     return (
         weight.shape[1] >= _FEWEST_CHANNELS
-        and not torch.is_autocast_enabled("cpu")  # which would have the two of one product in two types
+        and not torch.is_autocast_enabled("cpu")  # which would give the two factors of a product different types
         and not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     )
 
@@ -66,9 +67,9 @@ def windows_are_faster(weight: Tensor) -> bool:
 class WindowConvolution(torch.autograd.Function):
     """Convolution whose weight gradient is one batched matrix product.
 
-    In channels-last layout the positions under a filter lie beside each other, ``width * channels`` numbers in a row,
-    and those of the window ``width`` positions further on lie behind them: the windows that begin at every ``width``-th
-    position are the rows of a matrix, without a copy.
+    In channels-last layout the positions under a filter are ``width * channels`` consecutive numbers, and the next
+    numbers are those of the window ``width`` positions further on. The windows that begin at every ``width``-th
+    position are therefore the rows of a matrix, without a copy.
     """
 
     @staticmethod
@@ -78,13 +79,13 @@ class WindowConvolution(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep what the gradient needs."""
+        """Save the tensors that the gradient needs."""
         ctx.save_for_backward(*inputs)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Into the input by oneDNN, into the weights by windows."""
+        """Compute the gradient of the input by oneDNN and that of the weights by windows."""
         x, weight = ctx.saved_tensors
         into_x = into_weight = None
         if ctx.needs_input_grad[0]:
@@ -102,7 +103,7 @@ def _into_weight(
     n, channels, length = x.shape
     out = gradient.shape[1]
     flat = x.transpose(1, 2).reshape(-1)
-    # Zeros where a window would reach into the next sequence: all sequences are one row of positions.
+    # All sequences are one row of positions: zeros where a window would reach into the next sequence.
     rows = F.pad(gradient.transpose(1, 2), (0, 0, 0, width - 1)).reshape(-1)
     n_windows = n * length - width + 1
     of_each = n_windows // width
@@ -122,7 +123,7 @@ def max_pool(
 ) -> Float[Tensor, "batch channels pooled"]:
     """``F.max_pool1d``, which would copy a channels-last tensor first."""
     y = F.max_pool2d(x.unsqueeze(2), (1, kernel_size), (1, stride)).squeeze(2)
-    if y.requires_grad:  # a gradient in the other layout would have the far larger one of x copied twice
+    if y.requires_grad:  # a gradient in the other layout would make torch copy the much larger gradient of x twice
         y.register_hook(_channels_last)
     return y
 
@@ -130,11 +131,11 @@ def max_pool(
 def pooled_moments(
     x: Float[Tensor, "batch channels length"], eps: float, pooled: Pooled = mean_of_partners
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance (divided by n) of every channel together with its RC partner, one value a channel."""
-    flat = x.detach().unsqueeze(2)  # torch knows the layout of images only
+    """Mean and variance (divided by n) of every channel together with its RC partner, one value per channel."""
+    flat = x.detach().unsqueeze(2)  # torch supports this layout for images only
     if x.dtype != torch.bfloat16:
         mean, variance = torch.batch_norm_update_stats(flat, None, None, 0.0)
-    else:  # which would round them to bfloat16; normalising keeps them as float32 does
+    else:  # where batch_norm_update_stats rounds to bfloat16; native_batch_norm computes in float32
         ones = torch.ones(x.shape[1])
         _, mean, spread = torch.native_batch_norm(flat, ones, torch.zeros_like(ones), None, None, True, 0.0, eps)
         variance = spread**-2 - eps
@@ -144,7 +145,7 @@ def pooled_moments(
 
 @torch.no_grad()
 def update_running_statistics(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, n: int) -> None:
-    """Move the running statistics, of a batch of ``n`` values a stored channel, as torch's own batch norm does."""
+    """Update running statistics as torch's own batch norm does, for ``n`` values per stored channel."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
@@ -162,15 +163,15 @@ def normalize(
     variance: Tensor,
     eps: float,
 ) -> Float[Tensor, "batch channels length"]:
-    """``(x - mean) / sqrt(variance + eps) * weight + bias``, one value of each a channel."""
+    """``(x - mean) / sqrt(variance + eps) * weight + bias``, with one value of each per channel."""
     return F.batch_norm(x.unsqueeze(2), mean, variance, weight, bias, training=False, eps=eps).squeeze(2)
 
 
 class PooledBatchNorm(torch.autograd.Function):
-    """:func:`normalize` with the :func:`pooled_moments` of an image ``x``, differentiated through these as well.
+    """:func:`normalize` with the :func:`pooled_moments` of an image ``x``, whose gradient is included.
 
-    With ``windows`` (width, stride, left out at each end) the largest value of each follows, which is that of ``x``
-    itself as long as no weight is negative: so only these are normalised.
+    With ``windows`` (width, stride, positions left out at each end) a max-pooling follows. As long as no weight is
+    negative, the maxima are at the same positions as those of ``x``, so that only these are normalised.
     """
 
     @staticmethod
@@ -194,7 +195,7 @@ class PooledBatchNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Subtract what the moments owe to ``x``; memory is what it takes its time for, so in few passes."""
+        """Include the gradient through the moments; in few passes, as memory access takes most of the time."""
         x, values, places, weight, mean, variance = ctx.saved_tensors
         _, into_weight, into_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, values, weight, mean, variance, None, None, False, ctx.eps, [False, True, True]
@@ -215,7 +216,7 @@ class PooledBatchNorm(torch.autograd.Function):
 
 
 def _maxima(x: Tensor, width: int, stride: int, trim: int) -> tuple[Tensor, Tensor]:
-    """Largest values of all windows, and their places in the memory of a channels-last image ``x``."""
+    """Largest values of all windows, and their indices in the memory of a channels-last image ``x``."""
     n, channels, _, length = x.shape
     inner = x[..., trim : length - trim]
     values, positions = F.max_pool2d_with_indices(inner, (1, width), (1, stride))

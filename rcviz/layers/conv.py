@@ -34,7 +34,7 @@ class RevCompConv1d(nn.Module):
     stride, dilation : int
         As in :class:`torch.nn.Conv1d`; the stride must fit the length, see Raises.
     padding : "valid", "same" or int
-        Zeros on both ends; ``"same"`` needs an odd effective width, since an even one pads the ends unequally.
+        Zeros at both ends; ``"same"`` needs an odd effective width, because an even one pads the ends unequally.
     bias : bool
         One bias per filter, shared by its two channels.
     initializer : "glorot" or "keras1"
@@ -43,7 +43,7 @@ class RevCompConv1d(nn.Module):
     Attributes
     ----------
     weight : Parameter (n_filters, in_channels, kernel_size)
-        The stored, forward half; all that an optimiser or ``state_dict`` sees.
+        The stored, forward half, which optimisers and ``state_dict`` use.
     bias : Parameter (n_filters,) or None
 
     Raises

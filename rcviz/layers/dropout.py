@@ -10,10 +10,10 @@ from rcviz.layers.symmetry import ANY
 
 
 class RevCompDropout1d(nn.Dropout1d):
-    """Drop whole channels in training, each together with its RC partner; the rest is scaled by ``1 / (1 - p)``.
+    """Drop whole channels in training, each together with its RC partner; the others are scaled by ``1 / (1 - p)``.
 
-    Plain dropout drops a filter on one strand and keeps it on the other. Equivariant: whatever is drawn, the RC of the
-    input gives the RC of the output for the same draw; in evaluation nothing is dropped.
+    Plain dropout may drop a filter on one strand and keep it on the other. Equivariant: for the same random numbers,
+    the RC of the input gives the RC of the output. In evaluation mode nothing is dropped.
 
     Parameters
     ----------

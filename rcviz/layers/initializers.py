@@ -1,4 +1,4 @@
-"""Starting weights: glorot-uniform, the weighted sum's own rule, and the original's accident (section 3.7)."""
+"""Starting weights: glorot-uniform, the rule of the weighted sum, and that of the original code (section 3.7)."""
 
 from math import sqrt
 from typing import Literal, get_args
@@ -12,7 +12,7 @@ Initializer = Literal["glorot", "keras1"]
 
 
 def check_initializer(initializer: str) -> None:
-    """Refuse a name that is not one of the known initialisers."""
+    """Refuse a name that is not one of the initialisers."""
     check_choice("initializer", initializer, get_args(Initializer))
 
 
@@ -25,8 +25,8 @@ def conv_limit(n_filters: int, in_channels: int, kernel_size: int, *, initialize
     """Limit of a convolution's starting weights.
 
     ``"glorot"`` uses the standard fans, ``in_channels * kernel_size`` and ``n_filters * kernel_size``.
-    ``"keras1"`` is what the original code drew: its axis order made Keras 1 read the filters and channels as
-    the receptive field, so that the limit is ``sqrt(6 / (in_channels * n_filters * (kernel_size + 1)))``.
+    ``"keras1"`` is the limit of the original code, whose axis order made Keras 1 treat filters and channels as the
+    receptive field: ``sqrt(6 / (in_channels * n_filters * (kernel_size + 1)))``.
     """
     check_initializer(initializer)
     if initializer == "keras1":

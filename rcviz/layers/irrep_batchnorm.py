@@ -16,8 +16,8 @@ from rcviz.layers.symmetry import Symmetry
 class IrrepBatchNorm1d(nn.Module):
     """Batch normalisation whose statistics are those of both strands.
 
-    Over a batch and its RC a channel of type -1 has the mean zero: it is scaled alone, by its mean square, and has no
-    shift. Equivariant: reversed positions and negated channels of type -1 give the same of the output.
+    Over a batch and its RC a channel of type -1 has mean zero: it is only scaled, by its mean square, and has no shift.
+    Equivariant: reversed positions and negated channels of type -1 give the same of the output.
 
     Parameters
     ----------

@@ -17,12 +17,12 @@ from rcviz.layers.symmetry import Symmetry
 class IrrepConv1d(nn.Module):
     """Convolution between channels of the types +1 and -1: every equivariant convolution is one of these.
 
-    Between channels of the same type a kernel is its own mirror image, between different types its own negated mirror
-    image, with zero in the middle of an odd width; only channels of type +1 can have a bias. Equivariant: reversed
+    Between channels of the same type a kernel is its own mirror image; between different types it is its negated mirror
+    image, with zero in the middle of an odd width. Only channels of type +1 can have a bias. Equivariant: reversed
     positions and negated channels of type -1 give the same of the output.
 
     Between :class:`rcviz.PairsToIrreps1d` and :class:`rcviz.IrrepsToPairs1d` this is :class:`rcviz.RevCompConv1d` in
-    another basis, with as many weights; unequal numbers of the types have no counterpart there.
+    another basis, with as many weights. Unequal numbers of the two types are possible only here.
 
     Parameters
     ----------

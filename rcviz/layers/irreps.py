@@ -1,8 +1,9 @@
-"""Channels of the irreducible types +1 and -1, and the way to and from RC pairs (Mallet & Vert, NeurIPS 2021).
+"""Channels of the irreducible types +1 and -1, and conversion from and to RC pairs (Mallet & Vert, NeurIPS 2021).
 
-A pair of RC partners is the *regular* type: on the other strand the two change places. Their sum and their difference
-do not mix: on the other strand the sum stays as it is, type +1, and the difference changes its sign, type -1; positions
-run the other way in either case. All equivariant feature maps consist of these two types; here type +1 comes first.
+A pair of RC partners is of the *regular* type: on the other strand the two are exchanged. Their sum and their
+difference are the irreducible types: on the other strand the sum stays the same (type +1) and the difference changes
+its sign (type -1). Positions are reversed in both cases. Every equivariant feature map consists of these two types;
+here type +1 comes first.
 """
 
 import torch
@@ -19,7 +20,7 @@ class PairsToIrreps1d(nn.Module):
     """Turn ``n`` RC pairs into ``n`` channels of type +1 and ``n`` of type -1.
 
     Channel ``f`` becomes ``(x_f + x_g) / sqrt(2)`` and channel ``n + f`` becomes ``(x_f - x_g) / sqrt(2)``, ``g`` being
-    the RC partner of ``f``: an orthonormal change of basis, which loses nothing. Equivariant: the RC of the input gives
+    the RC partner of ``f``: an orthonormal change of basis, without loss. Equivariant: the RC of the input gives
     the output with its positions reversed and its last ``n`` channels negated.
 
     Raises
@@ -55,8 +56,8 @@ class PairsToIrreps1d(nn.Module):
 class IrrepsToPairs1d(nn.Module):
     """Undo :class:`PairsToIrreps1d`: as many channels of type +1 as of type -1 become RC pairs again.
 
-    Equivariant: the input with its positions reversed and its last half negated gives the RC of the output. From here
-    on the layers for RC pairs may follow, and :func:`rcviz.assert_equivariant` judges.
+    Equivariant: the input with its positions reversed and its last half negated gives the RC of the output. Layers for
+    RC pairs may follow.
 
     Raises
     ------
@@ -84,10 +85,10 @@ class IrrepsToPairs1d(nn.Module):
 
 
 class IrrepActivation1d(nn.Module):
-    """Rectify channels of type +1, and squash those of type -1 by tanh.
+    """Apply ReLU to channels of type +1 and tanh to those of type -1.
 
-    A channel of type -1 needs an odd function, one that gives ``-y`` for ``-x``: rectified, it would be of no type at
-    all. Equivariant: reversed positions and negated channels of type -1 give the same of the output.
+    A channel of type -1 needs an odd function, ``f(-x) = -f(x)``; behind a ReLU it would have no type. Equivariant:
+    reversed positions and negated channels of type -1 give the same of the output.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ class IrrepActivation1d(nn.Module):
         self.n_plus, self.n_minus = check_types(n_plus, n_minus)
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
-        """Apply either function to its channels."""
+        """Apply each function to its channels."""
         check_features(x.shape, self.n_plus + self.n_minus)
         return torch.cat([x[:, : self.n_plus].relu(), x[:, self.n_plus :].tanh()], dim=1)
 

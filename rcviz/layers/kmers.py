@@ -16,15 +16,14 @@ from rcviz.sequences.alphabet import BASES
 class RevCompKmers1d(nn.Module):
     """Turn one-hot bases into one-hot k-mers, for convolutions that read words of ``k`` bases.
 
-    The first half of the channels are k-mers in alphabetic order, of each and its RC the earlier one; the second half
+    The first half of the channels are k-mers in alphabetic order, for each pair of RCs the earlier one; the second half
     are their RCs in opposite order, so that channels ``i`` and ``n_channels - 1 - i`` are RC partners and tied layers
-    may follow. A k-mer that is its own RC, such as ACGT (there are some for even ``k`` only), has no partner to be
-    paired with: it has a channel in either half, each of which gets one half, so that every position still sums to
-    one, and a filter reads it with the mean of two weights. Equivariant: the RC of the input gives the RC of the
-    output.
+    may follow. A k-mer that is its own RC, such as ACGT (these exist for even ``k`` only), has one channel in each
+    half. Each of the two gets the value one half, so that every position still sums to one. Equivariant: the RC of the
+    input gives the RC of the output.
 
-    What comes out is the product of the ``k`` inputs that a word picks. An unknown base, an all-zero column, leaves
-    every word over it at zero, probabilities of bases become probabilities of words, and gradients reach the bases.
+    The output is the product of the ``k`` inputs of a word. With an unknown base, an all-zero column, every word that
+    contains it is zero; probabilities of bases give probabilities of words, and gradients reach the bases.
 
     Parameters
     ----------
@@ -94,7 +93,7 @@ class RevCompKmers1d(nn.Module):
 
 
 def _partners(k: int) -> Int[Tensor, " words"]:
-    """Alphabetic index of every word's RC: the last base, complemented, is its first."""
+    """Alphabetic index of every word's RC, whose first base is the complement of the word's last."""
     rest = torch.arange(4**k)
     partner = torch.zeros_like(rest)
     for _ in range(k):

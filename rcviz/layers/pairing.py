@@ -1,6 +1,7 @@
-"""The one home of the flip: channel ``i`` and channel ``n - 1 - i`` are RC partners.
+"""Operations on paired channels: channel ``i`` and channel ``n - 1 - i`` are RC partners.
 
-Every tied layer stores the forward half of its parameters and asks this module for the whole.
+This is the only file that reverses channels or positions. Every tied layer stores the forward half of its parameters
+and expands it with these functions.
 """
 
 from math import sqrt
@@ -16,17 +17,17 @@ def reverse_complement_features(x: Float[Tensor, "*batch channels length"]) -> F
 
 
 def reverse_channels(x: Float[Tensor, "batch channels *length"]) -> Float[Tensor, "batch channels *length"]:
-    """Let RC partners change places, positions staying as they are."""
+    """Exchange RC partners; positions stay in their order."""
     return x.flip(1)
 
 
 def reverse_positions(x: Float[Tensor, "*batch length"]) -> Float[Tensor, "*batch length"]:
-    """Read positions from the other end, channels staying as they are."""
+    """Reverse the positions; channels stay in their order."""
     return x.flip(-1)
 
 
 def pair_up(first: Shaped[Tensor, " half"], partners: Shaped[Tensor, " half"]) -> Shaped[Tensor, " channels"]:
-    """Put what belongs to the channels' RC partners behind it, in opposite order."""
+    """Append the values of the channels' RC partners, in opposite order."""
     return torch.cat([first, partners.flip(0)])
 
 
@@ -46,12 +47,12 @@ def mean_of_partners(values: Float[Tensor, " channels"]) -> Float[Tensor, " chan
 
 
 def tie_positions(stored: Float[Tensor, "half length"]) -> Float[Tensor, "channels length"]:
-    """Mirror positional weights onto the RC channels (section 3.1.3; counted from zero: ``l - 1 - i``)."""
+    """Append the positional weights of the RC channels, mirrored (section 3.1.3; 0-based: ``l - 1 - i``)."""
     return torch.cat([stored, stored.flip((0, 1))])
 
 
 def strands_to_length(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch half length2"]:
-    """Lay the RC channels beside their partners along the length (section 3.1.2)."""
+    """Concatenate RC channels with their partners along the length (section 3.1.2)."""
     forward, reverse = x.chunk(2, dim=1)
     return torch.cat([forward, reverse.flip(1)], dim=2)
 
@@ -78,12 +79,12 @@ def irreps_to_pairs(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, 
 def mirror_kernels(
     left: Float[Tensor, "out inputs half"], middle: Float[Tensor, "out inputs odd"], signs: Float[Tensor, "out inputs"]
 ) -> Float[Tensor, "out inputs width"]:
-    """Complete kernels that are their own mirror image up to a sign."""
+    """Expand kernels that are their own mirror image up to a sign."""
     return torch.cat([left, middle, signs[:, :, None] * left.flip(2)], dim=2)
 
 
 def require_even(n_channels: int, what: str) -> int:
-    """Return half of ``n_channels``; an odd number leaves the middle channel without a partner."""
+    """Return half of ``n_channels``; refuse an odd number, whose middle channel has no partner."""
     if n_channels < 2 or n_channels % 2:
         raise ValueError(
             f"{what} pairs channel i with its RC partner n-1-i and needs an even number of channels, "

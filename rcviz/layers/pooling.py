@@ -17,7 +17,7 @@ Reduction = Literal["max", "mean"]
 
 
 class _RevCompPool1d(nn.Module):
-    """Windows that lie at the same places on both strands; subclasses say what is taken of each."""
+    """Base of poolings whose windows lie at the same places on both strands."""
 
     symmetry: Symmetry
     draws_random = False
@@ -114,7 +114,7 @@ class RevCompAvgPool1d(_RevCompPool1d):
     Parameters
     ----------
     kernel_size, stride, edge
-        As in :class:`RevCompMaxPool1d`; there is no padding, whose zeros would count.
+        As in :class:`RevCompMaxPool1d`; there is no padding, because its zeros would be averaged.
 
     Raises
     ------
@@ -140,13 +140,13 @@ class RevCompAvgPool1d(_RevCompPool1d):
 class RevCompGlobalPool1d(nn.Module):
     """One number per filter: the largest value, or the mean, over all positions of both strands.
 
-    Invariant: both strands of a sequence give the same features, and whatever follows needs no tying, so that a plain
-    :class:`torch.nn.Linear` may be next.
+    Invariant: both strands of a sequence give the same features, so that plain layers such as :class:`torch.nn.Linear`
+    may follow.
 
     Parameters
     ----------
     reduction : "max" or "mean"
-        What is taken over a channel's positions and its RC partner's.
+        Function of all values of a channel and of its RC partner.
 
     Raises
     ------

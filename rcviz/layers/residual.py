@@ -8,7 +8,7 @@ from rcviz.layers.symmetry import ANY
 
 
 class RevCompResidual1d(nn.Module):
-    """Add the input to what ``branch`` makes of it, cropped by the same number of positions at either end.
+    """Add the input to the output of ``branch``, cropped by the same number of positions at each end.
 
     A branch without padding shortens the length; position ``p`` of its output then lies over position
     ``p + (length - length_out) / 2`` of the input. Equivariant when ``branch`` and ``shortcut`` are: the RC of the
@@ -19,14 +19,14 @@ class RevCompResidual1d(nn.Module):
     branch : nn.Module
         Maps (batch, channels, length) to (batch, channels, length_out), with stride one throughout.
     shortcut : nn.Module, optional
-        Applied to the input on its way past the branch, for example ``RevCompConv1d(in_channels, n_filters, 1)`` where
-        the branch changes the number of channels. By default the input itself is added.
+        Applied to the input before it is added, for example ``RevCompConv1d(in_channels, n_filters, 1)`` where the
+        branch changes the number of channels. By default the input itself is added.
 
     Raises
     ------
     ValueError
-        For a branch that begins in place and, when called, where the branch returns other channels or more positions
-        than the shortcut, or takes away an odd number of positions, which no crop divides evenly.
+        For a branch that begins in place and, when called, where the branch returns another number of channels or more
+        positions than the shortcut, or removes an odd number of positions, which cannot be cropped evenly.
 
     Examples
     --------
@@ -44,8 +44,7 @@ class RevCompResidual1d(nn.Module):
         first = next(module for module in branch.modules() if not any(module.children()))
         if getattr(first, "inplace", False):
             raise ValueError(
-                f"the branch begins with {first}, which would write over the input that is still to be added; "
-                f"use inplace=False"
+                f"the branch begins with {first}, which would overwrite the input before it is added; use inplace=False"
             )
         self.branch, self.shortcut = branch, shortcut
 

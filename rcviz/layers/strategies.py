@@ -1,4 +1,4 @@
-"""The rival of shared parameters: any network, shown both strands, its two answers averaged."""
+"""The alternative to shared parameters: any network, applied to both strands, with its two outputs averaged."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -24,34 +24,34 @@ _SHAPES = {
 
 
 class RevCompConjoined(nn.Module):
-    """Show ``model`` a sequence and its RC, and average its outputs for the two.
+    """Apply ``model`` to a sequence and to its RC, and average the two outputs.
 
-    Wrapped around a trained model this is the post-hoc strategy; train the wrapper and it is the siamese one. There are
-    no parameters beside the model's own. Whatever the model is, by ``output``:
+    Around a trained model this is the post-hoc strategy; training the wrapper is the siamese strategy. It adds no
+    parameters. For any model, ``output`` decides how the result changes with the strand:
 
     - ``"invariant"``: both strands get the same output;
     - ``"stranded"``: the RC of the input gives the outputs permuted;
     - ``"profile"``: the RC of the input gives the output with its positions reversed and its channels permuted.
 
-    Both strands go through the model in one batch of twice the size, the two of a sequence beside each other: each
-    module is then used once a forward pass, as hooks and attribution tools need, and a batch norm in training
-    normalises both strands with the statistics of both and moves its running ones once, which is what evaluation
-    then uses. In two passes each strand would have had statistics of its own, and the running ones would have moved
-    twice. Dropout in the model draws for each strand by itself: the symmetry is exact in evaluation.
+    Both strands go through the model in one batch of twice the size, the two of a sequence beside each other. Each
+    module is then used once per forward pass, as hooks and attribution tools need, and a batch norm in training uses
+    the statistics of both strands and updates its running statistics once. In two passes, each strand would have had
+    its own statistics, and the running ones would have been updated twice. Dropout in the model draws for each strand
+    separately: the symmetry is exact in evaluation mode.
 
     Parameters
     ----------
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to logits, one tensor whose shape fits ``output``.
     average : "logit" or "probability"
-        What is averaged. With ``"probability"`` every output is taken as the logit of a probability of its own, and
-        what comes out is the logit of the mean probability: losses and :func:`rcviz.predict` take logits as ever.
+        What is averaged. With ``"probability"`` every output is treated as the logit of a separate probability, and
+        the result is the logit of the mean probability, so that losses and :func:`rcviz.predict` still get logits.
     output : "invariant", "stranded" or "profile"
-        ``"invariant"``: (batch,) or (batch, tasks), no task knows a strand. ``"stranded"``: (batch, tasks), tasks such
-        as plus and minus change places. ``"profile"``: (batch, length) or (batch, channels, length).
+        ``"invariant"``: (batch,) or (batch, tasks), no task depends on the strand. ``"stranded"``: (batch, tasks),
+        tasks such as plus and minus are exchanged. ``"profile"``: (batch, length) or (batch, channels, length).
     permutation : "reversed" or sequence of int, optional
-        The partner of every task or channel: what is ``i`` on one strand is ``permutation[i]`` on the other.
-        ``"stranded"`` reverses by default; ``"profile"`` leaves every channel in its place by default.
+        Partner of every task or channel: ``i`` on one strand is ``permutation[i]`` on the other. The default is
+        ``"reversed"`` for ``"stranded"``, and none for ``"profile"``, where every channel keeps its place.
 
     Raises
     ------
@@ -91,11 +91,13 @@ class RevCompConjoined(nn.Module):
         self.model, self.average, self.output, self.permutation = model, average, output, permutation
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Average the model's outputs for ``x`` and for its RC, these read back from the other strand."""
+        """Average the model's output for ``x`` and that for its RC, shown as it looks from the strand of ``x``."""
         check_features(x.shape, 4)
-        # Strand beside strand: DeepLIFT puts references behind sequences and compares the halves of every batch.
+        # The strands alternate, because DeepLIFT compares the first half of every batch with the second.
         both = self.model(torch.stack([x, pairing.reverse_complement_features(x)], dim=1).flatten(0, 1))
-        self._check_outputs(both, x.shape[0])  # not len(): torch.export would take the number of sequences for fixed
+        self._check_outputs(
+            both, x.shape[0]
+        )  # not len(), which torch.export would take for a fixed number of sequences
         forward, reverse = both[0::2], self.reverse_output(both[1::2])
         return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
 
@@ -128,7 +130,7 @@ class RevCompConjoined(nn.Module):
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """How many axes outputs may have, by what ``output`` declares."""
+        """Numbers of axes that outputs may have, depending on ``output``."""
         return _SHAPES[self.output][1]
 
     def _check_outputs(self, y: Any, n: int) -> None:
@@ -163,11 +165,11 @@ class RevCompConjoined(nn.Module):
 
 def _own_inverse(permutation: Sequence[int]) -> tuple[int, ...]:
     partners = tuple(int(partner) for partner in permutation)
-    known = sorted(partners) == list(range(len(partners)))
-    if not known or any(partners[partners[i]] != i for i in range(len(partners))):
+    names_all = sorted(partners) == list(range(len(partners)))
+    if not names_all or any(partners[partners[i]] != i for i in range(len(partners))):
         raise ValueError(
-            f"permutation must name every output once and lead back when applied twice, as strands do, got {partners}; "
-            f"two outputs that change places are (1, 0)"
+            f"permutation must name every output once and change nothing when applied twice, got {partners}; "
+            f"two outputs that are exchanged are (1, 0)"
         )
     return partners
 

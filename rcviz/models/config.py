@@ -1,4 +1,4 @@
-"""The frozen description of a network of the paper, and its three presets (section 3.4)."""
+"""Configuration of a network of the paper, and its three presets (section 3.4)."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -27,16 +27,16 @@ class ModelConfig:
     kernel_sizes : tuple of int
         Width of each convolution; their number is the depth. Each is followed by batch norm and ReLU.
     pool_size, pool_stride : int
-        One max-pooling after the last convolution. The RC model trims an even remainder evenly from both ends
-        (a plain one drops it on the right, as the paper's did).
+        Max-pooling after the last convolution. The RC model trims an even remainder evenly from both ends; a plain one
+        drops it at the right end, as the paper's did.
     n_tasks : int
         Logits per sequence.
     head : "weighted_sum" or "flatten", optional
-        What joins pooling and dense layer; by default the weighted sum for ``"revcomp"`` and flattening for
+        Part between pooling and dense layer; by default the weighted sum for ``"revcomp"`` and flattening for
         ``"standard"``, as in the paper.
     freeze_output : bool
-        Keep the dense weights at one and the bias at zero: with one logit they would only rescale the weighted sum
-        (section 3.4.2). Needs one task and the weighted sum.
+        Keep the dense weights at one and the bias at zero, because with one logit they would only rescale the weighted
+        sum (section 3.4.2). Needs one task and the weighted sum.
     initializer : "glorot" or "keras1"
         For convolutions; see :func:`rcviz.layers.initializers.conv_limit`.
     batchnorm_eps, batchnorm_momentum : float
@@ -47,7 +47,7 @@ class ModelConfig:
     Raises
     ------
     ValueError
-        When the description cannot be built, in one sentence that says what would fit.
+        When such a network cannot be built, with values that would fit.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class ModelConfig:
 
     @property
     def n_channels(self) -> int:
-        """Channels of every feature map: RC convolutions have two a filter."""
+        """Channels of every feature map: RC convolutions have two per filter."""
         return self.n_filters * (2 if self.architecture == "revcomp" else 1)
 
     @property
@@ -167,6 +167,6 @@ class ModelConfig:
     @classmethod
     def _preset(cls, changes: dict[str, Any], **preset: Any) -> "ModelConfig":
         check_settings("a model", changes, [field.name for field in dataclasses.fields(cls)])
-        if "pool_size" in changes:  # windows side by side, unless asked for otherwise
+        if "pool_size" in changes:  # adjacent windows are the default for another size
             preset["pool_stride"] = changes["pool_size"]
         return cls(**{**preset, **changes})

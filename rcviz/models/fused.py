@@ -1,4 +1,4 @@
-"""A built network computed in one go: faster on a CPU in float32 than its modules one by one, which stay the reference.
+"""A built network with its layers computed together, which is faster on a CPU in float32 than its modules one by one.
 
 Beside the convolutions, time goes into reading and writing feature maps, so this is done as seldom as possible:
 

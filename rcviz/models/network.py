@@ -1,4 +1,4 @@
-"""Build a network from its description, and count its parameters (sections 3.4 and 3.6)."""
+"""Build a network from its configuration, and count its parameters (sections 3.4 and 3.6)."""
 
 import warnings
 from collections import OrderedDict
@@ -77,7 +77,7 @@ class SequenceModel(nn.Sequential):
         )
 
     def _warn_of_deep_lift(self) -> None:
-        """Say what Captum's DeepLift does not: its numbers are of the right size and do not add up."""
+        """Warn that the attributions of Captum's DeepLift do not add up for this model; Captum does not."""
         if any(getattr(hook, "__module__", "") == _DEEP_LIFT for hook in self._forward_pre_hooks.values()):
             warnings.warn(
                 "Captum's DeepLift has no rule for RevCompMaxPool1d and loses that of nn.MaxPool1d behind nn.ReLU, so "
@@ -89,7 +89,7 @@ class SequenceModel(nn.Sequential):
 
 
 def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:
-    """Build a network with starting weights drawn from ``seed``; torch's global random state stays as it is.
+    """Build a network with starting weights drawn from ``seed``; torch's global random state is not modified.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def _layers(config: ModelConfig) -> OrderedDict[str, nn.Module]:
         )
         features = channels
     else:
-        # Flattening (channel, position) keeps feature i and n-1-i partners, so the tied dense layer may follow.
+        # Flattening (channel, position) keeps features i and n-1-i partners, so that the tied dense layer may follow.
         layers["flatten"] = nn.Flatten()
         features = channels * config.pooled_length
     dense: RevCompLinear | nn.Linear
@@ -153,7 +153,7 @@ def _initialize(layer: nn.Conv1d | nn.Linear, limit: float) -> None:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters, counted as stored (section 3.6).
+    """Count the trainable parameters, as stored (section 3.6).
 
     Examples
     --------
@@ -165,7 +165,7 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def parameter_table(model: nn.Module) -> pd.DataFrame:
-    """One row per layer that has parameters, in order of use: the break-down of section 3.6.
+    """Tabulate the layers that have parameters, in order of use, as section 3.6 does.
 
     Returns
     -------

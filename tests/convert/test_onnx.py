@@ -105,7 +105,7 @@ class Undecided(Fixed):
 @pytest.mark.parametrize(
     ("model", "length", "words"),
     [
-        (Fixed, 10, ("Fixed", "one size of a batch", r"x\.shape\[0\]")),
+        (Fixed, 10, ("Fixed", "batch size", r"x\.shape\[0\]")),
         (Several, 10, ("dict", "logits")),
         (Undecided, 10, ("cannot export Undecided",)),
         (Fixed, None, ("Fixed", "length=")),
