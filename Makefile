@@ -2,28 +2,29 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Processes that share the tests.
+# Processes that run the tests.
 JOBS ?= 2
 INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo test check format lint types floors unit browser notebooks pictures report docs links bench clean
+.PHONY: help setup lab demo test check format lint types floors unit browser soak notebooks pictures report docs links \
+  bench bench-growth bench-palindromes bench-paper windows numbers release clean
 
-help: ## show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-setup: $(VENV)/.lab ## make the environment, nothing else
+setup: $(VENV)/.lab ## make the environment
 
-lab: setup ## open JupyterLab on the quickstart; ARGS go to JupyterLab
+lab: setup ## open JupyterLab with the quickstart; ARGS are passed on
 	$(BIN)/rcviz lab $(ARGS)
 
-demo: setup ## the quickstart's work without a notebook, results under runs/demo/
+demo: setup ## run the quickstart without a notebook; results in runs/demo/
 	$(BIN)/rcviz demo
 
 test: $(VENV)/.test ## make the environment and run every check
 	$(MAKE) --no-print-directory check
 
-check: format lint types floors ## what CI runs: format, lint, types, import floors, all tests
+check: format lint types floors ## run what CI runs: format, lint, types, imports, all tests
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 format: $(VENV)/.test
@@ -35,40 +36,68 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/mypy
 
-floors: $(VENV)/.test ## who may import whom
+floors: $(VENV)/.test ## check which package imports which
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.test ## the tests without notebooks and browser
-	$(BIN)/python -m pytest -m "not notebook and not browser"
+unit: $(VENV)/.test ## run the tests without notebooks, browser and long tests
+	$(BIN)/python -m pytest -m "not notebook and not browser and not long"
 
-browser: $(VENV)/.test ## only the tests in a real browser
+browser: $(VENV)/.test ## run the tests in a browser
 	$(BIN)/python -m pytest -m browser
 
-# What widgets were is not kept: it is megabytes, and a page that shows it fetches scripts; pictures stand beside them.
+soak: $(VENV)/.test ## run the long reliability tests (hours); MINUTES of fuzzing for each reader
+	$(BIN)/python tests/reliability/kill_jobs.py --kills 120 --record
+	$(BIN)/python tests/reliability/sweeps_at_once.py --record
+	$(BIN)/python tests/reliability/properties.py --record
+	$(BIN)/python tests/reliability/fuzz.py --minutes $(or $(MINUTES),10)
+	$(BIN)/python tests/reliability/stream.py --record
+	$(BIN)/python benchmarks/reliability_tables.py
+
+# The state of widgets is not saved: it takes megabytes, and pages would fetch scripts to show it. Pictures show them.
 NOTEBOOKS ?= $(wildcard notebooks/*.ipynb paper/notebooks/*.ipynb)
-notebooks: $(VENV)/.test ## run the tutorials from a fresh kernel and keep their output; NOTEBOOKS names some
+notebooks: $(VENV)/.test ## run the tutorials and save their output; NOTEBOOKS chooses some
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=900 \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
 
-pictures: $(VENV)/.test ## make the README's pictures anew
+pictures: $(VENV)/.test ## take the pictures of README and docs again
 	RCVIZ_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -m browser
 
-report: setup ## the page about the paper and the README's verdicts, from the tables in paper/results/
+report: setup ## write the page about the paper and the README's verdicts from paper/results/
 	$(BIN)/python -m paper report --readme README.md
 
-docs: $(VENV)/.test ## the documentation site, under build/docs/; a warning is an error
+docs: $(VENV)/.test ## build the documentation site in build/docs/; a warning is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
 
-links: $(VENV)/.test ## ask for every address that the pages link to; needs a network
+links: $(VENV)/.test ## check the links of the site; needs a network
 	$(BIN)/sphinx-build --quiet --keep-going --builder linkcheck docs build/links
 
-bench: $(VENV)/.test ## measure, write benchmarks/results/
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/run.py
+bench: $(VENV)/.test ## measure speed, start and explorers, and write docs/performance.md
+	$(BIN)/python benchmarks/start.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/explorers.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/tables.py
 
-.PHONY: release
-release: $(VENV)/.test ## wheel and sdist under dist/, tried in empty environments, with licences, an SBOM and an audit
+bench-growth: $(VENV)/.test ## measure how time and memory grow with the data, and draw it
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/growth_picture.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-palindromes: $(VENV)/.test ## measure how often palindrome verdicts are right
+	$(BIN)/python benchmarks/palindromes.py
+	$(BIN)/python benchmarks/palindromes_trained.py
+
+bench-paper: windows ## measure the costs of an epoch and of Figure 3
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/epoch_costs.py --data runs/windows
+	$(BIN)/python benchmarks/whole_job.py
+
+windows: $(VENV)/.test ## make the paper's data of Figures 4 to 7 in runs/windows/, from ../shared/data
+	$(BIN)/python benchmarks/paper_windows.py
+
+numbers: $(VENV)/.test ## record numbers of fixed seeds in build/numbers.npz; AGAINST compares with another version's
+	mkdir -p build
+	$(BIN)/python benchmarks/same_numbers.py build/numbers.npz $(if $(AGAINST),--against $(AGAINST))
+
+release: $(VENV)/.test ## build and try wheel and sdist in dist/, with licences, an SBOM and an audit
 	$(BIN)/python release/make.py
 
 clean: ## remove the environment and caches

@@ -1,12 +1,35 @@
-"""The machine that a measurement was made on: what rcviz says of it, its vector units, and how busy others keep it."""
+"""What benchmarks share: the machine of a measurement, and rows that are measured in turn."""
 
 import os
 import re
+import statistics
+import time
 from pathlib import Path
 
 from rcviz.sweeps.machine import machine
 
 _UNITS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_bf16": "AMX BF16"}
+
+
+REPEATS = 7
+
+
+def seconds(work):
+    """Return how long a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def interleaved(rows, repeats=REPEATS):
+    """Call all rows in turn, several times, and return the median seconds of each; the first turn is not counted."""
+    times = {name: [] for name in rows}
+    for turn in range(repeats + 1):
+        for name, work in rows.items():
+            taken = seconds(work)
+            if turn:
+                times[name].append(taken)
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def described(threads):

@@ -1,23 +1,40 @@
-"""The datasets of Figures 4 to 7 from the windows at hand: runs/windows/CTCF.safetensors, SPI1 and MAX.
+"""Make the data of Figures 4 to 7, runs/windows/{CTCF,SPI1,MAX}.safetensors, and Table 1, paper/results/table_1.csv.
 
-Run with ``python benchmarks/paper_windows.py``. Negatives are the accessible windows that the paper's exact rule leaves
-(section 3.3: their peak overlaps neither a reproducible nor a relaxed peak). What is checked on the way: the published
-counts by chromosome, and that chr21 and chr22, cut from the genome and the peaks, give the same windows.
+``make windows`` runs it. Negatives are the accessible windows of section 3.3: their peak overlaps no reproducible
+and no relaxed peak. The script checks the published counts by chromosome, and that chr21 and chr22, cut from the genome
+and the peaks, give the same windows.
 """
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from real_windows import ACCESSIBLE, DATA, FACTORS, FASTA, ROOT, cut_by_name
 
 import rcviz
+from paper.figures import TABLE_1
 
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
 OUT = ROOT / "runs" / "windows"
+FASTA = [DATA / "hg19" / name for name in ("chr21.fa.gz", "chr22.rebuilt.fa.gz")]
+ACCESSIBLE = DATA / "peaks" / "wgEncodeAwgDnaseUwdukeGm12878UniPk.narrowPeak.gz"
+FACTORS = {
+    "CTCF": ("wgEncodeAwgTfbsBroadGm12878CtcfUniPk.narrowPeak.gz", "alllabs.GM12878.CTCF.chr17_19_20_21_22_X.bed.gz"),
+    "SPI1": (
+        "wgEncodeAwgTfbsHaibGm12878Pu1Pcr1xUniPk.narrowPeak.gz",
+        "relaxed.GM12878.SPI1.chr17_19_20_22_X.narrowPeak.gz",
+    ),
+    "MAX": (
+        "wgEncodeAwgTfbsSydhGm12878MaxIggmusUniPk.narrowPeak.gz",
+        "relaxed.GM12878.MAX.chr17_19_20_22_X.narrowPeak.gz",
+    ),
+}
 WINDOWS = DATA / "windows_1kb"
 CUT_AGAIN = ["chr21", "chr22"]
 
 
 def published():
-    """Positives and negatives of every factor and chromosome, from the table that comes with the windows."""
+    """Numbers of positives and negatives by factor and chromosome, from the table beside the windows."""
     lines = [line.strip("|\n").split("|") for line in (DATA / "README.md").read_text().splitlines() if "|" in line]
     rows = [[cell.strip() for cell in line] for line in lines]
     (names,) = [row[1:] for row in rows if row[0] == "" and row[1] == "chr17"]
@@ -29,12 +46,38 @@ def published():
     }
 
 
+def table_1():
+    """The published numbers of positives and negatives, beside the peaks in the files."""
+    rows = []
+    for factor, (peaks, _) in FACTORS.items():
+        read = rcviz.read_peaks(DATA / "peaks" / peaks)
+        n_positive, n_negative = TABLE_1[factor]
+        rows.append(
+            {
+                "factor": factor,
+                "n_positive_paper": n_positive,
+                "n_positive_counted": len(read),
+                "n_negative_paper": n_negative,
+                "ratio_paper": n_negative / n_positive,
+                "n_with_summit": int(np.count_nonzero(read["summit"] >= 0)),
+                "n_repeated": int(read.duplicated(["chrom", "start", "end", "summit"]).sum()),
+                "command": "python benchmarks/paper_windows.py",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def by_name(data):
+    return dict(zip(data.table["name"], map(bytes, data.codes), strict=True))
+
+
 def counted(chroms):
     return pd.Series(chroms).value_counts().to_dict()
 
 
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
+    table_1().to_csv(ROOT / "paper" / "results" / "table_1.csv", index=False, float_format="%.6g")
     flags = pd.read_csv(WINDOWS / "DNase.windows.labels.tsv.gz", sep="\t")
     accessible = rcviz.SequenceSet.from_fasta(WINDOWS / "DNase.windows.fa.gz")
     assert (accessible.table[["chrom", "start", "end"]] == flags[["chrom", "start", "end"]]).all(axis=None)
@@ -66,7 +109,7 @@ def main():
         )
         shared = data.subset(data.table["chrom"].isin(CUT_AGAIN).to_numpy())
         for part in ("positives", "negatives"):
-            assert cut_by_name(getattr(cut, part)()) == cut_by_name(getattr(shared, part)()), (factor, part)
+            assert by_name(getattr(cut, part)()) == by_name(getattr(shared, part)()), (factor, part)
         data.save(OUT / f"{factor}.safetensors")
         by_chromosome = pd.crosstab(data.table["chrom"], data.labels[:, 0])
         print(f"{factor}: {len(data):,} windows\n{by_chromosome.to_string()}\n")

@@ -20,7 +20,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
-from run import REPEATS, interleaved
+from machine import REPEATS, interleaved
 from torch import nn
 
 import rcviz

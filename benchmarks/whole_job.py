@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from run import seconds
+from machine import seconds
 from sklearn.metrics import average_precision_score, roc_auc_score
 from speed import limits, simulated_net
 from torch import nn

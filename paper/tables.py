@@ -11,7 +11,7 @@ A folder of results holds, for one or more figures whose names its files begin w
 
 The column `run` joins them, and `figures` names the figures that show a run. Beside them are ``epoch_costs.csv`` (what
 an epoch costs each arm, by ``benchmarks/epoch_costs.py``) and ``table_1.csv`` (windows counted for Table 1, by
-``benchmarks/real_windows.py``). The folder ``gpu/`` holds what was trained a second time, on a GPU.
+``benchmarks/paper_windows.py``). The folder ``gpu/`` holds what was trained a second time, on a GPU.
 """
 
 import gzip
