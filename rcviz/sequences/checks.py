@@ -11,7 +11,7 @@ from rcviz.sequences.sequence_set import SequenceSet
 def check_not_empty(data: SequenceSet, name: str = "data") -> None:
     """Refuse a set without sequences."""
     if not len(data):
-        raise ValueError(f"{name} has no sequences; check the selection that made it, it matches nothing")
+        raise ValueError(f"{name} has no sequences: check the selection that made it")
 
 
 def labels_of(data: SequenceSet, name: str = "data") -> Float[np.ndarray, "n tasks"]:
@@ -30,14 +30,13 @@ def check_both_classes(data: SequenceSet, name: str = "data", *, tasks: Sequence
         check_classes(labels[:, task], name, data.task_names[task])
 
 
-def check_classes(labels: Float[np.ndarray, " n"], name: str, task: str) -> None:
-    """Refuse labels of one task without a positive and a negative."""
+def check_classes(
+    labels: Float[np.ndarray, " n"], name: str, task: str, *, fix: str = "choose sequences of both, or another task"
+) -> None:
+    """Refuse labels of one task without a positive and a negative; ``fix`` is what the error recommends."""
     for value, kind in ((1, "positives"), (0, "negatives")):
         if not (labels == value).any():
-            raise ValueError(
-                f"{name} has no {kind} for task {task}, and both classes are needed; choose sequences of both, or "
-                f"another task"
-            )
+            raise ValueError(f"{name} has no {kind} for task {task}, and both classes are needed: {fix}")
 
 
 def check_output_count(n_outputs: int, data: SequenceSet) -> None:

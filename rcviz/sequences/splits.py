@@ -9,6 +9,7 @@ from jaxtyping import Int
 
 from rcviz._core.checks import check_choice, quoted
 from rcviz.sequences.annotations import toggle_chr
+from rcviz.sequences.checks import check_classes
 from rcviz.sequences.duplicates import find_leaks
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
@@ -218,8 +219,6 @@ def _divide(data: SequenceSet, parts: dict[str, np.ndarray], *, fix: str, withou
         if data.labels is None:
             continue
         for task, labels in zip(data.task_names, data.labels.T, strict=True):
-            for value, kind in ((1, "positives"), (0, "negatives")):
-                if not np.any(labels[index] == value):
-                    in_all = np.count_nonzero(labels == value)
-                    raise ValueError(f"{part} would have no {kind} of task {task!r} (the data has {in_all}): {fix}")
+            check_classes(labels, "data", task)
+            check_classes(labels[index], part, task, fix=fix)
     return Splits(**{part: data.subset(index) for part, index in parts.items()})
