@@ -102,11 +102,11 @@ class History:
         """Tidy table, see :func:`epoch_table`."""
         return epoch_table(self.records)
 
-    def plot(self, ax: Any = None, *, metric: str = "auroc") -> Any:
-        """Draw the learning curves, see :func:`rcviz.plot_history`."""
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the learning curves, with the options of :func:`rcviz.plot_history`."""
         from rcviz.plots.training import plot_history
 
-        return plot_history(self.table, ax, metric=metric)
+        return plot_history(self, ax, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON."""

@@ -143,7 +143,7 @@ SENTENCES = {
     "meta": dict.fromkeys(RUNNING | {"to_revcomp"}, "head.weight is on the meta device"),
     "never reached": dict.fromkeys(NEURONS - {"FilterExplorer"}, "layer spare is never used.* such as conv"),
 }
-"""What is said, by model and function; whatever is not here gives an answer."""
+"""Pattern of the error, by model and function; all others give a result."""
 
 
 @pytest.mark.parametrize("kind", MODELS)

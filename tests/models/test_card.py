@@ -190,8 +190,8 @@ SPOILT = {
     "data of another kind": lambda card: card | {"data": "peaks"},
     "scores of another kind": lambda card: card | {"scores": {"a": 1}},
     "a row that lacks a score": lambda card: card | {"scores": [{"part": "train"}]},
-    "a count in words": lambda card: card | {"scores": [{**card["scores"][0], "n": "many"}]},
-    "a gap in words": lambda card: card | {"strand_gap": {**card["strand_gap"], "max": "small"}},
+    "a count as text": lambda card: card | {"scores": [{**card["scores"][0], "n": "many"}]},
+    "a gap as text": lambda card: card | {"strand_gap": {**card["strand_gap"], "max": "small"}},
     "notes of another kind": lambda card: card | {"notes": ["x"]},
 }
 

@@ -25,7 +25,7 @@ def state(model):
 def test_same_seed_same_weights_bit_for_bit(toy, make_model, same_weights):
     first, second, other = make_model(), make_model(), make_model()
     fit(first, toy, toy, TrainConfig(**QUICK), progress=False)
-    torch.rand(7)  # the caller's random state is no part of the run
+    torch.rand(7)  # the run does not depend on the caller's random state
     fit(second, toy, toy, TrainConfig(**QUICK), progress=False)
     fit(other, toy, toy, TrainConfig(**QUICK, seed=1), progress=False)
     assert same_weights(state(first), state(second))
@@ -65,7 +65,7 @@ def test_epochs_walk_through_one_shuffled_order_and_wrap_around():
     assert sorted(doubled) == list(range(14))
 
 
-def test_samples_shown_follow_thesample_order(toy, make_model):
+def test_samples_follow_the_order(toy, make_model):
     """Every sample is seen once before any is seen twice, whatever the epochs."""
     shown = []
     model = make_model()
@@ -257,7 +257,7 @@ class TestRefusals:
     def test_number_of_logits(self, toy, make_model):
         self.refused(toy, make_model, "n_tasks=2", model=make_model(n_tasks=1))
 
-    def test_no_set_at_all(self, as_users_run, toy, make_model):
+    def test_a_list_instead_of_a_set(self, as_users_run, toy, make_model):
         self.refused(toy, make_model, "train must be a SequenceSet", train=list("ACGT"))
 
     def test_another_configuration(self, as_users_run, toy, make_model):
@@ -271,7 +271,7 @@ class TestRefusals:
             train_epochs(make_model(), toy, toy, TrainConfig(**QUICK, device="cuda"))
 
     @pytest.mark.parametrize("part", ["conv1", "dense"])
-    def test_a_part_without_numbers(self, as_users_run, toy, make_model, part):
+    def test_a_part_on_the_meta_device(self, as_users_run, toy, make_model, part):
         """On the meta device, which stands in for another one: on a CPU some of torch's functions read past it."""
         model = make_model()
         getattr(model, part).to("meta")
@@ -336,13 +336,13 @@ def test_presets_are_the_papers():
 
 
 @pytest.mark.parametrize("has_units", [True, False])
-def test_bfloat16_without_units_is_warned_of(toy, make_model, monkeypatch, has_units):
+def test_bfloat16_without_units_gives_a_warning(toy, make_model, monkeypatch, has_units):
     monkeypatch.setattr("rcviz.training.loop._computes_bfloat16", lambda: has_units)
     config = TrainConfig(**QUICK, precision="bfloat16", device="cpu")
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         train_epochs(make_model(), toy, toy, config)
-    assert [str(warning.message)[:8] for warning in told] == ([] if has_units else ["this CPU"])
+    assert [str(warning.message)[:8] for warning in warned] == ([] if has_units else ["this CPU"])
 
 
 @pytest.mark.parametrize(
