@@ -1,4 +1,4 @@
-"""rcviz compare: does parameter sharing help on a dataset? Killed at any time, the same command goes on."""
+"""rcviz compare: does parameter sharing help on a dataset? After a kill, the same command continues."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,8 +21,10 @@ def compare(
     n_filters: Annotated[int, typer.Option(min=1, help="Of every convolution of the shared network.")] = 16,
     seeds: Annotated[str, typer.Option(help="How many, from 0 on, or which, such as 0,3,4.")] = "5",
     metric: Annotated[str, typer.Option(help="auroc or auprc.")] = "auroc",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs to train (default 100, patience 10).")] = None,
-    patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs that are no better.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs to train (default 100).")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Epochs without improvement to stop (default 10).")
+    ] = None,
     samples_per_epoch: Annotated[int | None, typer.Option(min=1, help="Samples in an epoch (default 5000).")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per step (default 100).")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of Adam (default 0.001).")] = None,
@@ -50,9 +52,9 @@ def compare(
 ) -> None:
     """Find out whether parameter sharing helps on a dataset: six ways to deal with the two strands, several seeds.
 
-    All networks have the same shape, which follows from the length of the sequences; the best epoch of each is scored
-    on the test part. Every finished run is kept and never done again: killed at any time, the same command goes on. On
-    a cluster, call rcviz.compare_strategies with backend="dask".
+    All networks have the same shape, which follows from the length of the sequences. The best epoch of each is
+    evaluated on the test part. Finished runs are kept in the store: after a kill, the same command continues. On a
+    cluster, call rcviz.compare_strategies with backend="dask".
 
     Example: rcviz compare ctcf.safetensors --train chr21 --valid chr22 --out comparison --plot comparison.png
     """
@@ -91,7 +93,7 @@ def compare(
         if plot is not None:
             written.append(_draw(result, metric, plot))
         sentence = result.summary(metric=metric)
-        text = f"{_arms(result)}\n\n{_scores(table, metric)}\n\n{sentence}"
+        text = f"{_arms(result)}\n\n{_table(table, metric)}\n\n{sentence}"
         if written:
             text += f"\n\nWritten: {', '.join(map(str, written))}."
         values = {
@@ -143,7 +145,7 @@ def _arms(result: "Sweep") -> str:
     return "\n".join(f"{name:<{width}}  {arm.description}" for name, arm in result.arms.items())
 
 
-def _scores(table: "pd.DataFrame", metric: str) -> str:
+def _table(table: "pd.DataFrame", metric: str) -> str:
     """Return the table for people: the sharing network against each other one."""
 
     def number(form: str) -> Any:

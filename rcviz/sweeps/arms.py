@@ -109,7 +109,7 @@ def seeds_of(seeds: int | Iterable[int]) -> tuple[int, ...]:
 
 
 def checked_arms(arms: Any) -> dict[str, Arm]:
-    """Return the arms of a sweep by name, or say what is wrong with them."""
+    """Return the arms of a sweep by name; refuse anything else."""
     if not isinstance(arms, dict) or not arms:
         raise ValueError(f"arms must be a dict from names to Arm with at least one entry, got {arms!r:.100}")
     for name, arm in arms.items():

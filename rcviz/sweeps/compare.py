@@ -12,7 +12,7 @@ from jaxtyping import Float
 from rcviz.metrics import rank_sum_test
 
 ALPHA = 0.05
-"""Largest p-value at which one arm counts as above another."""
+"""Largest p-value at which a difference is taken as shown."""
 LEVEL = 0.95
 """Of intervals."""
 
@@ -83,8 +83,8 @@ class Comparison:
         Parameters
         ----------
         n_rivals : int
-            How many arms `b` was the best of. "ahead" needs no correction: whoever is above the best is above all.
-            "behind" does, as the best of many may be so by luck: its p-value is multiplied by their number
+            Number of arms of which `b` is the best. "ahead" needs no correction: an arm above the best is above all.
+            "behind" does, as the best of many may be the best by luck: its p-value is multiplied by their number
             (Bonferroni).
         """
         if not self.reason and self.p_value <= ALPHA:

@@ -62,12 +62,12 @@ class Sweep:
     @cached_property
     def test(self) -> pd.DataFrame:
         """The best epoch's weights on the test part: arm, seed, task, the metrics, counts of labels."""
-        return self._scores("test")
+        return self._evaluated("test")
 
     @cached_property
     def valid(self) -> pd.DataFrame:
-        """The same on the validation part, which chose the best epoch: its scores are a little too good."""
-        return self._scores("valid")
+        """The same on the validation part, which chose the best epoch: its metrics are a little too good."""
+        return self._evaluated("valid")
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -127,6 +127,8 @@ class Sweep:
     ) -> Comparison:
         """Compare two arms over their seeds.
 
+        Seeds are not treated as pairs: networks of different shapes have different starting weights with one seed.
+
         Parameters
         ----------
         a, b : str
@@ -136,7 +138,7 @@ class Sweep:
         task : str, optional
             One task; by default each seed's mean over all tasks.
         part : "test" or "valid"
-            What the best epoch's weights are scored on.
+            The part on which the best epoch's weights are evaluated.
 
         Returns
         -------
@@ -226,13 +228,13 @@ class Sweep:
                 if (arm, seed) in self.records:
                     yield (arm, seed), self.records[arm, seed]
 
-    def _scores(self, part: Part) -> pd.DataFrame:
+    def _evaluated(self, part: Part) -> pd.DataFrame:
         rows = []
         for (arm, seed), record in self._ordered():
             described = self.arms[arm]
             kind = described.average if described.strategy == "conjoined" else "as is"
-            scores = record["scores"].get(part, {}).get(kind, ())
-            rows += [{"arm": arm, "seed": seed, **_as_numbers(row)} for row in scores]
+            by_task = record["metrics"].get(part, {}).get(kind, ())
+            rows += [{"arm": arm, "seed": seed, **_as_numbers(row)} for row in by_task]
         table = _table(rows, ["arm", "seed", "task", "auroc", "auprc"])
         counts = [name for name in _COUNTS if name in table]
         return table[["arm", "seed", "task", *_metrics(table), *counts]]
@@ -260,7 +262,7 @@ class Sweep:
 
 
 def _metrics(table: pd.DataFrame) -> list[str]:
-    """Return the columns of scores that are metrics."""
+    """Return the columns that are metrics."""
     return [str(name) for name in table if name not in ("arm", "seed", "task", *_COUNTS)]
 
 

@@ -45,7 +45,7 @@ def sweep(
     measure: Measure | Mapping[str, Measure] | None = None,
     progress: bool = True,
 ) -> Sweep:
-    """Train every arm with every seed, score the best epoch on the test part, and go on where an earlier call stopped.
+    """Train every arm with every seed, evaluate the best epochs on the test part, and continue an earlier call.
 
     Each finished run is one JSON file in the store, written whole, and is never done again; a run that was killed goes
     on from its checkpoint, with the same numbers. A run that fails is recorded with its error, does not stop the
@@ -157,7 +157,7 @@ def _place_of(backend: Any, store: Any) -> _Place:
 
 
 def checked_splits(splits: Any) -> Splits:
-    """Return three labelled parts, the test part perhaps empty, or say what is wrong with them."""
+    """Return three labelled parts, of which the test part may be empty; refuse anything else."""
     if not isinstance(splits, tuple) or len(splits) != 3 or not all(isinstance(part, SequenceSet) for part in splits):
         raise ValueError(
             f"splits must be three SequenceSets (train, valid, test), as rcviz.split gives them, got "

@@ -52,7 +52,7 @@ def compare_strategies(
     ============================= ========== =====================================================================
 
     All arms have the same shape and the same head, a weighted sum over positions. All are trained in the same way,
-    until the validation auROC has not improved for 10 epochs, and the best epoch is scored on the test part.
+    until the validation auROC has not improved for 10 epochs, and the best epoch is evaluated on the test part.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def compare_strategies(
     Returns
     -------
     Sweep
-        ``.test`` holds the scores, ``.summary()`` says in one sentence whether sharing is ahead of the best of the
+        ``.test`` holds the metrics, ``.summary()`` says in one sentence whether sharing is ahead of the best of the
         other arms, level with it or behind it, ``.compare("shared", "augmented")`` compares two arms, ``.plot()``
         draws all of them.
 

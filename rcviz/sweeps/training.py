@@ -1,4 +1,4 @@
-"""One run from its starting weights to its record: trained, scored on both strands, measured."""
+"""One run from its starting weights to its record: trained, evaluated on both strands, measured."""
 
 import dataclasses
 import time
@@ -94,7 +94,7 @@ def train_run(run: Run, splits: Splits, checkpoint: Path) -> Record:
         "n_parameters": count_parameters(model),
         "best_epoch": epochs[-1].best_epoch,
         "history": [dataclasses.asdict(epoch) for epoch in epochs],
-        **_scored(model, splits, siamese=run.arm.strategy == "siamese"),
+        **_evaluated(model, splits, siamese=run.arm.strategy == "siamese"),
         "tables": {} if run.measure is None else _measured(run.measure(model, splits)),
         "seconds": seconds,
         "peak_memory_mb": peak_memory_mb(),
@@ -137,26 +137,26 @@ def _counted(splits: Splits) -> dict[str, int]:
     return {**{f"n_{name}": len(part) for name, part in parts}, **positives}
 
 
-def _scored(model: nn.Module, splits: Splits, *, siamese: bool) -> Record:
-    """Score the best weights by task, on the sequences as given and averaged over both strands; gaps between them."""
-    scores: dict[str, dict[str, Any]] = {}
+def _evaluated(model: nn.Module, splits: Splits, *, siamese: bool) -> Record:
+    """Evaluate the best weights by task, on the sequences as given and averaged over both strands; the strands' gap."""
+    metrics: dict[str, dict[str, Any]] = {}
     gaps = {}
     for name, part in (("valid", splits.valid), ("test", splits.test)):
         if not len(part):
             continue
         both = strand_agreement(model, part, output="logit")
-        scores[name] = {"as is": _scores_of(part, both.forward)}
+        metrics[name] = {"as is": _metrics_of(part, both.forward)}
         if not siamese:
-            scores[name] |= {average: _scores_of(part, values) for average, values in averaged(both).items()}
+            metrics[name] |= {average: _metrics_of(part, values) for average, values in averaged(both).items()}
         logits = both.forward, both.reverse
         gaps[name] = {
             "logit": _gap(*logits),
             "probability": _gap(*(_probabilities(strand) for strand in logits)),
         }
-    return {"scores": scores, "gap": gaps}
+    return {"metrics": metrics, "gap": gaps}
 
 
-def _scores_of(data: SequenceSet, predicted: np.ndarray) -> list[dict[str, Any]]:
+def _metrics_of(data: SequenceSet, predicted: np.ndarray) -> list[dict[str, Any]]:
     assert data.labels is not None
     return score_tasks(data.labels, predicted, data.task_names).to_dict("records")  # type: ignore[return-value]
 

@@ -49,7 +49,7 @@ def test_what_determines_nothing_does_not(arm):
         changed(one, model={"head": "flatten", "batchnorm_eps": 1e-3, "smoothness": 0}),
         changed(one, model={"kernel_sizes": [np.int64(7)], "n_filters": np.int64(2)}),
         changed(one, training={"seed": 9, "positive_weight": 1, "monitor": "auroc"}),
-        changed(one, description="in words"),
+        changed(one, description="another text"),
         changed(one, strategy="conjoined"),
         changed(one, strategy="conjoined", average="probability"),
         changed(one, fraction=1),

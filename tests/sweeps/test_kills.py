@@ -57,7 +57,7 @@ def ended_well(process):
 
 
 def numbers(folder):
-    """What the records of a store say of the runs, without what may differ; every file must be whole."""
+    """Read the records of a store, without what may differ; every file must be whole."""
     records = {}
     for path in folder.iterdir():
         record = json.loads(path.read_text())

@@ -17,7 +17,7 @@ def fitted(arm, splits, seed):
 
 @pytest.mark.parametrize("strategy", ["as is", "conjoined", "siamese"])
 @pytest.mark.parametrize("average", ["logit", "probability"])
-def test_test_scores_are_those_of_the_best_epoch_on_the_test_part(quick, arm, splits, strategy, average):
+def test_test_metrics_are_those_of_the_best_epoch_on_the_test_part(quick, arm, splits, strategy, average):
     one = arm("standard", strategy=strategy, average=average, training={"epochs": 3, "learning_rate": 0.05})
     result = quick({"one": one}, seeds=[3])
     model, history = fitted(one, splits, 3)

@@ -1,4 +1,4 @@
-"""Sweeps: nothing done twice, nothing lost, whatever is killed or fails."""
+"""Sweeps do nothing twice and lose nothing, also when workers are killed and runs fail."""
 
 import os
 import signal

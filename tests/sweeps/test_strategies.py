@@ -1,4 +1,4 @@
-"""Whether sharing helps on one's own data: the arms, their shape, and an answer."""
+"""The comparison of strategies: its arms, their shape, and the sentence that comes out."""
 
 import dataclasses
 
@@ -94,17 +94,17 @@ def test_six_arms_are_five_trainings_per_seed(splits, tmp_path, same):
 
 @pytest.fixture
 def made_up():
-    """A sweep whose scores are chosen."""
+    """A sweep whose metrics are chosen."""
 
-    def made_up(scores):
+    def made_up(values):
         records = {
-            (arm, seed): {"scores": {"test": {"as is": [{"task": "a", "auroc": value, "n_positive": 3}]}}}
-            for arm, values in scores.items()
-            for seed, value in enumerate(values)
+            (arm, seed): {"metrics": {"test": {"as is": [{"task": "a", "auroc": value, "n_positive": 3}]}}}
+            for arm, of_arm in values.items()
+            for seed, value in enumerate(of_arm)
         }
-        seeds = tuple(range(max(map(len, scores.values()))))
+        seeds = tuple(range(max(map(len, values.values()))))
         arm = rcviz.Arm(model=rcviz.ModelConfig.simulated("revcomp"), training=rcviz.TrainConfig.simulated())
-        return Sweep(arms=dict.fromkeys(scores, arm), seeds=seeds, records=records, failures=pd.DataFrame())
+        return Sweep(arms=dict.fromkeys(values, arm), seeds=seeds, records=records, failures=pd.DataFrame())
 
     return made_up
 
@@ -120,19 +120,19 @@ def made_up():
 )
 def test_the_summary_says_what_the_seeds_show(made_up, shared, verdict):
     n = len(shared)
-    scores = {"shared": shared, "weak": [0.5, 0.51, 0.52, 0.53, 0.54][:n], "strong": [0.81, 0.83, 0.85, 0.86, 0.87][:n]}
-    result = made_up(scores)
+    values = {"shared": shared, "weak": [0.5, 0.51, 0.52, 0.53, 0.54][:n], "strong": [0.81, 0.83, 0.85, 0.86, 0.87][:n]}
+    result = made_up(values)
     text = result.summary()
     assert verdict in text
     assert "'strong'" in text
     assert text.count(". ") == 0  # one sentence
     table = result.comparisons().set_index("arm")
     one = result.compare("shared", "strong")
-    assert table.loc["strong", "difference"] == pytest.approx(np.mean(shared) - np.mean(scores["strong"]))
+    assert table.loc["strong", "difference"] == pytest.approx(np.mean(shared) - np.mean(values["strong"]))
     assert tuple(table.loc["strong", ["low", "high"]]) == pytest.approx(one.interval)
     assert table.loc["strong", "p_value"] == one.p_value
     assert table.loc["shared", "verdict"] == ""
-    assert table["mean"].tolist() == pytest.approx([np.mean(values) for values in scores.values()])
+    assert table["mean"].tolist() == pytest.approx([np.mean(of_arm) for of_arm in values.values()])
 
 
 @pytest.mark.parametrize(
