@@ -68,11 +68,11 @@ def check_features(shape: tuple[int, ...], n_channels: int, length: int | None =
     raise ValueError(f"expected {wanted}, got {tuple(shape)}{hint}")
 
 
-def check_settings(what: str, names: Iterable[str], known: Sequence[str]) -> None:
+def check_settings(what: str, names: Iterable[str], choices: Sequence[str]) -> None:
     """Refuse the name of a setting that does not exist, quoting those that do."""
     for name in names:
-        if name not in known:
-            raise ValueError(f"{what} has no setting {quoted(name)}; the settings are: {', '.join(sorted(known))}")
+        if name not in choices:
+            raise ValueError(f"{what} has no setting {quoted(name)}; the settings are: {', '.join(sorted(choices))}")
 
 
 def check_options(what: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rcviz._core.checks import task_index
+from rcviz.sequences.annotations import numbered_tasks
 from rcviz.sequences.checks import check_output_count
 from rcviz.sequences.sequence_set import SequenceSet
 
@@ -66,8 +67,3 @@ def model_tasks(data: SequenceSet, n_outputs: int) -> tuple[str, ...]:
         return numbered_tasks(n_outputs)
     check_output_count(n_outputs, data)
     return data.task_names
-
-
-def numbered_tasks(count: int) -> tuple[str, ...]:
-    """Name tasks that have no names of their own."""
-    return tuple(f"task_{index}" for index in range(count))

@@ -142,7 +142,7 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
     Raises
     ------
     ImportError
-        When pooch is missing, saying what to install.
+        When pooch is not installed.
     ConnectionError
         When the server does not send the file, or the connection fails, three times in a row.
     ValueError
@@ -235,8 +235,8 @@ def _write_record(folder: Path, name: str, digest: str) -> None:
 
 def choose(sources: Sequence[Source], keys: Sequence[str] | None) -> list[Source]:
     """Take the sources of these keys, or all."""
-    known = {source.key: source for source in sources}
-    unknown = [key for key in keys or [] if key not in known]
+    by_key = {source.key: source for source in sources}
+    unknown = [key for key in keys or [] if key not in by_key]
     if unknown:
-        raise ValueError(f"there is no {', '.join(unknown)}: choose from {', '.join(known)}")
-    return list(sources) if keys is None else [known[key] for key in keys]
+        raise ValueError(f"there is no {', '.join(unknown)}: choose from {', '.join(by_key)}")
+    return list(sources) if keys is None else [by_key[key] for key in keys]

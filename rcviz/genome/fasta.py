@@ -46,7 +46,7 @@ class Genome:
     FileNotFoundError
         When there is no such file.
     ImportError
-        When pyfaidx is missing, saying what to install.
+        When pyfaidx is not installed.
     ValueError
         When a file is empty, not FASTA, truncated or has lines of different lengths within a record, when two records
         have the same name, or when it is not DNA: it has a letter, such as U, that is not an IUPAC code of DNA (X is

@@ -102,7 +102,7 @@ def peak_windows(
     Raises
     ------
     ImportError
-        When pyfaidx or bioframe is missing, saying what to install.
+        When pyfaidx or bioframe is not installed.
     ValueError
         When a file is malformed (naming file and line), chromosomes are named differently in peaks and FASTA, no
         positives or no negatives are left, or a sequence would have both labels. Nothing is written then.

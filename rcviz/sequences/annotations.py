@@ -39,10 +39,15 @@ def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
     return array
 
 
+def numbered_tasks(count: int) -> tuple[str, ...]:
+    """Name tasks that have no names of their own: "task_0", "task_1" and so on."""
+    return tuple(f"task_{index}" for index in range(count))
+
+
 def checked_task_names(task_names: Sequence[str] | None, n_tasks: int) -> tuple[str, ...]:
     """Return one name per task; by default "task_0", "task_1" and so on."""
     if task_names is None:
-        return tuple(f"task_{i}" for i in range(n_tasks))
+        return numbered_tasks(n_tasks)
     names = (task_names,) if isinstance(task_names, str) else tuple(task_names)
     are_text = all(isinstance(name, str) for name in names)
     if len(names) != n_tasks or not are_text or len(set(names)) != n_tasks:

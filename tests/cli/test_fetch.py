@@ -41,7 +41,7 @@ def served(tmp_path, monkeypatch):
     server.server_close()
 
 
-def test_files_come_into_the_folder_and_are_told_how_far_to_trust(run, served, tmp_path):
+def test_files_are_downloaded_and_it_is_reported_what_their_checksums_were_compared_with(run, served, tmp_path):
     result = run("fetch", "mine.toml", "--to", "here", "--json")
     assert result.exit_code == 0, result.output
     rows = {row["key"]: row for row in json.loads(result.stdout)["files"]}
@@ -73,7 +73,7 @@ def test_a_dry_run_lists_and_fetches_nothing(run, work):
     assert not list(work.iterdir())
 
 
-def test_exit_codes_tell_the_networks_faults_from_the_persons(run, refused, served):
+def test_errors_of_the_network_exit_with_1_and_those_of_the_user_with_2(run, refused, served):
     assert "there is no collection 'hg38'" in refused("fetch", "hg38")
     assert "there is no c: choose from a, b" in refused("fetch", "mine.toml", "--only", "c")
     (served / "b.fa.gz").unlink()

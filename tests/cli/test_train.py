@@ -192,7 +192,7 @@ def test_a_checkpoint_of_another_run_is_refused(run, refused, dataset, small, wo
     assert "seed was 0 and is 9" in result.stderr
 
 
-def test_an_interrupt_is_no_traceback(run, dataset, small, monkeypatch):
+def test_an_interrupt_shows_no_traceback(run, dataset, small, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 

@@ -129,7 +129,7 @@ def test_a_missing_package_is_named(refused, genome, peaks, monkeypatch):
     assert said.startswith("windows need pyfaidx")
 
 
-def test_an_interrupt_is_no_traceback(refused, genome, peaks, monkeypatch):
+def test_an_interrupt_shows_no_traceback(refused, genome, peaks, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Files are whole or not there."""
+"""Files are complete or do not exist."""
 
 import re
 import stat
@@ -135,7 +135,7 @@ def test_an_error_that_is_not_for_want_of_room_is_the_librarys_own(tmp_path):
         raise PermissionError("not yours")
 
 
-def test_want_of_room_is_told_once(tmp_path):
+def test_a_full_disk_is_reported_once(tmp_path):
     """As where a file and its index are written together."""
     with (
         pytest.raises(DiskFullError, match=r"^cannot write .*/index: no space left on device: free some space"),

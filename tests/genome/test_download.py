@@ -104,7 +104,7 @@ def test_a_file_is_unpacked_checked_and_not_fetched_twice(server, source, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["CTCF", "SPI1", "MAX", "DNase"])
-def test_the_known_checksums_are_those_of_the_shared_files(name, shared_peaks):
+def test_the_listed_checksums_are_those_of_the_shared_files(name, shared_peaks):
     (source,) = choose(read_sources("gm12878"), [name])
     content = gzip.decompress(shared_peaks[name].read_bytes())
     assert source.sha256 == hashlib.sha256(content).hexdigest()
@@ -320,7 +320,7 @@ def test_a_malformed_list_is_refused(tmp_path, text, message):
         read_sources(str(path))
 
 
-def test_unknown_names_are_answered_with_those_there_are():
+def test_unknown_names_are_refused_with_the_choices():
     with pytest.raises(ValueError, match="give gm12878"):
         read_sources("hg38")
     with pytest.raises(ValueError, match="there is no chr23: choose from CTCF, SPI1"):

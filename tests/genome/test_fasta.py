@@ -1,4 +1,4 @@
-"""Windows out of FASTA files are what Python's slices of the text are, whatever the file looks like."""
+"""Windows read from FASTA files equal slices of the text, whatever the layout of the file."""
 
 import gzip
 import struct

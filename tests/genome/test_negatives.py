@@ -1,4 +1,4 @@
-"""Shuffles keep every dinucleotide and choose freely among the rest; drawn windows are like the positives."""
+"""Shuffles keep every dinucleotide and are otherwise uniform; drawn windows match the positives."""
 
 import itertools
 
@@ -115,7 +115,7 @@ def test_drawn_windows_have_the_gc_of_the_positives(patchy, match_repeats):
     assert spacing.dropna().min() >= 100
 
 
-def test_what_cannot_be_matched_is_told(patchy):
+def test_unmatched_negatives_are_warned_about(patchy):
     positives = pd.DataFrame({"chrom": ["chr1"] * 10, "window": np.arange(10) * 100})
     with pytest.warns(UserWarning, match=r"only .* of 5,000 negatives could be matched"):
         drawn = draw(patchy, positives, 5_000)

@@ -1,4 +1,4 @@
-"""Tables of peaks mean what their formats say, and a wrong line is named."""
+"""Tables of peaks are read as their formats say, and errors name the line."""
 
 import gzip
 from functools import partial
@@ -101,7 +101,7 @@ def test_a_wrong_line_is_named(tmp_path, text, line, message):
     assert "\n" not in str(caught.value)
 
 
-def test_the_name_tells_nine_columns_apart(tmp_path):
+def test_nine_columns_are_recognised_by_the_name_of_the_file(tmp_path):
     bed9 = "chr1\t100\t200\tpeak\t900\t+\t100\t200\t0"
     assert read_peaks(written(tmp_path, bed9))["signal"].tolist() == [900]
     with pytest.raises(ValueError, match="line 1 has 9 columns but a narrowPeak has 10"):
@@ -135,7 +135,7 @@ def test_what_is_neither_a_file_nor_a_table_is_refused(tmp_path):
         read_peaks(tmp_path)
 
 
-def test_a_table_of_macs_is_told_by_its_name(tmp_path):
+def test_a_table_of_macs_is_recognised_by_its_name(tmp_path):
     with pytest.raises(ValueError, match=r"line 1: this is the \.xls table of MACS"):
         read_peaks(written(tmp_path, NARROW, "x_peaks.xls"))
 

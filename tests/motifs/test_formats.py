@@ -1,4 +1,4 @@
-"""JASPAR and TRANSFAC files: exact round trips, Biopython as the other reader and writer, the dialects that occur."""
+"""JASPAR and TRANSFAC files: exact round trips, Biopython as the other reader and writer, the variants that exist."""
 
 import gzip
 

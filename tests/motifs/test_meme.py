@@ -1,4 +1,4 @@
-"""MEME files: exact round trips, the dialects that occur, and one clear sentence for each that is broken."""
+"""MEME files: exact round trips, the variants that exist, and a clear error for each kind of broken file."""
 
 import gzip
 
@@ -54,7 +54,7 @@ def test_fields_that_may_be_missing_are_not_missed(tmp_path):
     np.testing.assert_array_equal(first.probabilities[:, 0], [0.7, 0.1, 0.1, 0.1])
 
 
-def test_gzip_and_foreign_line_ends_are_told_by_content(tmp_path):
+def test_gzip_and_other_line_ends_are_recognised_by_content(tmp_path):
     path = tmp_path / "motifs.meme"
     path.write_bytes(gzip.compress(MINIMAL.replace("\n", "\r\n").encode()))
     assert [motif.name for motif in read_meme(path)] == ["first", "second"]

@@ -1,4 +1,4 @@
-"""Motifs: what the matrix says, what it emits, where it fits, and which ones ship with the package."""
+"""Motifs: consensus, information, samples, hits, and the ones that ship with the package."""
 
 import itertools
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_printed_rounding_is_brought_to_an_exact_sum():
         ([["a"], ["b"]], "expected numbers"),
     ],
 )
-def test_what_is_no_matrix_of_probabilities_is_refused(matrix, message):
+def test_an_invalid_matrix_is_refused(matrix, message):
     with pytest.raises(ValueError, match=message):
         Motif("m", matrix)
 
@@ -126,7 +126,7 @@ def test_information_content_by_hand():
 
 
 @pytest.mark.parametrize("background", [0.4, [0.5, 0.5], [1, 0, 0, 0], [0.4, 0.4, 0.4, 0.4]])
-def test_a_background_that_is_no_distribution_is_refused(background):
+def test_an_invalid_background_is_refused(background):
     with pytest.raises(ValueError, match=r"background must be 0\.25 or four positive"):
         random_motif(3).information_content(background)
 

@@ -1,4 +1,4 @@
-"""Palindromicity against its definition, and a null that is level."""
+"""Palindromicity against its definition, and p-values that are uniform under the null hypothesis."""
 
 from itertools import permutations
 
@@ -64,7 +64,7 @@ def test_exact_palindromes_alone_score_one(sequence, start):
     assert palindromicity(matrix).score < 1
 
 
-def test_ctcf_is_no_palindrome_and_max_is_one():
+def test_ctcf_is_not_a_palindrome_and_max_is_one():
     assert palindromicity(rcviz.load_motif("CTCF_known1").probabilities - 0.25).score < 0.6
     assert palindromicity(rcviz.load_motif("MA0058.4").probabilities - 0.25).score > 0.99
 

@@ -1,4 +1,4 @@
-"""Nearest motifs: offsets and strands that are known beforehand, cosines by hand, and p-values that keep to their word.
+"""Nearest motifs: known offsets and strands, cosines by hand, and p-values that are valid.
 
 Tomtom compiles for most of a minute on a fresh machine, so that all real calls are made once, in one fixture.
 """
@@ -232,7 +232,7 @@ def test_motifs_in_whatever_form_they_come(tmp_path):
         (7, "int"),
     ],
 )
-def test_what_is_no_motif_is_refused(as_users_run, motifs, message):
+def test_anything_but_motifs_is_refused(as_users_run, motifs, message):
     with pytest.raises(ValueError, match=message):
         as_motifs(motifs)
     with pytest.raises(ValueError, match=message):

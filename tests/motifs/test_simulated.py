@@ -1,4 +1,4 @@
-"""The generator of section 3.2 has the statistics that the paper gives it, and its sites are where it says."""
+"""The generator of section 3.2 has the statistics given in the paper, and its sites are correct."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Letters, codes, one-hot columns and the other strand agree with each other and with cases done by hand."""
+"""Letters, codes, one-hot arrays and reverse complements agree with each other and with cases computed by hand."""
 
 import subprocess
 import sys
@@ -80,7 +80,7 @@ def test_more_than_one_percent_unknown_warns_with_number_and_share():
         (pd.DataFrame({"ACGT": ["A"]}), "got DataFrame"),
     ],
 )
-def test_what_is_no_list_of_equal_sequences_is_refused(sequences, message):
+def test_anything_but_a_list_of_equally_long_sequences_is_refused(sequences, message):
     with pytest.raises(ValueError, match=message):
         encode(sequences)
 
@@ -100,7 +100,7 @@ def test_what_is_no_list_of_equal_sequences_is_refused(sequences, message):
         (np.zeros((2, 0), np.uint8), "at least one base"),
     ],
 )
-def test_arrays_that_are_no_sequences_are_refused(x, message):
+def test_arrays_that_are_not_sequences_are_refused(x, message):
     with pytest.raises(ValueError, match=message):
         as_codes(x)
 

@@ -1,4 +1,4 @@
-"""SequenceSet keeps what it is given, hands out the right parts, and refuses what does not fit together."""
+"""SequenceSet keeps its arguments, selects the right parts and refuses inconsistent arguments."""
 
 import warnings
 
@@ -227,7 +227,7 @@ def test_a_split_shares_out_every_sequence_once(n, seed):
 
 
 @pytest.mark.parametrize(("step", "overlap"), [(50, False), (49, True)])
-def test_windows_that_overlap_across_parts_are_told(step, overlap):
+def test_windows_that_overlap_across_parts_are_warned_about(step, overlap):
     """Forty windows of 50 bp in a row: each overlaps the next one or just does not."""
     start = np.arange(40) * step
     codes = np.random.default_rng(0).integers(0, 4, (40, 50), np.uint8)

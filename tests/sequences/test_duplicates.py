@@ -1,4 +1,4 @@
-"""Sequences are found again on either strand, and only then."""
+"""Equal sequences are found on either strand, and no others."""
 
 import numpy as np
 import pytest
@@ -74,6 +74,6 @@ def test_leaks_are_listed_with_their_strand():
     assert empty.empty
 
 
-def test_what_is_no_division_is_refused():
+def test_anything_but_splits_is_refused():
     with pytest.raises(ValueError, match=r"expected Splits or a dict of sets, got int; make them with rcviz\.split"):
         find_leaks(3)

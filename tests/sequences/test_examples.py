@@ -1,4 +1,4 @@
-"""The bundled files are those that SOURCES.md speaks of, and the example is what its listing says."""
+"""The bundled files are those that SOURCES.md describes, and the example is as it is listed."""
 
 import hashlib
 import re
@@ -45,7 +45,7 @@ def test_ctcf_has_peaks_then_background_of_equal_gc_content():
     assert summary["gc_positive"] == pytest.approx(summary["gc_negative"], abs=0.01)
 
 
-def test_ctcf_s_own_motif_tells_peaks_from_background_and_another_does_not():
+def test_the_motif_of_ctcf_separates_peaks_from_background_and_another_does_not():
     data = load_example("ctcf")
     labels = data.labels[:, 0]
     assert auroc(labels, load_motif("CTCF_known1").scan(data)["score"]) > 0.95

@@ -61,7 +61,7 @@ def test_every_way_to_write_the_same_records(fasta, content):
         (["chr1:0-2", "chr1:5-7"], None),  # from one, but starts at zero: neither convention
     ],
 )
-def test_coordinates_are_read_from_names_that_tell_them(fasta, names, start):
+def test_coordinates_are_read_from_names_that_have_them(fasta, names, start):
     table = SequenceSet.from_fasta(fasta("".join(f">{name}\nACG\n" for name in names))).table
     assert table["name"].tolist() == names
     if start is None:
