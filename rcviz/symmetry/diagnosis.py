@@ -7,7 +7,7 @@ Both ways give the same advice, from :func:`suggestion_for`. What a module does 
 import copy
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -30,7 +30,6 @@ from rcviz.models.runtime import check_module, evaluating, exact_arithmetic
 from rcviz.symmetry.comparison import (
     TOLERANCE,
     Relation,
-    View,
     check_batch,
     compare_all,
     declared_views,
@@ -91,46 +90,21 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     check_module(model)
     twin = copy.deepcopy(model).double()
     x = check_batch(twin, x)
-    calls, others = (_record(twin, strand) for strand in (x, reverse_complement_features(x)))
-    if not calls:
+    uses = _follow(twin, x)
+    if not uses:
         raise ValueError(
             f"{type(model).__name__} must return a floating-point tensor, which can be compared between the strands"
         )
-    views = declared_views(twin)
-    relations = [compare_all(call.outputs, other.outputs, views) for call, other in zip(calls, others, strict=True)]
-    before = [compare_all(call.inputs, other.inputs, views) for call, other in zip(calls, others, strict=True)]
     sound = [
-        f"{call.name}." if call.name else ""
-        for call, relation in zip(calls, relations, strict=True)
-        if relation.representation is not None and (not call.name or any(call.module.children()))
+        f"{use.name}." if use.name else ""
+        for use in uses
+        if use.returned.representation is not None and (not use.name or any(use.module.children()))
     ]
-    if not _breaks_elsewhere(calls, before, relations, sound):
-        relations, before = ([_as_broken(relation) for relation in kind] for kind in (relations, before))
-    rows: list[tuple[str, str, float, str, str]] = []
-    broken: list[str] = []
-    causes: list[str] = []
-    last_sound = "its input"
-    for call, other, given, relation in zip(calls, others, before, relations, strict=True):
-        error, verdict, suggestion = relation.error, str(relation.kind), ""
-        inside = [name for name in broken if name.startswith(f"{call.name}.") or not call.name]
-        if _contradicts(call, other, given, relation):
-            verdict = "breaks"
-        elif relation.kind == "own pairing" or (relation.kind == "broken" and _is_inside(call, sound)):
-            error, verdict = float("nan"), "unknown"
-        elif relation.kind == "broken":
-            blamed = given.kind != "broken" and not any(name in causes for name in inside)
-            verdict = "breaks" if blamed else "propagated"
-        if verdict == "breaks":
-            if any(call.module.children()) and not declares(call.module, "symmetry"):
-                suggestion = _between(last_sound, [*inside, "its output"][0])
-            else:
-                suggestion = suggestion_for(call.module, given.representation)
-            causes.append(call.name)
-        if verdict in ("breaks", "propagated"):
-            broken.append(call.name)
-        elif not broken:
-            last_sound = call.name
-        rows.append((call.title, type(call.module).__name__, error, verdict, suggestion))
+    if not _breaks_elsewhere(uses, sound):
+        uses = [replace(use, given=_as_broken(use.given), returned=_as_broken(use.returned)) for use in uses]
+    rows = _judge(uses, sound, _matching_again(uses))
+    if uses[-1].returned.kind == "broken" and not any(row[3] == "breaks" for row in rows):
+        rows = _judge(uses, sound, set())
     return pd.DataFrame(rows, columns=["module", "kind", "error", "verdict", "suggestion"])
 
 
@@ -235,42 +209,137 @@ def _tensors(value: object) -> list[Tensor]:
     return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, tuple | list) else []
 
 
-def _contradicts(call: _Call, other: _Call, before: Relation, after: Relation) -> bool:
+@dataclass(frozen=True)
+class _Use:
+    """One use of a module for both strands.
+
+    Attributes
+    ----------
+    name, title : str
+    module : nn.Module
+    inputs : list of Tensor
+        For one strand.
+    outputs, other_outputs : list of Tensor
+        For one strand, and for the other.
+    given, returned : Relation
+        Of the inputs for both strands, and of the outputs.
+    """
+
+    name: str
+    title: str
+    module: nn.Module
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    other_outputs: list[Tensor]
+    given: Relation
+    returned: Relation
+
+
+def _follow(model: nn.Module, x: Tensor) -> list[_Use]:
+    """Run a model on both strands."""
+    calls, others = (_record(model, strand) for strand in (x, reverse_complement_features(x)))
+    views = declared_views(model)
+    return [
+        _Use(
+            one.name,
+            one.title,
+            one.module,
+            one.inputs,
+            one.outputs,
+            other.outputs,
+            given=compare_all(one.inputs, other.inputs, views),
+            returned=compare_all(one.outputs, other.outputs, views),
+        )
+        for one, other in zip(calls, others, strict=True)
+    ]
+
+
+def _judge(uses: list[_Use], sound: list[str], excused: set[int]) -> list[tuple[str, str, float, str, str]]:
+    """Rows of the diagnosis; ``excused`` are uses that are not to blame, by index."""
+    rows: list[tuple[str, str, float, str, str]] = []
+    broken: list[str] = []
+    causes: list[str] = []
+    last_sound = "its input"
+    for index, use in enumerate(uses):
+        kind = use.returned.kind
+        error, verdict, suggestion = use.returned.error, str(kind), ""
+        inside = [name for name in broken if name.startswith(f"{use.name}.") or not use.name]
+        if _contradicts(use):
+            verdict = "breaks"
+        elif kind == "own pairing" or (kind == "broken" and (index in excused or _is_inside(use, sound))):
+            error, verdict = float("nan"), "unknown"
+        elif kind == "broken":
+            blamed = use.given.kind != "broken" and not any(name in causes for name in inside)
+            verdict = "breaks" if blamed else "propagated"
+        if verdict == "breaks":
+            if any(use.module.children()) and not declares(use.module, "symmetry"):
+                suggestion = _between(last_sound, [*inside, "its output"][0])
+            else:
+                suggestion = suggestion_for(use.module, use.given.representation)
+            causes.append(use.name)
+        if verdict in ("breaks", "propagated"):
+            broken.append(use.name)
+        elif not broken:
+            last_sound = use.name
+        rows.append((use.title, type(use.module).__name__, error, verdict, suggestion))
+    return rows
+
+
+def _contradicts(use: _Use) -> bool:
     """Whether a layer was given what it declares to read and did not return what it declares to return."""
-    symmetry = symmetry_of(call.module) if declares(call.module, "symmetry") else None
-    if symmetry is None or symmetry.output == "same" or before.representation is None:
+    symmetry = symmetry_of(use.module) if declares(use.module, "symmetry") else None
+    given = use.given.representation
+    if symmetry is None or symmetry.output == "same" or given is None or not symmetry.accepts(given):
         return False
-    if after.kind == "invariant" or not symmetry.accepts(before.representation):
+    if use.returned.kind == "invariant":
         return False
-    views = []
-    if before.representation != "invariant":
-        views = [View(symmetry.output, lambda y: reversed_output(call.module, y))]
-    for one, two in zip(call.outputs, other.outputs, strict=True):
-        seen = one if not views else views[0].reverse(one)
+    for one, other in zip(use.outputs, use.other_outputs, strict=True):
+        expected = one if given == "invariant" else reversed_output(use.module, one)
         scale = max(1.0, float(one.abs().max())) if one.numel() else 1.0
-        if seen is not None and (seen.shape != two.shape or largest_difference(seen, two) > TOLERANCE * scale):
+        if expected is None:
+            continue
+        if expected.shape != other.shape or largest_difference(expected, other) > TOLERANCE * scale:
             return True
     return False
 
 
-def _is_inside(call: _Call, sound: list[str]) -> bool:
+def _is_inside(use: _Use, sound: list[str]) -> bool:
     """Whether a module is inside one behind which the strands match, the whole model included."""
-    return any(call.name.startswith(name) for name in sound)
+    return any(use.name.startswith(name) for name in sound)
 
 
-def _breaks_elsewhere(calls: list[_Call], before: list[Relation], after: list[Relation], sound: list[str]) -> bool:
+def _breaks_elsewhere(uses: list[_Use], sound: list[str]) -> bool:
     """Whether a module that was given channels paired in another way breaks the symmetry, and not their pairing.
 
     The pairing is to blame where nothing else breaks the symmetry, or where the layer that does declares other pairs.
     """
-    for call, given, relation in zip(calls, before, after, strict=True):
-        if relation.kind == "broken" and given.kind != "broken" and not _is_inside(call, sound):
-            return given.kind == "own pairing" and not declares(call.module, "symmetry")
+    for use in uses:
+        if use.returned.kind == "broken" and use.given.kind != "broken" and not _is_inside(use, sound):
+            return use.given.kind == "own pairing" and not declares(use.module, "symmetry")
     return False
 
 
 def _as_broken(relation: Relation) -> Relation:
     return Relation("broken", relation.error) if relation.kind == "own pairing" else relation
+
+
+def _matching_again(uses: list[_Use]) -> set[int]:
+    """Uses, by index, whose outputs lead to a module behind which the strands match again."""
+    leading: set[int] = set()
+    for start, use in enumerate(uses):
+        waiting = [start] if use.given.kind == "broken" and use.returned.representation is not None else []
+        while waiting:
+            index = waiting.pop()
+            for before in range(index):
+                is_source = before not in leading and uses[before].returned.kind == "broken"
+                if is_source and _share_a_tensor(uses[before].outputs, uses[index].inputs):
+                    leading.add(before)
+                    waiting.append(before)
+    return leading
+
+
+def _share_a_tensor(outputs: list[Tensor], inputs: list[Tensor]) -> bool:
+    return any(torch.equal(output, tensor) for output in outputs for tensor in inputs)
 
 
 def _between(before: str, after: str) -> str:

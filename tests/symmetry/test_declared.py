@@ -270,3 +270,38 @@ def test_modules_inside_a_layer_that_matches_are_not_blamed():
     assert verdicts["0.conv"] == verdicts["0.conv (use 2)"] == "unknown"
     assert verdicts["0"] == "equivariant"
     assert verdicts["2"] == "breaks"
+
+
+def test_a_module_behind_which_the_strands_match_again_is_not_blamed():
+    """A change of basis and back: only the plain convolution behind both is to blame."""
+    basis = torch.linalg.qr(torch.tensor(np.random.default_rng(0).normal(size=(6, 6)))).Q
+
+    class Mix(nn.Module):
+        def __init__(self, matrix):
+            super().__init__()
+            self.matrix = matrix
+
+        def forward(self, x):
+            return torch.einsum("ij,bjl->bil", self.matrix, x)
+
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        layers = [rcviz.RevCompConv1d(4, 3, 5), Mix(basis), Mix(basis.T), nn.Conv1d(6, 2, 3), nn.ReLU()]
+    table = rcviz.diagnose_equivariance(nn.Sequential(*layers).double(), one_hot(4, 24))
+    verdicts = ["equivariant", "unknown", "equivariant", "breaks", "propagated", "propagated"]
+    assert table["verdict"].tolist() == verdicts
+
+
+def test_a_parametrised_subclass_is_written_out_as_it_is_used():
+    layer = nn.utils.parametrizations.weight_norm(Scaled(4, 3, 5)).double()
+    with torch.no_grad():
+        layer.parametrizations.weight.original0.mul_(2)
+    x = one_hot(3, 20)
+    (plain,) = rcviz.to_standard(nn.Sequential(layer))
+    assert type(plain) is nn.Conv1d
+    torch.testing.assert_close(plain(x), layer(x), atol=1e-12, rtol=0)
+
+
+def test_a_layer_that_is_tied_already_is_not_converted_again():
+    with pytest.raises(ValueError, match=r"0 \(Interleaved\)"):
+        rcviz.to_revcomp(nn.Sequential(Interleaved(6)))
