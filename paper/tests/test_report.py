@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from paper.claims import CLAIMS
-from paper.pictures import drawn
-from paper.report import page_text, write_report
+from paper.pictures import draw_sharing, drawn
+from paper.report import page_text, with_overview, write_report
 from paper.rules_chipseq import WIDTHS
-from paper.tables import FOLDER, read_results
+from paper.tables import FOLDER, read_results, trained_again
 from paper.tests.made_tables import ABOVE, BELOW, filters, history, runs, table_1
 from paper.verdicts import Verdict
 from rcviz.sweeps.compare import ALPHA
@@ -141,17 +141,15 @@ def test_stand_ins_are_named_in_captions_rows_and_limits(reported):
     assert "Where a table says *stand-in*" in page
 
 
-def test_what_was_trained_again_stands_beside_and_changes_no_verdict(reported, tmp_path):
+def test_what_was_trained_again_stands_beside_and_changes_no_verdict(reported):
     again = tables_again()
     costs = [
         {"setting": "CTCF", "arm": arm, "repeat": 0, "cpu_seconds": 1.0, "cpu": "one"}
         for arm in ("RC-16", "standard-16")
     ]
     tables = {**every_table(), **again, "epoch_costs": pd.DataFrame(costs)}
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- claims -->\n<!-- end of claims -->\n")
-    write_report(tables, tmp_path, readme=readme)
-    page = (tmp_path / "paper.md").read_text()
+    captions = {drawing.figure: [(drawing.name, caption)] for drawing, caption, _ in drawn(tables_again())}
+    page = page_text(tables, captions, sharing=["sharing_gpu"])
     for before, after in zip(claims_table(reported[1]), claims_table(page), strict=True):
         again = re.search(r"\(Figure (6|7b), section", after[1]) is not None
         assert before[:6] == after[:6]
@@ -162,9 +160,8 @@ def test_what_was_trained_again_stands_beside_and_changes_no_verdict(reported, t
     assert higher.endswith("Trained for 60 of the paper's 80 epochs.")
     assert "With 60 epochs, on a GPU.</summary>" in page
     assert " as well: does not hold here: 3." in page.split("## Claim by claim")[0]
-    drawn = {"fig6_gpu.png", "fig7b_gpu.png", "sharing_gpu.png"}
-    assert drawn < {path.name for path in (tmp_path / "pictures/paper").iterdir()}
-    assert all(f"(pictures/paper/{name})" in page for name in drawn)
+    assert all(f"(pictures/paper/{name}.png)" in page for name in ("fig6_gpu", "fig7b_gpu", "sharing_gpu"))
+    assert draw_sharing(trained_again(tables)) is not None
     assert "- Not worth it against a siamese network: behind on CTCF (-" in page
     assert "| sharing (RC-16) |" in page.split("### At equal memory, on a GPU\n")[1].split("### ")[0]
     section = page.split("### At equal training time\n")[1].split("## ")[0]
@@ -175,7 +172,8 @@ def test_what_was_trained_again_stands_beside_and_changes_no_verdict(reported, t
     assert "| fig6 on a GPU |" in page.split("## What was run")[1]
     assert "(decisions/0028-twice.md)" in page
     assert "on a GPU:" not in reported[1]
-    assert f"| Figure 6 | {Verdict.HOLDS}; with 60 epochs, on a GPU: {Verdict.NOT} |" in readme.read_text()
+    overview = with_overview("<!-- claims -->\n<!-- end of claims -->\n", tables)
+    assert f"| Figure 6 | {Verdict.HOLDS}; with 60 epochs, on a GPU: {Verdict.NOT} |" in overview
 
 
 def test_choices_that_the_paper_leaves_open_stand_beside_each_other(reported):

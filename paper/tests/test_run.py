@@ -99,6 +99,7 @@ def test_filters_come_best_first_with_their_weights(store):
 
 
 def test_shares_of_the_training_set_are_arms_of_one_sweep(store):
+    """Only all seven trainings of Figure 6 show that arms of one name and several shares are kept apart."""
     trainings = run_figures("fig6", arms=["standard-16"], store=store, **{**QUICK, "seeds": [3]})
     runs = by_figure(trainings)["fig6_runs"].query("strategy == 'none'")
     whole = runs.loc[runs["fraction"] == 1, "n_train"].item()
