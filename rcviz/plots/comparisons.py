@@ -16,7 +16,7 @@ from rcviz._core.checks import check_choice, check_table
 from rcviz.metrics import rank_sum_test
 from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
 from rcviz.plots.colors import model_colors
-from rcviz.plots.results import table_of
+from rcviz.plots.results import has, table_of
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1)))
@@ -51,7 +51,7 @@ def plot_architectures(
     table: Any,
     ax: Axes | None = None,
     *,
-    metric: str = "valid_auroc",
+    metric: str | None = None,
     group: str | None = None,
     compare: Sequence[tuple[str, str]] | None = None,
 ) -> Axes:
@@ -60,12 +60,13 @@ def plot_architectures(
     Parameters
     ----------
     table
-        DataFrame with one row for each trained network: ``arm``, ``seed`` and the metric, or a result with such a
-        table; arms are drawn in their order in the table.
+        DataFrame with one row for each trained network: ``arm``, ``seed`` and the metric; or a Sweep, whose metrics
+        are averaged over tasks. Arms are drawn in their order in the table.
     ax
         Axes to draw into; None makes a figure.
     metric
-        Column to draw, such as "valid_auroc" or "valid_auprc".
+        Column to draw, such as "valid_auroc" or "valid_auprc"; of a Sweep, part and metric, such as "test_auprc". None:
+        "valid_auroc", of a Sweep "test_auroc".
     group
         Column by which arms are grouped side by side, such as "dataset"; None draws one group.
     compare
@@ -91,6 +92,10 @@ def plot_architectures(
     >>> runs["valid_auprc"] = [0.81, 0.75, 0.80, 0.77, 0.82, 0.76]
     >>> ax = rcviz.plot_architectures(runs, metric="valid_auprc", compare=[("RC-20", "standard-20")])
     """
+    if has(table, "arms", "valid", "test"):
+        metric = metric or "test_auroc"
+        table = _by_seed(table, metric)
+    metric = metric or "valid_auroc"
     columns = ["arm", "seed", metric, *([] if group is None else [group])]
     table = table_of(table)
     check_table(table, columns, "trained network")
@@ -309,6 +314,16 @@ def _wrapped_names(arms: Sequence[str], room: float) -> list[str] | None:
     lines = [name.splitlines() for name in names]
     fits = max(map(len, lines)) <= _MOST_LINES and max(len(line) for name in lines for line in name) <= n_characters
     return names if fits else None
+
+
+def _by_seed(sweep: Any, column: str) -> pd.DataFrame:
+    """Return a metric of a Sweep, such as "test_auroc", by arm and seed, averaged over tasks."""
+    part, _, metric = column.partition("_")
+    if part not in ("valid", "test"):
+        raise ValueError(f"metric of a Sweep must be a part and a metric, such as test_auroc, got {column!r}")
+    runs = getattr(sweep, part)
+    check_table(runs, ["arm", "seed", metric], "finished run")
+    return runs.groupby(["arm", "seed"], sort=False)[metric].mean().rename(column).reset_index()
 
 
 def _draw_arm(ax: Axes, place: float, values: Float[np.ndarray, " seeds"], color: str, marker: str) -> None:

@@ -103,10 +103,11 @@ class History:
         return epoch_table(self.records)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Draw the learning curves, with the options of :func:`rcviz.plot_history`."""
+        """Draw the learning curves; ``options`` are those of :func:`rcviz.plot_history`."""
+        from rcviz.plots.results import draw
         from rcviz.plots.training import plot_history
 
-        return plot_history(self, ax, **options)
+        return draw(plot_history, self, ax, options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON."""

@@ -105,8 +105,8 @@ def test_wrong_input_is_explained_in_one_sentence(refused, model, dataset, toy, 
     assert "folder that exists" in refused("inspect", model, dataset, "--html", "nowhere/report.html")
     assert "no windows of chr9" in refused("inspect", model, dataset, "--chromosomes", "chr1,chr9", "--html", "r.html")
     assert "there is no task 'NFKB'" in refused("inspect", model, dataset, "--task", "NFKB", "--html", "r.html")
-    assert "no model" in refused("inspect", dataset, dataset, "--html", "r.html")
-    assert "another kind" in refused("inspect", model, model, "--html", "r.html")
+    assert "not a model" in refused("inspect", dataset, dataset, "--html", "r.html")
+    assert "SequenceSet" in refused("inspect", model, model, "--html", "r.html")
     assert not list(work.glob("*.html"))
 
 

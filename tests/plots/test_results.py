@@ -1,6 +1,9 @@
 """Plots of results: the same picture as from their arrays or tables; wrong arguments are named."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import rcviz
@@ -101,6 +104,33 @@ def test_a_history_is_drawn_as_its_table():
     expected = drawn(lambda ax: rcviz.plot_history(history().table, ax, metric="loss"))
     assert drawn(lambda ax: rcviz.plot_history(history(), ax, metric="loss")) == expected
     assert drawn(lambda ax: history().plot(ax, metric="loss")) == expected
+    with pytest.raises(TypeError, match="plot_history has no option 'colour'; its options are: metric"):
+        history().plot(colour="red")
+
+
+def test_a_sweep_is_drawn_as_the_means_of_its_tasks():
+    rows = [
+        {
+            "arm": arm,
+            "seed": seed,
+            "task": task,
+            "auroc": 0.7 + 0.1 * (arm == "RC") + 0.01 * seed + 0.02 * (task == "b"),
+        }
+        for arm in ("RC", "standard")
+        for seed in (2, 0, 1)
+        for task in ("a", "b")
+    ]
+    test = pd.DataFrame(rows)
+    sweep = SimpleNamespace(arms={}, test=test, valid=test.assign(auroc=test["auroc"] - 0.1), table=test)
+    for part in ("test", "valid"):
+        runs = getattr(sweep, part).groupby(["arm", "seed"], sort=False)["auroc"].mean().reset_index()
+        runs = runs.rename(columns={"auroc": f"{part}_auroc"})
+        expected = drawn(lambda ax, runs=runs, part=part: rcviz.plot_architectures(runs, ax, metric=f"{part}_auroc"))
+        options = {} if part == "test" else {"metric": "valid_auroc"}
+        assert drawn(lambda ax, options=options: rcviz.plot_architectures(sweep, ax, **options)) == expected
+    for metric, message in (("auroc", "metric of a Sweep"), ("test_auprc", "without auprc")):
+        with pytest.raises(ValueError, match=message):
+            rcviz.plot_architectures(sweep, metric=metric)
 
 
 def test_the_most_palindromic_filter_is_drawn_with_its_verdict(results):

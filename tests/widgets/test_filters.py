@@ -363,7 +363,7 @@ def test_exports_can_be_read_back(explorer, tmp_path):
     assert not re.search(r"(src|href)=.?https?://|url\(https?:|@import", page)
 
 
-@pytest.mark.parametrize(("path", "message"), [("filters.doc", "its ending must be"), ("none/f.csv", "no folder")])
+@pytest.mark.parametrize(("path", "message"), [("filters.doc", "its ending must be"), ("none/f.csv", "does not exist")])
 def test_an_export_that_cannot_be_is_refused_before_it_begins(explorer, tmp_path, monkeypatch, path, message):
     monkeypatch.chdir(tmp_path)
     explorer._export.path.value = path

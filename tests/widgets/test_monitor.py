@@ -222,7 +222,7 @@ class TestErrors:
         monitor.start()
         with pytest.raises(ValueError, match="learning_rate cannot change"):
             monitor.state.learning_rate = 0.1
-        with pytest.raises(ValueError, match="a training is on"):
+        with pytest.raises(ValueError, match="a training is running"):
             monitor.start()
 
     @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_a_network_of_ones_own_keeps_its_architecture(monitor_of):
     own = [monitor._controls[name] for name in ("architecture", "n_filters")]
     assert all(control.disabled for control in own)
     assert "Architecture and filters of this network cannot be changed" in monitor._note.value
-    with pytest.raises(ValueError, match="architecture belongs to a network that rcviz did not build"):
+    with pytest.raises(ValueError, match="architecture must be None"):
         monitor.state.architecture = "revcomp"
     monitor.state.seed = 3
     monitor._start.click()
