@@ -1,4 +1,4 @@
-"""The documentation site: `make docs` builds it without a network; a warning is an error."""
+"""Settings of the documentation site. `make docs` builds it without a network; a warning is an error."""
 
 import sys
 from importlib.metadata import version as version_of
@@ -24,7 +24,7 @@ root_doc = "index"
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-# The tutorials keep the output that CI holds them to; running them is not the site's work.
+# Tutorials are shown with their saved output.
 nb_execution_mode = "off"
 nb_merge_streams = True
 
@@ -33,7 +33,7 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_ivar = True
-suppress_warnings = ["ref.python"]  # several classes have an attribute of the same name, and none is meant
+suppress_warnings = ["ref.python"]  # attributes of several classes have the same name
 add_module_names = False
 
 html_math_renderer = "mathml"
@@ -41,7 +41,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"rcviz {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-# Pages beside no others have nothing to list at their side.
+# Pages without neighbours have no list at their side.
 html_sidebars = {
     page: []
     for page in (
@@ -56,7 +56,6 @@ html_sidebars = {
 }
 html_show_sourcelink = False
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "pygments_light_style": "default"}
-# Nothing is fetched when a page is read.
 
 
 def setup(app):

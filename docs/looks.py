@@ -1,4 +1,4 @@
-"""How a picture looks on a dark page, and whether it can be read in grey."""
+"""Colours of a picture on a dark page, and a check that its legend can be read in grey."""
 
 import functools
 import itertools
@@ -9,13 +9,13 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 
 LEAST_APART = 15.0
-"""Steps of lightness, of 100, between two entries of a legend that differ in nothing else."""
+"""Smallest difference of lightness (0 to 100) between two entries of a legend that differ in nothing else."""
 
 DARK_PAGE = "#14181e"
-"""Of the theme's dark pages."""
+"""The background of dark pages of the theme."""
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\b")
-_GREYISH = 8.0  # chroma below which a colour is ink, paper or a hairline, and carries no meaning of its own
+_GREYISH = 8.0  # colours of smaller chroma are black, white or grey
 _XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
@@ -23,18 +23,15 @@ _WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
 def dark(svg):
-    """The same picture for a dark page: ink and paper change places, the colours of the palette become lighter.
-
-    Lighter in step, so that what differs in lightness still does.
-    """
+    """Return the picture for a dark page: black and white change places, colours become lighter, in the same order."""
     svg = re.sub(r"<[^>]+>", lambda tag: _COLOR.sub(lambda color: dark_color(color.group()), tag.group()), svg)
-    # Black is what SVG fills with when nothing is said, and matplotlib says nothing then.
+    # SVG fills with black by default, and matplotlib then writes no colour.
     return svg.replace("<svg", f'<svg fill="{dark_color("#000000")}" color="{dark_color("#000000")}"', 1)
 
 
 @functools.cache
 def dark_color(color):
-    """One colour as it stands on a dark page."""
+    """Return one colour for a dark page."""
     lightness, *hue = lab(color)
     paper = lab(DARK_PAGE)[0]
     if np.hypot(*hue) < _GREYISH:
@@ -43,7 +40,7 @@ def dark_color(color):
 
 
 def lab(color):
-    """CIELAB under D65."""
+    """Convert a colour to CIELAB under D65."""
     rgb = np.array(to_rgb(color))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     ratio = _XYZ @ linear / _WHITE
@@ -52,7 +49,7 @@ def lab(color):
 
 
 def _from_lab(lightness, hue):
-    """The nearest colour of a screen: of this lightness and hue, and as strong as there is."""
+    """Return the most saturated colour of a screen with this lightness and hue."""
     for strength in np.linspace(1, 0, 41):
         middle = (lightness + 16) / 116
         f = np.array([middle + strength * hue[0] / 500, middle, middle - strength * hue[1] / 200])
@@ -64,7 +61,7 @@ def _from_lab(lightness, hue):
 
 
 def alike_in_grey(figure):
-    """Pairs of labels of a legend that cannot be told apart without colour: by no marker, line, hatch or lightness."""
+    """List pairs of labels of a legend that have the same marker, line and hatch, and nearly the same lightness."""
     alike = []
     for axes in figure.axes:
         legend = axes.get_legend()
@@ -81,7 +78,7 @@ def _entries(legend):
 
 
 def _look(handle):
-    """What is left of a legend's handle in grey, and how light it is."""
+    """Return the marker, line or hatch of a handle, and its lightness."""
     if not isinstance(handle, Line2D):
         filled = handle.get_fill()
         return ("patch", handle.get_hatch(), filled), lab(handle.get_facecolor() if filled else handle.get_edgecolor())[

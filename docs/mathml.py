@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: no script is fetched to read a page."""
+"""Formulas as MathML, which browsers draw without scripts."""
 
 import html
 import re
@@ -12,7 +12,7 @@ _logger = getLogger(__name__)
 
 
 def mathml(formula, *, as_block=False):
-    """Draw LaTeX; fractions of two digits are given the braces that docutils needs."""
+    """Convert LaTeX to MathML; short fractions such as ``\\tfrac12`` get the braces that docutils needs."""
     return tex2mathml(re.sub(r"\\t?frac\s*(\d)(\d)", r"\\frac{\1}{\2}", formula), as_block=as_block)
 
 

@@ -1,8 +1,8 @@
-"""Python on the site's pages is run when the site is built, and shown with what it prints and draws.
+"""Run the Python code of a page when the site is built, and show its output and its pictures.
 
-A page is one namespace, from its top to its end. ``{run}`` shows the figures that are open when its lines have run, or
-the figure or SVG text that its last line gives, for light and for dark pages; ``:alt:`` says what is on them. Code that
-fails, a picture without words and one that is lost in grey fail the build.
+All ``{run}`` blocks of a page share one namespace. A block shows the figures that are open at its end, or the figure or
+SVG text of its last line, for light and for dark pages; ``:alt:`` describes them. The build fails when code fails, when
+a picture has no description, and when two entries of a legend look the same in grey.
 """
 
 import ast
@@ -27,7 +27,7 @@ class Run(SphinxDirective):
     pictures: ClassVar = None  # the folder of the site's images
 
     def run(self):
-        self.env.note_reread()  # what the code gives depends on more than this page
+        self.env.note_reread()  # the output depends on more than this page
         code = "\n".join(self.content)
         namespace = self.env.temp_data.setdefault("run", {"__name__": "__page__"})
         try:
@@ -38,11 +38,13 @@ class Run(SphinxDirective):
         if printed:
             shown.append(nodes.literal_block(printed, printed, language="text", classes=["run-output"]))
         if drawn and "alt" not in self.options:
-            raise self.error("a picture needs words for those who do not see it: add :alt:")
+            raise self.error("a picture needs a description: add :alt:")
         for picture in drawn:
             alike = [] if isinstance(picture, str) else looks.alike_in_grey(picture)
             if alike:
-                raise self.error(f"in grey, nobody can tell {alike[0][0]!r} from {alike[0][1]!r}")
+                raise self.error(
+                    f"in grey, {alike[0][0]!r} looks like {alike[0][1]!r}: change a marker, a line or a lightness"
+                )
             shown.append(self._picture(picture if isinstance(picture, str) else figure_svg(picture)))
         return shown
 
@@ -61,23 +63,23 @@ class Run(SphinxDirective):
 
 
 def execute(code, name, namespace):
-    """Run lines as a notebook's cell; return what they print, and figures and SVG texts."""
-    import matplotlib.pyplot as plt  # noqa: TID251 - its open figures are what a notebook shows
+    """Run code as a cell of a notebook; return its printed text, and its figures and SVG texts."""
+    import matplotlib.pyplot as plt  # noqa: TID251 - notebooks show its open figures
 
     *lines, last = ast.parse(code).body
-    printed, given = io.StringIO(), None
+    printed, value = io.StringIO(), None
     try:
         with redirect_stdout(printed):
             exec(compile(ast.Module(lines, []), name, "exec"), namespace)
             if isinstance(last, ast.Expr):
-                given = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
+                value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
             else:
                 exec(compile(ast.Module([last], []), name, "exec"), namespace)
         drawn = [plt.figure(number) for number in plt.get_fignums()]
     finally:
         plt.close("all")
-    if (isinstance(given, Figure) and given not in drawn) or (isinstance(given, str) and given.startswith("<svg")):
-        drawn.append(given)
+    if (isinstance(value, Figure) and value not in drawn) or (isinstance(value, str) and value.startswith("<svg")):
+        drawn.append(value)
     return printed.getvalue().rstrip(), drawn
 
 

@@ -42,7 +42,7 @@ def tied_layers():
 
 
 def feature_maps(layers, sequence):
-    """What each layer gives, (channels, positions), the sequence first; a ReLU follows each convolution."""
+    """Return the output of each layer, (channels, positions), the sequence first; a ReLU follows each convolution."""
     first, second, weighted_sum, dense = layers
     with torch.no_grad():
         maps = [torch.from_numpy(rcviz.one_hot([sequence]))]
@@ -50,28 +50,28 @@ def feature_maps(layers, sequence):
         maps.append(second(maps[-1]).relu())
         maps.append(weighted_sum(maps[-1])[:, :, None])
         maps.append(dense(maps[-1][:, :, 0])[:, :, None])
-    return [found[0].int().tolist() for found in maps]
+    return [feature_map[0].int().tolist() for feature_map in maps]
 
 
 def connections(layers):
-    """Of each neuron, by layer, channel and position: channel, position, weight and stored weight of every input.
+    """List the inputs of each neuron, by layer, channel and position: channel, position, weight, stored weight.
 
-    Stored weights are known by a number each, which the layers' own tying carries to where they are used.
+    Each stored weight has a number, and the layers themselves carry the numbers to where the weights are used.
     """
-    found = []
+    neurons = []
     for layer, n_positions in zip(layers, (5, 4, 1, 1), strict=True):
         numbered = copy.deepcopy(layer)
         numbered.weight.data = torch.arange(layer.weight.numel(), dtype=torch.float32).reshape(layer.weight.shape)
         weight, number = (tied.expanded_weight().detach().int() for tied in (layer, numbered))
         if isinstance(layer, rcviz.WeightedSum1d):  # reads its own channel, at every position
             inputs = [[(out, at) for at in range(weight.shape[1])] for out in range(len(weight))]
-        elif isinstance(layer, rcviz.RevCompLinear):  # every channel, which have one position each
+        elif isinstance(layer, rcviz.RevCompLinear):  # every channel, with one position each
             inputs = [[(channel, 0) for channel in range(weight.shape[1])] for _ in range(len(weight))]
         else:
             inputs = [[(channel, at) for channel in range(weight.shape[1]) for at in range(weight.shape[2])]] * len(
                 weight
             )
-        found.append(
+        neurons.append(
             [
                 [
                     [
@@ -85,11 +85,11 @@ def connections(layers):
                 for out in range(len(weight))
             ]
         )
-    return found
+    return neurons
 
 
 def figure():
-    """The figure as HTML; without scripts it shows all values of both readings."""
+    """Return the figure as HTML; without scripts it shows all values for both strands."""
     layers = tied_layers()
     readings = [SEQUENCE, rcviz.reverse_complement(SEQUENCE)]
     maps = [feature_maps(layers, reading) for reading in readings]
@@ -118,7 +118,7 @@ def _panel(strand, sequence, maps):
         drawn.append(f'<text class="base" x="{_LEFT + (at + 0.5) * _CELL_WIDTH}" y="{_TOP - 8}">{base}</text>')
     for layer, rows in enumerate(maps):
         left = _LEFT
-        if layer == 4:  # beside the weighted sum, in the middle of its height
+        if layer == 4:  # beside the weighted sum, at half its height
             left, top = _LEFT + 3 * _CELL_WIDTH, top - _GAP - 2.5 * _CELL_HEIGHT
         for channel, row in enumerate(rows):
             name = "ACGT"[channel] if layer == 0 else "logit" if layer == 4 else _NAMES[channel]
@@ -150,7 +150,7 @@ def _neuron(strand, layer, channel, at, value, x, y):
 
 class TwoStrands(SphinxDirective):
     def run(self):
-        self.env.note_reread()  # what it shows depends on the layers, not on the page
+        self.env.note_reread()  # the figure depends on the layers, not on the page
         return [nodes.raw("", figure(), format="html")]
 
 

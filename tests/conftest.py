@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores already
 
+import random
 import sys
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def pytest_collection_modifyitems(items):
         group = group_of(item.nodeid)
         first[group] = min([first.get(group, len(order)), *marks])
     items.sort(key=lambda item: first[group_of(item.nodeid)])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Start every test and its fixtures with the same random state, whatever ran before."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - libraries that tests call may use it
+    torch.manual_seed(0)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,4 @@
-"""Random layers and inputs that the layer tests share."""
+"""Random layers and inputs for tests."""
 
 import re
 

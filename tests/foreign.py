@@ -1,4 +1,4 @@
-"""Networks as people bring them: built from torch alone, with functions, tuples, dicts and shared modules."""
+"""Networks of other people: built from torch alone, with functions, tuples, dicts and shared modules."""
 
 import torch
 import torch.nn.functional as F

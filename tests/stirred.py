@@ -1,4 +1,4 @@
-"""Networks whose every number is random, so that none is neutral where a test looks."""
+"""Random parameters everywhere, so that none is neutral by chance."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""What the site's pages show is run; a how-to's block marked "py" needs what a test has not, such as a cluster."""
+"""The code on the pages of the site runs; a block of a how-to page marked "py" needs more, such as a cluster."""
 
 import inspect
 import itertools
@@ -20,7 +20,7 @@ BASES = np.array(list("ACGT"))
 
 @pytest.fixture
 def with_files(tmp_path, monkeypatch):
-    """A small genome, peaks and open chromatin, under the names that the pages use."""
+    """A small genome, peaks and open chromatin, with the names of the pages."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     names = [f"chr{number}" for number in (1, 2, 3, 4)]
@@ -37,7 +37,7 @@ def with_files(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", sorted((DOCS / "howto").glob("*.md")), ids=lambda page: page.stem)
 @pytest.mark.usefixtures("with_files")
-def test_what_a_page_shows_runs(page):
+def test_the_code_of_a_page_runs(page):
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     assert blocks or page.stem == "index"
     code = "\n".join(blocks).replace("epochs=30", "epochs=1")
@@ -49,8 +49,8 @@ def test_what_a_page_shows_runs(page):
 def test_the_site_is_built_without_a_warning(tmp_path):
     """Only a build shows that references lead somewhere and that the code of explanations and gallery runs."""
     command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", DOCS, tmp_path / "site"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=580)
-    assert told.returncode == 0, told.stderr
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580)
+    assert done.returncode == 0, done.stderr
     page = (tmp_path / "site" / "howto" / "own_peaks.html").read_text()
     assert "Train on your own peaks" in page
     fetched = re.compile(r'<(?:script|link rel="stylesheet"|img)[^>]* (?:src|href)="https?:')
@@ -59,12 +59,12 @@ def test_the_site_is_built_without_a_warning(tmp_path):
 
 
 @pytest.fixture
-def made(monkeypatch):
-    """The modules that make the site's pages can be imported."""
+def docs_modules(monkeypatch):
+    """Make the modules under docs/ importable."""
     monkeypatch.syspath_prepend(DOCS)
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("docs_modules")
 def test_the_figure_of_two_strands_is_what_the_layers_compute():
     import two_strands
 
@@ -80,7 +80,7 @@ def test_the_figure_of_two_strands_is_what_the_layers_compute():
                 for maps, read, value in ((forward, inputs, own), (reverse, mirrored, other)):
                     total = sum(weight * maps[layer - 1][source][place] for source, place, weight, _ in read)
                     assert value == (max(total, 0) if layer < 3 else total)
-                # Each stored weight meets the same value in both readings.
+                # Each stored weight is multiplied with the same value in both readings.
                 met = [
                     sorted((stored, weight, maps[layer - 1][source][place]) for source, place, weight, stored in read)
                     for maps, read in ((forward, inputs), (reverse, mirrored))
@@ -88,7 +88,7 @@ def test_the_figure_of_two_strands_is_what_the_layers_compute():
                 assert met[0] == met[1]
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("docs_modules")
 def test_code_of_a_page_is_run_like_cells():
     import running
     from matplotlib.figure import Figure
@@ -113,26 +113,26 @@ def test_code_that_fails_and_pictures_that_some_cannot_read_fail_the_build(tmp_p
     path = f"import sys\nsys.path.insert(0, {str(DOCS)!r})\n"
     (tmp_path / "conf.py").write_text(path + 'extensions = ["myst_nb", "running"]\nnb_execution_mode = "off"\n')
     command = [sys.executable, "-m", "sphinx", "-q", "--fail-on-warning", "--keep-going", tmp_path, tmp_path / "site"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    assert told.returncode != 0
-    found = dict(re.findall(r"(\w+)\.md:\d+: ERROR: (.*?) \[", told.stderr))
-    assert found.keys() == {"fails", "no_words", "grey"}, told.stderr
-    assert "ZeroDivisionError" in found["fails"]
-    assert ":alt:" in found["no_words"]
-    assert "'a' from 'b'" in found["grey"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode != 0
+    errors = dict(re.findall(r"(\w+)\.md:\d+: ERROR: (.*?) \[", done.stderr))
+    assert errors.keys() == {"fails", "no_words", "grey"}, done.stderr
+    assert "ZeroDivisionError" in errors["fails"]
+    assert ":alt:" in errors["no_words"]
+    assert re.search("'a'.*'b'", errors["grey"])
     images = sorted(path.name for path in (tmp_path / "site" / "_images").iterdir())
     assert images == ["good-0-dark.svg", "good-0-light.svg"]
 
 
-@pytest.mark.usefixtures("made")
-def test_short_fractions_are_fractions():
+@pytest.mark.usefixtures("docs_modules")
+def test_short_fractions():
     from mathml import mathml
 
     for formula in (r"\tfrac12 x", r"\frac12 x", r"\frac{1}{2} x"):
         assert re.search(r"<mfrac>\s*<mn>1</mn>\s*<mn>2</mn>\s*</mfrac>\s*<mi>x</mi>", mathml(formula)), formula
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("docs_modules")
 def test_colours_of_the_gallery_stay_apart_on_dark_pages():
     import looks
 
@@ -149,7 +149,7 @@ def test_colours_of_the_gallery_stay_apart_on_dark_pages():
     np.testing.assert_allclose(looks.lab("red"), [53.24, 80.09, 67.20], atol=0.05)
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("docs_modules")
 def test_the_dark_picture_changes_colours_and_no_words():
     import looks
 
@@ -159,7 +159,7 @@ def test_the_dark_picture_changes_colours_and_no_words():
     assert "<text>#ffffff</text>" in dark
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("docs_modules")
 @pytest.mark.parametrize(
     ("look", "other", "apart"),
     [
@@ -171,7 +171,7 @@ def test_the_dark_picture_changes_colours_and_no_words():
         ({"color": "#2f9e82"}, {"color": "#c06a5a"}, False),
     ],
 )
-def test_what_is_lost_in_grey_is_found(look, other, apart):
+def test_entries_alike_in_grey_are_found(look, other, apart):
     import looks
     from matplotlib.figure import Figure
 

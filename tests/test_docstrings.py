@@ -1,4 +1,4 @@
-"""Every public name shows its use, and what it shows is what happens."""
+"""Every public name has an example in its docstring, and the example gives the result that it shows."""
 
 import copy
 import doctest
@@ -20,7 +20,7 @@ NOT_RUN = {
 
 @pytest.fixture(scope="module")
 def names():
-    """What the package's own docstring defines: the data and models of all examples."""
+    """The names that the docstring of the package defines: data and models of all examples."""
     scope: dict[str, object] = {}
     (test,) = doctest.DocTestFinder(recurse=False).find(rcviz, globs=scope)
     assert run(test, clear_globs=False) == ""
@@ -29,7 +29,7 @@ def names():
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """A folder to write into, with a small genome and peaks on it."""
+    """A folder to write into, with a small genome and peaks."""
     monkeypatch.chdir(tmp_path)
     letters = "".join(np.random.default_rng(0).choice(list("ACGT"), 8000))
     Path("genome.fa").write_text(f">chr1\n{letters}\n")
@@ -39,15 +39,15 @@ def files(tmp_path, monkeypatch):
 
 
 def run(test, **options):
-    """Run one docstring's examples; returns what went wrong."""
-    said = []
-    doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append, **options)
-    return "".join(said)
+    """Run the examples of one docstring; return the differences."""
+    messages = []
+    doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=messages.append, **options)
+    return "".join(messages)
 
 
 @pytest.mark.parametrize("name", rcviz.__all__)
-def test_every_public_name_shows_its_use(name):
-    """A function is called; a class is made, by itself or by the function that gives it."""
+def test_every_public_name_has_an_example(name):
+    """A function is called; a class is created, directly or by the function that returns it."""
     public = getattr(rcviz, name)
     shown = doctest.DocTestParser().get_examples(inspect.getdoc(public), name)
     assert any(inspect.isclass(public) or f"rcviz.{name}(" in example.source for example in shown)
@@ -57,7 +57,7 @@ def test_every_public_name_shows_its_use(name):
 
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("name", rcviz.__all__)
-def test_what_a_docstring_shows_is_what_happens(name, names):
+def test_examples_give_what_they_show(name, names):
     torch.manual_seed(0)
     trained = {key: copy.deepcopy(names[key]) for key in ("model", "standard")}  # some examples train them
     tests = doctest.DocTestFinder().find(getattr(rcviz, name), name, globs={**names, **trained})

@@ -1,4 +1,4 @@
-"""The page about performance says what was measured."""
+"""The page about performance holds the measured results."""
 
 import re
 import sys
@@ -58,13 +58,13 @@ def test_the_work_of_a_step_is_that_of_its_convolutions(tables):
     assert tables.SIMULATED_STEP["flop"] == counted.get_total_flops()
 
 
-def test_a_page_without_a_place_is_refused(tables):
-    with pytest.raises(ValueError, match="no place for 'growth'"):
+def test_a_page_without_a_marker_is_refused(tables):
+    with pytest.raises(ValueError, match="growth"):
         tables.filled(re.sub("<!-- growth -->", "", tables.PAGE.read_text()))
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.0123456, "12.3 ms"), (0.95, "950 ms"), (1.5, "1.5 s"), (26.03, "26 s")]
 )
-def test_seconds_have_three_digits_that_count(tables, seconds, words):
+def test_seconds_have_three_digits(tables, seconds, words):
     assert tables.shown(seconds) == words

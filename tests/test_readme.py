@@ -1,4 +1,4 @@
-"""What the README and its pages show works: Python, commands, links, pictures and the claims' verdicts."""
+"""The README holds: its Python runs; commands, links, pictures and verdicts are there."""
 
 import inspect
 import re
@@ -32,10 +32,10 @@ def test_the_ten_lines_are_ten():
     assert len([line for line in block.splitlines() if line]) == 10
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))))
 def test_make_knows_the_command(target):
-    told = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
+    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_rcviz_knows_its_commands():
@@ -55,7 +55,7 @@ def test_there_is_a_picture_of_each_explorer(explorer):
 
 
 def test_its_verdicts_are_those_of_the_tables():
-    """After new tables: make report, and commit what it wrote."""
+    """If it fails after new tables: make report."""
     assert with_overview(README, read_results()) == README
 
 
@@ -66,5 +66,5 @@ def test_what_a_how_to_page_names_is_there():
     named = re.findall(r"`(\w+)(?:\(([^`]*)\))?`", " ".join(rows))
     assert len(named) >= 5
     for name, given in named:
-        known = inspect.signature(getattr(rcviz, name)).parameters
-        assert set(re.findall(r"(\w+)=", given)) <= set(known), name
+        parameters = inspect.signature(getattr(rcviz, name)).parameters
+        assert set(re.findall(r"(\w+)=", given)) <= set(parameters), name

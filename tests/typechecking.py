@@ -1,4 +1,4 @@
-"""The run-time type checker of the tests: beartype, which leaves closed sets of strings to rcviz's own errors."""
+"""The run-time type checker of the tests: beartype; sets of strings are checked by rcviz itself."""
 
 import types
 from typing import Any, Literal, Union, get_args, get_origin
