@@ -363,12 +363,21 @@ def test_of_equal_scores_the_earlier_epoch_is_best_and_nan_never_is(monitor, val
     assert [record.best_epoch for record in records] == best
 
 
-def test_the_weights_of_the_earlier_of_two_equal_epochs_are_kept(toy, make_model, same_weights):
-    """With steps too small to change the order of any two logits, so that all epochs score the same."""
-    model = make_model()
-    config = TrainConfig(epochs=3, batch_size=20, samples_per_epoch=40, learning_rate=1e-30)
-    seen = [(record, state(model)) for record in train_epochs(model, toy, toy, config)]
-    assert len({record.valid.auroc for record, _ in seen}) == 1
+def test_the_weights_of_the_first_of_equal_epochs_are_kept(toy, same_weights):
+    """A network that gives all sequences the same logits has an auROC of 0.5 in every epoch; its biases change."""
+
+    class Constant(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = torch.nn.Parameter(torch.zeros(2))
+
+        def forward(self, x):
+            return self.bias.expand(len(x), 2)
+
+    model = Constant()
+    seen = [(record, state(model)) for record in train_epochs(model, toy, toy, TrainConfig(**QUICK))]
+    assert [record.valid.auroc for record, _ in seen] == [0.5] * 3
+    assert not same_weights(seen[0][1], seen[1][1])
     assert seen[-1][0].best_epoch == 1
     assert same_weights(state(model), seen[0][1])
 
