@@ -1,1 +1,1 @@
-"""Files that are whole or absent, checks of arguments, tables, memory."""
+"""Atomic files, text files, checks of arguments, tables and memory: used by every other package."""

@@ -1,1 +1,1 @@
-"""From files of a genome to windows."""
+"""Genomes, peaks and the labelled windows that are cut from them."""

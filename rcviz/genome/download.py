@@ -224,7 +224,7 @@ def _read_record(folder: Path) -> dict[str, str]:
     try:
         return {str(name): str(digest) for name, digest in json.loads(path.read_text(encoding="utf-8")).items()}
     except (ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({brief(error)}): delete it, and checksums are recorded anew") from error
+        raise ValueError(f"{path} is damaged ({brief(error)}): delete it, and checksums are recorded again") from error
 
 
 def _write_record(folder: Path, name: str, digest: str) -> None:
@@ -234,7 +234,7 @@ def _write_record(folder: Path, name: str, digest: str) -> None:
 
 
 def choose(sources: Sequence[Source], keys: Sequence[str] | None) -> list[Source]:
-    """Take the sources of these keys, or all."""
+    """Return the sources with these keys; all if there are none given."""
     by_key = {source.key: source for source in sources}
     unknown = [key for key in keys or [] if key not in by_key]
     if unknown:

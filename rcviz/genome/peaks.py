@@ -1,4 +1,4 @@
-"""Tables of peaks: BED, narrowPeak and broadPeak files or DataFrames, brought to one form and checked line by line.
+"""Tables of peaks: BED, narrowPeak and broadPeak files or DataFrames, converted to one form and checked line by line.
 
 Lines are split here and not by pandas, so that an error can name the line.
 """

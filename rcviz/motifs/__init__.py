@@ -1,1 +1,1 @@
-"""Motifs: what they are, where they fit, and the files that hold them."""
+"""Motifs: position weight matrices, scanning, comparison, simulation and file formats."""

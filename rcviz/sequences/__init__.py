@@ -1,1 +1,1 @@
-"""Sequences, motifs and labelled sets of both: NumPy and pandas, never torch."""
+"""Sequences, labelled sets of them, splits and storage: NumPy and pandas, never torch."""

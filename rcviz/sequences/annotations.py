@@ -1,4 +1,4 @@
-"""Labels, task names, coordinates and provenance of sequences: checked and brought to one form; indices likewise."""
+"""Labels, task names, coordinates, provenance and indices of sequences: checked and converted to one form."""
 
 import json
 import operator

@@ -1,1 +1,1 @@
-"""Files of motifs, one format per module."""
+"""Formats of motif files, one per module."""
