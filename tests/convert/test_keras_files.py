@@ -1,4 +1,4 @@
-"""load_keras_weights: files that do not fit, are no files of Keras, or would make it read elsewhere or too much."""
+"""load_keras_weights: files that do not fit the model, not written by Keras, with links to others, or too large."""
 
 import builtins
 

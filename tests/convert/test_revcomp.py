@@ -102,7 +102,7 @@ def test_without_a_dense_layer_the_mean_is_added(stirred):
 
 
 def test_a_feature_map_stays_one(stirred):
-    """Profiles: channel t reads as before, channel 2T - 1 - t is what it says of the other strand, reversed."""
+    """Profiles: channel t reads as before, channel 2T - 1 - t is the profile of the other strand, reversed."""
     network, x = stirred(nn.Sequential(nn.Conv1d(4, 5, 3), nn.Tanh(), nn.Conv1d(5, 2, 3, stride=2))), one_hot(3, 13)
     model = rcviz.to_revcomp(network, length=13).model
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The fast ways on a CPU give what the plain definitions give."""
+"""The faster functions for a CPU give what torch's own give."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from rcviz.layers import channels_last
 
 @pytest.fixture
 def fast(monkeypatch):
-    """Switch the fast ways on, for float64 as well, or off."""
+    """Switch the faster functions on, for float64 as well, or off."""
 
     def switch(on):
         monkeypatch.setattr(channels_last, "is_faster", lambda x: on)
@@ -83,13 +83,13 @@ def test_batch_norm_and_its_gradient(fast, shape):
         with torch.no_grad():
             layer.weight.uniform_(-2, 2)
             layer.bias.uniform_(-2, 2)
-        told = []
+        values = []
         for step in range(3):
             x = (torch.randn(shape).double() * (1 + torch.arange(shape[1])[:, None]) + step).requires_grad_()
             y = layer(x)
-            told += [y, *torch.autograd.grad((y**3).sum(), [x, layer.weight, layer.bias])]
-        told += [buffer.clone() for buffer in layer.buffers()]
-        results.append([*told, layer.eval()(x)])
+            values += [y, *torch.autograd.grad((y**3).sum(), [x, layer.weight, layer.bias])]
+        values += [buffer.clone() for buffer in layer.buffers()]
+        results.append([*values, layer.eval()(x)])
     for found, expected in zip(*results, strict=True):
         close(found, expected)
 

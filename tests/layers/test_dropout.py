@@ -12,7 +12,7 @@ import rcviz
 
 @pytest.fixture
 def drawing_again():
-    """Repeat a call with the random numbers of the first one; torch's generator is left as found."""
+    """Repeat a call with the random numbers of the first one; torch's generator is not modified."""
 
     def again(layer, x):
         with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""A network in one go gives what its modules give one by one."""
+"""The fused path gives what the modules give one by one, and is taken only where it does."""
 
 import pytest
 import torch
@@ -20,8 +20,8 @@ everywhere = pytest.mark.parametrize("architecture", ["revcomp", "standard"])
 
 
 @pytest.fixture
-def in_one_go(monkeypatch):
-    """Send every network one way or the other, in float64 as well."""
+def taking_the_fused_path(monkeypatch):
+    """Take the fused path or not for every network, in float64 as well."""
 
     def switch(on):
         monkeypatch.setattr(fused, "can_fuse", lambda model, x: on)
@@ -47,11 +47,11 @@ def sequences(n, length, dtype=torch.float64):
 
 @everywhere
 @pytest.mark.parametrize("name", CONFIGS)
-def test_three_steps_and_a_prediction(in_one_go, name, architecture):
+def test_three_steps_and_a_prediction(taking_the_fused_path, name, architecture):
     """Logits, gradients, weights and running statistics."""
-    told = []
+    results = []
     for on in (True, False):
-        in_one_go(on)
+        taking_the_fused_path(on)
         model = stirred(CONFIGS[name](architecture)).train()
         optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
         x = sequences(7, model.config.sequence_length)
@@ -69,14 +69,14 @@ def test_three_steps_and_a_prediction(in_one_go, name, architecture):
             }
         with torch.no_grad():
             values["prediction"] = model.eval()(x)
-        told.append(values | model.state_dict())
-    for part, found in told[0].items():
-        torch.testing.assert_close(found, told[1][part], rtol=1e-9, atol=1e-11, msg=part)
+        results.append(values | model.state_dict())
+    for part, fused_value in results[0].items():
+        torch.testing.assert_close(fused_value, results[1][part], rtol=1e-9, atol=1e-11, msg=part)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_both_strands_agree_before_and_after_training(in_one_go, name):
-    in_one_go(True)
+def test_both_strands_agree_before_and_after_training(taking_the_fused_path, name):
+    taking_the_fused_path(True)
     model = stirred(CONFIGS[name]("revcomp"))
     x = sequences(5, model.config.sequence_length)
     other = rcviz.reverse_complement(x)
@@ -184,13 +184,13 @@ def test_every_hook_is_called_once(kind, name):
 def test_who_wants_more_than_weights_goes_module_by_module():
     model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=2)).train()
     x = sequences(2, 200, torch.float32)
-    told = []
-    torch.func.vmap(lambda one: told.append(fused.can_fuse(model, x)) or one)(x)
-    torch.func.grad(lambda one: told.append(fused.can_fuse(model, one)) or one.sum())(x)
+    taken = []
+    torch.func.vmap(lambda one: taken.append(fused.can_fuse(model, x)) or one)(x)
+    torch.func.grad(lambda one: taken.append(fused.can_fuse(model, one)) or one.sum())(x)
     with torch.autocast("cpu", torch.bfloat16):
-        told.append(fused.can_fuse(model, x))
-    told.append(fused.can_fuse(model, x.clone().requires_grad_()))
-    assert told == [False] * 4
+        taken.append(fused.can_fuse(model, x))
+    taken.append(fused.can_fuse(model, x.clone().requires_grad_()))
+    assert taken == [False] * 4
     hook = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
     assert not fused.can_fuse(model, x)
     hook.remove()

@@ -1,4 +1,4 @@
-"""The diagnosis of networks of one's own: functions, tuples, shared modules, work in place, and what to use instead."""
+"""The diagnosis of any network: functions, tuples, shared modules, work in place, and what to use instead."""
 
 import pytest
 import torch

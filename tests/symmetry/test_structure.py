@@ -46,7 +46,7 @@ def network(**changes):
 
 
 def test_a_sound_model_has_no_findings():
-    """Plain layers where the strands are one are no finding either."""
+    """Nor has one with plain layers behind features that are the same for both strands."""
     for model in (
         network(),
         rcviz.build_model(rcviz.ModelConfig.simulated("revcomp")),
