@@ -207,7 +207,8 @@ def _runs_of(
                 if callable(arm.model):
                     network, weights = digest_of_network(built), digest_of_weights(built.state_dict())
                 if seed == seeds[0]:
-                    _check(name, arm, built, splits, network, is_here=is_here)
+                    _check(name, arm, built, splits, is_here=is_here)
+                    _check_repeatable(name, arm, seed, network)
             key = run_id(arm, seed, data, network=network, measure=describe_function(measures[name]))
             names = sharing.setdefault(key, [])
             names.append(name)
@@ -224,14 +225,18 @@ def _built(name: str, arm: Arm, seed: int) -> nn.Module:
         raise ValueError(f"arms: the model of {name!r} cannot be built with seed {seed}: {error}") from error
 
 
-def _check(name: str, arm: Arm, network: nn.Module, splits: Splits, digest: str, *, is_here: bool) -> None:
-    """Refuse an arm that cannot be trained, and one that is another network each time it is built."""
+def _check(name: str, arm: Arm, network: nn.Module, splits: Splits, *, is_here: bool) -> None:
+    """Refuse an arm that cannot be trained on these parts; another machine may have other devices."""
     try:
-        if is_here:  # another machine may have other devices
+        if is_here:
             check_training(arm.as_trained(network), splits.train, splits.valid, arm.training)
     except ValueError as error:
         raise ValueError(f"arms: {name!r} cannot be trained: {error}") from error
-    if digest and digest_of_network(arm.build(0)) != digest_of_network(arm.build(0)):
+
+
+def _check_repeatable(name: str, arm: Arm, seed: int, digest: str) -> None:
+    """Refuse a function that builds another network each time: its runs would have another name in every sweep."""
+    if digest and digest_of_network(_built(name, arm, seed)) != digest:
         raise ValueError(
             f"arms: the model of {name!r} builds another network each time it is called with the same seed, so that "
             f"its runs could not be resumed; draw its weights with torch, or from the seed"

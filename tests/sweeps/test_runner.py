@@ -7,6 +7,7 @@ import time
 import unittest.mock
 from concurrent.futures.process import BrokenProcessPool
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -203,8 +204,14 @@ def test_any_network_is_an_arm(quick, arm, splits, calls, same):
 
 
 def test_workers_of_joblib_give_the_same_numbers_as_this_process(quick, two_arms, tmp_path, same):
-    here = quick(two_arms, seeds=2)
-    same(quick(two_arms, seeds=2, store=tmp_path / "workers", n_jobs=2, backend="loky"), here)
+    """Over 10 s: only processes of their own, which load torch, show that data, networks and functions reach them."""
+    arms = {**two_arms, "mine": rcviz.Arm(model=lambda seed: Network(), training=two_arms["shared"].training)}
+    options = {"measure": lambda model, splits: {"sizes": pd.DataFrame({"n": [len(splits.test)]})}}
+    here = quick(arms, **options)
+    there = quick(arms, store=tmp_path / "workers", n_jobs=2, backend="loky", **options)
+    same(there, here)
+    assert there.failures.empty
+    assert there.measured["sizes"]["n"].tolist() == [30, 30, 30]
 
 
 @pytest.mark.parametrize(
