@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 
 
-def _say_version(asked: bool) -> bool:
+def _print_version(asked: bool) -> bool:
     if asked:
         typer.echo(f"rcviz {version('rcviz')}")
         raise typer.Exit
@@ -34,20 +34,20 @@ def _say_version(asked: bool) -> bool:
 @app.callback()
 def main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Reverse-complement parameter sharing for DNA networks, to train, to see and to check.
+    """Reverse-complement parameter sharing for DNA networks, to train, to inspect and to test.
 
     Your own peaks: rcviz windows, then rcviz train, then rcviz inspect.
 
     Exit codes: 0 done; 1 something outside failed, such as the network; 2 wrong input; 130 interrupted; 143 terminated.
     """
-    # A scheduler that ends a job says so first: half-written files are then removed as after Ctrl-C.
+    # A scheduler sends SIGTERM before it ends a job: incomplete files are then removed as after Ctrl-C.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # Threads that wait in a busy loop starve whatever else runs, such as the browser beside the kernel: with one other
-    # busy process on two cores, training was 15 times slower. It must be set before torch loads.
+    # Threads that wait in a busy loop slow down other processes, such as the browser beside the kernel: with one other
+    # busy process on two cores, training was 15 times slower. It must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
@@ -55,9 +55,9 @@ def main(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for models, tables, figures and the page.")] = Path("runs/demo"),
     epochs: Annotated[int, typer.Option(min=1, help="Epochs to train each model.")] = 30,
-    seed: Annotated[int, typer.Option(help="Of the split, the starting weights and the order of the samples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split, the weights and the order of the samples.")] = 0,
 ) -> None:
-    """Train an RC and a standard model on real CTCF peaks and write what they learned as one page.
+    """Train an RC and a standard model on real CTCF peaks and write the results as one page.
 
     Takes under two minutes on two cores; writes models, tables and figures, and index.html, which needs no network.
 

@@ -1,4 +1,4 @@
-"""Copies of the tutorials for a person to work in: what was changed is never overwritten, and what is new arrives."""
+"""Copies of the tutorials to work in: updated with rcviz, but changed copies are never overwritten."""
 
 import hashlib
 import itertools
@@ -10,28 +10,28 @@ from rcviz._core.files import atomic_write
 
 FOLDER = "rcviz-tutorials"
 RECORD = ".copied.json"
-"""Beside the copies: the digest of each tutorial as it was when it was last copied."""
+"""File beside the copies, with the digest of each tutorial when it was last copied."""
 
 
 def copy_tutorials(target: Path) -> list[Path]:
-    """Bring every tutorial of this rcviz into a folder.
+    """Copy every tutorial of this rcviz into a folder.
 
-    A tutorial that is there as it was copied is brought up to date. One that was changed stays, and where this rcviz
-    has another than it was copied from, that one goes beside it, once, with rcviz' version in its name.
+    An unchanged copy is updated. A changed copy is kept; if the tutorial has changed in this rcviz, the new one is
+    written beside it, once, with rcviz' version in its name.
 
     Returns
     -------
     list of Path
-        What was put beside changed tutorials now.
+        Tutorials that were now written beside changed copies.
     """
     target.mkdir(exist_ok=True)
-    known = _recorded(target)
+    copied = _recorded(target)
     source = _tutorials()
     beside = []
     for tutorial in sorted(source.rglob("*.ipynb")):
         name = tutorial.relative_to(source)
         content, copy = tutorial.read_bytes(), target / name
-        new, before = _digest(content), known.get(name.as_posix())
+        new, before = _digest(content), copied.get(name.as_posix())
         now = _digest(copy.read_bytes()) if copy.exists() else None
         if now in (None, before) and now != new:
             _write(copy, content)
@@ -40,8 +40,8 @@ def copy_tutorials(target: Path) -> list[Path]:
             if not other.exists():
                 _write(other, content)
                 beside.append(other)
-        known[name.as_posix()] = new
-    _write(target / RECORD, json.dumps(known, indent=1, sort_keys=True).encode() + b"\n")
+        copied[name.as_posix()] = new
+    _write(target / RECORD, json.dumps(copied, indent=1, sort_keys=True).encode() + b"\n")
     return beside
 
 
@@ -52,18 +52,18 @@ def _tutorials() -> Path:
 
 
 def _recorded(target: Path) -> dict[str, str]:
-    """What was copied; nothing where the record is missing or damaged, so that all that differs counts as changed."""
+    """Read the digests; none if the file is missing or damaged, so that every differing copy is taken as changed."""
     try:
-        found = json.loads((target / RECORD).read_text(encoding="utf-8"))
+        digests = json.loads((target / RECORD).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return (
-        {name: digest for name, digest in found.items() if isinstance(digest, str)} if isinstance(found, dict) else {}
-    )
+    if not isinstance(digests, dict):
+        return {}
+    return {name: digest for name, digest in digests.items() if isinstance(digest, str)}
 
 
 def _beside(copy: Path, digest: str) -> Path:
-    """A name with rcviz' version in it, which is free or holds this content already."""
+    """Choose a name with rcviz' version that is free, or whose file already has this content."""
     for number in itertools.count(1):
         path = copy.with_name(f"{copy.stem}.rcviz-{version('rcviz')}{'' if number == 1 else f'-{number}'}.ipynb")
         if not path.exists() or _digest(path.read_bytes()) == digest:

@@ -1,4 +1,4 @@
-"""What stands in a notebook for an explorer where no kernel runs: one line that says what it is of."""
+"""Text of an explorer in a notebook without a kernel: one line that describes it."""
 
 import pytest
 

@@ -451,6 +451,7 @@ def test_details_are_computed_once_and_the_oldest_forgotten(explorer, monkeypatc
 
 
 def test_nothing_is_left_behind_by_100_interactions(models, toy):
+    """Only many interactions show that widgets and observers do not accumulate."""
     explorer = StrandExplorer({"standard": models["standard"]}, toy)
 
     def observers():
