@@ -112,7 +112,7 @@ def _filters(filters: pd.DataFrame) -> Figure:
 
 
 def weights_of(row: dict[Any, Any]) -> np.ndarray:
-    """Mean-centred weights (4, K) of a row of the table of filters, whose columns are A0, A1, ... T14."""
+    """Return the mean-centred weights (4, K) of a row of the table of filters, whose columns are A0, A1, ... T14."""
     width = 1 + max(int(name[1:]) for name in row if name[0] == "A" and name[1:].isdecimal())
     return np.array([[row[f"{base}{position}"] for position in range(width)] for base in "ACGT"], dtype=float)
 
@@ -171,7 +171,7 @@ def _side_by_side(figure: Figure, draw: Callable[[str, Any], Any]) -> Figure:
 
 
 def draw_sharing(results: Results) -> bytes | None:
-    """Sharing and its rivals at equal memory, every setting on a scale of its own."""
+    """Draw sharing and its rivals at equal memory, every setting on its own scale."""
     panels = []
     for setting in rivals.SETTINGS:
         runs = rivals.runs_of_setting(setting, results)

@@ -98,7 +98,7 @@ def write_report(
 
 
 def with_overview(page: str, results: Results) -> str:
-    """`page` with every claim and its verdict, without what was measured, between its two comments."""
+    """Return `page` with every claim and its verdict, without numbers, between its two comments."""
     if not _MARKED.search(page):
         raise ValueError("the page has no place for the claims: put <!-- claims --> and <!-- end of claims --> into it")
     findings = judge_claims(CLAIMS, results)
@@ -111,7 +111,7 @@ def with_overview(page: str, results: Results) -> str:
 
 
 def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: Container[str] = ()) -> str:
-    """The page as Markdown.
+    """Return the page as Markdown.
 
     `captions` has names and captions of the pictures of each of the paper's figures, `sharing` the names of those of
     sharing and its rivals.
@@ -193,7 +193,7 @@ def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, st
 
 
 def _comparisons(summary: str, finding: Finding) -> str:
-    """The comparisons behind a verdict, folded."""
+    """Return the comparisons behind a verdict, folded."""
     if not finding.comparisons:
         return ""
     rows = [

@@ -114,7 +114,7 @@ def slower(runs: pd.DataFrame) -> Finding:
 
 
 def _loss(runs: pd.DataFrame, arm: str, metric: str, full: float) -> pd.Series:
-    """What each seed loses: at the full size minus its mean over the small ones."""
+    """Return what each seed loses: at the full size minus its mean over the small ones."""
     scores = {size: by_seed(runs[runs["fraction"] == size], arm, metric) for size in _sizes(runs)}
     small = [scores[size] for size in scores if size <= SMALL]
     return (scores[full] - sum(small) / len(small)).dropna() if small else pd.Series(dtype=float)
@@ -145,7 +145,7 @@ def every_factor(runs: pd.DataFrame) -> Finding:
 
 
 def _of_many(pairs: Sequence[Comparison | None], why: str) -> Finding:
-    """A claim that is many comparisons."""
+    """Return the finding for a claim that is many comparisons."""
     measured = tuple(pair for pair in pairs if pair is not None)
     if not measured:
         return unmeasured("No two arms to compare are in the table yet.")

@@ -12,7 +12,7 @@ RESEMBLES = 1e-3
 """Largest p-value of Tomtom at which a filter resembles a motif."""
 
 TOP = 2
-"""Best filters of a network whose palindromes are counted: the paper found them among the top two."""
+"""Best filters of a network whose palindromes are counted: the paper shows them among the top two."""
 
 
 def resembles_ctcf(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
@@ -99,6 +99,6 @@ def single_palindrome(filters: pd.DataFrame, _: pd.DataFrame) -> Finding:
 
 
 def _dominance(filters: pd.DataFrame) -> pd.Series:
-    """Each seed's share of the positive scores that its top filter has."""
+    """Return the share of the positive scores that each seed's top filter has."""
     positive = filters.assign(score=filters["score"].clip(lower=0)).sort_values(["seed", "rank"])
     return positive.groupby("seed")["score"].agg(lambda scores: scores.iloc[0] / scores.sum())

@@ -21,7 +21,7 @@ RC, SAME, DOUBLE = "RC-20", "standard-20", "standard-40"
 """The RC network; the standard one with as many filters; the one with twice as many, which holds as many channels."""
 
 SIMILAR = 0.5
-"""Two training scores are similar when they differ by less than this share of the difference in validation."""
+"""Two training metrics are similar when they differ by less than this share of the difference in validation."""
 
 FIRST_EPOCHS = 5
 """Epochs at the beginning of a learning curve."""
