@@ -32,6 +32,15 @@ class Comparison:
     metric : str
     values_a, values_b : ndarray
         One value per seed; runs that failed are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rcviz
+    >>> seeds = {"values_a": np.array([0.93, 0.92, 0.94]), "values_b": np.array([0.90, 0.91, 0.89])}
+    >>> comparison = rcviz.Comparison(a="shared", b="standard", metric="auroc", **seeds)
+    >>> round(comparison.p_value, 3), round(comparison.effect, 3), comparison.verdict()
+    (0.05, 0.03, 'ahead')
     """
 
     a: str

@@ -35,11 +35,18 @@ class Sweep:
 
     Examples
     --------
-    >>> result = rcviz.sweep(arms, parts, seeds=5, store="runs/mine")  # doctest: +SKIP
-    >>> result.test.groupby("arm")["auroc"].mean()  # doctest: +SKIP
-    >>> result.compare("revcomp", "standard").p_value  # doctest: +SKIP
-    >>> print(result.summary())  # doctest: +SKIP
-    >>> ax = result.plot()  # doctest: +SKIP
+    >>> training = rcviz.TrainConfig(epochs=1, batch_size=100, samples_per_epoch=500)
+    >>> arms = {
+    ...     "shared": rcviz.Arm(model=model.config, training=training),
+    ...     "standard": rcviz.Arm(model=standard.config, training=training),
+    ... }
+    >>> result = rcviz.sweep(arms, parts, seeds=2, n_jobs=1, progress=False)
+    >>> result.test.columns.tolist()
+    ['arm', 'seed', 'task', 'auroc', 'auprc', 'n_positive', 'n_negative']
+    >>> comparison = result.compare("shared", "standard")
+    >>> "too few seeds to tell" in result.summary()
+    True
+    >>> ax = result.plot(metric="auprc")
     """
 
     arms: Mapping[str, Arm]
