@@ -228,7 +228,9 @@ def long(small):
     return small
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_goes_on_with_the_same_numbers(run, dataset, long, work, same_weights):
+    """Only a process that is really killed shows that its checkpoint continues the same run."""
     arguments = ["train", str(dataset), "--config", str(long), "--out"]
     assert run(*arguments, "whole.safetensors").exit_code == 0
     checkpoint = work / "killed.checkpoint.safetensors"
@@ -243,7 +245,9 @@ def test_a_run_that_was_killed_goes_on_with_the_same_numbers(run, dataset, long,
     pd.testing.assert_frame_equal(*tables)
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_with_130_and_keeps_the_checkpoint(dataset, long, work):
+    """Only a process of its own shows exit code and last words after Ctrl-C."""
     checkpoint = work / "a.checkpoint.safetensors"
     arguments = ["train", str(dataset), "--config", str(long), "--out", "a.safetensors", "--json"]
     code, out, said = stopped(arguments, checkpoint, signal.SIGINT)
@@ -253,7 +257,9 @@ def test_ctrl_c_ends_with_130_and_keeps_the_checkpoint(dataset, long, work):
     assert checkpoint.exists()
 
 
+@pytest.mark.long
 def test_a_scheduler_that_ends_the_job_finds_the_checkpoint_and_nothing_half_written(dataset, long, work):
+    """Only a process of its own shows what SIGTERM leaves."""
     checkpoint = work / "a.checkpoint.safetensors"
     arguments = ["train", str(dataset), "--config", str(long), "--out", "a.safetensors"]
     code, out, _ = stopped(arguments, checkpoint, signal.SIGTERM)

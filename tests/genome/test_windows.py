@@ -276,7 +276,9 @@ def real(request, shared_data, shared_peaks, accessible):
     return factor, cut
 
 
+@pytest.mark.long
 def test_the_shipped_positives_come_out_exactly(real, shared_data):
+    """Only whole chromosomes with real peaks show that the windows are the published ones, base by base."""
     factor, cut = real
     cut = cut["keep"].positives()
     shipped = SequenceSet.from_fasta(shared_data / "windows_1kb" / f"{factor}.positives.fa.gz")

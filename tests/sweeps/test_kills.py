@@ -66,6 +66,7 @@ def numbers(folder):
     return records
 
 
+@pytest.mark.long
 def test_a_killed_sweep_goes_on_and_two_at_once_lose_and_double_nothing(tmp_path, start, monkeypatch):
     """Over 10 s: only processes of their own can be killed, and can race; each loads torch."""
     monkeypatch.chdir(tmp_path)

@@ -311,6 +311,7 @@ def environment():
 
 
 @pytest.mark.usefixtures("environment")
+@pytest.mark.long
 def test_a_dask_worker_killed_on_the_way_costs_nothing(tmp_path, quick, arm, same):
     """Over 10 s: only a cluster of two processes, one of which is killed in the middle of a run, shows that."""
     from dask.distributed import Client, LocalCluster
