@@ -51,6 +51,9 @@ def write_api(folder):
             folder / f"{subject}.md",
             f"# {title}\n\n{about}\n\n```{{eval-rst}}\n.. currentmodule:: rcviz\n\n{entries}\n```\n",
         )
+    for page in folder.glob("*.md"):
+        if page.stem not in ("index", *pages):
+            page.unlink()  # of an earlier build, about a package that is gone
     listed = "\n".join(subject for subject in SUBJECTS if subject in pages)
     _write(
         folder / "index.md",
