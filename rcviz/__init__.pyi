@@ -98,11 +98,11 @@ from .sweeps.compare import Comparison as Comparison
 from .sweeps.result import Sweep as Sweep
 from .sweeps.runner import sweep as sweep
 from .sweeps.strategies import compare_strategies as compare_strategies
-from .symmetry.diagnosis import check_structure as check_structure
 from .symmetry.diagnosis import diagnose_equivariance as diagnose_equivariance
 from .symmetry.equivariance import assert_equivariant as assert_equivariant
 from .symmetry.equivariance import assert_invariant as assert_invariant
 from .symmetry.equivariance import equivariance_error as equivariance_error
+from .symmetry.structure import check_structure as check_structure
 from .training.config import TrainConfig as TrainConfig
 from .training.history import EpochRecord as EpochRecord
 from .training.history import History as History

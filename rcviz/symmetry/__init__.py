@@ -1,1 +1,1 @@
-"""Measure strand symmetry, and find the module that breaks it."""
+"""Measure strand symmetry, and name the module that breaks it."""
