@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, write_notebook  # noqa: E402
 
-# Where nothing is WebGL, a browser without a GPU does not draw by way of one in software either.
+# Pages without WebGL need no GPU, not even one in software.
 PLAIN = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 from playwright.sync_api import sync_playwright  # noqa: E402
 
@@ -223,11 +223,11 @@ def only_filters(asked):
     sizes = {"filters": asked.filters, "sequences": asked.sequences}
     known = [entry for entry in known if not sizes.items() <= entry.items()]
     found = {**sizes, "opened": opened, "milliseconds": {name: summary(values) for name, values in times.items()}}
-    told = {
+    results = {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
         "explorers": sorted([*known, found], key=lambda entry: (entry["filters"], entry["sequences"])),
     }
-    SIZES.write_text(json.dumps(told, indent=1) + "\n")
+    SIZES.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 

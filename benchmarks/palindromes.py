@@ -1,4 +1,4 @@
-"""Filters whose truth is known: how often is the verdict of ``rcviz.palindromes`` right?
+"""Filters of known truth: how often is the verdict of ``rcviz.palindromes`` right?
 
 The motifs of JASPAR 2024 fall into families, and the families into two halves that share none. The method was
 developed on the first half; the second one, with other seeds, judges it. ``python benchmarks/palindromes.py`` draws
@@ -101,7 +101,7 @@ def drawn_sequences(motif, rng, *, n_holding=500, n_background=500):
 
 
 def judged(seed, *, truth=None, half=TEST, **numbers):
-    """One filter of known truth and what is said of it; truths take turns unless one is asked for."""
+    """Return one filter of known truth with its verdict; truths take turns unless one is given."""
     truth = truth or tuple(RIGHT)[seed % len(RIGHT)]
     rng = np.random.default_rng([half, seed])
     motif, weights = drawn_filter(truth, half, rng)

@@ -77,8 +77,8 @@ def run(part, factor, architecture, seed):
     ranked = rcviz.filter_contributions(model, data.test).table[["filter", "score"]]
     ranked = ranked.assign(rank=np.arange(1, len(ranked) + 1))
     auroc = rcviz.evaluate(model, data.test)["auroc"].item()
-    told = {"factor": factor, "architecture": architecture, "seed": seed, "auroc": auroc}
-    table = pd.concat([pd.DataFrame([told] * len(found)), ranked.merge(found, on="filter")], axis=1)
+    labels = {"factor": factor, "architecture": architecture, "seed": seed, "auroc": auroc}
+    table = pd.concat([pd.DataFrame([labels] * len(found)), ranked.merge(found, on="filter")], axis=1)
     table.to_csv(path, index=False, float_format="%.4g")
     return table
 
@@ -102,7 +102,7 @@ def summary(table):
 
 
 def findings(table):
-    """What the real windows say, in words for the documents."""
+    """Summarize the real windows as text for the documents."""
     top = table[table["rank"] <= TOP_FILTERS]
     ctcf, max_ = (top[top["factor"] == factor] for factor in MOTIFS)
     count = {

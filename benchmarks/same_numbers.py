@@ -1,4 +1,4 @@
-"""Numbers of fixed seeds, to hold one version of the code against another.
+"""Numbers of fixed seeds, to compare one version of the code with another.
 
     python benchmarks/same_numbers.py before.npz                       # at the old commit
     python benchmarks/same_numbers.py after.npz --against before.npz   # at the new one

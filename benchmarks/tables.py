@@ -1,9 +1,4 @@
-"""The tables of docs/performance.md, made from benchmarks/results/*.json.
-
-    python benchmarks/tables.py
-
-writes them between the page's markers; a test holds page and files together.
-"""
+"""Write the tables of docs/performance.md from benchmarks/results/*.json; a test compares the two."""
 
 import json
 from dataclasses import dataclass

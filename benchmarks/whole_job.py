@@ -125,13 +125,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     n_seeds = parser.parse_args().seeds
-    seeds, told, taken = list(range(n_seeds)), {"plain": [], "rcviz": []}, {}
+    seeds, results, taken = list(range(n_seeds)), {"plain": [], "rcviz": []}, {}
     half = n_seeds // 2
-    before = seconds(lambda: told["plain"].extend(straightforward(seeds[:half])))
-    taken["rcviz"] = seconds(lambda: told["rcviz"].extend(ours(seeds)))
-    taken["plain"] = before + seconds(lambda: told["plain"].extend(straightforward(seeds[half:])))
+    before = seconds(lambda: results["plain"].extend(straightforward(seeds[:half])))
+    taken["rcviz"] = seconds(lambda: results["rcviz"].extend(ours(seeds)))
+    taken["plain"] = before + seconds(lambda: results["plain"].extend(straightforward(seeds[half:])))
     machine = {"cpu": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__} | limits()
-    content = {"machine": machine, "n_trainings": 3 * n_seeds, "seconds": taken, "runs": told}
+    content = {"machine": machine, "n_trainings": 3 * n_seeds, "seconds": taken, "runs": results}
     OUT.write_text(json.dumps(content, indent=1) + "\n")
     print(taken, "ratio", taken["rcviz"] / taken["plain"])
 

@@ -31,7 +31,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "fuzz.json"
 FAULTS = ROOT / "runs" / "fuzz"
 SECONDS, MEMORY = 5, 1 << 30
 SILENCE = 180
-"""Seconds without a message after which a worker counts as dead."""
+"""Seconds without a message after which a worker is killed."""
 
 
 class TooSlow(BaseException):

@@ -21,7 +21,7 @@ PATIENCE = 600
 
 
 class Process:
-    """A job in a folder, in a forked process; it is killed just before a step on files, counted from one."""
+    """A job in a folder, in a forked process; it can be killed just before a step on files (1-based)."""
 
     def __init__(self, work, folder, *, step=0):
         shared = memoryview(mmap.mmap(-1, 16)).cast("i")

@@ -53,7 +53,7 @@ def other_strand(x):
 
 
 def apart(model, length, seed):
-    """How far the strands' outputs are apart, as found and in training, where both draw the same dropout."""
+    """Compare the outputs for both strands, in evaluation mode and in training mode with the same dropout."""
     x, worst = bases(length, seed), 0.0
     for training in (False, True):
         outputs = []
