@@ -96,8 +96,8 @@ def score_tasks(labels: Any, scores: Any, task_names: Sequence[str]) -> "pd.Data
 def rank_sum_test(a: Any, b: Any, *, alternative: str = "greater") -> float:
     """Exact Wilcoxon rank-sum test between two independent samples (section 3.8).
 
-    The p-value is the fraction of all divisions of the pooled values into two samples of these sizes whose rank sum
-    is as extreme as the observed one. Tied values have their mean rank; the test stays exact.
+    The p-value is the fraction of all assignments of the pooled values to two samples of these sizes whose rank sum is
+    at least as extreme as the observed one. Tied values have their mean rank; the test stays exact.
 
     Parameters
     ----------

@@ -85,13 +85,13 @@ def check_options(what: str, names: Iterable[str], known: Iterable[str]) -> None
 
 
 def check_index(kind: str, index: Any, count: int) -> None:
-    """Refuse the index of something, such as a filter, that does not exist; they count from 0."""
+    """Refuse the index of something, such as a filter, that does not exist; indices are 0-based."""
     if not _is_index(index, count):
         raise ValueError(f"there is no {kind} {index!r:.100}: choose {_indices(count)}")
 
 
 def task_index(task: Any, task_names: Sequence[str]) -> int:
-    """Find the index of a task that is given by its name or by its index, counted from 0."""
+    """Find the index of a task that is given by its name or by its 0-based index."""
     if isinstance(task, str) and task in task_names:
         return list(task_names).index(task)
     if _is_index(task, len(task_names)):

@@ -1,4 +1,4 @@
-"""Atomic writing of files: a file appears under its name when it is complete, or not at all."""
+"""Atomic writing of files: a file is either complete or not written."""
 
 import errno
 import glob
@@ -60,7 +60,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path to write to; on success the file is moved to ``path``, on any error it is removed.
 
     The temporary path is in a hidden folder beside ``path``, in which libraries may create other files, and which is
-    locked while this process lives. What killed processes left behind while writing ``path`` is removed.
+    locked while this process lives. Temporary files of killed processes that were writing ``path`` are removed.
 
     Raises
     ------
@@ -99,14 +99,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove(path: str | os.PathLike[str]) -> None:
-    """Remove a file, if it exists, and what killed processes left behind while writing it."""
+    """Remove a file, if it exists, and temporary files of killed processes that were writing it."""
     target = Path(path)
     target.unlink(missing_ok=True)
     remove_unfinished(target.parent, target.name)
 
 
 def remove_unfinished(folder: Path, name: str | None = None) -> None:
-    """Remove what killed processes left behind while writing a file, or any file of a folder; not files in progress."""
+    """Remove temporary files of killed processes, for one file or a folder; not files that are being written."""
     pattern = f".{'*' if name is None else glob.escape(name)}.{'?' * 8}{_UNFINISHED}*"
     for path in folder.glob(pattern):
         with suppress(OSError):  # such as a folder of another user, or a file system without locks

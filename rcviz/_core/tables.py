@@ -9,7 +9,7 @@ ENDINGS = (".csv", ".parquet")
 
 
 def save_table(result: Any, path: str | os.PathLike[str]) -> None:
-    """Write the table of a result, or any DataFrame, atomically; the ending of the path gives the format.
+    """Write the table of a result, or any DataFrame, atomically; the ending of the path selects the format.
 
     Parameters
     ----------
@@ -22,9 +22,9 @@ def save_table(result: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        When there is no table, the ending is another one, or the folder does not exist.
+        If ``result`` has no table, the ending is another one, or the folder does not exist.
     ImportError
-        When Parquet is asked for and pyarrow is not installed.
+        If the path ends in ``.parquet`` and pyarrow is not installed.
 
     Examples
     --------

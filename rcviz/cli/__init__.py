@@ -1,6 +1,6 @@
-"""The command line: from peaks to an inspected model, the tutorials, and what rcviz does on real data in two minutes.
+"""The command line: from peaks to an inspected model, the tutorials, and a demonstration on real data.
 
-A command's file answers for what it reads, prints and writes; the library does the work.
+A command's file reads its arguments and prints and writes its results; the library does the work.
 """
 
 import os
@@ -41,7 +41,7 @@ def main(
 
     Your own peaks: rcviz windows, then rcviz train, then rcviz inspect.
 
-    Exit codes: 0 done; 1 something outside failed, such as the network; 2 wrong input; 130 interrupted; 143 terminated.
+    Exit codes: 0 done; 1 external failure, such as a lost connection; 2 wrong input; 130 interrupted; 143 terminated.
     """
     # A scheduler sends SIGTERM before it ends a job: incomplete files are then removed as after Ctrl-C.
     if threading.current_thread() is threading.main_thread():
@@ -59,7 +59,8 @@ def demo(
 ) -> None:
     """Train an RC and a standard model on real CTCF peaks and write the results as one page.
 
-    Takes under two minutes on two cores; writes models, tables and figures, and index.html, which needs no network.
+    Takes under two minutes on two cores; writes models, tables, figures and index.html, which needs no internet
+    connection.
 
     Example: rcviz demo --out runs/demo
     """

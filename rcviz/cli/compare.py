@@ -18,16 +18,16 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 def compare(
     data: Annotated[Path, typer.Argument(help="Dataset that rcviz windows or SequenceSet.save wrote.")],
-    n_filters: Annotated[int, typer.Option(min=1, help="Of every convolution of the shared network.")] = 16,
-    seeds: Annotated[str, typer.Option(help="How many, from 0 on, or which, such as 0,3,4.")] = "5",
+    n_filters: Annotated[int, typer.Option(min=1, help="Filters per convolution of the shared network.")] = 16,
+    seeds: Annotated[str, typer.Option(help="Number of seeds (0, 1, ...), or a list such as 0,3,4.")] = "5",
     metric: Annotated[str, typer.Option(help="auroc or auprc.")] = "auroc",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs to train (default 100).")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Largest number of epochs (default 100).")] = None,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Epochs without improvement to stop (default 10).")
+        int | None, typer.Option(min=1, help="Stop after this many epochs without improvement (default 10).")
     ] = None,
-    samples_per_epoch: Annotated[int | None, typer.Option(min=1, help="Samples in an epoch (default 5000).")] = None,
+    samples_per_epoch: Annotated[int | None, typer.Option(min=1, help="Samples per epoch (default 5000).")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per step (default 100).")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam (default 0.001).")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam (default 0.001).")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda, cuda:N or mps.")] = None,
     by: Annotated[
         str | None,
@@ -38,11 +38,11 @@ def compare(
     chr_train: Annotated[
         str | None, typer.Option("--train", help="Chromosomes to train on, such as chr1,chr2.")
     ] = None,
-    chr_valid: Annotated[str | None, typer.Option("--valid", help="Chromosomes that choose the best epoch.")] = None,
+    chr_valid: Annotated[str | None, typer.Option("--valid", help="Chromosomes that select the best epoch.")] = None,
     chr_test: Annotated[str | None, typer.Option("--test", help="Chromosomes for the test, or rest (default).")] = None,
-    store: Annotated[
-        Path, typer.Option(help="Folder of the records, one per run; what is there is not done again.")
-    ] = (Path("runs/compare")),
+    store: Annotated[Path, typer.Option(help="Folder of the records, one per run; finished runs are not repeated.")] = (
+        Path("runs/compare")
+    ),
     out: Annotated[
         Path | None, typer.Option(help="Folder for comparison.csv, test.csv, runs.csv and epochs.csv.")
     ] = None,
@@ -50,7 +50,7 @@ def compare(
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time, by default one per core.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find out whether parameter sharing helps on a dataset: six ways to deal with the two strands, several seeds.
+    """Find out whether parameter sharing helps on a dataset: six strategies for the two strands, several seeds.
 
     All networks have the same shape, which follows from the length of the sequences. The best epoch of each is
     evaluated on the test part. Finished runs are kept in the store: after a kill, the same command continues. On a
@@ -117,7 +117,7 @@ def _seeds(text: str) -> int | list[int]:
 
 
 def _write(result: "Sweep", table: "pd.DataFrame", folder: Path | None) -> list[Path]:
-    """Write the tables, each whole or not at all."""
+    """Write the tables, each atomically."""
     from rcviz._core.tables import save_table
 
     if folder is None:

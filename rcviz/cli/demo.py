@@ -53,7 +53,7 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     Parameters
     ----------
     out : Path
-        Folder for the results; made if it does not exist.
+        Folder for the results; created if it does not exist.
     epochs : int
         Epochs to train each model.
     seed : int

@@ -22,7 +22,7 @@ def inspect(
     model: Annotated[Path, typer.Argument(help="Model that rcviz train or save_model wrote.")],
     data: Annotated[Path, typer.Argument(help="Dataset with labels, of the model's length.")],
     options: Annotated[list[str] | None, typer.Argument(help="After --, options for JupyterLab.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write one page instead; it needs no network.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one page instead; it needs no internet connection.")] = None,
     chromosomes: Annotated[str | None, typer.Option(help="Only windows of these, such as chr22.")] = None,
     task: Annotated[str | None, typer.Option(help="The page's task, by name; by default the first.")] = None,
     as_json: AsJson = False,

@@ -33,7 +33,7 @@ def lab(options: Annotated[list[str] | None, typer.Argument(help="Options for Ju
         beside = copy_tutorials(Path(FOLDER))
     if beside:
         typer.echo(
-            f"This rcviz has newer tutorials; yours were changed and are kept, and the new ones stand beside them: "
+            f"This rcviz has newer tutorials; yours were changed and are kept, the new ones were written beside them: "
             f"{', '.join(map(str, beside))}.",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""Settings of a training run, from a file and from flags: the sections [model], [train] and [split].
+"""Settings of a training run, from a file and from flags: sections [model], [train] and [split].
 
 Flags override the file, and the file overrides the preset. The result is complete, so that written to a file it
 describes the same run.

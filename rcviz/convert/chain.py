@@ -52,7 +52,7 @@ def chain_of(model: nn.Module) -> list[Link]:
     Raises
     ------
     NotConvertibleError
-        For a part that joins or splits tensors, that has weights and is used twice, or that cannot be followed.
+        For a part that joins or splits tensors, that has weights and is used twice, or that cannot be traced.
     """
     check_module(model)
     links = list(_links("", model))

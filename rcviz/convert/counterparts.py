@@ -41,7 +41,7 @@ class Features:
     doubled : bool
         Whether the channels are a plain network's and their partners; those of the sequence itself are pairs already.
     merged : bool
-        Whether the features are the same for both strands, which they are behind the last dense layer.
+        Whether the features are the same for both strands, which they are after the last dense layer.
     """
 
     form: Form = "map"
@@ -58,9 +58,9 @@ class Tied:
     modules : tuple of (str, nn.Module)
         Each with the word that is added to the layer's name; empty for the layer's own name.
     change : str
-        What changed, in words.
+        Description of the change.
     features : Features
-        Features behind it.
+        Features after it.
     zeros : int
         Number of weights between the strands, which start at zero.
     """
@@ -104,7 +104,7 @@ def is_dense(part: nn.Module) -> TypeGuard[nn.Linear]:
 
 
 def merge_strands(features: Features) -> Tied:
-    """Average over the strands behind a network that ends without a dense layer."""
+    """Average over the strands after a network that ends without a dense layer."""
     words: list[tuple[str, nn.Module]] = [("average", RevCompGlobalPool1d("mean"))]
     return Tied((*_column(features), *words), "added: the mean of both strands", replace(features, merged=True))
 
@@ -127,7 +127,7 @@ def _kept(part: nn.Module, features: Features) -> Tied:
 
 def _conv(part: nn.Conv1d, features: Features) -> Tied:
     if features.form != "map":
-        raise ValueError("it is behind a flattening; put it before")
+        raise ValueError("it comes after a flattening; put it before")
     if part.groups != 1 or part.padding_mode != "zeros":
         raise ValueError(f"groups={part.groups} and padding_mode={part.padding_mode!r}; use 1 and 'zeros'")
     padding: Any = part.padding if isinstance(part.padding, str) else part.padding[0]
@@ -203,7 +203,7 @@ def _weighted_sum(part: WeightedSum1d, features: Features) -> Tied:
 
 def _pool(part: nn.MaxPool1d | nn.AvgPool1d, features: Features) -> Tied:
     if features.form != "map":
-        raise ValueError("it is behind a flattening; put it before")
+        raise ValueError("it comes after a flattening; put it before")
     sizes = {name: _one(getattr(part, name, default)) for name, default in (("padding", 0), ("dilation", 1))}
     if sizes != {"padding": 0, "dilation": 1} or getattr(part, "return_indices", False):
         raise ValueError("it has padding, dilation or return_indices, which tied pooling does not; leave these out")
@@ -213,9 +213,9 @@ def _pool(part: nn.MaxPool1d | nn.AvgPool1d, features: Features) -> Tied:
 
 
 def _adaptive_pool(part: nn.AdaptiveMaxPool1d | nn.AdaptiveAvgPool1d, features: Features) -> Tied:
-    """Keep it: its windows lie at the same places on both strands, for any length."""
+    """Keep it: its windows lie at the same positions on both strands, for any length."""
     if features.form != "map" or getattr(part, "return_indices", False):
-        raise ValueError("it is behind a flattening or returns indices; put it before, without return_indices")
+        raise ValueError("it comes after a flattening or returns indices; put it before, without return_indices")
     return _kept(part, features)
 
 
@@ -230,7 +230,7 @@ def _flatten(part: nn.Flatten, features: Features) -> Tied:
 def _dropout(part: nn.Dropout | nn.Dropout1d, features: Features) -> Tied:
     if (features.form == "map") != isinstance(part, nn.Dropout1d):
         if isinstance(part, nn.Dropout1d):
-            raise ValueError("behind a flattening it drops whole sequences; use nn.Dropout there")
+            raise ValueError("after a flattening it drops whole sequences; use nn.Dropout there")
         return replace(_kept(part, features), change="kept: in training it draws for each strand separately")
     return Tied((("", RevCompDropout1d(part.p)),), "drops a channel together with its partner", features)
 

@@ -12,7 +12,7 @@ from torch import nn
 from rcviz._core.checks import check_choice
 from rcviz.convert.chain import chain_of
 from rcviz.convert.keras_files import SavedLayer, SavedModel, opened, read
-from rcviz.convert.keras_layers import Quirks, Slot, channels_behind, is_readable, slots_of
+from rcviz.convert.keras_layers import Quirks, Slot, channels_after, is_readable, slots_of
 
 Backend = Literal["theano", "tensorflow"]
 Source = Literal["keras-genomics", "other"]
@@ -32,21 +32,21 @@ def load_keras_weights(
     Layers with weights are matched in order: RevCompConv1D, RevCompConv1DBatchNorm, WeightedSum1D,
     DenseAfterRevcompWeightedSum, DenseAfterRevcompConv1D, Conv1D, BatchNormalization and Dense. Nothing in the file is
     executed, shapes are checked before anything is read, and the model changes only when everything fits. A bias or a
-    shift that the file does not hold becomes zero, a scale one.
+    shift that the file does not hold becomes zero; a missing scale becomes one.
 
     Differences that are corrected:
 
     - arrays are (..., channels, filters), and feature maps are flattened position by position;
     - Theano convolves with kernels reversed along the length, so that a file written with it holds them reversed;
     - RevCompConv1D of keras-genomics adds the convolution twice where it has a bias: twice the kernel, once the bias;
-    - a Dense behind WeightedSum1D stores the weights of both strands, which must be the same;
+    - a Dense after WeightedSum1D stores the weights of both strands, which must be the same;
     - Keras 1 calls the running variance ``running_std``.
 
     Parameters
     ----------
     model : nn.Module
-        Of the same architecture: from :meth:`rcviz.ModelConfig.chipseq` and similar, or a chain of layers. Where the
-        file holds no configuration, its batch norms are assumed to have the model's epsilon.
+        Model of the same architecture: from :meth:`rcviz.ModelConfig.chipseq` and similar, or a chain of layers. If
+        the file holds no configuration, its batch norms are assumed to have the model's epsilon.
     path : path-like
         An HDF5 file written by ``save_weights`` or ``save`` of Keras 1 or 2.
     backend : "theano" or "tensorflow", optional
@@ -59,7 +59,7 @@ def load_keras_weights(
     -------
     DataFrame
         One row per layer: ``module`` (in the model), ``layer`` (in the file), ``weights`` (kinds and shapes as stored),
-        ``changes`` (the corrections, in words).
+        ``changes`` (the corrections, as text).
 
     Raises
     ------
@@ -111,7 +111,7 @@ def _parts(model: nn.Module) -> list[tuple[str, nn.Module, int | None]]:
             parts.append((name, part, n_channels))
         elif list(part.parameters()):
             raise ValueError(f"{name} ({type(part).__name__}) has weights and is not a layer of the paper; remove it")
-        n_channels = channels_behind(part, n_channels)
+        n_channels = channels_after(part, n_channels)
     return parts
 
 

@@ -62,7 +62,7 @@ class Slot:
 
 
 Slots: TypeAlias = tuple[list[Slot], list[str]]
-"""Slots, and in words how the stored arrays are changed."""
+"""Slots, and a description of how the stored arrays are changed."""
 
 
 def is_readable(part: nn.Module) -> bool:
@@ -77,8 +77,8 @@ def slots_of(part: nn.Module, layer: SavedLayer, n_channels: int | None, quirks:
     return slots(part, layer, n_channels, quirks)
 
 
-def channels_behind(part: nn.Module, n_channels: int | None) -> int | None:
-    """Channels of the feature map behind ``part``; None where it is not a feature map."""
+def channels_after(part: nn.Module, n_channels: int | None) -> int | None:
+    """Channels of the feature map after ``part``; None where it is not a feature map."""
     if isinstance(part, nn.Linear | RevCompLinear | RevCompGlobalPool1d | WeightedSum1d):
         return None
     return getattr(part, "out_channels", n_channels)

@@ -23,7 +23,7 @@ from rcviz.models.runtime import check_not_meta
 def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int | None = None) -> None:
     """Write a model as one ONNX file, atomically.
 
-    The input is ``sequences``, one-hot float32 (batch, 4, length), the output is ``logits``; the batch may have any
+    The input is named ``sequences``, one-hot float32 (batch, 4, length), the output ``logits``; the batch may have any
     size, the length is fixed. The model is exported in evaluation mode, with weights in float32. Tied weights are
     expanded by :func:`rcviz.to_standard` where that is possible, so that the graph consists of plain convolutions; any
     other model is exported as it is. The model itself is not modified.
@@ -33,7 +33,7 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to one tensor.
     path : path-like
-        Usually ``*.onnx``; the folder must exist.
+        Usually ends in ``.onnx``; the folder must exist.
     length : int, optional
         Length of the sequences; a model made by :func:`rcviz.build_model` has it in its configuration.
 

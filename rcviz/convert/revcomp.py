@@ -28,8 +28,8 @@ class RevCompConversion:
         The new network; a :class:`rcviz.SequenceModel` where the old one was.
     table : DataFrame
         One row per part, in order of use: ``module`` (dotted name), ``kind`` (class), ``became`` (classes), ``change``
-        (in words), ``parameters`` and ``parameters_after`` (as stored), ``zeros`` (number of weights that start at
-        zero: those with which a filter reads the other strand's channels, to be learned).
+        (as text), ``parameters`` and ``parameters_after`` (as stored), ``zeros`` (number of weights that start at
+        zero: those for the channels of the other strand, which further training can learn).
 
     Examples
     --------
@@ -61,8 +61,8 @@ def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConvers
     model : nn.Module
         A chain of convolutions, batch norms, pooling, dropout, pointwise activations and dense layers that reads
         ``(batch, channels, length)``, channels ``i`` and ``n - 1 - i`` being RC partners as in one-hot DNA: an
-        :class:`nn.Sequential`, a model made by :func:`rcviz.build_model`, or a module whose forward pass
-        :mod:`torch.fx` can follow. It is not modified.
+        :class:`nn.Sequential`, a model made by :func:`rcviz.build_model`, or a module that :mod:`torch.fx`
+        can trace. It is not modified.
     length : int, optional
         Length of the sequences; a pooling whose windows do not fill it is then refused here and not at the first call.
         A model made by :func:`rcviz.build_model` has it in its configuration.
@@ -71,7 +71,7 @@ def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConvers
     -------
     RevCompConversion
         On the same device, in the same floating-point type and mode. Without a dense layer the mean over the strands
-        is added behind the flattened features; a feature map at the end stays a feature map of paired channels.
+        is added after the flattened features; a feature map at the end stays a feature map of paired channels.
 
     Raises
     ------

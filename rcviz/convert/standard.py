@@ -21,16 +21,16 @@ def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential
     Tied weights are expanded, so that the result does not need rcviz: it can be given to ``torch.export``, to
     :func:`rcviz.export_onnx` or to any tool that supports :class:`torch.nn.Conv1d`.
 
-    In evaluation mode the outputs are the same up to rounding. In training mode as well, except behind batch norm,
-    whose statistics are those of each channel alone in torch, and behind dropout, which draws for each channel alone.
+    In evaluation mode the outputs are the same up to rounding. In training mode as well, except after batch norm,
+    whose statistics are those of each channel alone in torch, and after dropout, which draws for each channel alone.
     The weights are not tied any more: further training makes the two strands differ.
 
     Parameters
     ----------
     model : nn.Module
         A model made by :func:`rcviz.build_model`, or a chain of layers of rcviz, of torch and of your own that declare
-        ``to_plain`` (see :mod:`rcviz.layers.symmetry`): an :class:`nn.Sequential`, or a module whose forward pass
-        :mod:`torch.fx` can follow.
+        ``to_plain`` (see :mod:`rcviz.layers.symmetry`): an :class:`nn.Sequential`, or a module that
+        :mod:`torch.fx` can trace.
     length : int, optional
         Length of the sequences, for a pooling with ``edge="trim"``, which depends on it. A model made by
         :func:`rcviz.build_model` has it in its configuration.
@@ -127,7 +127,7 @@ def _output(part: nn.Module, sample: Tensor) -> Tensor:
 
 
 def _shape_after(pieces: Iterable[nn.Module], shape: Shape | None) -> Shape | None:
-    """Shape behind plain modules, as far as it can be known without a length."""
+    """Shape after plain modules, as far as it can be known without a length."""
     for piece in pieces:
         if isinstance(piece, nn.Linear) or (isinstance(piece, nn.Flatten) and piece.start_dim == 1):
             shape = (getattr(piece, "out_features", None),)

@@ -2,7 +2,7 @@
 
 pooch keeps the folder. A file that is there and has the right checksum is not downloaded again, a failed download is
 tried again, and nothing appears under a file's name before its checksum was right. What pooch cannot do is done here:
-which files there are, unpacking with a limit, and the record of checksums that no list knows.
+which files there are, unpacking with a limit, and the record of checksums that are in no list.
 """
 
 import functools
@@ -69,7 +69,7 @@ class Fetched:
     sha256 : str
         Checksum of its content.
     from_cache : bool
-        Whether the file was there already, whole; otherwise it was downloaded now.
+        Whether the complete file was there already; otherwise it was downloaded now.
     checksum : "listed", "recorded" or "new"
         What the content was compared with: the checksum in the list, the one recorded at the first download, or
         nothing yet: then this download's checksum is recorded.

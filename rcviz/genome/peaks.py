@@ -182,8 +182,7 @@ def _check_kind(path: Path, first: str, where: str) -> None:
     fields = _fields(first)
     if len(fields) >= 8 and not _is_number(fields[1]) and _is_number(fields[3]) and _is_number(fields[4]):
         raise ValueError(
-            f"{where}: {first[:60]!r} looks like GFF: convert it to BED (columns 1, 4 minus one, and 5; "
-            f"BED counts from zero)"
+            f"{where}: {first[:60]!r} looks like GFF: convert it to BED (columns 1, 4 minus one, and 5; BED is 0-based)"
         )
 
 
@@ -279,7 +278,7 @@ def _checked(peaks: "pd.DataFrame", location: Callable[[int], str]) -> "pd.DataF
     refuse(
         end <= start,
         lambda row: (
-            f"end must come after start, got {start[row]} to {end[row]}: positions are half-open, from zero; "
+            f"end must come after start, got {start[row]} to {end[row]}: positions are 0-based, half-open; "
             f"a peak of one base at {start[row]} ends at {start[row] + 1}"
         ),
     )

@@ -19,7 +19,7 @@ class RevCompSelfAttention1d(nn.Module):
     partners: an offset of ``d`` positions for the one is an offset of ``-d`` for the other. Query, key, value and
     output are tied convolutions of width 1. Equivariant: the RC of the input gives the RC of the output.
 
-    Positions enter only as distances: a learned number for every head and offset is added before the softmax. The layer
+    Positions enter only through a learned bias for each head and offset, which is added before the softmax. The layer
     has neither a norm nor a shortcut; a block with both is in the examples.
 
     Parameters
@@ -29,18 +29,18 @@ class RevCompSelfAttention1d(nn.Module):
     n_heads : int
         Heads that are stored and learned; a divisor of ``n_channels / 2``.
     max_distance : int
-        Offsets from ``-max_distance`` to ``max_distance`` have separate numbers, larger ones share the last.
+        Offsets from ``-max_distance`` to ``max_distance`` have separate biases; larger offsets share the last.
 
     Attributes
     ----------
     query, key, value, out : RevCompConv1d
     position : Parameter (n_heads, 2 * max_distance + 1)
-        Numbers for the offsets from ``-max_distance`` on; start at zero.
+        Biases for the offsets from ``-max_distance`` to ``max_distance``; start at zero.
 
     Raises
     ------
     ValueError
-        For an odd number of channels, and for heads that do not divide half of it.
+        If the number of channels is odd, or ``n_heads`` does not divide half of it.
 
     Examples
     --------
@@ -74,13 +74,13 @@ class RevCompSelfAttention1d(nn.Module):
         self.position = nn.Parameter(torch.zeros(n_heads, 2 * max_distance + 1))
 
     def reset_parameters(self) -> None:
-        """Draw new starting weights from torch's global random state; position numbers become zero."""
+        """Draw new starting weights from torch's global random state; position biases become zero."""
         for projection in (self.query, self.key, self.value, self.out):
             projection.reset_parameters()
         nn.init.zeros_(self.position)
 
     def expanded_position(self) -> Float[Tensor, "heads offsets"]:
-        """Numbers of all heads, (2 * n_heads, 2 * max_distance + 1): a partner has those of the opposite offset."""
+        """Biases of all heads, (2 * n_heads, 2 * max_distance + 1): a partner has those of the opposite offsets."""
         return pairing.tie_positions(self.position)
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:

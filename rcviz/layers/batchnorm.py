@@ -16,8 +16,8 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation whose statistics are pooled over a channel and its RC partner (section 3.1.2).
 
     Plain :class:`torch.nn.BatchNorm1d` after a tied layer breaks the strand symmetry, and only once training starts.
-    Equivariant: the RC of the input gives the RC of the output. In training in float32 on a CPU it can be
-    differentiated once only.
+    Equivariant: the RC of the input gives the RC of the output. In training in float32 on a CPU it does
+    not support second derivatives.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
     eps : float
         Added to the variance; 1e-3 as in the original (torch's own default is 1e-5).
     momentum : float
-        Share of the new batch in the running statistics; 0.01 is the original's Keras momentum of 0.99.
+        Share of the new batch in the running statistics; 0.01 corresponds to Keras momentum 0.99 in the original code.
     affine : bool
         Learn a scale and a shift per channel pair.
 

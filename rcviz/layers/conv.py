@@ -50,7 +50,7 @@ class RevCompConv1d(nn.Module):
     ------
     ValueError
         For an odd number of channels, an even effective width with ``padding="same"``, and, when called, for a length
-        that the stride does not divide: the windows would lie at other places on the two strands.
+        that the stride does not divide: the windows would lie at different positions on the two strands.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def pad_each_end(padding: Padding, stride: int, effective_width: int) -> int:
 
 
 def check_windows(length: int, pad: int, effective_width: int, stride: int) -> None:
-    """Refuse a length on which the windows would lie at other places on the other strand."""
+    """Refuse a length on which the windows would lie at different positions on the two strands."""
     spare = length + 2 * pad - effective_width
     if spare < 0:
         raise ValueError(f"a filter spanning {effective_width} positions does not fit into a length of {length}")

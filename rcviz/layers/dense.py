@@ -15,8 +15,8 @@ from rcviz.layers.symmetry import Symmetry
 class RevCompLinear(nn.Module):
     """Dense layer that gives RC partners among its inputs one weight (section 3.1.4).
 
-    Invariant: where the RC of the sequence gives the inputs in opposite order, the outputs are the same for both
-    strands, and whatever follows needs no further tying.
+    Invariant: if the RC of the sequence gives the inputs in opposite order, the outputs are the same for both strands,
+    and later layers need no tying.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def draws_random(module: nn.Module) -> bool:
 def is_convolution(module: nn.Module) -> bool:
     """Whether a module is a one-dimensional convolution: torch's, or one that declares that its channels are paired.
 
-    One of your own has ``in_channels``, ``dilation`` and the filters in ``weight`` (filters, channels, width).
+    A custom one has ``in_channels``, ``dilation`` and the filters in ``weight`` (filters, channels, width).
     """
     if isinstance(module, nn.Conv1d):
         return True
@@ -93,7 +93,7 @@ def _padding(module: Any) -> Symmetry:
 
 
 def _flatten(module: Any) -> Symmetry:
-    """Rows of a feature map one behind the other are reversed where channels and positions are."""
+    """A flattened feature map, row after row, is reversed where channels and positions are."""
     return Symmetry(input="paired", output="paired")
 
 
@@ -152,6 +152,6 @@ _TORCH = _table(
 
 
 def plain_output(module: nn.Module, representation: Representation) -> Representation:
-    """Representation behind a module that keeps it, where pooling to one position merges the strands."""
+    """Representation after a module that keeps it, where pooling to one position merges the strands."""
     pooled = isinstance(module, nn.AdaptiveMaxPool1d | nn.AdaptiveAvgPool1d) and first_number(module.output_size) == 1
     return "invariant" if pooled and representation == "positions reversed" else representation

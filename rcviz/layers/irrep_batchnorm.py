@@ -14,10 +14,11 @@ from rcviz.layers.symmetry import Symmetry
 
 
 class IrrepBatchNorm1d(nn.Module):
-    """Batch normalisation whose statistics are those of both strands.
+    """Batch normalisation of channels of type +1 and -1, with the statistics of both strands.
 
-    Over a batch and its RC a channel of type -1 has mean zero: it is only scaled, by its mean square, and has no shift.
-    Equivariant: reversed positions and negated channels of type -1 give the same of the output.
+    Averaged over a batch and its RC, a channel of type -1 has mean zero, so it is only scaled, by its mean square, and
+    has no shift. The types are explained in :mod:`rcviz.layers.irreps`.
+    Equivariant: reversed positions and negated channels of type -1 in the input give the same in the output.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class IrrepBatchNorm1d(nn.Module):
     Raises
     ------
     ValueError
-        For numbers of channels that are negative or both zero and, when called in training, for one value per channel.
+        If a number of channels is negative, or both are zero; in training also for a single value per channel.
 
     Examples
     --------
@@ -90,7 +91,7 @@ class IrrepBatchNorm1d(nn.Module):
         return Symmetry(input=types_of(self.n_minus), output=types_of(self.n_minus))
 
     def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Show the output as it looks from the other strand."""
+        """Return what the output would be for the reverse complement."""
         return reverse_irreps(y, self.n_plus, self.n_minus)
 
     @torch.enable_grad()

@@ -19,10 +19,11 @@ class IrrepConv1d(nn.Module):
 
     Between channels of the same type a kernel is its own mirror image; between different types it is its negated mirror
     image, with zero in the middle of an odd width. Only channels of type +1 can have a bias. Equivariant: reversed
-    positions and negated channels of type -1 give the same of the output.
+    positions and negated channels of type -1 in the input give the same in the output.
 
     Between :class:`rcviz.PairsToIrreps1d` and :class:`rcviz.IrrepsToPairs1d` this is :class:`rcviz.RevCompConv1d` in
-    another basis, with as many weights. Unequal numbers of the two types are possible only here.
+    another basis, with as many weights. Unequal numbers of the two types are possible only here. The types are
+    explained in :mod:`rcviz.layers.irreps`.
 
     Parameters
     ----------
@@ -46,8 +47,8 @@ class IrrepConv1d(nn.Module):
     Raises
     ------
     ValueError
-        For numbers of channels that are negative or all zero, for width 1 between different types only, for an even
-        effective width with ``padding="same"`` and, when called, for a length that the stride does not divide.
+        If a number of channels is negative, or all are zero; for width 1 between different types only; for an even
+        effective width with ``padding="same"``; and, when called, for a length that the stride does not divide.
 
     Examples
     --------
@@ -89,7 +90,7 @@ class IrrepConv1d(nn.Module):
 
     @property
     def symmetry(self) -> Symmetry:
-        """Channels of type +1 and -1, before and behind."""
+        """Channels of type +1 and -1, of the input and of the output."""
         return Symmetry(input=types_of(self.inputs[1]), output=types_of(self.outputs[1]))
 
     @property
@@ -131,11 +132,11 @@ class IrrepConv1d(nn.Module):
         return F.conv1d(x, self.expanded_weight(), self.expanded_bias(), self.stride, self.pad, self.dilation)
 
     def reverse_input(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Show the input as it looks from the other strand."""
+        """Return what the input would be for the reverse complement."""
         return reverse_irreps(x, *self.inputs)
 
     def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Show the output as it looks from the other strand."""
+        """Return what the output would be for the reverse complement."""
         return reverse_irreps(y, *self.outputs)
 
     def to_plain(self) -> nn.Module:

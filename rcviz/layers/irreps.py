@@ -1,8 +1,8 @@
 """Channels of the irreducible types +1 and -1, and conversion from and to RC pairs (Mallet & Vert, NeurIPS 2021).
 
 A pair of RC partners is of the *regular* type: on the other strand the two are exchanged. Their sum and their
-difference are the irreducible types: on the other strand the sum stays the same (type +1) and the difference changes
-its sign (type -1). Positions are reversed in both cases. Every equivariant feature map consists of these two types;
+difference are the irreducible types: on the other strand the sum is unchanged (type +1) and the difference changes its
+sign (type -1). Positions are reversed in both cases. Every equivariant feature map consists of these two types;
 here type +1 comes first.
 """
 
@@ -45,11 +45,11 @@ class PairsToIrreps1d(nn.Module):
         return pairing.pairs_to_irreps(x)
 
     def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Show the output as it looks from the other strand."""
+        """Return what the output would be for the reverse complement."""
         return reverse_irreps(y, y.shape[1] - y.shape[1] // 2, y.shape[1] // 2)
 
     def to_plain(self, shape: Shape | None = None) -> nn.Module:
-        """Return a fixed convolution of width 1, in float64; ``shape`` tells the channels."""
+        """Return a fixed convolution of width 1, in float64; ``shape`` gives the number of channels."""
         return fixed_mixing(self(torch.eye(channels_of(shape), dtype=torch.float64)[None])[0])
 
 
@@ -80,15 +80,16 @@ class IrrepsToPairs1d(nn.Module):
         return pairing.irreps_to_pairs(x)
 
     def to_plain(self, shape: Shape | None = None) -> nn.Module:
-        """Return a fixed convolution of width 1, in float64; ``shape`` tells the channels."""
+        """Return a fixed convolution of width 1, in float64; ``shape`` gives the number of channels."""
         return fixed_mixing(self(torch.eye(channels_of(shape), dtype=torch.float64)[None])[0])
 
 
 class IrrepActivation1d(nn.Module):
     """Apply ReLU to channels of type +1 and tanh to those of type -1.
 
-    A channel of type -1 needs an odd function, ``f(-x) = -f(x)``; behind a ReLU it would have no type. Equivariant:
-    reversed positions and negated channels of type -1 give the same of the output.
+    A channel of type -1 changes its sign on the other strand, one of type +1 does not (see :mod:`rcviz.layers.irreps`).
+    Type -1 therefore needs an odd function, ``f(-x) = -f(x)``; after a ReLU it would have no type. Equivariant:
+    reversed positions and negated channels of type -1 in the input give the same in the output.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ class IrrepActivation1d(nn.Module):
         return Symmetry(input=types_of(self.n_minus), output=types_of(self.n_minus))
 
     def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Show the output as it looks from the other strand."""
+        """Return what the output would be for the reverse complement."""
         return reverse_irreps(y, self.n_plus, self.n_minus)
 
     def to_plain(self) -> nn.Module:
@@ -148,7 +149,7 @@ def types_of(n_minus: int) -> Representation:
 
 
 def reverse_irreps(y: Float[Tensor, "..."], n_plus: int, n_minus: int) -> Float[Tensor, "..."]:
-    """Channels of type +1 and -1 (batch, channels, length) as they look from the other strand."""
+    """Channels of type +1 and -1 (batch, channels, length) as they are for the reverse complement."""
     check_features(y.shape, n_plus + n_minus)
     return pairing.reverse_positions(y) * signs_of(n_plus, n_minus, y)[:, None]
 

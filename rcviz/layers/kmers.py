@@ -14,7 +14,7 @@ from rcviz.sequences.alphabet import BASES
 
 
 class RevCompKmers1d(nn.Module):
-    """Turn one-hot bases into one-hot k-mers, for convolutions that read words of ``k`` bases.
+    """Turn one-hot bases into one-hot k-mers, for convolutions that read k-mers instead of single bases.
 
     The first half of the channels are k-mers in alphabetic order, for each pair of RCs the earlier one; the second half
     are their RCs in opposite order, so that channels ``i`` and ``n_channels - 1 - i`` are RC partners and tied layers
@@ -22,18 +22,18 @@ class RevCompKmers1d(nn.Module):
     half. Each of the two gets the value one half, so that every position still sums to one. Equivariant: the RC of the
     input gives the RC of the output.
 
-    The output is the product of the ``k`` inputs of a word. With an unknown base, an all-zero column, every word that
-    contains it is zero; probabilities of bases give probabilities of words, and gradients reach the bases.
+    Each output is the product of the ``k`` inputs that belong to its k-mer. Every k-mer that contains an unknown base
+    (an all-zero column) is zero; probabilities of bases give probabilities of k-mers, and gradients reach the bases.
 
     Parameters
     ----------
     k : int
-        Bases in a word; memory grows as ``4 ** k``.
+        Length of a k-mer, in bases; memory grows as ``4 ** k``.
 
     Attributes
     ----------
     n_channels : int
-        ``4 ** k``, and for even ``k`` further ``2 ** k``.
+        ``4 ** k``; for even ``k``, ``4 ** k + 2 ** k``.
 
     Examples
     --------
@@ -68,23 +68,23 @@ class RevCompKmers1d(nn.Module):
 
     @cached_property
     def kmers(self) -> tuple[str, ...]:
-        """The word of every channel."""
+        """The k-mer of every channel."""
         places = [4**place for place in reversed(range(self.k))]
         return tuple("".join(BASES[index // place % 4] for place in places) for index in self.order.tolist())
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length_out"]:
-        """Read the word that begins at every position."""
+        """Read the k-mer that starts at every position."""
         check_features(x.shape, 4)
         n_words = x.shape[2] - self.k + 1
         if n_words < 1:
-            raise ValueError(f"a word of {self.k} bases does not fit into a length of {x.shape[2]}; use a smaller k")
+            raise ValueError(f"a k-mer of {self.k} bases does not fit into a length of {x.shape[2]}; use a smaller k")
         words = x[:, :, :n_words]
         for start in range(1, self.k):
             words = (words[:, :, None] * x[:, None, :, start : start + n_words]).flatten(1, 2)
         return words[:, self.order] * self.share[:, None].to(x.dtype)
 
     def to_plain(self) -> nn.Module:
-        """Raise: no plain module multiplies its inputs with each other."""
+        """Raise: no plain torch module multiplies its inputs with each other."""
         refuse_plain("multiplies its inputs with each other")
 
     def extra_repr(self) -> str:
@@ -93,7 +93,7 @@ class RevCompKmers1d(nn.Module):
 
 
 def _partners(k: int) -> Int[Tensor, " words"]:
-    """Alphabetic index of every word's RC, whose first base is the complement of the word's last."""
+    """Alphabetic index of every k-mer's RC, whose first base is the complement of the k-mer's last."""
     rest = torch.arange(4**k)
     partner = torch.zeros_like(rest)
     for _ in range(k):

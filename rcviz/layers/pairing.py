@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def reverse_complement_features(x: Float[Tensor, "*batch channels length"]) -> Float[Tensor, "*batch channels length"]:
-    """Show a feature map as it looks from the other strand: channels and positions both reversed."""
+    """Return the reverse complement of a feature map: channels and positions both reversed."""
     return x.flip((-2, -1))
 
 

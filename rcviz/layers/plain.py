@@ -12,7 +12,7 @@ Shape: TypeAlias = tuple[int | None, ...]
 
 
 def refuse_plain(why: str) -> NoReturn:
-    """Raise because plain torch modules, one behind the other, cannot express a layer."""
+    """Raise because plain torch modules, one after the other, cannot express a layer."""
     raise ValueError(
         f"it {why}, which no chain of plain torch modules does; torch.export and rcviz.export_onnx take the model as "
         f"it is"
@@ -22,12 +22,12 @@ def refuse_plain(why: str) -> NoReturn:
 def channels_of(shape: Shape | None) -> int:
     """Number of channels that a layer is given, for a layer that does not store it."""
     if shape is None or shape[0] is None:
-        raise ValueError("the number of its input channels is not known; put it behind a convolution")
+        raise ValueError("the number of its input channels is not known; put it after a convolution")
     return shape[0]
 
 
 def in_order(**modules: nn.Module) -> nn.Sequential:
-    """Modules one behind the other; the one called ``layer`` keeps the name of the layer that they replace."""
+    """Modules one after the other; the one called ``layer`` keeps the name of the layer that they replace."""
     return nn.Sequential(OrderedDict(modules))
 
 

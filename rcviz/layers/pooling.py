@@ -50,7 +50,7 @@ class _RevCompPool1d(nn.Module):
         return ragged // 2
 
     def to_plain(self, shape: Shape | None = None) -> nn.Module:
-        """Return torch's pooling; with ``edge="trim"`` behind a crop of as much as the length in ``shape`` demands."""
+        """Return torch's pooling; with ``edge="trim"`` after a crop of as much as the length in ``shape`` demands."""
         pool = self._plain(self.kernel_size, self.stride)
         if self.edge == "strict":
             return pool
@@ -72,14 +72,14 @@ class RevCompMaxPool1d(_RevCompPool1d):
     """Max-pooling that refuses a length that its windows do not fill, or trims both ends evenly.
 
     Plain pooling drops the positions left over at the right end, which is the other strand's left end: the windows then
-    lie at other places on the two strands. Equivariant: the RC of the input gives the RC of the output.
+    lie at different positions on the two strands. Equivariant: the RC of the input gives the RC of the output.
 
     Parameters
     ----------
     kernel_size : int
         Width of a window, in positions.
     stride : int, optional
-        Distance of windows; the width by default.
+        Distance between windows, in positions; the width by default.
     edge : "strict" or "trim"
         With a remainder ``(length - kernel_size) % stride``, ``"strict"`` raises; ``"trim"`` leaves out half of it at
         each end, and raises only for an odd one.
@@ -175,7 +175,7 @@ class RevCompGlobalPool1d(nn.Module):
         return both.amax(dim=2) if self.reduction == "max" else both.mean(dim=2)
 
     def to_plain(self, shape: Shape | None = None) -> nn.Module:
-        """Return modules that bring partners beside each other and pool over both; ``shape`` tells the channels."""
+        """Return modules that bring partners beside each other and pool over both; ``shape`` gives their number."""
         n = channels_of(shape)
         pairs = torch.stack([torch.arange(n // 2), n - 1 - torch.arange(n // 2)], dim=1)
         return in_order(

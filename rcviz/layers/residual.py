@@ -25,8 +25,9 @@ class RevCompResidual1d(nn.Module):
     Raises
     ------
     ValueError
-        For a branch that begins in place and, when called, where the branch returns another number of channels or more
-        positions than the shortcut, or removes an odd number of positions, which cannot be cropped evenly.
+        For a branch whose first module works in place and, when called, if the branch returns another number of
+        channels or more positions than the shortcut, or removes an odd number of positions, which cannot be cropped
+        evenly.
 
     Examples
     --------

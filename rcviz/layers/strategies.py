@@ -34,10 +34,9 @@ class RevCompConjoined(nn.Module):
     - ``"profile"``: the RC of the input gives the output with its positions reversed and its channels permuted.
 
     Both strands go through the model in one batch of twice the size, the two of a sequence beside each other. Each
-    module is then used once per forward pass, as hooks and attribution tools need, and a batch norm in training uses
-    the statistics of both strands and updates its running statistics once. In two passes, each strand would have had
-    its own statistics, and the running ones would have been updated twice. Dropout in the model draws for each strand
-    separately: the symmetry is exact in evaluation mode.
+    module is therefore used once per forward pass, as hooks and attribution tools need. A batch norm in training uses
+    the statistics of both strands and updates its running statistics once. Dropout in the model draws for each strand
+    separately, so the symmetry is exact in evaluation mode only.
 
     Parameters
     ----------
@@ -47,11 +46,11 @@ class RevCompConjoined(nn.Module):
         What is averaged. With ``"probability"`` every output is treated as the logit of a separate probability, and
         the result is the logit of the mean probability, so that losses and :func:`rcviz.predict` still get logits.
     output : "invariant", "stranded" or "profile"
-        ``"invariant"``: (batch,) or (batch, tasks), no task depends on the strand. ``"stranded"``: (batch, tasks),
+        ``"invariant"``: (batch,) or (batch, tasks), no task belongs to a strand. ``"stranded"``: (batch, tasks),
         tasks such as plus and minus are exchanged. ``"profile"``: (batch, length) or (batch, channels, length).
     permutation : "reversed" or sequence of int, optional
         Partner of every task or channel: ``i`` on one strand is ``permutation[i]`` on the other. The default is
-        ``"reversed"`` for ``"stranded"``, and none for ``"profile"``, where every channel keeps its place.
+        ``"reversed"`` for ``"stranded"``, and none for ``"profile"``, where channels are not permuted.
 
     Raises
     ------
@@ -91,19 +90,19 @@ class RevCompConjoined(nn.Module):
         self.model, self.average, self.output, self.permutation = model, average, output, permutation
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Average the model's output for ``x`` and that for its RC, shown as it looks from the strand of ``x``."""
+        """Average the output for ``x`` and that for its RC, after mapping the second back to the forward strand."""
         check_features(x.shape, 4)
         # The strands alternate, because DeepLIFT compares the first half of every batch with the second.
         both = self.model(torch.stack([x, pairing.reverse_complement_features(x)], dim=1).flatten(0, 1))
         self._check_outputs(
             both, x.shape[0]
-        )  # not len(), which torch.export would take for a fixed number of sequences
+        )  # not len(), which torch.export would record as a fixed number of sequences
         forward, reverse = both[0::2], self.reverse_output(both[1::2])
         return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
 
     @property
     def symmetry(self) -> Symmetry:
-        """Reads paired channels; what comes out is declared by ``output`` and ``permutation``."""
+        """Paired channels as input; ``output`` and ``permutation`` determine the output."""
         output: Representation = "own"
         if self.output == "invariant":
             output = "invariant"
@@ -118,7 +117,7 @@ class RevCompConjoined(nn.Module):
         refuse_plain("shows its model both strands")
 
     def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Show the output as it looks from the other strand; applied twice, it changes nothing."""
+        """Return what the output would be for the reverse complement; applied twice, it changes nothing."""
         partners = None if isinstance(self.permutation, str) else self.permutation
         if y.ndim not in self.axes or (partners is not None and (y.ndim < 2 or y.shape[1] != len(partners))):
             raise ValueError(f"y must have the shape of an output={self.output!r}, got {tuple(y.shape)}")

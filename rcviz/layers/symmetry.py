@@ -3,8 +3,8 @@
 A layer of rcviz, or of your own, declares up to three facts:
 
 ``symmetry``
-    A :class:`Symmetry`: how its input and its output look from the other strand. Where that depends on settings it is a
-    property; where the names are not enough, ``reverse_input(x)`` and ``reverse_output(y)`` compute it.
+    A :class:`Symmetry`: how its input and its output change for the reverse complement. Where that depends on settings
+    it is a property; where the names are not enough, ``reverse_input(x)`` and ``reverse_output(y)`` compute it.
 ``to_plain()``
     Returns the same function in plain torch modules: one module or an :class:`torch.nn.Sequential`. Where it depends on
     the shape of the input, it takes ``shape``: ``(channels, length)`` or ``(features,)``, with None for what is not
@@ -31,7 +31,7 @@ Output: TypeAlias = Literal["same"] | Representation
 
 @dataclass(frozen=True, kw_only=True)
 class Symmetry:
-    """How the input and the output of a layer look from the other strand.
+    """Relation of a layer's input and output for a sequence to those for its reverse complement.
 
     - ``"paired"``: channels ``i`` and ``n - 1 - i`` are RC partners. Channels and positions are both reversed; features
       without positions are reversed.
@@ -44,9 +44,9 @@ class Symmetry:
     Parameters
     ----------
     input : one of these names, several of them, or "any"
-        What the layer may be given. Features that are the same for both strands fit every layer.
+        Representations that the layer accepts. Invariant features are accepted by every layer.
     output : one of these names, or "same"
-        What it returns; ``"same"``: what it was given.
+        Representation that it returns; ``"same"``: that of its input.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def declares(module: nn.Module, fact: str) -> bool:
 
 
 def reverse(features: Tensor, representation: Representation) -> Tensor | None:
-    """Features as they look from the other strand; None where the name alone does not determine it."""
+    """Features as they are for the reverse complement; None where the name alone does not determine it."""
     if representation == "paired":
         return reverse_complement_features(features) if features.ndim > 2 else reverse_channels(features)
     if representation == "positions reversed":

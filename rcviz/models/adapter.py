@@ -103,7 +103,7 @@ def as_sequence_model(
 ) -> AdaptedModel:
     """Wrap any network so that it maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``.
 
-    Prediction, strand reports, contributions, attributions, training and the explorers accept the result. It shares
+    Prediction, strand agreement, contributions, attributions, training and the explorers accept the result. It shares
     its weights with ``model``; a layer is passed as the module itself, or as its name with ``model.`` before it.
 
     Parameters
@@ -113,7 +113,7 @@ def as_sequence_model(
     layout : "NCL" or "NLC"
         Shape of the model's input: (batch, 4, length) or (batch, length, 4).
     bases : str
-        Order of its four channels, such as "ACTG"; U counts as T. Filters are still shown in the order A, C, G, T.
+        Order of its four channels, such as "ACTG"; U is read as T. Filters are still shown in the order A, C, G, T.
     output : int, str or callable, optional
         Selects the logits among several outputs: the index in a tuple, the key in a dict, or a function of
         everything that the model returns. A profile (batch, tasks, length) needs a function that reduces it to one
@@ -132,7 +132,7 @@ def as_sequence_model(
     ------
     ValueError
         For an unknown layout, order of bases or scale; for tied layers if reversing the order of bases does not give
-        their complements; and, when the model is called, if ``output`` selects nothing or something else than logits.
+        their complements; and, when the model is called, if ``output`` does not select logits.
 
     Examples
     --------

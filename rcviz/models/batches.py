@@ -44,7 +44,7 @@ def one_hot_batch(codes: UInt8[np.ndarray, "batch length"], model: nn.Module) ->
 
 
 def concatenate_batches(batches: Iterable[Tensor], n_rows: int) -> Tensor:
-    """Write the results of batches, at least one, into one tensor as they come.
+    """Write the results of batches, at least one, into one tensor as they are computed.
 
     A list of them would do, but each small result that is kept occupies a part of the large buffer of its batch, which
     the allocator then cannot reuse for the next: memory would grow by a buffer per batch.

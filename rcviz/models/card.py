@@ -20,12 +20,12 @@ _TITLES = ("part", "task", "sequences", "positive", "negative", "auROC", "auPRC"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """Facts about a model that its users need; :func:`rcviz.model_card` makes one.
+    """Description of a model: its data, split, metrics, strand gap and training; :func:`rcviz.model_card` makes one.
 
     Attributes
     ----------
     config : ModelConfig
-        Of the model.
+        Configuration of the model.
     data : dict
         ``name``, ``fingerprint`` (SHA-256 of sequences and labels of all parts), and any further entries.
     split : dict
@@ -36,7 +36,7 @@ class ModelCard:
         Difference between the predicted probabilities of the two strands in float32: ``part`` and ``n`` name the
         sequences, ``max`` and ``mean`` are those of the absolute difference.
     training : dict
-        Settings of the training, as :class:`TrainConfig` names them, and ``best_epoch``.
+        Settings of the training run, with the names in :class:`TrainConfig`, and ``best_epoch``.
     rcviz : str
         Version that made the model.
     notes : str

@@ -32,7 +32,7 @@ class ModelConfig:
     n_tasks : int
         Logits per sequence.
     head : "weighted_sum" or "flatten", optional
-        Part between pooling and dense layer; by default the weighted sum for ``"revcomp"`` and flattening for
+        Layer between pooling and the dense layer; by default the weighted sum for ``"revcomp"`` and flattening for
         ``"standard"``, as in the paper.
     freeze_output : bool
         Keep the dense weights at one and the bias at zero, because with one logit they would only rescale the weighted
@@ -42,12 +42,12 @@ class ModelConfig:
     batchnorm_eps, batchnorm_momentum : float
         As in :class:`RevCompBatchNorm1d`.
     symmetric, smoothness
-        Of the weighted sum, see :class:`WeightedSum1d`.
+        Settings of the weighted sum, see :class:`WeightedSum1d`.
 
     Raises
     ------
     ValueError
-        When such a network cannot be built, with values that would fit.
+        If such a network cannot be built; the message names values that would fit.
 
     Examples
     --------

@@ -1,8 +1,9 @@
 """A built network with its layers computed together, which is faster on a CPU in float32 than its modules one by one.
 
-Beside the convolutions, time goes into reading and writing feature maps, so this is done as seldom as possible:
+Apart from the convolutions, most time is spent on reading and writing feature maps, so this is done as rarely as
+possible:
 
-- A bias before a batch norm only shifts the running mean, so it is added there and nowhere else.
+- A bias before a batch norm only shifts the running mean, so it is added only there.
 - The last batch norm and rectifier are increasing functions: maxima are pooled first, and only these go through them.
 - In prediction, a batch norm is merged into the convolution before it.
 - The other rectifiers overwrite their input.
@@ -37,7 +38,7 @@ class Blocks:
     convolutions, norms, rectifiers : tuple of nn.Module
         One of each per block, in order.
     pool : RevCompMaxPool1d or nn.MaxPool1d
-        Behind the last block.
+        Pooling after the last block.
     """
 
     convolutions: tuple[Conv, ...]
@@ -49,8 +50,8 @@ class Blocks:
 def can_fuse(model: nn.Module, x: Tensor) -> bool:
     """Whether the fused path gives what the modules give for ``x``, and is faster.
 
-    The input is float32 on a CPU and needs no gradient, no transformation of torch is active, no hook waits for a
-    module, and every part up to the pooling has the type, the mode and the settings that the path was written for.
+    The input is float32 on a CPU and needs no gradient, no transformation of torch is active, no module
+    has a hook, and every part up to the pooling has the type, the mode and the settings that the path was written for.
     """
     return (
         x.device.type == "cpu"

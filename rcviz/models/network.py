@@ -34,8 +34,8 @@ class SequenceModel(nn.Sequential):
     config : ModelConfig
     fused : bool
         On a CPU in float32, compute convolution, normalisation, rectifier and pooling together (True by default), which
-        gives the same numbers up to rounding in less time. The modules run one by one where a part is not as it was
-        built, where a hook waits for one, where the input needs a gradient, and always with ``fused = False``.
+        gives the same numbers up to rounding in less time. The modules run one by one if a module was replaced or
+        has a hook, if the input needs a gradient, and always with ``fused = False``.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class SequenceModel(nn.Sequential):
         return dense(merge(fused.pooled_features(self, x)))
 
     def extra_repr(self) -> str:
-        """Say in ``print(model)`` how the model is computed."""
+        """Describe in ``print(model)`` how the model is computed."""
         if not self.fused:
             return "fused=False: the modules run one by one"
         return (
@@ -80,7 +80,7 @@ class SequenceModel(nn.Sequential):
         """Warn that the attributions of Captum's DeepLift do not add up for this model; Captum does not."""
         if any(getattr(hook, "__module__", "") == _DEEP_LIFT for hook in self._forward_pre_hooks.values()):
             warnings.warn(
-                "Captum's DeepLift has no rule for RevCompMaxPool1d and loses that of nn.MaxPool1d behind nn.ReLU, so "
+                "Captum's DeepLift has no rule for RevCompMaxPool1d and loses that of nn.MaxPool1d after nn.ReLU, so "
                 "that its attributions do not add up to the difference of the logits; use tangermeme's "
                 "deep_lift_shap(rcviz.to_standard(model), ...), or see docs/other_tools.md",
                 RuntimeWarning,

@@ -21,7 +21,7 @@ _GENERATORS = threading.RLock()  # torch's global random generators, one set for
 
 @contextmanager
 def model_lock(model: nn.Module) -> Iterator[None]:
-    """Hold a model's lock: other threads that ask for it wait, the thread that holds it may ask again."""
+    """Hold a model's lock: other threads that request it wait, the thread that holds it may enter again."""
     check_module(model)
     with _GUARD:
         lock = _model_locks.setdefault(model, threading.RLock())
@@ -157,7 +157,7 @@ class RandomStream:
 
 
 def check_module(model: object) -> None:
-    """Refuse what is called like a model but is not an ``nn.Module``, such as a function."""
+    """Refuse a model that is not an ``nn.Module``, such as a function."""
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}; wrap it in one that calls it")
 

@@ -27,13 +27,13 @@ _OLD_GAP = "strand_gap"  # in files of earlier versions; the card has it now
 
 
 def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: ModelCard | None = None) -> None:
-    """Write weights, configuration and card into one safetensors file; a failure leaves an older file as it was.
+    """Write weights, configuration and card into one safetensors file; after a failure an older file is unchanged.
 
     Parameters
     ----------
     model : SequenceModel
     path : path-like
-        Usually ``*.safetensors``; the folder must exist.
+        Usually ends in ``.safetensors``; the folder must exist.
     card : ModelCard, optional
         Made by :func:`rcviz.model_card`; :func:`read_model_card` reads it again.
 

@@ -27,7 +27,7 @@ class Motif:
     name : str
     probabilities : array (4, width)
         Probability of A, C, G and T at each position. Columns must sum to 1 within 1e-5 and are normalised to
-        an exact sum; the array is a read-only copy.
+        sum to exactly 1; the array is a read-only copy.
     alternative_name : str, optional
         Second name, as in collections (JASPAR: the factor of a matrix ID).
 
@@ -140,7 +140,7 @@ class Motif:
         return scores
 
     def reverse_complement(self) -> "Motif":
-        """Return the motif as it is on the other strand, with the same names."""
+        """Return the reverse complement of the motif, with the same names."""
         return Motif(self.name, reverse_complement(self.probabilities), self.alternative_name)
 
     def sample(self, n: int, *, seed: int | np.integer | np.random.Generator) -> UInt8[np.ndarray, "n width"]:
@@ -177,8 +177,8 @@ class Motif:
         -------
         DataFrame, one row per sequence
             ``score`` in bits by :meth:`log_odds` against the uniform background, with 0 for an unknown base;
-            ``start``, the leftmost position of the hit on the given sequence, from zero;
-            ``strand``, "+" or "-". Of equal hits the leftmost is taken, then the one on the forward strand.
+            ``start``, the leftmost position of the hit on the given sequence, 0-based;
+            ``strand``, "+" or "-". Ties: the leftmost hit, then the forward strand.
 
         Raises
         ------

@@ -20,7 +20,7 @@ class Palindromicity(NamedTuple):
     shift : int
         Number of positions by which the reverse complement is shifted to the right for the best fit.
     center : float
-        Centre of the palindrome, from zero; a half is between two positions. Columns ``i`` and ``2 * center - i`` are
+        Centre of the palindrome, 0-based; a half is between two positions. Columns ``i`` and ``2 * center - i`` are
         partners.
     """
 

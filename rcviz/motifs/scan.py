@@ -25,7 +25,7 @@ def best_hits(
     Returns
     -------
     best : (n,) highest sum
-    start : (n,) leftmost position of the hit on the given sequence, from zero; the first of equal hits
+    start : (n,) leftmost position of the hit on the given sequence, 0-based; the first of equal hits
     reverse : (n,) True if the hit is on the reverse strand; of equal hits, the one on the forward strand is taken
     """
     n, length = codes.shape

@@ -53,11 +53,11 @@ def simulate_motifs(
     rc_probability : float
         Probability that an instance is on the reverse strand.
     label_noise : float
-        Share of the sequences, chosen at random, whose rows of labels are permuted among themselves; some get their
-        own row, or an equal one, again.
+        Share of the sequences, chosen at random, whose rows of labels are permuted among themselves; some keep
+        their labels.
     shuffle : "rows" or "tasks"
         Permute whole rows, so that each sequence still has one positive label, or the labels of every task
-        separately. The paper does not say which; "rows" is our choice.
+        separately. The paper does not specify which; "rows" is our choice.
     seed : int or numpy Generator
 
     Returns

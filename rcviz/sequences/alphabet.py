@@ -195,7 +195,7 @@ def gc_content(codes: Any) -> Float[np.ndarray, " n"]:
 
 
 def as_codes(sequences: Any) -> UInt8[np.ndarray, "n length"]:
-    """Convert any accepted form of sequences to codes; codes are returned as they are, not copied.
+    """Convert any accepted form of sequences to codes; codes are returned unchanged, not copied.
 
     Parameters
     ----------

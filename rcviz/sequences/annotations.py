@@ -40,7 +40,7 @@ def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
 
 
 def numbered_tasks(count: int) -> tuple[str, ...]:
-    """Name tasks that have no names of their own: "task_0", "task_1" and so on."""
+    """Name tasks that were given without names: "task_0", "task_1" and so on."""
     return tuple(f"task_{index}" for index in range(count))
 
 
@@ -72,12 +72,12 @@ def checked_columns(n: int, **columns: Any) -> dict[str, np.ndarray]:
         checked[key] = array.astype(np.int64)
     start, end = checked.get("start"), checked.get("end")
     if start is not None and np.any(start < 0):
-        raise ValueError(f"start counts from zero, got {start.min()}: drop windows that extend beyond the chromosome")
+        raise ValueError(f"start must be at least 0, got {start.min()}: drop windows that extend beyond the chromosome")
     if start is not None and end is not None and np.any(end <= start):
         row = int(np.argmax(end <= start))
         raise ValueError(
             f"end must come after start, got {start[row]} to {end[row]} at sequence {row}: "
-            f"positions are half-open, from zero"
+            f"positions are 0-based, half-open"
         )
     return checked
 

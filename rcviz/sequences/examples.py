@@ -1,4 +1,4 @@
-"""Labelled sequences that ship with the package, to try things on."""
+"""Labelled sequences that ship with the package, for examples and tests."""
 
 import difflib
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _EXAMPLES = {
         length=200,
         task="CTCF",
         assembly="hg19",
-        source="peaks from gimmemotifs 0.18.4 (ENCODE), background from UCSC hg19 by way of CIRCexplorer2 2.2.2",
+        source="peaks from gimmemotifs 0.18.4 (ENCODE), background from UCSC hg19 through CIRCexplorer2 2.2.2",
         licence="MIT (peaks); genome sequence free for any use",
     )
 }

@@ -31,7 +31,7 @@ class FastaRecords(NamedTuple):
 
 
 class Coordinates(NamedTuple):
-    """Chromosome, start and end of windows: half-open, from zero."""
+    """Chromosome, start and end of windows: 0-based, half-open."""
 
     chrom: list[str]
     start: np.ndarray
@@ -80,7 +80,7 @@ def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
 
 
 def _problem(sequence: str, first: str, length: int) -> str | None:
-    """Say what is wrong with a record and how to fix it; None for a valid one."""
+    """Describe the problem of a record and how to fix it; None for a valid one."""
     if not sequence:
         return "has no sequence: remove it or fill it in"
     if len(sequence) != length:
@@ -118,7 +118,7 @@ def first_invalid(letters: bytes) -> int:
 def parse_coordinates(names: list[str], length: int) -> Coordinates | None:
     """Read coordinates from names like ``chr21:9439500-9439700``; None unless every name has them.
 
-    A span of ``length`` is half-open from zero (bedtools). A span one shorter counts from one and includes its end
+    A span of ``length`` is 0-based and half-open (bedtools). A span one shorter is 1-based and includes its end
     (samtools); its start is converted.
     """
     matches = [match for match in map(_COORDINATES.fullmatch, names) if match]

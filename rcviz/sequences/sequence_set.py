@@ -286,7 +286,7 @@ class SimulatedSet(SequenceSet):
     ----------
     codes : uint8 array (n, length)
     labels : array (n, n_tasks)
-        With noise, if any.
+        The labels after noise, if any.
     clean_labels : array (n, n_tasks)
         The labels before noise.
     sites : DataFrame
@@ -385,6 +385,6 @@ def as_sequence_set(data: Any) -> SequenceSet:
     Raises
     ------
     ValueError
-        When shape, dtype or values fit none of these; the error says how to fix it.
+        When shape, dtype or values fit none of these; the message names the fix.
     """
     return data if isinstance(data, SequenceSet) else SequenceSet(data)

@@ -32,7 +32,7 @@ def write_fields(path: str | os.PathLike[str], kind: str, fields: Mapping[str, A
     Parameters
     ----------
     path : path-like
-        Usually ``*.safetensors``; the folder must exist.
+        Usually ends in ``.safetensors``; the folder must exist.
     kind : str
         Name of the class that is built from the fields.
     fields : mapping of str to array (object arrays contain str), DataFrame or JSON-serialisable value
@@ -81,7 +81,7 @@ def open_writer(path: str | os.PathLike[str], kind: str, length: int) -> Iterato
         file.seek(8 + _HEADER_ROOM)
         writer = SequenceWriter(file)
         yield writer
-        # safetensors lays out the other fields, which are then moved behind the codes.
+        # safetensors lays out the other fields, which are then moved after the codes.
         rest = save(_tensors(writer.fields), _metadata(kind))
         n_header = int.from_bytes(rest[:8], "little")
         header = json.loads(rest[8 : 8 + n_header])

@@ -1,1 +1,1 @@
-"""Sweeps: any models times seeds on one data set, resumable, and comparisons of what came out."""
+"""Sweeps: any models times seeds on one data set, resumable, and comparisons of their results."""

@@ -1,4 +1,4 @@
-"""An arm of a sweep: a network, how it is trained, and how it deals with the two strands."""
+"""An arm of a sweep: a network, its training, and its treatment of the two strands."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,32 +19,32 @@ Strategy = Literal["as is", "conjoined", "siamese"]
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One line of a comparison: a network, its training, and what is done with the two strands.
+    """One entry of a comparison: a network, its training, and its treatment of the two strands.
 
     Parameters
     ----------
     model : ModelConfig or callable
-        A description of one of rcviz's networks, or any function ``seed -> nn.Module`` whose result maps one-hot
+        The configuration of one of rcviz's networks, or any function ``seed -> nn.Module`` whose result maps one-hot
         ``(batch, 4, length)`` to logits ``(batch, tasks)``. It is called with torch's random numbers seeded by the
         seed, so that ``lambda seed: MyNetwork()`` is enough; torch's global random state is restored afterwards.
     training : TrainConfig
-        Its own seed is not used: every run has one of the sweep's.
+        Its own seed is not used: every run has one of the sweep's seeds.
     strategy : "as is", "conjoined" or "siamese"
         "conjoined": trained as it is; afterwards the predictions for a sequence and its reverse complement are
-        averaged. "siamese": both strands are averaged in training as well. An arm that is "as is" and one that is
-        "conjoined" but else the same share their trainings.
+        averaged. "siamese": both strands are averaged in training as well. Arms that differ
+        only in "as is" and "conjoined" share their training runs.
     average : "logit" or "probability"
         What "conjoined" and "siamese" average, see :class:`rcviz.RevCompConjoined`.
     fraction : float
         Share of the training part that is used, in (0, 1]. It is drawn with the run's seed: all arms of one seed get
         the same sequences, and a smaller share is part of a larger one.
     description : str
-        A few words for readers; shown by tables, no part of what makes two runs the same.
+        A few words for readers, shown in tables; it does not affect the identity of a run.
 
     Raises
     ------
     ValueError
-        When an argument does not fit.
+        If an argument is of the wrong type or out of range.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class Arm:
         if isinstance(self.model, nn.Module) or not (isinstance(self.model, ModelConfig) or callable(self.model)):
             raise ValueError(
                 f"model must be a ModelConfig or a function seed -> nn.Module, got {type(self.model).__name__}: every "
-                f"seed needs a network with starting weights of its own"
+                f"seed needs a network with its own starting weights"
             )
         if not isinstance(self.training, TrainConfig):
             raise ValueError(f"training must be a TrainConfig, got {type(self.training).__name__}")
@@ -88,12 +88,12 @@ class Arm:
         return network
 
     def as_trained(self, network: nn.Module) -> nn.Module:
-        """Return what is trained: the network itself, or for "siamese" the network shown both strands."""
+        """Return the module to train: the network itself, or for "siamese" the network applied to both strands."""
         return RevCompConjoined(network, average=self.average) if self.strategy == "siamese" else network
 
 
 def seeds_of(seeds: int | Iterable[int]) -> tuple[int, ...]:
-    """Return the seeds of a sweep: so many from zero on, or those that are listed."""
+    """Return the seeds of a sweep: 0, 1, ... for a number, or those in a list."""
     if isinstance(seeds, int):
         check_positive("seeds", seeds)
         return tuple(range(seeds))
@@ -114,7 +114,7 @@ def checked_arms(arms: Any) -> dict[str, Arm]:
         raise ValueError(f"arms must be a dict from names to Arm with at least one entry, got {arms!r:.100}")
     for name, arm in arms.items():
         if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"arms: every name must be a text, got {name!r:.100}")
+            raise ValueError(f"arms: every name must be a str, got {name!r:.100}")
         if not isinstance(arm, Arm):
             raise ValueError(f"arms: {name!r} must be an Arm, got {type(arm).__name__}")
     return dict(arms)

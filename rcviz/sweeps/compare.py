@@ -12,9 +12,9 @@ from jaxtyping import Float
 from rcviz.metrics import rank_sum_test
 
 ALPHA = 0.05
-"""Largest p-value at which a difference is taken as shown."""
+"""Significance level: largest p-value at which a difference is reported."""
 LEVEL = 0.95
-"""Of intervals."""
+"""Coverage of the confidence intervals."""
 
 Verdict = Literal["ahead", "level", "behind", "too few seeds to tell"]
 
@@ -23,15 +23,15 @@ _WORDS = {"auroc": "auROC", "auprc": "auPRC"}
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One arm's seeds against another's, tested one-sided for lying above (section 3.8).
+    """Comparison of two arms over their seeds, with a one-sided rank-sum test (section 3.8 of the 2017 paper).
 
     Attributes
     ----------
     a, b : str
-        Arms, the one expected above first.
+        Names of the arms, the one expected to be better first.
     metric : str
     values_a, values_b : ndarray
-        One value per seed; runs that failed are left out.
+        One value per seed, without failed runs.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def smallest_p(self) -> float:
-        """The smallest p-value that so many seeds can reach: every one of `a` above every one of `b`."""
+        """The smallest p-value that this number of seeds can reach: every one of `a` above every one of `b`."""
         return 1 / comb(len(self.values_a) + len(self.values_b), len(self.values_a))
 
     @property
@@ -78,7 +78,7 @@ class Comparison:
 
     @property
     def reason(self) -> str:
-        """Why there is no p-value and no interval; empty where there is."""
+        """Reason for a missing p-value and interval; empty if they exist."""
         few = [
             f"{arm!r} has {len(values)} seed{'' if len(values) == 1 else 's'}"
             for arm, values in ((self.a, self.values_a), (self.b, self.values_b))
@@ -103,7 +103,7 @@ class Comparison:
         return "too few seeds to tell" if self.reason or self.smallest_p * n_rivals > ALPHA else "level"
 
     def summary(self) -> str:
-        """Say in one sentence how the arms compare."""
+        """Describe the comparison in one sentence."""
         return sentence([self])
 
 
@@ -126,7 +126,7 @@ def welch_interval(
 
 
 def sentence(comparisons: Sequence[Comparison]) -> str:
-    """Say whether an arm is ahead of the best of its rivals, level with it or behind it; all compare the same arm."""
+    """Describe whether an arm is ahead of the best of its rivals, level or behind; all comparisons share that arm."""
     able = [comparison for comparison in comparisons if not math.isnan(comparison.effect)]
     if not able:
         arms = ", ".join(dict.fromkeys(name for one in comparisons for name in (one.a, one.b)))

@@ -4,13 +4,13 @@ Two runs are the same when all of this is the same:
 
 - the model: for a ModelConfig its settings; for a function, what it builds for the seed: weights and buffers, the class
   and the plain attributes of every module, which parameters learn, and the source code of classes that are neither
-  torch's nor rcviz's. What these classes call is not seen: after a change there, use another store;
+  torch's nor rcviz's. Functions that these classes call are not included: after a change there, use another store;
 - the training settings except for their seed, whether it is siamese, the share of the training part, and the seed;
 - sequences, labels and task names of the three parts, in their order;
 - the function given as ``measure``: its name, its source code, and what ``functools.partial`` binds.
 
-Settings at their defaults do not count, so that a setting added to rcviz later changes no name. Names of arms and
-descriptions do not count, nor whether predictions are averaged afterwards ("conjoined"): every record holds both.
+Settings at their defaults are ignored, so that a setting added to rcviz later changes no name. Also ignored are names
+and descriptions of arms, and whether predictions are averaged afterwards ("conjoined"): every record holds both.
 """
 
 import dataclasses
@@ -89,7 +89,7 @@ def describe_function(function: Callable[..., Any] | None) -> str:
 
 
 def source_of(thing: Any) -> str:
-    """Return the source code of a class or function; where it was not kept, a digest of what it was compiled to."""
+    """Return the source code of a class or function; where it is not available, a digest of the compiled code."""
     try:
         return inspect.getsource(thing)
     except (OSError, TypeError):
@@ -103,7 +103,7 @@ def _code(code: CodeType) -> Any:
 
 
 def _constant(value: Any) -> Any:
-    """Return a constant of compiled code in the same form in every process: sets have an order of their own."""
+    """Return a constant of compiled code in a form that is the same in every process: the order of a set is not."""
     if isinstance(value, CodeType):
         return _code(value)
     return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
@@ -127,13 +127,13 @@ def _plain_number(value: Any) -> Any:
 
 
 def _attributes(module: nn.Module) -> list[tuple[str, str]]:
-    """Return what a module was set to, such as ``self.scale = 2``; torch's own parts are described elsewhere."""
+    """Return the plain settings of a module, such as ``self.scale = 2``; torch's own parts are described elsewhere."""
     public = ((name, value) for name, value in sorted(vars(module).items()) if not name.startswith("_"))
     return [(name, text) for name, value in public if name != "training" and (text := _plain(value)) is not None]
 
 
 def _plain(value: Any) -> str | None:
-    """Return a text for a plain value or a function, None for anything else, whose text may hold an address."""
+    """Return a text for a plain value or function, None for anything else, whose text may contain an address."""
     if value is None or isinstance(value, int | float | str):
         return repr(value)
     if isinstance(value, tuple | list):

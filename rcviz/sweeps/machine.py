@@ -1,4 +1,4 @@
-"""What a run is computed by: code, processor, threads, memory."""
+"""Code, processor, threads and memory of a run."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""What a sweep measured: tidy tables of its records, comparisons of its arms, a plot."""
+"""Results of a sweep: tidy tables of its records, comparisons of its arms, a plot."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ _COUNTS = ("n_positive", "n_negative", "n")
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What a sweep measured; runs that failed are left out of all tables.
+    """Results of a sweep; failed runs are left out of all tables.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Sweep:
 
     @cached_property
     def valid(self) -> pd.DataFrame:
-        """The same on the validation part, which chose the best epoch: its metrics are a little too good."""
+        """The same on the validation part, which chose the best epoch: its metrics are slightly too good."""
         return self._evaluated("valid")
 
     @cached_property
@@ -82,8 +82,8 @@ class Sweep:
 
         arm, strategy, seed, fraction, n_parameters, n_train, n_train_positive (labels of all tasks), best_epoch,
         n_epochs, valid_auroc, test_auroc and so on (means over tasks), gap_max, gap_mean (between the probabilities of
-        the two strands, validation part), wall_seconds (of all epochs), cpu_seconds (NaN for a run that was killed on
-        the way), peak_memory_mb, cpu, threads, code.
+        the two strands, validation part), wall_seconds (of all epochs), cpu_seconds (NaN for a run that was killed
+        and resumed), peak_memory_mb, cpu, threads, code.
         """
         rows = []
         for (arm, seed), record in self._ordered():
@@ -119,7 +119,7 @@ class Sweep:
 
     @cached_property
     def measured(self) -> dict[str, pd.DataFrame]:
-        """The tables that ``measure`` gave, each of all runs: arm, seed, and its own columns."""
+        """The tables that ``measure`` returned, each for all runs: arm, seed, and its own columns."""
         tables: dict[str, list[pd.DataFrame]] = {}
         for (arm, seed), record in self._ordered():
             for name, content in record["tables"].items():
@@ -139,7 +139,7 @@ class Sweep:
         Parameters
         ----------
         a, b : str
-            Arms, the one expected above first.
+            Names of the arms, the one expected to be better first.
         metric : str
             Column of :attr:`test`, such as "auroc" or "auprc".
         task : str, optional
@@ -200,14 +200,14 @@ class Sweep:
         return pd.DataFrame(rows)
 
     def summary(self, arm: str | None = None, *, metric: str = "auroc", task: str | None = None) -> str:
-        """Say in one sentence whether an arm is ahead of the best of all others, level with it, or behind it.
+        """Return one sentence: an arm is ahead of the best of all others, level with it, or behind it.
 
         Parameters
         ----------
         arm : str, optional
             By default the first one.
         metric, task
-            As in :meth:`compare`; on the test part.
+            As in :meth:`compare`, on the test part.
         """
         arm = next(iter(self.arms)) if arm is None else arm
         comparisons = [self.compare(arm, other, metric, task=task) for other in self.arms if other != arm]
@@ -216,11 +216,11 @@ class Sweep:
     def plot(
         self, ax: Any = None, *, metric: str = "auroc", task: str | None = None, part: Part = "test", **options: Any
     ) -> Any:
-        """Draw what each arm reaches, see :func:`rcviz.plot_architectures`, which takes the options."""
+        """Draw the metric of each arm, see :func:`rcviz.plot_architectures`, which takes the options."""
         from rcviz.plots.comparisons import plot_architectures
 
         if not self.records:
-            raise ValueError("there is no finished run to draw; .failures says why each failed")
+            raise ValueError("there is no finished run to draw; .failures lists the errors")
         column = f"{part}_{metric}"
         table = pd.concat(
             [self._by_seed(arm, metric, task, part).rename(column).reset_index().assign(arm=arm) for arm in self.arms],

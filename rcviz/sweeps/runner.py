@@ -1,4 +1,4 @@
-"""A sweep that can be killed at any time: joblib does the scheduling, a folder of records remembers what is done."""
+"""A sweep that can be killed at any time: joblib schedules the runs, a folder of records stores the finished ones."""
 
 import os
 import tempfile
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class FailedRunsWarning(UserWarning):
-    """Some runs of a sweep failed; the others are done."""
+    """Some runs of a sweep failed; the others are finished."""
 
 
 def sweep(
@@ -47,41 +47,45 @@ def sweep(
 ) -> Sweep:
     """Train every arm with every seed, evaluate the best epochs on the test part, and continue an earlier call.
 
-    Each finished run is one JSON file in the store, written whole, and is never done again; a run that was killed goes
-    on from its checkpoint, with the same numbers. A run that fails is recorded with its error, does not stop the
-    others, and is tried again by the next call. When a worker is killed, for its memory for example, its runs begin
-    again, and only a run that kills its worker by itself is given up. Several sweeps may use one store at once.
+    Each finished run is one JSON file in the store, written atomically and not repeated; a run that was killed
+    continues from its checkpoint, with the same numbers. A run that fails is recorded with its error, does not stop the
+    others, and is tried again by the next call. When a worker is killed, for example because memory ran out, its runs are
+    started again; only a run that was alone in a killed worker is recorded as failed. Several sweeps may use one store
+    at the same time.
 
     Parameters
     ----------
     arms : dict from name to Arm
-        Arms that describe the same training share its run.
+        Arms with the same training share one training run.
     splits : Splits
         Train, validate and test, all labelled; the test part may be empty.
     seeds : int or list of int
-        So many from 0 on, or these. A seed is that of the starting weights and of the order of the samples.
+        Number of seeds (0, 1, ...), or a list of seeds. A seed determines the starting weights and the order of the
+        samples.
     store : path-like, optional
-        Folder of the records. It may hold runs of other sweeps. What makes two runs the same is in
-        :mod:`rcviz.sweeps.identity`. None uses a temporary folder that is removed at the end: the result is complete,
-        but a sweep that is interrupted starts from the beginning. Give a folder for all that takes over a minute.
+        Folder of the records. It may hold runs of other sweeps. When two runs are the same is described
+        in :mod:`rcviz.sweeps.identity`. None uses a temporary folder that is removed at the end: the result is
+        complete, but a sweep that is interrupted starts from the beginning. Give a folder for any sweep that takes more
+        than a minute.
     backend : "loky", "dask" or a running distributed.Client, optional
-        Processes on this machine (default), or a Dask cluster: "dask" takes the client that is running. All its
+        Processes on this machine (default), or a Dask cluster: "dask" uses the current client. All its
         workers must see the store.
     n_jobs : int, optional
-        Runs at a time, each with one thread; by default one per core, and one where an arm trains on a GPU.
+        Number of runs at a time, each with one thread; by default one per core, or one if an arm trains on a GPU.
     measure : callable, or dict from arm name to callable, optional
         ``measure(model, splits) -> dict from names to DataFrames``: further tables of every run, for
         :attr:`Sweep.measured`. The model is the one that was trained, with the weights of its best epoch: a
         :class:`rcviz.RevCompConjoined` around the network for a siamese arm, the network itself for the others.
-        ``splits`` is what it was trained on, with the run's share of the training part. Cells must be numbers, texts,
-        None, or lists of these. The function belongs to the identity of a run: another one means training again.
+        ``splits`` is what it was trained on, with the run's share of the training part. Cells must be numbers, strings,
+        None, or lists of these. The function is part of the identity of a run: with another function, runs are
+        trained again.
     progress : bool
-        Show runs done, running and failed, and the time left.
+        Show the number of finished, running and failed runs, and the time left.
 
     Returns
     -------
     Sweep
-        Without the runs that failed.
+        Results without the failed runs.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def sweep(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where runs are done: the name of joblib's backend, and the client where one was given."""
+    """The name of joblib's backend, and the client if one was given."""
 
     backend: Literal["loky", "dask"]
     client: Any = None
@@ -181,7 +185,7 @@ def _measures(measure: Any, arms: Mapping[str, Arm]) -> dict[str, Measure | None
     by_arm = dict(measure) if isinstance(measure, Mapping) else dict.fromkeys(arms, measure)
     for name, function in by_arm.items():
         if name not in arms:
-            raise ValueError(f"measure names the arm {name!r}, which is not among {', '.join(arms)}")
+            raise ValueError(f"measure names the arm {name!r}, which is not one of {', '.join(arms)}")
         if function is not None and not callable(function):
             raise ValueError(f"measure must be a function (model, splits) -> dict of tables, got {function!r:.100}")
     return {name: by_arm.get(name) for name in arms}
@@ -261,7 +265,7 @@ def _folder(store: str | os.PathLike[str] | None) -> Iterator[Path]:
 def _do_all(
     runs: list[Run], splits: Splits, store: Store, place: _Place, n_jobs: int, *, progress: bool
 ) -> dict[str, Record]:
-    """Do all runs that are not done, whatever happens to one of them; return the failures by run."""
+    """Execute all unfinished runs, even if some of them fail; return the failures by run."""
     import joblib
     from tqdm.auto import tqdm
 
@@ -313,7 +317,7 @@ def _parallel(place: _Place, n_jobs: int, splits: Splits) -> Iterator[None]:
 
 
 def _outcomes(runs: list[Run], splits: Splits, folder: Path) -> Iterator[Record]:
-    """Yield what came of every run as it ends, in any order."""
+    """Yield the outcome of every run as it ends, in any order."""
     import joblib
 
     parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
@@ -321,7 +325,7 @@ def _outcomes(runs: list[Run], splits: Splits, folder: Path) -> Iterator[Record]
 
 
 def _worker_died(place: _Place) -> tuple[type[BaseException], ...]:
-    """Return what is raised when the process of a run was killed."""
+    """Return the errors that are raised when the process of a run was killed."""
     if place.backend == "loky":
         return (BrokenExecutor,)
     from distributed.scheduler import KilledWorker
@@ -330,7 +334,7 @@ def _worker_died(place: _Place) -> tuple[type[BaseException], ...]:
 
 
 def _perform(run: Run, splits: Splits, folder: Path) -> Record:
-    """Do one run in a worker and keep its record; an error is kept as well and ends nothing."""
+    """Execute one run in a worker and store its record; an error is stored as well and does not end the sweep."""
     store = Store(folder)
     try:
         if store.read(run.id) is None:  # another sweep may have done it meanwhile

@@ -1,4 +1,4 @@
-"""One record per finished run: a JSON file that is whole or not there, named after the run."""
+"""One record per finished run: a JSON file, written atomically and named after the run."""
 
 import json
 import math
@@ -29,7 +29,7 @@ class Store:
         self.folder = folder
 
     def read(self, run_id: str) -> Record | None:
-        """Read the record of a run; None where there is none, or where the file is something else."""
+        """Read the record of a run; None where there is none, or where the file is not a record."""
         try:
             record = json.loads(self._record(run_id).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError, RecursionError):
@@ -43,7 +43,7 @@ class Store:
         return [record for name in names if (record := self.read(name)) is not None]
 
     def write(self, record: Record) -> Record:
-        """Keep a finished run, unless another sweep did so meanwhile; its checkpoint and old failure are removed."""
+        """Store a finished run, unless another sweep has stored it; its checkpoint and old failure are removed."""
         run_id = record["id"]
         kept = self.read(run_id)
         if kept is None:
@@ -53,7 +53,7 @@ class Store:
         return kept or record
 
     def write_failure(self, failure: Record) -> None:
-        """Keep what went wrong, for people to read; the next sweep tries the run again."""
+        """Store the error of a failed run, for people to read; the next sweep tries the run again."""
         _write(self._failure(failure["id"]), failure)
 
     def tidy(self) -> None:
@@ -75,7 +75,7 @@ class Store:
 
 
 def as_json(value: Any) -> Any:
-    """Return what JSON can hold: numpy's values as Python's, tuples as lists, NaN as None; infinities are refused."""
+    """Convert values to JSON types: numpy's to Python's, tuples to lists, NaN to None; infinities are refused."""
     if isinstance(value, dict):
         return {str(name): as_json(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):

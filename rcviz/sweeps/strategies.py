@@ -1,4 +1,4 @@
-"""A comparison of six ways to deal with the two strands, on one data set."""
+"""A comparison of six strategies for the two strands, on one data set."""
 
 import dataclasses
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LONG = 500
-"""From this length in bp on a network has the paper's three convolutions; below, one."""
+"""Least length in bp at which the network has the paper's three convolutions; below it has one."""
 
 _FIXED = ("architecture", "n_filters", "sequence_length", "n_tasks")
 
@@ -36,15 +36,15 @@ def compare_strategies(
     n_jobs: int | None = None,
     progress: bool = True,
 ) -> Sweep:
-    """Find out whether parameter sharing helps on your data: the same network with six ways to deal with two strands.
+    """Find out whether parameter sharing helps on your data: the same network with six strategies for the two strands.
 
     ============================= ========== =====================================================================
     arm                           filters    the two strands
     ============================= ========== =====================================================================
     "shared"                      n_filters  every filter is scanned as it is and as its reverse complement, with
                                              shared weights: both strands get the same prediction
-    "standard"                    n_filters  not dealt with
-    "standard, twice the filters" twice      not dealt with; as many channels, thus as much memory as "shared"
+    "standard"                    n_filters  no treatment
+    "standard, twice the filters" twice      no treatment; as many channels, thus as much memory as "shared"
     "augmented"                   twice      trained on every sequence and its reverse complement
     "conjoined"                   twice      "standard, twice the filters" whose predictions for a sequence and its
                                              reverse complement are averaged after training (costs no training)
@@ -59,22 +59,23 @@ def compare_strategies(
     splits : Splits
         Train, validate and test, all labelled.
     n_filters : int
-        Of every convolution of the shared network.
+        Number of filters of every convolution of the shared network.
     seeds : int or list of int
-        Five are the fewest with which a difference in either direction can be shown against the best of five rivals.
+        Number of seeds (0, 1, ...), or a list of seeds. Five are the fewest with which a difference in either direction
+        can be significant against the best of five rivals.
     model : dict, optional
-        Changes of the shape, any field of :class:`rcviz.ModelConfig` such as ``{"kernel_sizes": (19,)}``. By default
+        Changes to the shape, any field of :class:`rcviz.ModelConfig` such as ``{"kernel_sizes": (19,)}``. By default
         it follows from the length, see :func:`rcviz.sweeps.strategies.network_shape`.
     training : dict or TrainConfig, optional
-        Changes of the training, such as ``{"epochs": 30}``, or all of it. By default at most 100 epochs of 5,000
-        samples in batches of 100, patience 10, and positives weighted by the ratio of negatives to positives.
+        Changes to the training, such as ``{"epochs": 30}``, or a complete TrainConfig. By default at most 100 epochs of
+        5,000 samples in batches of 100, patience 10, and positives weighted by the ratio of negatives to positives.
     store, backend, n_jobs, progress
-        As in :func:`rcviz.sweep`: with a store, a comparison that was stopped goes on where it was.
+        As in :func:`rcviz.sweep`: with a store, a comparison that was stopped continues where it stopped.
 
     Returns
     -------
     Sweep
-        ``.test`` holds the metrics, ``.summary()`` says in one sentence whether sharing is ahead of the best of the
+        ``.test`` holds the metrics, ``.summary()`` states in one sentence whether sharing is ahead of the best of the
         other arms, level with it or behind it, ``.compare("shared", "augmented")`` compares two arms, ``.plot()``
         draws all of them.
 
@@ -151,7 +152,7 @@ def network_shape(length: int) -> dict[str, Any]:
 
     From 500 bp on the paper's convolutions of 15, 14 and 14 bp, pooled over 40 positions every 20 (section 3.4.2).
     Below, one convolution of 15 bp, at most a quarter of the sequence, pooled into about six windows side by side. The
-    width of a window is the nearest one with which the windows are at the same places on both strands.
+    width of a window is the nearest one with which the windows are at the same positions on both strands.
 
     Examples
     --------

@@ -36,13 +36,13 @@ class Run:
     ----------
     arm : Arm
     seed : int
-        Of the starting weights, of the order of the samples, and of the share of the training part.
+        Seed of the starting weights, of the order of the samples, and of the selected share of the training part.
     id : str
-        As :func:`rcviz.sweeps.identity.run_id` gives it.
+        Name of the run, see :func:`rcviz.sweeps.identity.run_id`.
     names : tuple of str
-        Of the arms that this training serves.
+        Names of the arms that use this training.
     network : str
-        Digest of what the arm's function builds, to be found again where the run is done; empty for a ModelConfig.
+        Digest of the network that the arm's function builds, checked again in the worker; empty for a ModelConfig.
     measure : callable, optional
     """
 
@@ -60,7 +60,7 @@ class Run:
 
 
 def train_run(run: Run, splits: Splits, checkpoint: Path) -> Record:
-    """Train a run, from its checkpoint on if there is one, and return everything that the tables need.
+    """Train a run, from its checkpoint if there is one, and return everything that the tables need.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def train_run(run: Run, splits: Splits, checkpoint: Path) -> Record:
 
 
 def nested_subset(n: int, fraction: float, seed: int) -> Any:
-    """Return the places of a share of ``n`` sequences, ascending; a smaller share of a seed is part of a larger one."""
+    """Return the sorted indices of a share of ``n`` sequences; a smaller share of a seed is part of a larger one."""
     order = np.random.default_rng([seed, n]).permutation(n)
     return np.sort(order[: max(1, round(fraction * n))])
 
@@ -114,7 +114,7 @@ def nested_subset(n: int, fraction: float, seed: int) -> Any:
 def averaged(both: StrandAgreement) -> dict[str, Float[np.ndarray, "sequences tasks"]]:
     """Average the logits of the two strands, and their probabilities; ``both`` holds logits.
 
-    In double precision: in single precision the means of two probabilities near one would be tied with others.
+    Computed in float64: in float32, means of two probabilities near one would be tied with others.
     """
     forward, reverse = both.forward.astype(np.float64), both.reverse.astype(np.float64)
     probability = (_probabilities(forward) + _probabilities(reverse)) / 2
@@ -122,7 +122,7 @@ def averaged(both: StrandAgreement) -> dict[str, Float[np.ndarray, "sequences ta
 
 
 def read_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a table of a record as ``measure`` gave it."""
+    """Return a table of a record as ``measure`` returned it."""
     table = pd.DataFrame(content["columns"])
     return table.astype(content["kinds"])
 

@@ -14,7 +14,7 @@ CONJOIN = "wrap the whole model, rcviz.RevCompConjoined(model)"
 
 
 def suggestion_for(module: Any, given: Representation | None, flattened: str = "") -> str:
-    """Say why a module breaks the symmetry of features in a representation, and what to use instead.
+    """Explain why a module breaks the symmetry of features in a representation, and what to use instead.
 
     ``flattened`` is the name of the module that laid the features flat, if any.
     """
@@ -58,9 +58,9 @@ def _advice_between_irreps(module: Any) -> str:
     if isinstance(module, nn.MaxPool1d | nn.LPPool1d):
         return f"{kind} between channels of type +1 and -1 mixes the types; put rcviz.IrrepsToPairs1d() before it"
     if isinstance(module, nn.Conv1d):
-        return f"{kind} does not know the types of its channels; use rcviz.IrrepConv1d"
+        return f"{kind} does not distinguish channels of type +1 and -1; use rcviz.IrrepConv1d"
     if isinstance(module, facts.NORMS):
-        return f"{kind} does not know the types of its channels; use rcviz.IrrepBatchNorm1d"
+        return f"{kind} does not distinguish channels of type +1 and -1; use rcviz.IrrepBatchNorm1d"
     if isinstance(module, nn.Flatten):
         return f"{kind} flattens channels that have no partners; put rcviz.IrrepsToPairs1d() before it"
     if isinstance(module, facts.ACTIVATIONS):

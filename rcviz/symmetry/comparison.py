@@ -13,11 +13,11 @@ from rcviz.layers.symmetry import Representation, declares, reverse
 from rcviz.models.runtime import check_module, device_and_dtype
 
 TOLERANCE = 1e-10
-"""Largest relative difference, in float64, that counts as rounding."""
+"""Largest relative difference, in float64, that is treated as rounding."""
 
 
 class View(NamedTuple):
-    """A way in which features look from the other strand."""
+    """A way in which features change for the reverse complement."""
 
     representation: Representation
     reverse: Callable[[Tensor], Tensor | None]
@@ -77,7 +77,7 @@ def declared_views(model: nn.Module) -> list[View]:
 
 
 def reversed_output(module: nn.Module, y: Tensor) -> Tensor | None:
-    """Output of a layer as it looks from the other strand; None where that is not declared, or does not fit."""
+    """Output of a layer as it is for the reverse complement; None where that is not declared, or does not fit."""
     if declares(module, "reverse_output"):
         return _method(module, "reverse_output", y)
     symmetry = symmetry_of(module)

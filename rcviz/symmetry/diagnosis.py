@@ -33,20 +33,21 @@ from rcviz.symmetry.comparison import (
 
 
 def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
-    """Follow a batch and its RC through the model and find where the two stop matching, in float64.
+    """Follow a batch and its RC through the model and report where the outputs stop matching, in float64.
 
     Parameters
     ----------
     model : nn.Module
-        It is not modified: a float64 copy is run in evaluation mode. Of several outputs the worst counts.
+        It is not modified: a float64 copy is run in evaluation mode. Of several outputs the worst is reported.
     x : Tensor or ndarray (batch, channels, length)
 
     Returns
     -------
     DataFrame
-        One row per module in order of use: ``module`` (dotted name, with the number of the use from the second on; the
-        whole model is ``"(model)"``), ``kind`` (class), ``error`` (largest difference to the output that the symmetry
-        demands; NaN for "unknown"), ``verdict`` and ``suggestion`` (what to use instead of a module that breaks it).
+        One row per module in order of use: ``module`` (dotted name, with a number if the module is used several times;
+        the whole model is ``"(model)"``), ``kind`` (class), ``error`` (largest difference to the output that the
+        symmetry demands; NaN for "unknown"), ``verdict`` and ``suggestion`` (what to use instead of a module that
+        breaks it).
         Verdicts:
 
         - ``"equivariant"``: the RC of the input gives the RC of the output;
@@ -54,15 +55,15 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
         - ``"breaks"``: the inputs of the two strands match, the outputs do not, or not as the layer declares;
         - ``"propagated"``: the inputs do not match either, or a module inside breaks the symmetry;
         - ``"unknown"``: the outputs match in no way that a layer declares, and the module is not to blame: the strands
-          match again behind it, or its channels are paired in another way.
+          match again after it, or its channels are paired in another way.
 
-        Modules inside :class:`rcviz.RevCompConjoined` have no rows: they may break the symmetry.
+        Modules inside :class:`rcviz.RevCompConjoined` are not listed, because they may break the symmetry.
         The RC of channels of type +1 and -1, between :class:`rcviz.PairsToIrreps1d` and
         :class:`rcviz.IrrepsToPairs1d`, has its positions reversed and those of type -1 negated.
 
     See Also
     --------
-    check_structure : needs no sequences, and finds what shows in training only.
+    check_structure : needs no sequences, and finds problems that appear only in training.
 
     Examples
     --------
@@ -159,7 +160,7 @@ class _Use:
     outputs, other_outputs : list of Tensor
         For one strand, and for the other.
     given, returned : Relation
-        Of the inputs for both strands, and of the outputs.
+        Relation of the two strands' inputs, and of their outputs.
     """
 
     name: str
@@ -241,7 +242,7 @@ def _contradicts(use: _Use) -> bool:
 
 
 def _is_inside(use: _Use, sound: list[str]) -> bool:
-    """Whether a module is inside one behind which the strands match, the whole model included."""
+    """Whether a module is inside one after which the strands match, the whole model included."""
     return any(use.name.startswith(name) for name in sound)
 
 
@@ -261,7 +262,7 @@ def _as_broken(relation: Relation) -> Relation:
 
 
 def _matching_again(uses: list[_Use]) -> set[int]:
-    """Uses, by index, whose outputs lead to a module behind which the strands match again."""
+    """Uses, by index, whose outputs lead to a module after which the strands match again."""
     leading: set[int] = set()
     for start, use in enumerate(uses):
         waiting = [start] if use.given.kind == "broken" and use.returned.representation is not None else []

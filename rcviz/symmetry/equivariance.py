@@ -27,7 +27,7 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
     -------
     float
         In the unit of the output. Outputs ``(batch, channels, length)`` are compared after RC, ``(batch, outputs)`` as
-        they are; those of an RC weighted sum come in opposite order, which :func:`assert_equivariant` allows for. A
+        they are; those of an RC weighted sum are reversed, which :func:`assert_equivariant` allows for. A
         module with ``reverse_output``, such as :class:`rcviz.RevCompConjoined`, is compared as it declares.
         Rounding alone gives about 1e-15 in float64 and 1e-6 in float32. float32 depends on the order of summation, so
         judge in float64: ``equivariance_error(copy.deepcopy(module).double(), x)``.
@@ -52,7 +52,7 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
 def assert_equivariant(module: nn.Module, x: Any) -> None:
     """Raise unless the RC of ``x`` gives the RC of the output, judged on a float64 copy.
 
-    Outputs ``(batch, channels)`` may be in opposite order, as those of an RC weighted sum, or the same.
+    Outputs ``(batch, channels)`` may be reversed, as those of an RC weighted sum, or equal if the module is invariant.
 
     Raises
     ------

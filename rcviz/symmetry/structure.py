@@ -26,11 +26,11 @@ _KEEP_LENGTH = (
 
 
 def check_structure(model: nn.Module, *, length: int | None = None) -> pd.DataFrame:
-    """Read a model's modules one after another and list those that break the symmetry of the strands.
+    """List the modules of a model that break the symmetry of the strands, from their classes and settings.
 
-    A first look that needs no sequences. Modules are read in the order in which they were registered; functions that a
+    A first check that needs no sequences. Modules are read in the order in which they were registered; functions that a
     ``forward`` calls between them are not read. :func:`rcviz.diagnose_equivariance` follows sequences through the model
-    and measures, but only this finds what shows in training alone, such as plain dropout.
+    and measures, but only this function detects problems that appear only in training, such as plain dropout.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ def check_structure(model: nn.Module, *, length: int | None = None) -> pd.DataFr
     Returns
     -------
     DataFrame
-        One row per finding, none for a model without any: ``module`` (dotted name; the whole model is ``"(model)"``),
+        One row per problem, empty if none was found: ``module`` (dotted name; the whole model is ``"(model)"``),
         ``kind`` (class), ``verdict``, ``suggestion`` (why, and what to use instead). Verdicts: ``"breaks"``;
-        ``"in training"`` (does not show in evaluation); ``"may break"`` (depends on what cannot be read here);
+        ``"in training"`` (only in training mode); ``"may break"`` (depends on settings that cannot be read here);
         ``"unknown"`` (a layer with weights that declares no symmetry).
 
     Examples
@@ -96,7 +96,7 @@ class _Reader:
     flattened: str = ""
 
     def read(self, name: str, module: nn.Module) -> tuple[str, str]:
-        """Verdict on a module, empty where it keeps the symmetry, and what to use instead; then go on behind it."""
+        """Verdict on a module, empty where it keeps the symmetry, and what to use instead; then continue after it."""
         finding = ("", "") if self.representation == "invariant" else self._judge(module)
         self.representation = self._after(module)
         if isinstance(module, nn.Flatten):
@@ -121,7 +121,7 @@ class _Reader:
         return "", ""
 
     def _after(self, module: nn.Module) -> Representation:
-        """Representation behind a module; of one that breaks the symmetry, behind the one to be used instead."""
+        """Representation after a module; of one that breaks the symmetry, after the one to be used instead."""
         symmetry = symmetry_of(module)
         if symmetry is None or self.representation == "invariant":
             return self.representation

@@ -70,7 +70,7 @@ def save_checkpoint(
     config: TrainConfig,
     data: str,
 ) -> None:
-    """Write the state after an epoch; a failure leaves the previous file as it was."""
+    """Write the state after an epoch; after a failure the previous file is unchanged."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in progress.best_weights.items()}
     for index, state in optimizer.state_dict()["state"].items():

@@ -25,22 +25,23 @@ class TrainConfig:
     batch_size : int
         Number of samples per step of Adam.
     samples_per_epoch : int
-        An epoch takes this many samples: the next ones of the training set, which is shuffled once and then repeated.
+        Number of samples per epoch. The training set is shuffled once; each epoch takes the next samples and starts
+        again at the beginning after the last one.
     learning_rate : float
-        Of Adam; its other settings are torch's defaults.
+        Learning rate of Adam; its other settings are torch's defaults.
     positive_weight : float
         Factor on the loss of positives, such as the ratio of negatives to positives.
     patience : int, optional
         Stop when the monitored validation metric has not improved for this many epochs; None trains all epochs.
     monitor : "auroc", "auprc" or "loss"
-        Validation metric, averaged over tasks, that decides which epoch is best; of equal values the earlier epoch.
+        Validation metric, averaged over tasks, that selects the best epoch; of equal values the earlier epoch.
     augmentation : "none" or "revcomp"
         ``"revcomp"`` doubles the training set with the reverse complement of every sequence.
     seed : int
         Determines the order of the samples and what dropout draws. Starting weights have the seed of
         :func:`build_model`. The same seed gives the same result, bit for bit, on one machine with one number of
-        threads; another number of threads (``torch.set_num_threads``, ``MKL_NUM_THREADS``) adds in another order, so
-        that weights agree up to rounding.
+        threads; another number of threads (``torch.set_num_threads``, ``MKL_NUM_THREADS``) changes the order of
+        summation, so that weights agree only up to rounding.
     device : str
         ``"auto"`` takes a GPU if there is one; otherwise a torch device such as ``"cpu"`` or ``"cuda:1"``.
     precision : "float32" or "bfloat16"

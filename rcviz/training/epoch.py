@@ -29,7 +29,7 @@ _VALIDATION_BATCH = 500  # sequences
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """One step of the optimizer: epoch (from one), samples shown so far in this epoch, and the batch's loss."""
+    """One step of the optimizer: epoch (1-based), samples shown so far in this epoch, and the batch's loss."""
 
     epoch: int
     n_samples: int
@@ -135,7 +135,7 @@ def sample_order(n_sequences: int, config: TrainConfig) -> Int[np.ndarray, " ite
 
 
 def items_of_epoch(order: Int[np.ndarray, " items"], epoch: int, config: TrainConfig) -> Int[np.ndarray, " samples"]:
-    """Take the next ``samples_per_epoch`` items of the order, wrapping around; epochs count from one."""
+    """Take the next ``samples_per_epoch`` items of the order, starting again after the last one; epochs are 1-based."""
     positions = np.arange((epoch - 1) * config.samples_per_epoch, epoch * config.samples_per_epoch)
     return order[positions % len(order)]
 

@@ -31,13 +31,13 @@ class EpochRecord:
     Attributes
     ----------
     epoch : int
-        Counted from one.
+        Number of the epoch, 1-based.
     train : Scores
         From the logits of the training steps, each computed before the step changed the weights.
     valid : Scores
-        Of the whole validation set after the epoch, in evaluation mode.
+        From the whole validation set after the epoch, in evaluation mode.
     best_epoch : int
-        The best epoch so far; of equal scores the earlier.
+        Number of the best epoch so far, 1-based; of equal values the earlier.
     n_samples : int
         Training samples shown in this epoch.
     seconds : float

@@ -43,12 +43,12 @@ def train_epochs(
 ) -> Iterator[EpochRecord]:
     """Train ``model`` in place and yield a record after every epoch.
 
-    However training ends - all epochs done, patience run out, :class:`StopTraining`, ``close()``, an interrupt or an
-    error - the model then has the best weights so far and is in evaluation mode on the training device. If no epoch
-    was finished, it has the latest weights, or after an error those it started with.
+    When training ends for any reason (all epochs done, patience run out, :class:`StopTraining`, ``close()``, an
+    interrupt or an error), the model gets the best weights so far and is in evaluation mode on the training device. If
+    no epoch was finished, it keeps the latest weights; after an error it gets its starting weights back.
 
-    Another thread may analyse the model at the same time: it gets the model between two batches, and the training
-    gives the same numbers.
+    Another thread may use the model during training: it gets access between two batches, and the training gives the
+    same numbers.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def _train_epochs(
 
 
 def best_epoch(records: list[EpochRecord], newest: Scores, monitor: str) -> int:
-    """Number of the best epoch when ``newest`` follows ``records``; of equal scores the earlier stays best."""
+    """Number of the best epoch when ``newest`` follows ``records``; of equal values the earlier stays best."""
     if not records:
         return 1
     best = records[-1].best_epoch

@@ -39,7 +39,7 @@ class TrainingProgress:
     samples_per_second : float
         Training samples of this epoch per second of work; NaN before the first batch.
     seconds_left : float
-        Until all epochs are done, unless patience ends the run earlier; NaN before the first batch.
+        Estimated time until all epochs are done, unless patience ends the run earlier; NaN before the first batch.
     """
 
     epoch: int = 0

@@ -109,7 +109,7 @@ def test_what_a_person_changed_is_kept_and_what_is_new_comes_beside_it(calls, ru
     (shipped / "02_new.ipynb").write_text("second")
     (said,) = run("lab").stderr.splitlines()
     beside = "01_quickstart.rcviz-1.2.0.ipynb"
-    assert said.endswith(f"the new ones stand beside them: rcviz-tutorials/{beside}.")
+    assert said.endswith(f"the new ones were written beside them: rcviz-tutorials/{beside}.")
     now = {"01_quickstart.ipynb": "mine", beside: "second", "paper/fig2.ipynb": "second", "02_new.ipynb": "second"}
     assert contents(folder) == now
     assert run("lab").stderr == ""  # told once

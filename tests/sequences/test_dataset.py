@@ -100,7 +100,7 @@ def test_changing_the_table_does_not_change_the_set(data):
         ({"names": ["a"]}, "expected names .* 4 sequences"),
         ({"chrom": "chr1"}, "got 'chr1'"),
         ({"start": [0, 1, 2, 3.5]}, "start must be integers, got float64"),
-        ({"start": [0, 1, -2, 3]}, "start counts from zero, got -2"),
+        ({"start": [0, 1, -2, 3]}, "start must be at least 0, got -2"),
         ({"start": [0, 1, 2, 3], "end": [4, 5, 2, 7]}, "got 2 to 2 at sequence 2"),
         ({"provenance": {"x": object()}}, "provenance must be JSON-serialisable"),
     ],

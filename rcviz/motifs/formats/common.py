@@ -95,5 +95,5 @@ def is_number(word: str) -> bool:
 
 
 def line_error(path: str | os.PathLike[str], number: int, message: str) -> ValueError:
-    """Make an error that names the file and the line, counted from one."""
+    """Make an error that names the file and the line, 1-based."""
     return ValueError(f"{path}, line {number}: {message}")

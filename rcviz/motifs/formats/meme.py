@@ -111,7 +111,7 @@ def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
 
 
 def _read_matrix(path: str | os.PathLike[str], lines: list[str], header: int) -> np.ndarray:
-    """Read the rows below line ``header`` (counted from one) up to the first line that does not start with a number."""
+    """Read the rows below line ``header`` (1-based) up to the first line that does not start with a number."""
     fields = dict(re.findall(r"(\w+)\s*=\s*(\S+)", lines[header - 1]))
     if fields.get("alength", "4") != "4":
         got = quoted(fields["alength"])
