@@ -49,9 +49,9 @@ def sweep(
 
     Each finished run is one JSON file in the store, written atomically and not repeated; a run that was killed
     continues from its checkpoint, with the same numbers. A run that fails is recorded with its error, does not stop the
-    others, and is tried again by the next call. When a worker is killed, for example because memory ran out, its runs are
-    started again; only a run that was alone in a killed worker is recorded as failed. Several sweeps may use one store
-    at the same time.
+    others, and is tried again by the next call. When a worker is killed, for example because memory ran out, its runs
+    start again; only a run that kills its worker when it runs alone is recorded as failed. Several sweeps may use one
+    store at the same time.
 
     Parameters
     ----------
