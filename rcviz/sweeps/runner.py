@@ -287,8 +287,9 @@ def _do_all(
                         bar.update()
                         bar.set_postfix_str(_counts(bar, n_at_once, failures))
             except _worker_died(place) as error:
-                # It may have been ended for its memory, and the others with it. All begin again from their
-                # checkpoints; if not one of them was finished, the first by itself, to see whether it is the cause.
+                # The system may have killed it because memory ran out, and joblib then ends the other workers. All
+                # unfinished runs start again from their checkpoints; if no run was finished, the first one runs alone,
+                # to find out whether it is the cause.
                 if alone:
                     finished.add(left[0].id)
                     failures[left[0].id] = _failed(left[0], store, error)
