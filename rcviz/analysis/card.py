@@ -25,7 +25,7 @@ def model_card(
     name: str,
     training: History | TrainConfig,
     split: Mapping[str, Any] | None = None,
-    scores: pd.DataFrame | None = None,
+    metrics: pd.DataFrame | None = None,
     notes: str = "",
 ) -> ModelCard:
     """Make the card of a trained model: data, split, metrics, float32 strand gap and training.
@@ -42,8 +42,8 @@ def model_card(
         Result of :func:`rcviz.fit`, or the configuration alone.
     split : mapping, optional
         How the parts were made, such as ``{"train": ["chr21"], "valid": ["chr22"]}``.
-    scores : DataFrame, optional
-        Result of :func:`scores_by_part`; computed by default.
+    metrics : DataFrame, optional
+        Result of :func:`metrics_by_part`; computed by default.
     notes : str
         Anything else, such as the purpose of the model.
 
@@ -64,7 +64,7 @@ def model_card(
         raise ValueError("parts must have sequences, all are empty; pass those of the training and the test")
     part, data = list(filled.items())[-1]
     agreement = strand_agreement(copy.deepcopy(model).float(), data)
-    table = scores_by_part(model, parts) if scores is None else scores
+    table = metrics_by_part(model, parts) if metrics is None else metrics
     table = table.assign(n=[len(filled[part]) for part in table["part"]])[list(COLUMNS)]
     records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
     history = training if isinstance(training, History) else None
@@ -73,7 +73,7 @@ def model_card(
         config=model.config,
         data={"name": name, "fingerprint": fingerprint(*parts), "length": data.length, "tasks": list(data.task_names)},
         split=dict(split or {}),
-        scores=[{str(key): value for key, value in record.items()} for record in records],
+        metrics=[{str(key): value for key, value in record.items()} for record in records],
         strand_gap={"part": part, "n": len(data), "max": agreement.max_gap, "mean": agreement.mean_gap},
         training={**settings, "best_epoch": None if history is None else history.best_epoch},
         rcviz=version("rcviz"),
@@ -81,7 +81,7 @@ def model_card(
     )
 
 
-def scores_by_part(model: SequenceModel, parts: Splits) -> pd.DataFrame:
+def metrics_by_part(model: SequenceModel, parts: Splits) -> pd.DataFrame:
     """Metrics of every part that has sequences: part, then the columns of :func:`rcviz.evaluate`."""
     tables = {name: evaluate(model, part) for name, part in parts._asdict().items() if len(part)}
     return pd.concat(tables, names=["part"]).reset_index("part")

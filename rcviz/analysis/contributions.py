@@ -124,7 +124,7 @@ def filter_contributions(
     Returns
     -------
     FilterContributions
-        Scores are in the unit of the logit.
+        Metrics are in the unit of the logit.
 
     Raises
     ------

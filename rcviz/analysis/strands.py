@@ -198,7 +198,7 @@ class GapByFilter:
     Examples
     --------
     >>> split = rcviz.gap_by_filter(standard, parts.test.subset([0]))
-    >>> np.allclose(split.difference.sum(axis=1) + split.rest, split.logit_gap, atol=1e-5)
+    >>> np.allclose(split.difference.sum(axis=1) + split.rest, split.logit_difference, atol=1e-5)
     True
     """
 
@@ -215,7 +215,7 @@ class GapByFilter:
         return self.forward - self.reverse
 
     @cached_property
-    def logit_gap(self) -> Float[np.ndarray, " sequences"]:
+    def logit_difference(self) -> Float[np.ndarray, " sequences"]:
         """Forward logit minus reverse logit; unlike ``StrandAgreement.gap`` it is signed."""
         return self.logits_forward - self.logits_reverse
 
@@ -226,7 +226,7 @@ class GapByFilter:
         Zero up to rounding where everything after the activation is piecewise linear without a bias before the next
         nonlinearity, as in a network with one convolution. In deeper networks it shows how incomplete the split is.
         """
-        return self.logit_gap - self.difference.sum(axis=1)
+        return self.logit_difference - self.difference.sum(axis=1)
 
     @cached_property
     def table(self) -> pd.DataFrame:

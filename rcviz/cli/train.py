@@ -81,7 +81,7 @@ def train(
 def _train(
     source: Path, out: Path, config: Path | None, flags: dict[str, Any], checkpoint: Path | None, *, as_json: bool
 ) -> None:
-    from rcviz.analysis.card import model_card, scores_by_part
+    from rcviz.analysis.card import metrics_by_part, model_card
     from rcviz.cli.settings import divide, read_config, resolve
     from rcviz.models.network import build_model
     from rcviz.models.storage import save_model
@@ -103,8 +103,8 @@ def _train(
         remark(f"continuing from the checkpoint {state}")
     history = fit(model, parts.train, parts.valid, settings.train, checkpoint=state)
 
-    table = scores_by_part(model, parts)
-    card = model_card(model, parts, name=source.name, training=history, split=settings.split, scores=table)
+    table = metrics_by_part(model, parts)
+    card = model_card(model, parts, name=source.name, training=history, split=settings.split, metrics=table)
     files = {name: _beside(out, name) for name in ("config.json", "history.json", "evaluation.csv")}
     save_model(model, out, card=card)
     _write(files["config.json"], _described(settings.sections(), source))
@@ -125,7 +125,7 @@ def _train(
         "n_sequences": sizes,
         "epochs": len(history.records),
         "best_epoch": history.best_epoch,
-        "scores": records(table),
+        "metrics": records(table),
         "settings": settings.sections(),
     }
     answer(text, values, as_json=as_json)

@@ -30,7 +30,7 @@ class ModelCard:
         ``name``, ``fingerprint`` (SHA-256 of sequences and labels of all parts), and any further entries.
     split : dict
         How the data was divided, as in the section [split] of the configuration of ``rcviz train``.
-    scores : list of dict
+    metrics : list of dict
         Metrics by part and task: part, task, n (sequences), n_positive, n_negative, auroc, auprc; None if undefined.
     strand_gap : dict
         Difference between the predicted probabilities of the two strands in float32: ``part`` and ``n`` name the
@@ -54,7 +54,7 @@ class ModelCard:
     config: ModelConfig
     data: Mapping[str, Any]
     split: Mapping[str, Any]
-    scores: Sequence[Mapping[str, Any]]
+    metrics: Sequence[Mapping[str, Any]]
     strand_gap: Mapping[str, Any]
     training: Mapping[str, Any]
     rcviz: str
@@ -70,19 +70,19 @@ class ModelCard:
         _check_types("strand_gap", {"part": self.strand_gap["part"]}, str)
         _check_types("strand_gap", {"n": self.strand_gap["n"]}, int)
         _check_types("strand_gap", {key: self.strand_gap[key] for key in ("max", "mean")}, int, float)
-        if not isinstance(self.scores, list):
-            raise ValueError(f"scores must be a list of one mapping per part and task, got {quoted(self.scores)}")
-        for row in self.scores:
-            _check_keys("every row of scores", row, COLUMNS)
-            _check_types("every row of scores", {key: row[key] for key in _TEXTS}, str)
-            _check_types("every row of scores", {key: row[key] for key in _COUNTS}, int)
-            metrics = {key: row[key] for key in _METRICS if row[key] is not None}
-            _check_types("every row of scores", metrics, int, float)
+        if not isinstance(self.metrics, list):
+            raise ValueError(f"metrics must be a list of one mapping per part and task, got {quoted(self.metrics)}")
+        for row in self.metrics:
+            _check_keys("every row of metrics", row, COLUMNS)
+            _check_types("every row of metrics", {key: row[key] for key in _TEXTS}, str)
+            _check_types("every row of metrics", {key: row[key] for key in _COUNTS}, int)
+            numbers = {key: row[key] for key in _METRICS if row[key] is not None}
+            _check_types("every row of metrics", numbers, int, float)
 
     @property
     def table(self) -> pd.DataFrame:
-        """:attr:`scores` as a table, NaN where a metric is undefined."""
-        table = pd.DataFrame(list(self.scores), columns=list(COLUMNS))
+        """:attr:`metrics` as a table, NaN where a metric is undefined."""
+        table = pd.DataFrame(list(self.metrics), columns=list(COLUMNS))
         return table.astype({"auroc": float, "auprc": float})
 
     def markdown(self) -> str:
@@ -91,7 +91,7 @@ class ModelCard:
             [code_span(row[key]).replace("|", "\\|") for key in _TEXTS]
             + [f"{row[key]:,}" for key in _COUNTS]
             + ["" if row[key] is None else f"{row[key]:.4f}" for key in _METRICS]
-            for row in self.scores
+            for row in self.metrics
         ]
         table = [_TITLES, ("---",) * 2 + ("---:",) * 5, *rows]
         gap, config = self.strand_gap, self.config

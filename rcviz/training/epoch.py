@@ -22,7 +22,7 @@ from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.checks import labels_of
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
-from rcviz.training.history import Scores
+from rcviz.training.history import Metrics
 
 _VALIDATION_BATCH = 500  # sequences
 
@@ -46,7 +46,7 @@ def train_one_epoch(
     epoch: int,
     on_batch: Callable[[BatchRecord], None] | None,
     interrupt: Callable[[], None] | None = None,
-) -> Scores:
+) -> Metrics:
     """Take one step per batch of ``items``; those beyond the last sequence are the reverse complements, in order."""
     labels = labels_of(train, "train")
     random_numbers = _random_numbers(model, config.seed, epoch)
@@ -71,7 +71,7 @@ def train_one_epoch(
                 on_batch(BatchRecord(epoch, start + len(batch), value))
 
     logits = to_numpy(concatenate_batches(steps(), len(items)))
-    return _scores(labels[items % len(train)], logits, train.task_names, config.positive_weight)
+    return _metrics(labels[items % len(train)], logits, train.task_names, config.positive_weight)
 
 
 @reuse_memory()
@@ -81,7 +81,7 @@ def validate(
     config: TrainConfig,
     epoch: int,
     on_batch: Callable[[int], None] | None,
-) -> Scores:
+) -> Metrics:
     """Score the whole validation set; ``on_batch`` is called after every batch with the number of sequences done."""
 
     def finite_logits() -> Iterator[Float[Tensor, "batch tasks"]]:
@@ -95,7 +95,7 @@ def validate(
                 on_batch(n_sequences)
 
     logits = to_numpy(concatenate_batches(finite_logits(), len(valid)))
-    return _scores(labels_of(valid, "valid"), logits, valid.task_names, config.positive_weight)
+    return _metrics(labels_of(valid, "valid"), logits, valid.task_names, config.positive_weight)
 
 
 def _logits_and_loss(
@@ -151,15 +151,15 @@ def mean_loss(
     return losses.where(known, 0.0).sum() / known.sum().clamp(min=1)
 
 
-def _scores(
+def _metrics(
     labels: Float[np.ndarray, "n tasks"],
     logits: Float[np.ndarray, "n tasks"],
     task_names: tuple[str, ...],
     positive_weight: float,
-) -> Scores:
+) -> Metrics:
     loss = mean_loss(torch.from_numpy(logits), torch.from_numpy(labels).to(torch.from_numpy(logits)), positive_weight)
     tasks = score_tasks(labels, logits, task_names)
-    return Scores(float(loss), float(tasks["auroc"].mean()), float(tasks["auprc"].mean()))
+    return Metrics(float(loss), float(tasks["auroc"].mean()), float(tasks["auprc"].mean()))
 
 
 def _random_numbers(model: nn.Module, seed: int, epoch: int) -> Callable[[], AbstractContextManager[None]]:

@@ -16,7 +16,7 @@ from rcviz.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Scores:
+class Metrics:
     """Loss, auROC and auPRC of one split, averaged over tasks."""
 
     loss: float
@@ -32,9 +32,9 @@ class EpochRecord:
     ----------
     epoch : int
         Number of the epoch, 1-based.
-    train : Scores
+    train : Metrics
         From the logits of the training steps, each computed before the step changed the weights.
-    valid : Scores
+    valid : Metrics
         From the whole validation set after the epoch, in evaluation mode.
     best_epoch : int
         Number of the best epoch so far, 1-based; of equal values the earlier.
@@ -52,8 +52,8 @@ class EpochRecord:
     """
 
     epoch: int
-    train: Scores
-    valid: Scores
+    train: Metrics
+    valid: Metrics
     best_epoch: int
     n_samples: int
     seconds: float
@@ -62,13 +62,13 @@ class EpochRecord:
     def from_dict(cls, values: Any) -> "EpochRecord":
         """Undo :func:`dataclasses.asdict`; a ValueError if a field is missing, unknown or of another type."""
         _check_fields("an epoch", values, cls)
-        scores = {}
+        metrics = {}
         for part in ("train", "valid"):
-            _check_fields(part, values[part], Scores)
-            scores[part] = Scores(**values[part])
+            _check_fields(part, values[part], Metrics)
+            metrics[part] = Metrics(**values[part])
         if not 1 <= values["best_epoch"] <= values["epoch"]:
             raise ValueError(f"best_epoch must lie in 1 to {values['epoch']}, got {values['best_epoch']}")
-        return cls(**{**values, **scores})
+        return cls(**{**values, **metrics})
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ def _check_fields(name: str, values: Any, kind: type) -> None:
 def epoch_table(records: Sequence[EpochRecord]) -> pd.DataFrame:
     """One row per epoch and split: epoch, split ("train" or "valid"), loss, auroc, auprc."""
     rows = [
-        {"epoch": record.epoch, "split": split, **dataclasses.asdict(scores)}
+        {"epoch": record.epoch, "split": split, **dataclasses.asdict(metrics)}
         for record in records
-        for split, scores in (("train", record.train), ("valid", record.valid))
+        for split, metrics in (("train", record.train), ("valid", record.valid))
     ]
     return pd.DataFrame(rows, columns=["epoch", "split", "loss", "auroc", "auprc"])

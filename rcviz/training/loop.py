@@ -23,7 +23,7 @@ from rcviz.sequences.splits import Splits
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord, items_of_epoch, sample_order, train_one_epoch, validate
-from rcviz.training.history import EpochRecord, History, Scores
+from rcviz.training.history import EpochRecord, History, Metrics
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, like StopIteration
@@ -280,13 +280,13 @@ def _train_epochs(
             started = time.perf_counter()
             epoch = len(progress.records) + 1
             items = items_of_epoch(order, epoch, config)
-            train_scores = train_one_epoch(model, optimizer, train, items, config, epoch, on_batch, interrupt)
-            valid_scores = validate(model, valid, config, epoch, on_validation_batch)
-            best = best_epoch(progress.records, valid_scores, config.monitor)
+            train_metrics = train_one_epoch(model, optimizer, train, items, config, epoch, on_batch, interrupt)
+            valid_metrics = validate(model, valid, config, epoch, on_validation_batch)
+            best = best_epoch(progress.records, valid_metrics, config.monitor)
             if best == epoch:
                 progress.best_weights = snapshot(model)
             seconds = time.perf_counter() - started
-            progress.records.append(EpochRecord(epoch, train_scores, valid_scores, best, len(items), seconds))
+            progress.records.append(EpochRecord(epoch, train_metrics, valid_metrics, best, len(items), seconds))
             if checkpoint is not None:
                 save_checkpoint(checkpoint, model, optimizer, progress, config, data)
             yield progress.records[-1]
@@ -299,7 +299,7 @@ def _train_epochs(
         restore(model, progress.best_weights)
 
 
-def best_epoch(records: list[EpochRecord], newest: Scores, monitor: str) -> int:
+def best_epoch(records: list[EpochRecord], newest: Metrics, monitor: str) -> int:
     """Number of the best epoch when ``newest`` follows ``records``; of equal values the earlier stays best."""
     if not records:
         return 1
@@ -308,9 +308,9 @@ def best_epoch(records: list[EpochRecord], newest: Scores, monitor: str) -> int:
     return len(records) + 1 if is_better else best
 
 
-def _merit(scores: Scores, monitor: str) -> float:
+def _merit(metrics: Metrics, monitor: str) -> float:
     """Monitored metric as a number that is larger for a better epoch; NaN is worse than any number."""
-    value = float(getattr(scores, monitor))
+    value = float(getattr(metrics, monitor))
     if math.isnan(value):
         return -math.inf
     return -value if monitor == "loss" else value

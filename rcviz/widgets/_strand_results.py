@@ -135,7 +135,7 @@ class StrandResults:
             whole = {
                 "forward": split.logits_forward,
                 "reverse": split.logits_reverse,
-                "difference": split.logit_gap,
+                "difference": split.logit_difference,
             }
             rest = {"filter": ["rest"], **{key: logits - split.table[key].sum() for key, logits in whole.items()}}
             rows = pd.concat([split.table.astype({"filter": object}), pd.DataFrame(rest)], ignore_index=True)

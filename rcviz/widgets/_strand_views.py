@@ -73,7 +73,7 @@ def _rows(split: GapByFilter) -> list[_Row]:
     """List the logits and each filter's contribution to them: forward, reverse, difference."""
     columns = ["forward", "reverse", "difference"]
     of_filters = split.table[columns].to_numpy()
-    whole = np.array([split.logits_forward.mean(), split.logits_reverse.mean(), split.logit_gap.mean()])
+    whole = np.array([split.logits_forward.mean(), split.logits_reverse.mean(), split.logit_difference.mean()])
     rows = [("logit", whole)]
     rows += [(f"filter {i}", values) for i, values in zip(split.table["filter"][:_TOP], of_filters, strict=False)]
     if len(of_filters) > _TOP:

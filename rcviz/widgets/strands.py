@@ -109,9 +109,9 @@ class StrandExplorer(Explorer):
 
     @property
     def gap_table(self) -> pd.DataFrame:
-        """The shown sequence's logit gap by model and filter: model, sequence, filter, forward, reverse, difference.
+        """The shown sequence's logit difference by filter: model, sequence, filter, forward, reverse, difference.
 
-        The rows of a model add up to its two logits and their gap: the part that no filter explains, such as the
+        The rows of a model add up to its two logits and their difference: the part that no filter explains, such as the
         output's bias, is in the row whose filter is "rest".
         """
         return self._results.gap_table(self.state.task, self.state.sequence)

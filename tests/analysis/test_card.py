@@ -22,7 +22,7 @@ def trained(toy, make_model):
 def test_scores_counts_and_gap(trained):
     model, parts, history = trained
     card = rcviz.model_card(model, parts, name="toy", training=history, split={"seed": 1}, notes="tiny")
-    rows = {(row["part"], row["task"]): row for row in card.scores}
+    rows = {(row["part"], row["task"]): row for row in card.metrics}
     assert set(rows) == {(part, task) for part in ("train", "valid", "test") for task in ("GATA", "starts with A")}
     for part, data in parts._asdict().items():
         logits = rcviz.predict(model, data, output="logit")
@@ -73,9 +73,9 @@ def test_parts_may_be_empty_and_one_class_has_no_score(trained):
     only = parts.valid.subset(parts.valid.labels[:, 0] == 0)
     fewer = parts._replace(valid=only, test=parts.test.subset([]))
     card = rcviz.model_card(model, fewer, name="x", training=history.config)
-    assert [row["part"] for row in card.scores] == ["train", "train", "valid", "valid"]
-    assert card.scores[2]["n_positive"] == 0
-    assert card.scores[2]["auroc"] is None
+    assert [row["part"] for row in card.metrics] == ["train", "train", "valid", "valid"]
+    assert card.metrics[2]["n_positive"] == 0
+    assert card.metrics[2]["auroc"] is None
     assert card.strand_gap["part"] == "valid"
     assert card.training["best_epoch"] is None
     nothing = parts.train.subset([])

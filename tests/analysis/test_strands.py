@@ -182,7 +182,7 @@ def test_split_is_that_of_the_arithmetic(plain, toy, task):
     np.testing.assert_allclose(found.forward, by_hand(plain, toy.codes, task), atol=1e-12)
     np.testing.assert_allclose(found.reverse, by_hand(plain, reverse_complement(toy.codes), task), atol=1e-12)
     logits = [predict(plain, codes, output="logit")[:, task] for codes in (toy.codes, reverse_complement(toy.codes))]
-    np.testing.assert_allclose(found.logit_gap, logits[0] - logits[1], atol=1e-12)
+    np.testing.assert_allclose(found.logit_difference, logits[0] - logits[1], atol=1e-12)
 
 
 @pytest.mark.parametrize("architecture", ["standard", "revcomp"])
@@ -191,7 +191,7 @@ def test_the_split_is_complete_for_one_convolution(make_model, toy, architecture
     model = make_model(architecture, head=head).double()
     found = gap_by_filter(model, toy)
     assert np.abs(found.rest).max() <= 1e-9
-    np.testing.assert_allclose(found.table["difference"].sum(), found.logit_gap.mean(), atol=1e-9)
+    np.testing.assert_allclose(found.table["difference"].sum(), found.logit_difference.mean(), atol=1e-9)
 
 
 def test_every_filter_agrees_with_itself_under_sharing(make_model, toy):
@@ -208,7 +208,7 @@ def test_deeper_networks_say_what_is_left(make_model, toy):
                 bias += 0.3  # a shift before the second nonlinearity is no filter's doing
     found = gap_by_filter(model, toy)
     assert np.abs(found.rest).max() > 1e-6
-    np.testing.assert_allclose(found.difference.sum(axis=1) + found.rest, found.logit_gap, atol=1e-12)
+    np.testing.assert_allclose(found.difference.sum(axis=1) + found.rest, found.logit_difference, atol=1e-12)
 
 
 def test_table_of_one_and_of_several(plain, toy):
@@ -227,7 +227,7 @@ def test_table_of_one_and_of_several(plain, toy):
 def test_the_other_strand_turns_the_split_round(plain, toy):
     found, turned = gap_by_filter(plain, toy), gap_by_filter(plain, toy.reverse_complement())
     np.testing.assert_allclose(turned.difference, -found.difference, atol=1e-12)
-    np.testing.assert_allclose(turned.logit_gap, -found.logit_gap, atol=1e-12)
+    np.testing.assert_allclose(turned.logit_difference, -found.logit_difference, atol=1e-12)
 
 
 def test_gap_by_filter_needs_no_labels_and_explains_bad_input(plain, toy):

@@ -42,7 +42,7 @@ def test_the_model_has_a_card(run, dataset, small):
     card = rcviz.read_model_card("a.safetensors")
     assert (card.data["name"], card.split, card.config.n_filters) == (dataset.name, said["settings"]["split"], 3)
     assert card.training == {**said["settings"]["train"], "best_epoch": said["best_epoch"]}
-    assert [row["auroc"] for row in card.scores] == pytest.approx([row["auroc"] for row in said["scores"]], rel=1e-9)
+    assert [row["auroc"] for row in card.metrics] == pytest.approx([row["auroc"] for row in said["metrics"]], rel=1e-9)
     assert 0 <= card.strand_gap["max"] < 1e-5
 
 

@@ -29,7 +29,7 @@ def card(model):
         config=model.config,
         data={"name": "peaks.safetensors", "fingerprint": "ab" * 32, "length": 60},
         split={"train": 0.7, "valid": 0.3, "seed": 0},
-        scores=[dict(zip(COLUMNS, row, strict=True)) for row in scores],
+        metrics=[dict(zip(COLUMNS, row, strict=True)) for row in scores],
         strand_gap={"part": "test", "n": 30, "max": 1 / 3e7, "mean": 1e-9},
         training={"epochs": 3, "learning_rate": 1e-3, "patience": None, "best_epoch": 2},
         rcviz="9.9.9",
@@ -59,7 +59,7 @@ def test_it_is_json_that_any_reader_of_the_format_finds(model, card, tmp_path):
     (text,) = metadata_of(tmp_path / "model.safetensors").values()
     content = json.loads(text)
     assert content["card"]["data"]["name"] == "peaks.safetensors"
-    assert content["card"]["scores"][1]["auroc"] is None
+    assert content["card"]["metrics"][1]["auroc"] is None
     assert content["card"]["strand_gap"]["max"] == 1 / 3e7
     assert {field.name for field in dataclasses.fields(rcviz.ModelConfig)} | {"card"} == set(content)
 
@@ -126,12 +126,12 @@ def test_the_markdown_says_it_all(card):
 
 def test_names_cannot_become_markup(card):
     """Code spans and fenced blocks hold everything that a stranger may have written, and nothing in it closes them."""
-    rows = [{**row, "part": EVIL, "task": EVIL} for row in card.scores]
+    rows = [{**row, "part": EVIL, "task": EVIL} for row in card.metrics]
     spoilt = dataclasses.replace(
         card,
         data={"name": EVIL, "fingerprint": EVIL, EVIL: EVIL},
         split={EVIL: [EVIL]},
-        scores=rows,
+        metrics=rows,
         strand_gap={**card.strand_gap, "part": EVIL},
         training={EVIL: EVIL},
         rcviz=EVIL,
@@ -188,9 +188,9 @@ SPOILT = {
     "a number": lambda card: 3,
     "no data": lambda card: {name: value for name, value in card.items() if name != "data"},
     "data of another kind": lambda card: card | {"data": "peaks"},
-    "scores of another kind": lambda card: card | {"scores": {"a": 1}},
-    "a row that lacks a score": lambda card: card | {"scores": [{"part": "train"}]},
-    "a count as text": lambda card: card | {"scores": [{**card["scores"][0], "n": "many"}]},
+    "scores of another kind": lambda card: card | {"metrics": {"a": 1}},
+    "a row that lacks a score": lambda card: card | {"metrics": [{"part": "train"}]},
+    "a count as text": lambda card: card | {"metrics": [{**card["metrics"][0], "n": "many"}]},
     "a gap as text": lambda card: card | {"strand_gap": {**card["strand_gap"], "max": "small"}},
     "notes of another kind": lambda card: card | {"notes": ["x"]},
 }

@@ -9,11 +9,11 @@ import pytest
 import rcviz
 from rcviz.plots._axes import figure_svg, new_figure
 from rcviz.plots.strands import plot_gap_by_filter
-from rcviz.training.history import EpochRecord, History, Scores
+from rcviz.training.history import EpochRecord, History, Metrics
 
 
 def history():
-    values = [Scores(loss=0.7 - 0.1 * i, auroc=0.6 + 0.1 * i, auprc=0.5) for i in range(3)]
+    values = [Metrics(loss=0.7 - 0.1 * i, auroc=0.6 + 0.1 * i, auprc=0.5) for i in range(3)]
     records = tuple(EpochRecord(i + 1, each, each, i + 1, 10, 0.1) for i, each in enumerate(values))
     return History(rcviz.TrainConfig(epochs=3, batch_size=10), records)
 

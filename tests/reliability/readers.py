@@ -108,7 +108,7 @@ def _card(config):
         config=config,
         data={"name": "CTCF", "fingerprint": "0" * 64, "tasks": ["CTCF"]},
         split={"train": ["chr21"]},
-        scores=[row],
+        metrics=[row],
         strand_gap={"part": "test", "n": 6, "max": 1e-7, "mean": 1e-8},
         training={"epochs": 2, "best_epoch": 1},
         rcviz="0.1.0",
@@ -152,9 +152,9 @@ def _training():
 
 
 def _record(epoch=1):
-    from rcviz.training.history import EpochRecord, Scores
+    from rcviz.training.history import EpochRecord, Metrics
 
-    return EpochRecord(epoch, Scores(0.5, 0.5, 0.5), Scores(0.4, 0.6, 0.6), 1, 6, 0.25)
+    return EpochRecord(epoch, Metrics(0.5, 0.5, 0.5), Metrics(0.4, 0.6, 0.6), 1, 6, 0.25)
 
 
 def _checkpoints(folder):

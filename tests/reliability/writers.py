@@ -9,7 +9,7 @@ import rcviz
 from rcviz.sequences.storage import open_writer
 from rcviz.sweeps.store import Store
 from rcviz.training.checkpoint import Progress, digest_of_weights, save_checkpoint
-from rcviz.training.history import EpochRecord, Scores
+from rcviz.training.history import EpochRecord, Metrics
 
 RUN = "0123456789abcdef"
 TRAINING = rcviz.TrainConfig(epochs=3, batch_size=20, samples_per_epoch=80)
@@ -28,7 +28,7 @@ class Things:
         self.model = rcviz.build_model(config, seed=seed)
         matrices = rng.dirichlet(np.ones(4), (3, 20)).transpose(0, 2, 1)
         self.motifs = [rcviz.Motif(f"motif{number}", matrix) for number, matrix in enumerate(matrices)]
-        scores = [Scores(*row) for row in rng.random((6, 3))]
+        scores = [Metrics(*row) for row in rng.random((6, 3))]
         self.history = rcviz.History(
             TRAINING, tuple(EpochRecord(n + 1, scores[2 * n], scores[2 * n + 1], 1, 80, 0.5) for n in range(3))
         )

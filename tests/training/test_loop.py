@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from rcviz import SequenceSet, TrainConfig, build_model, decode, evaluate, fit, predict, split, train_epochs
 from rcviz.training.epoch import _codes, mean_loss, sample_order
-from rcviz.training.history import EpochRecord, Scores
+from rcviz.training.history import EpochRecord, Metrics
 from rcviz.training.loop import StopTraining, best_epoch
 from rcviz.training.session import TrainingSession
 
@@ -358,7 +358,7 @@ def test_bfloat16_without_units_gives_a_warning(toy, make_model, monkeypatch, ha
 def test_of_equal_scores_the_earlier_epoch_is_best_and_nan_never_is(monitor, values, best):
     records = []
     for epoch, value in enumerate(values, start=1):
-        scores = Scores(**{"loss": 1.0, "auroc": 0.5, "auprc": 0.5, monitor: value})
+        scores = Metrics(**{"loss": 1.0, "auroc": 0.5, "auprc": 0.5, monitor: value})
         records.append(EpochRecord(epoch, scores, scores, best_epoch(records, scores, monitor), 1, 0.0))
     assert [record.best_epoch for record in records] == best
 

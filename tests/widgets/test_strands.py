@@ -83,7 +83,7 @@ def test_caption_and_filters_are_those_of_the_analysis(explorer, models, toy):
     for column, whole in (
         ("forward", split.logits_forward),
         ("reverse", split.logits_reverse),
-        ("difference", split.logit_gap),
+        ("difference", split.logit_difference),
     ):
         np.testing.assert_allclose(table[column].astype(float).sum(), whole[0], atol=1e-6)
 
@@ -311,7 +311,7 @@ def test_networks_of_torch_modules_beside_each_other_and_conjoined(toy):
         split = gap_by_filter(model, toy.subset([explorer.state.sequence]))
         rows = table[table["model"] == name]
         assert len(rows) == split.forward.shape[1] + 1
-        np.testing.assert_allclose(rows["difference"].astype(float).sum(), split.logit_gap[0], atol=1e-5)
+        np.testing.assert_allclose(rows["difference"].astype(float).sum(), split.logit_difference[0], atol=1e-5)
     assert np.abs(table.loc[table["model"] == "conjoined", "difference"].astype(float)).max() < 1e-5
 
 
