@@ -14,7 +14,7 @@ from rcviz.layers.plain import refuse_plain
 from rcviz.layers.symmetry import Representation, Symmetry
 
 Average = Literal["logit", "probability"]
-Output = Literal["invariant", "stranded", "profile"]
+OutputKind = Literal["invariant", "stranded", "profile"]
 
 _SHAPES = {
     "invariant": ("(batch,) or (batch, tasks)", (1, 2)),
@@ -27,7 +27,7 @@ class RevCompConjoined(nn.Module):
     """Apply ``model`` to a sequence and to its RC, and average the two outputs.
 
     Around a trained model this is the post-hoc strategy; training the wrapper is the siamese strategy. It adds no
-    parameters. For any model, ``output`` decides how the result changes with the strand:
+    parameters. For any model, ``output_kind`` decides how the result changes with the strand:
 
     - ``"invariant"``: both strands get the same output;
     - ``"stranded"``: the RC of the input gives the outputs permuted;
@@ -41,11 +41,11 @@ class RevCompConjoined(nn.Module):
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits, one tensor whose shape fits ``output``.
+        Maps one-hot ``(batch, 4, length)`` to logits, one tensor whose shape fits ``output_kind``.
     average : "logit" or "probability"
         What is averaged. With ``"probability"`` every output is treated as the logit of a separate probability, and
         the result is the logit of the mean probability, so that losses and :func:`rcviz.predict` still get logits.
-    output : "invariant", "stranded" or "profile"
+    output_kind : "invariant", "stranded" or "profile"
         ``"invariant"``: (batch,) or (batch, tasks), no task belongs to a strand. ``"stranded"``: (batch, tasks),
         tasks such as plus and minus are exchanged. ``"profile"``: (batch, length) or (batch, channels, length).
     permutation : "reversed" or sequence of int, optional
@@ -55,7 +55,7 @@ class RevCompConjoined(nn.Module):
     Raises
     ------
     ValueError
-        For a permutation that is not its own inverse and, when called, for outputs that do not fit ``output``.
+        For a permutation that is not its own inverse and, when called, for outputs that do not fit ``output_kind``.
 
     Examples
     --------
@@ -73,21 +73,22 @@ class RevCompConjoined(nn.Module):
         model: nn.Module,
         *,
         average: Average = "logit",
-        output: Output = "invariant",
+        output_kind: OutputKind = "invariant",
         permutation: Sequence[int] | Literal["reversed"] | None = None,
     ) -> None:
         super().__init__()
         check_choice("average", average, get_args(Average))
-        check_choice("output", output, get_args(Output))
-        if permutation is not None and output == "invariant":
-            raise ValueError("invariant outputs have no partners; use output='stranded', or leave permutation out")
-        if permutation is None and output == "stranded":
+        check_choice("output_kind", output_kind, get_args(OutputKind))
+        if permutation is not None and output_kind == "invariant":
+            raise ValueError("invariant outputs have no partners; use output_kind='stranded', or leave permutation out")
+        if permutation is None and output_kind == "stranded":
             permutation = "reversed"
         if isinstance(permutation, str):
             check_choice("permutation", permutation, ("reversed",))
         elif permutation is not None:
             permutation = _own_inverse(permutation)
-        self.model, self.average, self.output, self.permutation = model, average, output, permutation
+        self.model, self.average = model, average
+        self.output_kind, self.permutation = output_kind, permutation
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Average the output for ``x`` and that for its RC, after mapping the second back to the forward strand."""
@@ -102,9 +103,9 @@ class RevCompConjoined(nn.Module):
 
     @property
     def symmetry(self) -> Symmetry:
-        """Paired channels as input; ``output`` and ``permutation`` determine the output."""
+        """Paired channels as input; ``output_kind`` and ``permutation`` determine the output."""
         output: Representation = "own"
-        if self.output == "invariant":
+        if self.output_kind == "invariant":
             output = "invariant"
         elif self.permutation == "reversed":
             output = "paired"
@@ -120,17 +121,17 @@ class RevCompConjoined(nn.Module):
         """Return what the output would be for the reverse complement; applied twice, it changes nothing."""
         partners = None if isinstance(self.permutation, str) else self.permutation
         if y.ndim not in self.axes or (partners is not None and (y.ndim < 2 or y.shape[1] != len(partners))):
-            raise ValueError(f"y must have the shape of an output={self.output!r}, got {tuple(y.shape)}")
+            raise ValueError(f"y must have the shape of an output_kind={self.output_kind!r}, got {tuple(y.shape)}")
         if self.permutation == "reversed":
             y = pairing.reverse_channels(y)
         elif self.permutation is not None:
             y = y[:, list(self.permutation)]
-        return pairing.reverse_positions(y) if self.output == "profile" else y
+        return pairing.reverse_positions(y) if self.output_kind == "profile" else y
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """Numbers of axes that outputs may have, depending on ``output``."""
-        return _SHAPES[self.output][1]
+        """Numbers of axes that outputs may have, depending on ``output_kind``."""
+        return _SHAPES[self.output_kind][1]
 
     def _check_outputs(self, y: Any, n: int) -> None:
         if not isinstance(y, Tensor):
@@ -138,15 +139,15 @@ class RevCompConjoined(nn.Module):
                 f"RevCompConjoined averages one tensor of logits, and the model returned a {type(y).__name__}; pick "
                 f"one of its entries, for example with rcviz.as_sequence_model(model, output=...)"
             )
-        wanted, _ = _SHAPES[self.output]
+        wanted, _ = _SHAPES[self.output_kind]
         if y.ndim not in self.axes or y.shape[0] != 2 * n:
             raise ValueError(
-                f"output={self.output!r} means {wanted}, and the model returned {tuple(y.shape)} for a batch of "
-                f"{2 * n}; declare another of {', '.join(_SHAPES)} or reshape what the model returns"
+                f"output_kind={self.output_kind!r} means {wanted}, and the model returned {tuple(y.shape)} for a "
+                f"batch of {2 * n}; declare another of {', '.join(_SHAPES)} or reshape what the model returns"
             )
         if self.permutation is None:
             return
-        if self.output == "profile" and y.ndim == 2:
+        if self.output_kind == "profile" and y.ndim == 2:
             raise ValueError(
                 f"a permutation needs profiles (batch, channels, length), and the model returned {tuple(y.shape)}; "
                 f"leave permutation out or add the axis of channels"
@@ -159,7 +160,7 @@ class RevCompConjoined(nn.Module):
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""
-        return f"average={self.average!r}, output={self.output!r}, permutation={self.permutation!r}"
+        return f"average={self.average!r}, output_kind={self.output_kind!r}, permutation={self.permutation!r}"
 
 
 def _own_inverse(permutation: Sequence[int]) -> tuple[int, ...]:

@@ -62,31 +62,31 @@ def conjoined(model, x, average, partner_of):
 CASES = {
     "invariant": (tasks, {}, lambda i, s: i),
     "one output": (lambda: plain([nn.Flatten(), nn.Linear(36, 1), Squeeze()]), {}, lambda i, s: i),
-    "stranded": (lambda: tasks(4), {"output": "stranded"}, lambda i, s: (3 - i[0],)),
+    "stranded": (lambda: tasks(4), {"output_kind": "stranded"}, lambda i, s: (3 - i[0],)),
     "two pairs": (
         lambda: tasks(4),
-        {"output": "stranded", "permutation": (1, 0, 3, 2)},
+        {"output_kind": "stranded", "permutation": (1, 0, 3, 2)},
         lambda i, s: ((1, 0, 3, 2)[i[0]],),
     ),
     "one for both": (
         lambda: tasks(3),
-        {"output": "stranded", "permutation": [2, 1, 0]},
+        {"output_kind": "stranded", "permutation": [2, 1, 0]},
         lambda i, s: ((2, 1, 0)[i[0]],),
     ),
-    "profile": (profile, {"output": "profile"}, lambda i, s: (i[0], s[1] - 1 - i[1])),
+    "profile": (profile, {"output_kind": "profile"}, lambda i, s: (i[0], s[1] - 1 - i[1])),
     "stranded profile": (
         profile,
-        {"output": "profile", "permutation": "reversed"},
+        {"output_kind": "profile", "permutation": "reversed"},
         lambda i, s: (s[0] - 1 - i[0], s[1] - 1 - i[1]),
     ),
     "three tracks": (
         lambda: profile(3),
-        {"output": "profile", "permutation": (0, 2, 1)},
+        {"output_kind": "profile", "permutation": (0, 2, 1)},
         lambda i, s: ((0, 2, 1)[i[0]], s[1] - 1 - i[1]),
     ),
     "one track": (
         lambda: plain([nn.Conv1d(3, 1, 3), nn.Flatten()]),
-        {"output": "profile"},
+        {"output_kind": "profile"},
         lambda i, s: (s[0] - 1 - i[0],),
     ),
 }
@@ -138,8 +138,8 @@ def test_the_librarys_own_checks_agree():
     with pytest.raises(AssertionError):
         rcviz.assert_invariant(model, x)
     rcviz.assert_invariant(rcviz.RevCompConjoined(model, average="probability"), x)
-    rcviz.assert_equivariant(rcviz.RevCompConjoined(model, output="stranded"), x)
-    stranded = rcviz.RevCompConjoined(profile(), output="profile", permutation="reversed")
+    rcviz.assert_equivariant(rcviz.RevCompConjoined(model, output_kind="stranded"), x)
+    stranded = rcviz.RevCompConjoined(profile(), output_kind="profile", permutation="reversed")
     rcviz.assert_equivariant(stranded, x)
     assert rcviz.equivariance_error(stranded, x) < 1e-12
 
@@ -147,7 +147,7 @@ def test_the_librarys_own_checks_agree():
 def test_batch_norm_learns_from_both_strands_at_once():
     """One step: normalised with the pooled statistics of both strands, and the running ones moved once."""
     conv, norm = filled(nn.Conv1d(4, 3, 5)), nn.BatchNorm1d(3, momentum=0.25).double()
-    both = rcviz.RevCompConjoined(nn.Sequential(conv, norm, nn.Flatten()), output="invariant").train()
+    both = rcviz.RevCompConjoined(nn.Sequential(conv, norm, nn.Flatten()), output_kind="invariant").train()
     x = one_hot(6, 12)
     y = both(x).detach().numpy()
     w, b = (parameter.detach().numpy() for parameter in conv.parameters())
@@ -196,7 +196,7 @@ def test_mean_probability_stays_finite_and_has_a_gradient():
 
 def test_gradcheck():
     for average in ("logit", "probability"):
-        both = rcviz.RevCompConjoined(tasks(2), average=average, output="stranded")
+        both = rcviz.RevCompConjoined(tasks(2), average=average, output_kind="stranded")
         assert torch.autograd.gradcheck(both, (torch.tensor(numbers(2, 4, 16), requires_grad=True),))
 
 
@@ -230,24 +230,24 @@ def test_refusals():
     with pytest.raises(ValueError, match=r"(?s)(?=.*logit)(?=.*probability)(?=.*mean)"):
         rcviz.RevCompConjoined(tasks(), average="mean")
     with pytest.raises(ValueError, match=r"(?s)(?=.*invariant)(?=.*stranded)(?=.*profile)"):
-        rcviz.RevCompConjoined(tasks(), output="tasks")
+        rcviz.RevCompConjoined(tasks(), output_kind="tasks")
     with pytest.raises(ValueError, match="stranded"):
         rcviz.RevCompConjoined(tasks(), permutation="reversed")
     with pytest.raises(ValueError, match="swapped"):
-        rcviz.RevCompConjoined(tasks(), output="stranded", permutation="swapped")
+        rcviz.RevCompConjoined(tasks(), output_kind="stranded", permutation="swapped")
     for wrong in ((1, 2, 0), (0, 0, 1), (0, 1, 3), (-1, 1, 0)):
         with pytest.raises(ValueError, match="twice"):
-            rcviz.RevCompConjoined(tasks(), output="stranded", permutation=wrong)
+            rcviz.RevCompConjoined(tasks(), output_kind="stranded", permutation=wrong)
     with pytest.raises(ValueError, match=r"(?s)(?=.*2 partners)(?=.*3 outputs)"):
-        rcviz.RevCompConjoined(tasks(), output="stranded", permutation=(1, 0))(x)
+        rcviz.RevCompConjoined(tasks(), output_kind="stranded", permutation=(1, 0))(x)
     with pytest.raises(ValueError, match="tuple"):
         rcviz.RevCompConjoined(Tuple())(x)
     with pytest.raises(ValueError, match=r"(?s)(?=.*profile)(?=.*\(4, 2, 10\))"):
         rcviz.RevCompConjoined(profile())(x)
     with pytest.raises(ValueError, match="stranded"):
-        rcviz.RevCompConjoined(nn.Sequential(tasks(1), Squeeze()), output="stranded")(x)
+        rcviz.RevCompConjoined(nn.Sequential(tasks(1), Squeeze()), output_kind="stranded")(x)
     with pytest.raises(ValueError, match="channels"):
-        rcviz.RevCompConjoined(tasks(), output="profile", permutation="reversed")(x)
+        rcviz.RevCompConjoined(tasks(), output_kind="profile", permutation="reversed")(x)
     with pytest.raises(ValueError, match="batch of 4"):
         rcviz.RevCompConjoined(nn.Sequential(nn.Flatten(), nn.Unflatten(1, (16, 4)), nn.Flatten(0, 1)))(x)
     with pytest.raises(ValueError, match="channels are last"):

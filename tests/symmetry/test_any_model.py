@@ -200,7 +200,7 @@ def test_layers_for_types_are_not_for_pairs():
 )
 def test_conjoined_profiles_are_judged_as_they_are_declared(declared, n_channels):
     x = one_hot(3, 20)
-    model = rcviz.RevCompConjoined(seeded(nn.Conv1d, 4, n_channels, 5).double(), output="profile", **declared)
+    model = rcviz.RevCompConjoined(seeded(nn.Conv1d, 4, n_channels, 5).double(), output_kind="profile", **declared)
     assert rcviz.equivariance_error(model, x) < 1e-12
     rcviz.assert_equivariant(model, x)
     behind = nn.Sequential(model, nn.Tanh(), nn.ConstantPad1d((1, 0), 1.0))

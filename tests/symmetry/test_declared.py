@@ -135,9 +135,9 @@ PUBLIC_LAYERS = [
     rcviz.WeightedSum1d(6, 9),
     rcviz.PairsToIrreps1d(),
     nn.Sequential(rcviz.PairsToIrreps1d(), rcviz.IrrepConv1d((3, 3), (2, 1), 3)),
-    rcviz.RevCompConjoined(nn.Conv1d(4, 3, 3), output="profile"),
-    rcviz.RevCompConjoined(nn.Conv1d(4, 4, 3), output="profile", permutation=(1, 0, 3, 2)),
-    rcviz.RevCompConjoined(nn.Sequential(nn.Flatten(), nn.Linear(36, 2)), output="stranded"),
+    rcviz.RevCompConjoined(nn.Conv1d(4, 3, 3), output_kind="profile"),
+    rcviz.RevCompConjoined(nn.Conv1d(4, 4, 3), output_kind="profile", permutation=(1, 0, 3, 2)),
+    rcviz.RevCompConjoined(nn.Sequential(nn.Flatten(), nn.Linear(36, 2)), output_kind="stranded"),
 ]
 
 
