@@ -30,7 +30,7 @@ class StrandAttributions:
     ----------
     forward, reverse : ndarray (N, 4, L)
         In the unit of the logit; zero for all bases but the observed one. ``reverse`` holds the attributions of the
-        reverse complement in forward coordinates, so that the same position in both is the same base pair.
+        reverse complement, aligned to the forward sequence, so that the same position in both is the same base pair.
     codes : uint8 ndarray (N, L)
         The sequences.
     task : str
@@ -91,15 +91,15 @@ def strand_attributions(
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
     task : int or str
-        The task whose logit is meant, by index or by name; without labels the names are ``task_0`` and so on.
+        Task whose logit is used, by index or by name; without labels the names are ``task_0`` and so on.
     batch_size : int
-        Sequences in memory as floats at a time.
+        Number of sequences that are in memory as floats at a time.
 
     Returns
     -------
     StrandAttributions
-        An unknown base (N) gets zero. For an RC model ``forward`` and ``reverse`` are the same, except where repeats
-        in a sequence give a max-pool two equal maxima: each strand then counts the one that it reads first.
+        An unknown base (N) gets zero. For an RC model ``forward`` and ``reverse`` are equal, except where two
+        positions tie in a max-pooling, as in repeats: each strand then uses the one that it reads first.
 
     Raises
     ------
@@ -138,8 +138,8 @@ def hypothetical_attributions(
     model, data, task, batch_size
         As in :func:`strand_attributions`.
     strands : "forward" or "both"
-        "forward": of the sequences as given; "both": the mean with those of the reverse complements, in forward
-        coordinates. For an RC model they are the same.
+        "forward": attributions of the sequences as given; "both": the mean of these and those of the reverse
+        complements, aligned to the forward sequence. For an RC model the two are the same.
 
     Returns
     -------

@@ -112,14 +112,14 @@ def filter_contributions(
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
         Without labels, scores are means over all sequences.
     task : int or str
-        The task whose logit is meant, by index or by name; without labels the names are ``task_0`` and so on.
+        Task whose logit is used, by index or by name; without labels the names are ``task_0`` and so on.
     layer : nn.Module or str, optional
         A convolution, or any module with outputs ``(batch, channels, length)``; by default the first convolution.
     at : "activation" or "convolution"
-        Which neurons of a convolution: the output of the nonlinearity that follows it (the Taylor estimate is about
-        setting this activation to zero), or the convolution's own output.
+        Which neurons of a convolution: the output of the nonlinearity that follows it, or the convolution's
+        own output.
     batch_size : int
-        Sequences in memory as floats at a time.
+        Number of sequences that are in memory as floats at a time.
 
     Returns
     -------

@@ -33,7 +33,7 @@ def save_modisco(
     model, data, task, strands, batch_size
         As in :func:`rcviz.hypothetical_attributions`; motifs are usually searched in the positives of a task.
     folder : path-like
-        It must exist; files with these names in it are replaced.
+        It must exist; existing files with these names are overwritten.
 
     Examples
     --------

@@ -63,7 +63,7 @@ class Neurons:
     module : nn.Module or None
         None if a function computes them.
     use : int
-        Number of the module's call in a forward pass, or of the activation function's; from zero.
+        Number of the module's call in a forward pass, or of the activation function's, 0-based.
     """
 
     name: str

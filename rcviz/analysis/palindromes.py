@@ -19,13 +19,13 @@ from rcviz.sequences.alphabet import UNKNOWN, reverse_complement
 from rcviz.sequences.sequence_set import as_sequence_set
 
 SIGNIFICANCE = 0.05
-"""Largest p-value of a filter that counts as palindromic."""
+"""Largest p-value of a filter that is treated as palindromic."""
 
 LARGEST_LOSS = 0.05
-"""Largest share of their information that sites may lose under a self-complementary PWM and count as palindromes."""
+"""Largest share of their information that palindromic sites may lose under a self-complementary PWM."""
 
 LEAST_BALANCE = 0.1
-"""Least weight of the motif's weaker strand, relative to the stronger, in a filter that counts as holding both."""
+"""Least weight of the motif's weaker strand, relative to the stronger, in a filter with both strands."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Palindromes:
 
         - ``filter``
         - ``palindromicity``: in [-1, 1], 1 only for an exact palindrome
-        - ``center``: position about which the filter is most palindromic, from zero; a half lies between two positions
+        - ``center``: 0-based position about which the filter is most palindromic; a half lies between two positions
         - ``p_value``: share of permutations of its columns that are at least as palindromic
         - ``verdict``: "none", "genuine", "hybrid", or "unknown" where the decision needs sites and there are too few
         - ``shift``: positions that the filter's reverse complement is moved to the right for the best fit
@@ -57,7 +57,7 @@ class Palindromes:
           informative where the sites are palindromes, as both strands are then the same
     motifs : tuple of Motif or None
         Motif of each filter's sites after their strands have been inferred, on its stronger strand. It is centred
-        where the filter is most palindromic, and so up to ``|shift|`` wider; None where there are too few sites.
+        where the filter is most palindromic, and therefore up to ``|shift|`` wider; None if there are too few sites.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def palindromes(
     n_permutations: int = 999,
     seed: int | np.integer = 0,
 ) -> Palindromes:
-    """Measure how palindromic filters are and decide from their sites why.
+    """Measure how palindromic filters are, and decide from their sites whether the motif or only the filter is.
 
     A filter that detects a palindromic motif (*genuine*) and a filter that has learned both strands of another motif at
     once (*hybrid*, Figure 5c) can have the same weights. Their sites differ. The verdict has three steps:
@@ -103,7 +103,7 @@ def palindromes(
     Parameters
     ----------
     bank : FilterBank or nn.Module
-        Of a model, the filters of its first convolution over the bases.
+        Filters, or a model, whose first convolution over the bases is used.
     data : SequenceSet, list of str, codes (N, L), one-hot (N, 4, L) or ActivatingSites, optional
         Sequences to search for sites. Of labelled data only the positives of any task are searched, if there are any:
         sites that occur by chance resemble the filter, and so make a palindromic filter look genuine. Without data, or
@@ -225,7 +225,7 @@ def strand_balance(weights: Float[np.ndarray, "4 width"], comparison: SitePalind
     """Weight of the sites' motif on its weaker strand in a filter, relative to the stronger strand; from 0 to 1.
 
     The weights are fitted by least squares with the motif's mean-centred log-odds and their reverse complement, so that
-    the part of the motif that is itself palindromic does not count as its other strand.
+    the palindromic part of the motif is not treated as its other strand.
     """
     log_odds = np.log2(comparison.motif)
     log_odds -= log_odds.mean(axis=0)

@@ -28,7 +28,7 @@ class ActivationProfiles:
     ----------
     binned : ndarray (N, F, bins)
         Mean activation of the neurons whose windows are centred in each bin; under RC sharing, of a filter's two
-        channels together. In half precision, which is enough for drawing.
+        channels together. In half precision, for display.
     edges : ndarray (bins + 1,)
         Bounds of the bins on the sequence as given, in bp from its start. They reach half a stride beyond the first
         and the last centre, so that the reverse complement of the data has the same bounds mirrored.
@@ -95,7 +95,7 @@ def activation_profiles(
     bins : int
         Largest number of bins that a sequence is divided into.
     batch_size : int
-        Sequences in memory as floats at a time.
+        Number of sequences that are in memory as floats at a time.
 
     Returns
     -------

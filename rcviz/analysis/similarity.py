@@ -66,14 +66,14 @@ def filter_similarity(bank: FilterBank | nn.Module, other: FilterBank | nn.Modul
     Parameters
     ----------
     bank, other : FilterBank or nn.Module
-        Mean-centred filters, of any widths and numbers, such as those of two seeds. Of a model, those of its first
-        convolution over the bases.
+        Mean-centred filters, of any widths and numbers, such as those of two seeds. For a model, those of its first
+        convolution over the bases are used.
 
     Returns
     -------
     FilterSimilarity
-        Columns outside the overlap count as zeros, so that a short overlap has a low similarity. Of equal values the
-        strand as stored and the least shift are taken.
+        Columns outside the overlap are treated as zeros, so that a short overlap has a low similarity. Ties: the strand
+        as stored, then the least shift.
 
     Raises
     ------

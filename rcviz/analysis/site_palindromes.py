@@ -63,7 +63,7 @@ def compare_site_models(
     Parameters
     ----------
     codes : uint8 array (n, L)
-        Sites, centred: column ``i`` pairs with ``L - 1 - i``. An unknown base counts as no information.
+        Sites, centred: column ``i`` pairs with ``L - 1 - i``. An unknown base has no information.
     background : (4,)
         Base composition outside sites, the same on both strands.
     seed : int

@@ -40,7 +40,7 @@ class ActivatingSites:
         Activation of each filter at its best window of each sequence: mean-centred weights times bases plus bias,
         before normalisation and nonlinearity; minus infinity where every window holds an N.
     start : ndarray (N, F)
-        Where that window starts on the sequence as given, from zero.
+        Start of that window on the sequence as given, 0-based.
     reverse : ndarray (N, F)
         Whether the filter reads it on the reverse strand.
     top : int
@@ -68,7 +68,7 @@ class ActivatingSites:
         return self.best.shape[1]
 
     def subset(self, mask_or_index: Any) -> "ActivatingSites":
-        """Take the sites of some of the sequences, as :meth:`SequenceSet.subset` does; these are numbered from zero.
+        """Select the sites of some of the sequences, as :meth:`SequenceSet.subset` does; sequences are renumbered.
 
         Raises
         ------

@@ -29,7 +29,7 @@ class StrandAgreement:
     labels : ndarray (N, T) or None
     task_names : tuple of str
     threshold : float
-        Decision threshold: a prediction of at least this counts as positive.
+        Decision threshold: a prediction at or above it is positive.
     names : ndarray (N,) of str, or None
         Names of the sequences.
 
@@ -139,12 +139,12 @@ def strand_agreement(
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
     output : "probability" or "logit"
-        What to compare.
+        Scale of the predictions that are compared.
     threshold : float, optional
         Decision threshold, to count the decisions that differ between the strands; by default a probability of 0.5, a
-        logit of 0. A prediction that lies on it may flip by rounding alone.
+        logit of 0. A prediction that is equal to it may flip by rounding alone.
     batch_size : int
-        Sequences in memory as floats at a time.
+        Number of sequences that are in memory as floats at a time.
 
     Returns
     -------
@@ -273,7 +273,7 @@ def gap_by_filter(
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
         One sequence or several; labels are not used.
     task : int or str
-        The task whose logit is meant, by index or by name; without labels the names are ``task_0`` and so on.
+        Task whose logit is used, by index or by name; without labels the names are ``task_0`` and so on.
     layer, at, batch_size
         As in :func:`rcviz.filter_contributions`.
 

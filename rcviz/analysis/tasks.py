@@ -1,4 +1,4 @@
-"""Which task is meant: by name or by index, of labelled or unlabelled data, of a model."""
+"""Selection of a task, by name or by index, for labelled or unlabelled data and for a model."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Task:
     Attributes
     ----------
     index : int
-        Of the model's output and of the column of the labels.
+        Index of the model's output and of the column of the labels.
     name : str
         ``task_0``, ``task_1`` and so on where the data has no labels.
     labels : ndarray (N,) or None
@@ -55,7 +55,7 @@ def resolve_task(data: SequenceSet, task: int | np.integer | str) -> Task:
         task = int(numbered[1])
     if isinstance(task, str | bool) or not isinstance(task, int | np.integer) or task < 0:
         raise ValueError(
-            f"there is no task {task!r}: the data has no labels, so choose an index, counted from 0, or task_0, task_1 "
+            f"there is no task {task!r}: the data has no labels, so choose a 0-based index, or task_0, task_1 "
             f"and so on"
         )
     return Task(int(task), numbered_tasks(int(task) + 1)[-1], None)

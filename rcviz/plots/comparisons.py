@@ -303,7 +303,7 @@ def common_epochs(table: pd.DataFrame) -> int:
 
 
 def metric_words(metric: str) -> str:
-    """Write a column such as "valid_auroc" in words: "validation auROC"."""
+    """Write a column such as "valid_auroc" as text: "validation auROC"."""
     return _PHRASES.get(metric) or " ".join(_WORDS.get(part, part) for part in metric.split("_"))
 
 

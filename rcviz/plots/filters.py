@@ -58,7 +58,7 @@ def plot_filters(
         "all": one scale for every logo, so that weak filters look weak; "row": one for each row of the gallery;
         "none": each logo fills its cell.
     unit
-        Unit of the heights, written below the gallery; None: "weight", "bits" or "probability", as `kind` is.
+        Unit of the letter heights, written below the gallery; None: "weight", "bits" or "probability", as `kind` is.
     kind, stack, below, colors
         As in `rcviz.plots.logo.plot_logo`, the same for all.
 
@@ -163,7 +163,7 @@ def _heights_of_all(items: list[Any], kind: str | None) -> tuple[list[Float[np.n
         kinds.append(item_kind)
         alphabets.append(letters)
     if len(set(kinds)) > 1:
-        raise ValueError('got Motifs and weights together: say how to draw both, as in kind="weights"')
+        raise ValueError('got Motifs and weights together: choose how to draw both, as in kind="weights"')
     return drawn, kinds[0], alphabets
 
 

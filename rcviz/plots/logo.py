@@ -69,7 +69,7 @@ def plot_logo(
     Returns
     -------
     Axes
-        Position i, counted from zero, is centred on x = i. The letters are one PathCollection.
+        Position i, 0-based, is centred on x = i. The letters are one PathCollection.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def logo_svg(
     width, height
         Size in pixels; `width` None: 14 pixels per position, plus the axis.
     axis
-        "none", "y" (ticks and unit at the left) or "both" (also positions, counted from zero).
+        "none", "y" (ticks and unit at the left) or "both" (also 0-based positions).
     title
         Line of text above the logo, truncated to its width; None: no line.
     label

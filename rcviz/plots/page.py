@@ -1,4 +1,4 @@
-"""One self-contained HTML page of text, tables and figures; it needs no network, and all text is escaped."""
+"""One self-contained HTML page of text, tables and figures, usable offline; all text is escaped."""
 
 import html
 from typing import Any

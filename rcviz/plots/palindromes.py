@@ -113,7 +113,7 @@ def plot_palindrome(
 
 
 def _filter_of(result: Any, index: int | np.integer | None) -> tuple[Float[np.ndarray, "4 W"], str]:
-    """One filter of a Palindromes result, and its verdict in words."""
+    """One filter of a Palindromes result, and its verdict as text."""
     table: pd.DataFrame = result.table
     if "verdict" not in table.columns:
         raise ValueError(f"{type(result).__name__} has no verdicts; give rcviz.palindromes(...), or one (4, W) matrix")

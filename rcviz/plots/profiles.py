@@ -26,7 +26,7 @@ def plot_profile(
     Parameters
     ----------
     edges
-        (B + 1,) rising bounds of the bins, in bp; or an ActivationProfiles result, of which the mean over all
+        (B + 1,) bin edges in rising order, in bp; or an ActivationProfiles result, of which the mean over all
         sequences is drawn.
     curves
         One (B,) array of mean activations for each name; "positives" and "negatives" have their own colours. Not for

@@ -13,7 +13,7 @@ ENDINGS = (".svg", ".pdf", ".png")
 
 
 def save_figure(ax: Any, path: str | os.PathLike[str]) -> None:
-    """Write the figure of some Axes, completely or not at all; the file's ending is its format.
+    """Write the figure of some Axes, atomically; the file's ending selects the format.
 
     ``ax.figure.savefig("x.svg")`` would turn every letter into an outline, which cannot be searched or edited; here
     text stays text.
@@ -21,7 +21,7 @@ def save_figure(ax: Any, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     ax : Axes or Figure
-        What a plot returned.
+        Axes that a plot returned, or their figure.
     path : path-like
         ``.svg``, ``.pdf`` or ``.png`` (at the figure's own resolution). The same drawing gives the same file.
 

@@ -35,7 +35,7 @@ POSITIVES = {
     "agreed": "labels that the predictions agree with",
     "own": "own selection",
 }
-"""Choices of the sequences that count as positive: name in the state, and text in the control."""
+"""Choices of the sequences that are treated as positive: name in the state, and text in the control."""
 
 
 class FilterResults:
@@ -56,7 +56,7 @@ class FilterResults:
         self._results: dict[tuple[Any, ...], Any] = {}
 
     def set_positives(self, mask: Any) -> None:
-        """Store the sequences that count as positive under "own"; results of another selection are discarded."""
+        """Store the sequences that are treated as positive under "own"; results of another selection are discarded."""
         mask = np.asarray(mask)
         if mask.shape != (len(self.data),) or mask.dtype != bool:
             raise ValueError(
@@ -100,7 +100,7 @@ class FilterResults:
         return self._stored(("profiles", layer), computed)
 
     def sample(self, layer: str) -> str:
-        """Size of the sample of :meth:`profiled` in words; empty where it holds all sequences."""
+        """Size of the sample of :meth:`profiled` as text; empty where it holds all sequences."""
         profiled, n = len(self.profiled(layer)), len(self.data)
         return "" if profiled == n else f"of {profiled:,} of the {n:,} sequences"
 

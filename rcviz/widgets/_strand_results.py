@@ -25,7 +25,7 @@ _CACHED = 64
 
 @dataclass(frozen=True)
 class SequenceResult:
-    """Details of one sequence, by model; in place of a split that is not possible, the reason."""
+    """Details of one sequence, by model; if a split is not possible, the reason instead."""
 
     attributions: dict[str, StrandAttributions]
     splits: dict[str, GapByFilter | str]

@@ -55,7 +55,7 @@ def logo_pair(name: str, attributions: StrandAttributions, start: int) -> str:
 def gap_markup(splits: Mapping[str, GapByFilter | str]) -> str:
     """List for each model the filters whose contributions differ most between the strands, each with a bar.
 
-    All bars are on one scale. In place of a split that is not possible stands the reason.
+    All bars are on one scale. If a split is not possible, the reason is shown instead.
     """
     tables = {name: split if isinstance(split, str) else _rows(split) for name, split in splits.items()}
     differences = [values[2] for rows in tables.values() if not isinstance(rows, str) for _, values in rows[1:]]

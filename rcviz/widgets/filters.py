@@ -53,7 +53,7 @@ class FilterExplorer(Explorer):
         inputs and outputs see :func:`rcviz.as_sequence_model`.
     data : SequenceSet
         Labelled sequences for contributions and sites. Profiles along the sequence use a random sample where all
-        sequences would need more than 1 GB, and the panel says so.
+        sequences would need more than 1 GB, and the panel then states its size.
     motifs : list of Motif, path of a MEME file, or None
         Known motifs to compare filters with; None takes the vertebrate motifs of JASPAR 2024.
     task : int or str
@@ -185,7 +185,7 @@ class FilterExplorer(Explorer):
         return panels.picture(self._results, self.state.question, self.state.filter, self._colors)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write one page of all filters, with choosing and sorting, that needs no kernel and no network.
+        """Write one page of all filters, with choosing and sorting, that needs no kernel and no internet connection.
 
         Waits until the filters have been compared with known motifs.
         """
@@ -219,7 +219,7 @@ class FilterExplorer(Explorer):
         self._error = ErrorPane()
         self._task = _choice("Task", enumerate(self.state.task_names), "Task whose logit the contributions belong to")
         self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Layer whose filters are shown")
-        self._positives = _choice("Positives", POSITIVES.items(), "Sequences that count as positive", width="290px")
+        self._positives = _choice("Positives", POSITIVES.items(), "Sequences treated as positive", width="290px")
         self._sort = _choice("Sort by", SORTS.items(), "Order of the gallery")
         self._page = _choice("Page", [(0, "")], "Page of the gallery")
         self._gallery = Gallery(description="Filters", layout=ipywidgets.Layout(flex="0 0 352px"))

@@ -36,9 +36,9 @@ _STOP_WITHIN = 10.0  # seconds that stop() waits for the present batch
 class TrainingMonitor(Explorer):
     """Start, pause, resume and stop a training in the background, and watch its learning curves.
 
-    The model is trained in place. Another architecture or number of filters makes a new model, another seed new
-    starting weights; another learning rate or augmentation starts the training again; with unchanged settings a second
-    start continues it. The line above the buttons describes what the next start does.
+    The model is trained in place. A new architecture or number of filters builds a new model, a new seed draws new
+    starting weights, and a new learning rate or augmentation starts training again; without changes, Start continues
+    it. The line above the buttons describes what the next start does.
 
     Parameters
     ----------

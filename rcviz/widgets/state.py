@@ -25,7 +25,7 @@ class FilterState(traitlets.HasTraits):
     task : int
         Index of the task whose logit the contributions belong to.
     positives : str
-        Which sequences count as positive.
+        Sequences that are treated as positive.
     sort : str
         Sort order of the gallery.
     filter : int
@@ -74,7 +74,7 @@ class FilterState(traitlets.HasTraits):
 
     @property
     def rank(self) -> int:
-        """Position of the chosen filter in the ranking, counted from zero."""
+        """Position of the chosen filter in the ranking, 0-based."""
         return self.ranking.index(self.filter)
 
     def select_rank(self, rank: int) -> None:
