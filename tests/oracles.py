@@ -255,7 +255,7 @@ def stored_parameters(model):
 
 
 def convolution(d, params, x, index):
-    """Output of convolution ``index`` (counted from one)."""
+    """Output of convolution ``index`` (1-based)."""
     w, b = params[f"conv{index}.weight"], params.get(f"conv{index}.bias")
     return conv_revcomp(x, w, b) if d.architecture == "revcomp" else conv_standard(x, w, b)
 

@@ -134,10 +134,7 @@ def find_neurons(
     if at == "convolution":
         return Neurons(name, tied, conjoined, module)
     if trial.activation is None:
-        raise ValueError(
-            f"no elementwise activation follows {name}; pass at='convolution', or give the layer whose neurons are "
-            f"meant"
-        )
+        raise ValueError(f"no elementwise activation follows {name}; pass at='convolution', or choose another layer")
     kind, part, use = trial.activation
     label = f"{kind} after {name}" if part is None else find_module(model, part)[0]
     return Neurons(label, tied, conjoined, part, use)

@@ -120,7 +120,7 @@ def activation_profiles(
     codes = data.codes
     name, convolution = layer_of(model, layer)
     if not is_convolution(convolution):
-        raise ValueError(f"{name} is a {type(convolution).__name__}; give the convolution whose filters are meant")
+        raise ValueError(f"{name} is a {type(convolution).__name__}; choose a convolution")
     centers = _centers(convolution, codes.shape[1])
     with evaluating(model), exact_arithmetic():
         neurons = find_neurons(model, layer, at, one_hot_batch(codes[:1], model))

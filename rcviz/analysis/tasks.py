@@ -55,8 +55,7 @@ def resolve_task(data: SequenceSet, task: int | np.integer | str) -> Task:
         task = int(numbered[1])
     if isinstance(task, str | bool) or not isinstance(task, int | np.integer) or task < 0:
         raise ValueError(
-            f"there is no task {task!r}: the data has no labels, so choose a 0-based index, or task_0, task_1 "
-            f"and so on"
+            f"there is no task {task!r}: the data has no labels, so choose a 0-based index, or task_0, task_1 and so on"
         )
     return Task(int(task), numbered_tasks(int(task) + 1)[-1], None)
 

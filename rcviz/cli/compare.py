@@ -112,7 +112,7 @@ def compare(
 def _seeds(text: str) -> int | list[int]:
     listed = several(text) or []
     if not all(part.isdecimal() for part in listed) or not listed:
-        raise ValueError(f"--seeds must be how many, such as 5, or which, such as 0,3,4, got {text!r}")
+        raise ValueError(f"--seeds must be a number of seeds, such as 5, or a list, such as 0,3,4, got {text!r}")
     return int(text) if "," not in text else [int(part) for part in listed]
 
 

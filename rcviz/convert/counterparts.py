@@ -148,7 +148,7 @@ def _convolution(weight: Tensor, bias: Tensor | None, features: Features, form: 
     change, zeros = "copied", 0
     if features.doubled:
         weight = torch.cat([weight, torch.zeros_like(weight)], dim=1)
-        change, zeros = "copied; zero for the other strand's channels, to be learned", weight.numel() // 2
+        change, zeros = "copied; zeros for the channels of the other strand", weight.numel() // 2
         n_channels *= 2
     with RandomStream(0, torch.device("cpu")).drawing():
         tied = RevCompConv1d(n_channels, n_filters, width, bias=bias is not None, **settings)

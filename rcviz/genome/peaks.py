@@ -176,7 +176,7 @@ def _check_kind(path: Path, first: str, where: str) -> None:
         raise ValueError(f"{where}: {first[:60]!r} opens a FASTA file, not a table of peaks: swap the two files")
     if path.suffix.lower() == ".xls" or "abs_summit" in first:
         raise ValueError(
-            f"{where}: this is the .xls table of MACS, whose positions count from one: "
+            f"{where}: this is the .xls table of MACS, whose positions are 1-based: "
             f"give the .narrowPeak file of the same MACS run"
         )
     fields = _fields(first)

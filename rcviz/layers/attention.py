@@ -97,7 +97,7 @@ class RevCompSelfAttention1d(nn.Module):
 
     def to_plain(self) -> nn.Module:
         """Raise: no plain module has positions weighted by each other and by their distance."""
-        refuse_plain("lets positions weigh each other")
+        refuse_plain("weights positions by each other")
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

@@ -115,7 +115,7 @@ class RevCompConjoined(nn.Module):
 
     def to_plain(self) -> nn.Module:
         """Raise: a chain of modules sees one strand."""
-        refuse_plain("shows its model both strands")
+        refuse_plain("applies its model to both strands")
 
     def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Return what the output would be for the reverse complement; applied twice, it changes nothing."""

@@ -169,7 +169,7 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is not a whole safetensors file ({brief(error)}); give one written by save_model"
+            f"{path} is not a complete safetensors file ({brief(error)}); give one written by save_model"
         ) from error
     try:
         if len(metadata[FORMAT]) > _LONGEST_SETTINGS:

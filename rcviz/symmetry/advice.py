@@ -29,7 +29,7 @@ def suggestion_for(module: Any, given: Representation | None, flattened: str = "
     elif given in ("paired", "positions reversed"):
         advice = _advice_on_torch(module, flattened)
     elif given == "invariant":
-        advice = "it does not return the same for the same input; give it no random numbers in evaluation mode"
+        advice = "it returns different results for the same input; use no random numbers in evaluation mode"
     return advice or f"{kind} treats the strands differently; build it from tied layers, or {CONJOIN}"
 
 
@@ -49,7 +49,7 @@ def _advice_on_declared(module: Any, given: Representation | None) -> str:
     if given == "paired" and ("irreps" in inputs or isinstance(module, IrrepConv1d)):
         return f"{kind} reads channels of type +1 and -1; put rcviz.PairsToIrreps1d() before it"
     if "paired" in inputs:
-        return f"{kind} takes channels i and n-1-i for RC partners, and it is given others; reorder them"
+        return f"{kind} treats channels i and n-1-i as RC partners, but its input pairs other channels; reorder them"
     return ""
 
 
@@ -78,7 +78,7 @@ def _advice_on_torch(module: Any, flattened: str) -> str:
     if isinstance(module, facts.NORMS):
         n = getattr(module, "num_features", getattr(module, "num_channels", "n_channels"))
         return (
-            f"a plain normalisation has numbers of its own for each channel or position, and RC partners become "
+            f"a plain normalisation has its own parameters for each channel or position, and RC partners become "
             f"different in training; use rcviz.RevCompBatchNorm1d({n})"
         )
     if isinstance(module, facts.DROPOUTS):
@@ -97,13 +97,13 @@ def _advice_on_torch(module: Any, flattened: str) -> str:
     if isinstance(module, nn.PReLU):
         return "a slope per channel treats RC partners differently; use one slope for all, torch.nn.PReLU()"
     if isinstance(module, nn.RReLU):
-        return "it draws slopes for each number by itself; use torch.nn.LeakyReLU()"
+        return "it draws a random slope for each value; use torch.nn.LeakyReLU()"
     if isinstance(module, facts.PADS):
         return f"it pads the two ends by {tuple(module.padding)}; pad both alike"
     if isinstance(module, nn.MultiheadAttention):
         return f"attention without paired heads reads one strand; use rcviz.RevCompSelfAttention1d, or {CONJOIN}"
     if isinstance(module, nn.RNNBase):
-        return f"no recurrent layer is tied between the strands, not even a bidirectional one; {CONJOIN}"
+        return f"recurrent layers, bidirectional ones included, are not tied between the strands; {CONJOIN}"
     if isinstance(module, facts.NO_PARTNERS):
         return f"{kind} has no tied counterpart here; {CONJOIN}"
     return ""

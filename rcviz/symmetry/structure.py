@@ -52,7 +52,7 @@ def check_structure(model: nn.Module, *, length: int | None = None) -> pd.DataFr
     >>> import torch, rcviz
     >>> own = torch.nn.Sequential(rcviz.RevCompConv1d(4, 8, 15), torch.nn.BatchNorm1d(16), torch.nn.ReLU())
     >>> rcviz.check_structure(own)["suggestion"].item()
-    'a plain normalisation has numbers of its own ...; use rcviz.RevCompBatchNorm1d(16)'
+    'a plain normalisation has its own parameters ...; use rcviz.RevCompBatchNorm1d(16)'
     """
     if length is not None:
         check_positive("length", length)

@@ -115,7 +115,7 @@ def load_checkpoint(
     except FileNotFoundError:  # not checked beforehand: another process may remove it on finishing the same run
         return Progress(start)
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({brief(error)}); {remedy}") from error
+        raise ValueError(f"{path} is not a complete safetensors file ({brief(error)}); {remedy}") from error
     if FORMAT not in metadata:
         raise ValueError(f"{path} is not a checkpoint that this version of rcviz reads ({FORMAT}); {remedy}")
     try:

@@ -188,7 +188,7 @@ def training_data(
         if valid is not None:
             raise ValueError(
                 f"valid must be left out when splits are given, got {type(valid).__name__}; the validation set is "
-                f"splits.valid, and the configuration goes by name: config=TrainConfig(...)"
+                f"splits.valid, and the configuration is passed by keyword: config=TrainConfig(...)"
             )
         training, valid = train.train, train.valid
     else:

@@ -14,12 +14,12 @@ def training_controls(*, built: bool) -> dict[str, Any]:
     augmentations = [("none", "none"), ("reverse complement", "revcomp")]
     curves = [(METRIC_NAMES[name], name) for name in METRICS]
     return {
-        "architecture": _choice("Architecture", "RC or standard layers; a change makes a new model", architectures),
-        "n_filters": _number("Filters", "Filters of every convolution; a change makes a new model"),
+        "architecture": _choice("Architecture", "RC or standard layers; a change builds a new model", architectures),
+        "n_filters": _number("Filters", "Filters of every convolution; a change builds a new model"),
         "seed": _number("Seed", "Seed of the starting weights and of the order of the samples"),
         "learning_rate": _number("Learning rate", "Learning rate of Adam", ipywidgets.FloatText),
         "augmentation": _choice(
-            "Augmentation", "Whether the reverse complement of every sequence is shown as well", augmentations
+            "Augmentation", "Whether to train on the reverse complement of every sequence as well", augmentations
         ),
         "epochs": _number("Epochs", "Largest number of epochs of the next run"),
         "metric": _choice("Curve", "Metric that is drawn over the epochs", curves),

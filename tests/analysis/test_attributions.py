@@ -46,7 +46,7 @@ def test_by_hand():
         model[0].weight[:] = torch.tensor([2.0, 0, 1, 0], dtype=torch.float64)[:, None]
     found = strand_attributions(model, ["AGTN"])
     np.testing.assert_allclose(found.forward[0].sum(axis=0) * 4, [1.25, 0.25, -0.75, 0])
-    # Its reverse complement is NACT: turned back, A lies where T is, and C where G is.
+    # Its reverse complement is NACT: aligned to the forward strand, A lies where T is, and C where G is.
     np.testing.assert_allclose(found.reverse[0].sum(axis=0) * 4, [-0.75, -0.75, 1.25, 0])
     assert found.table["base"].tolist() == list("AGTN")
     np.testing.assert_allclose(found.table["difference"], found.table["forward"] - found.table["reverse"])

@@ -9,7 +9,7 @@ from rcviz import SequenceSet, TrainConfig, filter_contributions, fit, one_hot
 
 
 class Branched(nn.Module):
-    """A network of one's own, with parts inside parts and an in-place ReLU."""
+    """A custom network, with modules inside modules and an in-place ReLU."""
 
     def __init__(self):
         super().__init__()

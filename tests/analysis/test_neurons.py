@@ -104,7 +104,7 @@ CASES = {
     "clamp": (lambda m, y, x: y.clamp(min=0), {}, "clamp after conv", torch.relu),
     "exponential": (lambda m, y, x: torch.exp(y), {}, "exp after conv", torch.exp),
     "keyword": (lambda m, y, x: F.elu(input=y), {}, "elu after conv", F.elu),
-    "a module of one's own": (lambda m, y, x: m.act(y), {"act": OwnGelu()}, "act", lambda y: y * (1.702 * y).sigmoid()),
+    "a custom module": (lambda m, y, x: m.act(y), {"act": OwnGelu()}, "act", lambda y: y * (1.702 * y).sigmoid()),
     "arithmetic between": (lambda m, y, x: F.relu(y * 2 - 0.1), {}, "relu after conv", lambda y: F.relu(2 * y - 0.1)),
     "another branch first": (
         lambda m, y, x: torch.relu(m.other(x)) + torch.tanh(y),

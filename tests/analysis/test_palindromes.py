@@ -174,7 +174,7 @@ def test_a_palindromic_part_of_the_motif_is_not_its_other_strand():
 
 
 def test_one_strand_of_a_partly_palindromic_word_is_no_hybrid():
-    """Significant weights, sites that are no palindromes, but one strand only."""
+    """Significant weights, sites that are not palindromes, and a filter with one strand only."""
     word = "GGTCACGTGAGAAG"
     weights = np.zeros((4, 17))
     weights[:, 1:15] = rcviz.one_hot([word], dtype="float64")[0] - 0.25

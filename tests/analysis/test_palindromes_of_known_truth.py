@@ -1,4 +1,4 @@
-"""The verdict's own test: 200 filters of known truth, and documents that say what was measured."""
+"""Test of the verdict: 200 filters of known truth, and documents that report the measurement."""
 
 import importlib.util
 import json

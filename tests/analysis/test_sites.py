@@ -277,7 +277,7 @@ def test_of_equal_windows_the_leftmost_counts_then_the_forward_strand():
 @settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(3, 11), st.integers(20, 200))
 def test_repeats_are_equal_in_spite_of_rounding(seed, period, width, spare):
-    """The same window further on is no better for being added up in another order."""
+    """The same window at a later position is not better because its sum is rounded differently."""
     rng = np.random.default_rng(seed)
     codes = np.resize(rng.integers(0, 4, period, dtype=np.uint8), width + spare)[None]
     weights = rng.normal(size=(3, 4, width))

@@ -205,7 +205,7 @@ def test_deeper_networks_say_what_is_left(make_model, toy):
     with torch.no_grad():
         for name, bias in model.named_parameters():
             if name.endswith("bias"):
-                bias += 0.3  # a shift before the second nonlinearity is no filter's doing
+                bias += 0.3  # a shift before the second nonlinearity belongs to no filter
     found = gap_by_filter(model, toy)
     assert np.abs(found.rest).max() > 1e-6
     np.testing.assert_allclose(found.difference.sum(axis=1) + found.rest, found.logit_difference, atol=1e-12)

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 EXPLORER = ".rcviz-filter-explorer"
 NAME = "<img src=x onerror='window.pwned=1'>"
-"""The name of a task and of every sequence; taken for markup, it would set a variable of the page."""
+"""The name of a task and of every sequence; if it were parsed as markup, it would set a variable of the page."""
 
 CELLS = [
     f"""

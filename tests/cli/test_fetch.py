@@ -67,9 +67,9 @@ def test_a_dry_run_lists_and_fetches_nothing(run, work):
     assert len(files) == 27
     assert set(files[0]) == {"key", "url", "size", "sha256", "about"}
     assert files[-1]["sha256"] is None
-    told = run("fetch", "gm12878", "--dry-run", "--only", "MAX,chr21").stdout
-    assert told.count("https://hgdownload.soe.ucsc.edu/") == 2
-    assert "not known" in told
+    listing = run("fetch", "gm12878", "--dry-run", "--only", "MAX,chr21").stdout
+    assert listing.count("https://hgdownload.soe.ucsc.edu/") == 2
+    assert "not known" in listing
     assert not list(work.iterdir())
 
 

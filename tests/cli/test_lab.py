@@ -107,12 +107,12 @@ def test_what_a_person_changed_is_kept_and_what_is_new_comes_beside_it(calls, ru
     for name in ("01_quickstart.ipynb", "paper/fig2.ipynb"):
         (shipped / name).write_text("second")
     (shipped / "02_new.ipynb").write_text("second")
-    (said,) = run("lab").stderr.splitlines()
+    (message,) = run("lab").stderr.splitlines()
     beside = "01_quickstart.rcviz-1.2.0.ipynb"
-    assert said.endswith(f"the new ones were written beside them: rcviz-tutorials/{beside}.")
+    assert message.endswith(f"the new ones were written beside them: rcviz-tutorials/{beside}.")
     now = {"01_quickstart.ipynb": "mine", beside: "second", "paper/fig2.ipynb": "second", "02_new.ipynb": "second"}
     assert contents(folder) == now
-    assert run("lab").stderr == ""  # told once
+    assert run("lab").stderr == ""  # the message is printed once
     (folder / beside).write_text("mine, too")
     assert run("lab").stderr == ""
     assert contents(folder) == now | {beside: "mine, too"}

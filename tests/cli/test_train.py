@@ -209,7 +209,7 @@ def stopped(arguments, checkpoint, signal_number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # What a shell starts in the background ignores an interrupt, and so would what the tests start there.
+        # Background processes of a shell ignore interrupts, and their children inherit this.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not checkpoint.exists():

@@ -81,7 +81,7 @@ def test_shared_networks_have_the_same_attributions_on_both_strands(networks, fo
 
 
 def test_what_a_layer_gave_is_what_its_modules_give(model, inputs):
-    """Without gradients, a network in float32 goes in one go; a hook on a part brings it back."""
+    """Without gradients, a network in float32 takes the fused path; with a hook on a part, it runs module by module."""
     x, _ = inputs(5, torch.float32)
     found = LayerActivation(model, model.relu1).attribute(x)
     with torch.no_grad():

@@ -39,15 +39,15 @@ def test_the_learned_motif_is_found(networks, gata, motif, tmp_path):
     for name, model in networks.items():
         folders[name].mkdir()
         rcviz.save_modisco(model, gata.positives(), folders[name], strands="both")
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", SCRIPT, *map(str, folders.values())],
         env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
-    assert told.returncode == 0, told.stderr
+    assert completed.returncode == 0, completed.stderr
     core = motif[1:-1]
-    for folder, patterns in json.loads(told.stdout).items():
+    for folder, patterns in json.loads(completed.stdout).items():
         assert patterns, folder
         strongest = patterns[0]
         assert core in strongest or core in rcviz.reverse_complement(strongest), (folder, patterns)

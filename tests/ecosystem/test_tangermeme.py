@@ -78,7 +78,7 @@ def test_deep_lift_shap_explains_the_whole_difference(exact, plain, for_captum, 
 
 
 def test_a_class_without_a_rule_is_not_passed_over_in_silence(networks, inputs):
-    """What the page says of ``RevCompMaxPool1d``, and what it offers instead."""
+    """The statements of the page about ``RevCompMaxPool1d``, and its alternative."""
     model = copy.deepcopy(networks["revcomp"]).double()
     x, references = inputs(10)
     given = {"references": references[:, None], "raw_outputs": True, "device": "cpu"}

@@ -190,8 +190,8 @@ SPOILT = {
     "data of another kind": lambda card: card | {"data": "peaks"},
     "scores of another kind": lambda card: card | {"metrics": {"a": 1}},
     "a row that lacks a score": lambda card: card | {"metrics": [{"part": "train"}]},
-    "a count as text": lambda card: card | {"metrics": [{**card["metrics"][0], "n": "many"}]},
-    "a gap as text": lambda card: card | {"strand_gap": {**card["strand_gap"], "max": "small"}},
+    "a text for a count": lambda card: card | {"metrics": [{**card["metrics"][0], "n": "many"}]},
+    "a text for a gap": lambda card: card | {"strand_gap": {**card["strand_gap"], "max": "small"}},
     "notes of another kind": lambda card: card | {"notes": ["x"]},
 }
 
@@ -221,5 +221,5 @@ def test_no_model_no_card(tmp_path):
     with pytest.raises(ValueError, match="not a model"):
         rcviz.read_model_card(tmp_path / "other")
     (tmp_path / "text").write_text("not a model")
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
+    with pytest.raises(ValueError, match="not a complete safetensors file"):
         rcviz.read_model_card(tmp_path / "text")

@@ -207,4 +207,4 @@ def test_conjoined_profiles_are_judged_as_they_are_declared(declared, n_channels
     assert instead(diagnose_equivariance(behind, x)).keys() == {"2"}
     if n_channels == 4:
         paired = nn.Sequential(model, rcviz.RevCompConv1d(4, 2, 3)).double()
-        assert "takes channels i and n-1-i for RC partners" in instead(diagnose_equivariance(paired, x))["1"]
+        assert "treats channels i and n-1-i as RC partners" in instead(diagnose_equivariance(paired, x))["1"]

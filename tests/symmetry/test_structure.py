@@ -206,7 +206,7 @@ def test_channels_of_type_plus_alone_may_be_treated_as_any():
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        (nn.LSTM(6, 3, bidirectional=True), "no recurrent layer is tied"),
+        (nn.LSTM(6, 3, bidirectional=True), "recurrent layers"),
         (nn.MultiheadAttention(6, 2), "rcviz.RevCompSelfAttention1d"),
         (
             nn.ConvTranspose1d(6, 6, 3),

@@ -104,7 +104,7 @@ class TestRefusals:
 
     def test_cut_off(self, toy, make_model, path):
         path.write_bytes(path.read_bytes()[:-100])
-        self.refused(make_model(), toy, CONFIG, path, "not a whole safetensors file")
+        self.refused(make_model(), toy, CONFIG, path, "not a complete safetensors file")
 
     @pytest.mark.usefixtures("as_users_run")
     @pytest.mark.parametrize(

@@ -424,7 +424,7 @@ def test_a_network_of_ones_own(toy):
     ids=["LSTM", "conjoined", "channels last", "dilated"],
 )
 def test_networks_of_torch_modules(make, layer, toy):
-    """Every panel of every filter and task, and what the analysis says of them."""
+    """Every panel of every filter and task agrees with the analysis."""
     model = make()
     explorer = FilterExplorer(model, toy)
     assert explorer.state.layers == (layer,)
