@@ -45,7 +45,7 @@ _MIXING = (
     "transpose",
     "permute",
 )
-"""Parts of the names of functions whose results are not neuron by neuron those of their inputs, whatever the shape."""
+"""Parts of the names of functions that mix neurons, even if the shape is the same."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Neurons:
             replaced = tap(result) if uses == self.use + 1 else None
             if replaced is None:
                 return result
-            # After an in-place operation the model may go on with the argument instead of the returned tensor.
+            # After an in-place operation the model may continue with the argument instead of the returned tensor.
             return result.copy_(replaced) if any(result is tensor for tensor in _tensors(args)) else replaced
 
         if self.module is None:

@@ -206,5 +206,5 @@ def _sources(path: Path) -> list[str]:
 
     try:
         return [cell["source"] for cell in nbformat.read(path, as_version=4).cells]
-    except Exception:  # a file that is not a notebook of ours is not replaced, whatever it holds
+    except Exception:  # a file that is not a notebook written by this command is not replaced
         return []

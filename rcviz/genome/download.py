@@ -202,7 +202,7 @@ def _download(url: str, output: str, pup: Any, *, limit: int, progress: bool) ->
 
 
 class _LimitedFile:
-    """A file that refuses to grow beyond a limit, whatever a server sends."""
+    """A file with a size limit, for data from a server."""
 
     def __init__(self, file: IO[bytes], url: str, limit: int) -> None:
         self._file, self._url, self._limit = file, url, limit

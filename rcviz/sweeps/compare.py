@@ -93,8 +93,8 @@ class Comparison:
         ----------
         n_rivals : int
             Number of arms of which `b` is the best. "ahead" needs no correction: an arm above the best is above all.
-            "behind" does, as the best of many may be the best by luck: its p-value is multiplied by their number
-            (Bonferroni).
+            "behind" does, because the best of many arms may be the best by chance: its p-value is multiplied by their
+            number (Bonferroni).
         """
         if not self.reason and self.p_value <= ALPHA:
             return "ahead"

@@ -199,7 +199,7 @@ def _runs_of(
     *,
     is_here: bool,
 ) -> dict[tuple[str, int], Run]:
-    """Return the run of every arm and seed, all arms of the first seed first, once it is known that they can train."""
+    """Return the run of every arm and seed, ordered by seed, after checking that all can be trained."""
     data = digest_of_data(splits)
     runs: dict[tuple[str, int], Run] = {}
     sharing: dict[str, list[str]] = {}

@@ -57,7 +57,7 @@ class Store:
         _write(self._failure(failure["id"]), failure)
 
     def tidy(self) -> None:
-        """Remove half-written files of killed sweeps, and checkpoints of runs that another sweep has finished."""
+        """Remove incomplete files of killed sweeps, and checkpoints of runs that another sweep has finished."""
         remove_unfinished(self.folder)
         for path in self.folder.glob("*.checkpoint.safetensors"):
             if self.read(path.name.partition(".")[0]) is not None:

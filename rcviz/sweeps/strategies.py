@@ -95,7 +95,7 @@ def compare_strategies(
     """
     splits = checked_splits(splits)
     if not len(splits.test):
-        raise ValueError("splits: the test part is empty, and the strategies are compared on it; split the data anew")
+        raise ValueError("splits: the test part is empty, and the strategies are compared on it; split the data again")
     arms = strategy_arms(splits, n_filters=n_filters, model=model, training=training)
     return sweep(arms, splits, seeds=seeds, store=store, backend=backend, n_jobs=n_jobs, progress=progress)
 
