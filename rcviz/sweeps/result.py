@@ -178,7 +178,7 @@ class Sweep:
         DataFrame, one row per arm
             arm, n_seeds, mean, sd (of the metric over seeds), then, of ``arm`` against this one: difference, low, high
             (its 95% interval), p_value (``arm`` above this one) and verdict ("ahead", "level", "behind" or "too few
-            seeds to tell", without correction for the number of pairs). They are NaN and "" in the row of the arm itself.
+            seeds to tell", not corrected for the number of pairs). They are NaN and "" in the row of the arm itself.
         """
         arm = next(iter(self.arms)) if arm is None else arm
         rows = []

@@ -268,7 +268,7 @@ def test_refusals(as_users_run, make_model, toy):
         activation_profiles(model, toy, at="relu")
     with pytest.raises(ValueError, match="no layer named 'conv9'"):
         activation_profiles(model, toy, layer="conv9")
-    with pytest.raises(ValueError, match="relu1 is a ReLU; give the convolution"):
+    with pytest.raises(ValueError, match="relu1 is a ReLU"):
         activation_profiles(model, toy, layer="relu1")
     with pytest.raises(ValueError, match="conv2 does not read the sequence itself"):
         activation_profiles(model, toy, layer="conv2")
