@@ -34,7 +34,7 @@ class Drawing:
     name : str
         Of its file, without the ending.
     figure : str
-        Of the paper, such as "Figure 3".
+        Name of a figure in the paper, such as "Figure 3".
     caption : str
     needs : tuple of str
         Tables, handed to `draw` in this order.

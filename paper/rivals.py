@@ -24,7 +24,7 @@ class Setting:
         Whose tables have them.
     dataset : str
     n_filters : int
-        Of the RC network.
+        Number of filters of the RC network.
     """
 
     name: str

@@ -94,7 +94,7 @@ def by_figure(trainings: Trainings) -> dict[str, pd.DataFrame]:
 
 
 def write_tables(trainings: Trainings, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write tables, whole or not at all: the same tables give the same bytes.
+    """Write tables, atomically: the same tables give the same bytes.
 
     Parameters
     ----------

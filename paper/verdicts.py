@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Comparison(sweeps.Comparison):
-    """One arm's seeds against another's, tested one-sided for lying above (section 3.8); `metric` is in words.
+    """Comparison of two arms over their seeds, with a one-sided test (section 3.8); `metric` is a description.
 
     Attributes
     ----------
