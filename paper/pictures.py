@@ -32,7 +32,7 @@ class Drawing:
     Attributes
     ----------
     name : str
-        Of its file, without the ending.
+        Name of its file, without the ending.
     figure : str
         Name of a figure in the paper, such as "Figure 3".
     caption : str

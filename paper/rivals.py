@@ -21,7 +21,7 @@ class Setting:
     ----------
     name : str
     figure : str
-        Whose tables have them.
+        Figure whose tables have these rows.
     dataset : str
     n_filters : int
         Number of filters of the RC network.
