@@ -13,9 +13,13 @@ ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "runs" / "browser"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
-    """Chromium; in CI it must be there."""
+    """Chromium; in CI it must be there.
+
+    It is closed after the last test of this package: Playwright keeps an event loop running, and an explorer that finds
+    one behaves as in a kernel.
+    """
     from playwright.sync_api import expect, sync_playwright
 
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -31,7 +35,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory, browser):
     """A Jupyter server on the code of the tutorials."""
     folder = tmp_path_factory.mktemp("server")

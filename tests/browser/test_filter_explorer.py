@@ -6,6 +6,7 @@ from pathlib import Path
 import ipywidgets
 import pandas as pd
 import pytest
+from playwright.sync_api import expect
 
 from rcviz import read_meme
 
@@ -43,16 +44,18 @@ def test_look_choose_save_and_err(run_cells, server):
     explorer = page.locator(EXPLORER)
     explorer.scroll_into_view_if_needed()
     options = explorer.get_by_role("option")
-    assert options.filter(has=page.locator("svg")).count() == 12
+    expect(options.filter(has=page.locator("svg"))).to_have_count(12)
     says(page, "rank 1 of 12")
     first = explorer.locator(".rcviz-logo svg").first.inner_html()
 
     options.filter(has=page.locator("svg")).nth(4).click()
     says(page, "rank 5 of 12")
-    assert explorer.locator(".rcviz-logo svg").first.inner_html() != first
-    assert explorer.locator("[aria-selected=true]").count() == 1
+    page.wait_for_function(
+        f"first => document.querySelector('{EXPLORER} .rcviz-logo svg').innerHTML !== first", arg=first
+    )
+    expect(explorer.locator("[aria-selected=true]")).to_have_count(1)
     for heading in ("Mean-centred weights", "activating sites", "Contributions", "Palindrome", "strongest sites"):
-        assert explorer.get_by_role("heading").filter(has_text=heading).count() == 1, heading
+        expect(explorer.get_by_role("heading").filter(has_text=heading)).to_have_count(1)
 
     page.keyboard.press("Home")
     says(page, "rank 1 of 12")
@@ -84,12 +87,12 @@ def test_look_choose_save_and_err(run_cells, server):
     ]
     # The saved page has the names of motifs, so that the explorer shows them too.
     explorer.get_by_role("heading", name="Nearest of 879 known motifs").wait_for()
-    assert explorer.locator(".rcviz-matches tr").count() == 6
+    expect(explorer.locator(".rcviz-matches tr")).to_have_count(6)
     explorer.get_by_label("Save as").fill("filters.doc")
     explorer.get_by_label("Save as").press("Tab")
     explorer.get_by_role("button", name="Save", exact=True).click()
     explorer.get_by_role("alert").filter(has_text="ending").wait_for()
-    assert NAME in explorer.locator(".rcviz-sites").inner_text()
+    expect(explorer.locator(".rcviz-sites")).to_contain_text(NAME)
     assert page.evaluate("window.pwned") is None
     # The same name inserted as markup does run.
     page.evaluate("markup => document.querySelector('.rcviz-sites').insertAdjacentHTML('beforeend', markup)", NAME)
@@ -135,8 +138,8 @@ def test_the_saved_page_needs_no_network(page, tmp_path, toy, make_model):
     ranking = [str(index) for index in explorer.state.ranking]
 
     def chosen():
-        assert panels.count() == 1
-        assert page.locator("[aria-pressed=true]").count() == 1
+        expect(panels).to_have_count(1)
+        expect(page.locator("[aria-pressed=true]")).to_have_count(1)
         return panels.get_attribute("id").removeprefix("filter-")
 
     assert chosen() == ranking[0]
@@ -147,9 +150,9 @@ def test_the_saved_page_needs_no_network(page, tmp_path, toy, make_model):
     page.keyboard.press("ArrowRight")
     assert chosen() == ranking[1]
     for heading in ("Mean-centred", "activating sites", "Nearest of 879", "Palindrome", "Contributions", "strongest"):
-        assert panels.get_by_role("heading").filter(has_text=heading).count() == 1, heading
-    assert panels.locator(".rcviz-pair > div:visible > *").count() == 6
-    assert panels.locator(".rcviz-matches tr").count() == 6
+        expect(panels.get_by_role("heading").filter(has_text=heading)).to_have_count(1)
+    expect(panels.locator(".rcviz-pair > div:visible > *")).to_have_count(6)
+    expect(panels.locator(".rcviz-matches tr")).to_have_count(6)
     page.get_by_label("Sort by").select_option("number")
     assert [buttons.nth(place).get_attribute("data-filter") for place in range(6)] == list("012345")
     assert chosen() == ranking[1]

@@ -2,6 +2,7 @@
 
 import pytest
 from frontends import run_all
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -33,13 +34,14 @@ def test_keyboard_moves_through_the_filters(page, explorer):
     explorer.locator(".rcviz-gallery").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 2 of 8')")
-    second_caption, second_logo = shown(explorer)
-    assert second_caption != first_caption
-    assert second_logo != first_logo
+    logo = f"document.querySelector('{EXPLORER} .rcviz-logo svg').innerHTML"
+    page.wait_for_function(f"first => {logo} !== first", arg=first_logo)
+    assert shown(explorer)[0] != first_caption
 
     page.keyboard.press("ArrowLeft")
     page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 1 of 8')")
+    page.wait_for_function(f"first => {logo} === first", arg=first_logo)
     assert shown(explorer) == (first_caption, first_logo)
 
     curves = page.locator(".rcviz-training-curves svg")
-    assert curves.count() == 1
+    expect(curves).to_have_count(1)

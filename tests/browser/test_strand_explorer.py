@@ -135,8 +135,8 @@ def test_click_draw_read_save_and_err(run_cells, server):
     by_gap = table.drop_duplicates("sequence")["sequence"].tolist()
     assert listed(explorer) == by_gap[:200]
     assert says(page, "Sequence") == by_gap[0]
-    assert explorer.locator(".rcviz-logo > svg").count() == 6
-    assert explorer.locator(".rcviz-gap").count() == 3
+    expect(explorer.locator(".rcviz-logo > svg")).to_have_count(6)
+    expect(explorer.locator(".rcviz-gap")).to_have_count(3)
 
     lonely = standard.loneliest(besides=by_gap[0])
     standard.click(lonely)
