@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.analysis.tasks import Task, resolve_task
-from rcviz.models.batches import concatenate_batches, map_batches, to_numpy
 from rcviz.models.outputs import gradient, logits_of
+from rcviz.models.prediction import concatenate_batches, map_batches, to_numpy
 from rcviz.models.runtime import differentiating, evaluating
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.checks import check_not_empty

@@ -13,8 +13,8 @@ from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.analysis.tasks import Task, resolve_task
-from rcviz.models.batches import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.outputs import gradient, logits_of
+from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import differentiating, evaluating, exact_arithmetic
 from rcviz.sequences.checks import check_both_classes, check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set

@@ -14,7 +14,7 @@ from rcviz._core.memory import reuse_memory
 from rcviz.analysis.filters import layer_of
 from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.layers.facts import is_convolution
-from rcviz.models.batches import concatenate_batches, map_batches, one_hot_batch, to_numpy
+from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import evaluating, exact_arithmetic
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set

@@ -15,8 +15,8 @@ from rcviz._core.memory import reuse_memory
 from rcviz.layers.facts import draws_random
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks
-from rcviz.models.batches import batches_of_logits, concatenate_batches, one_hot_batch, to_numpy
 from rcviz.models.outputs import as_logits, one_tensor
+from rcviz.models.prediction import batches_of_logits, concatenate_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import RandomStream, device_and_dtype, exact_arithmetic, training_mode
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.checks import labels_of

@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from rcviz.metrics import score_tasks
-from rcviz.models.batches import one_hot_batch
 from rcviz.models.outputs import gradients, logits_of
-from rcviz.models.prediction import predict
+from rcviz.models.prediction import one_hot_batch, predict
 from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic, model_lock, restore, snapshot
 from rcviz.sequences.checks import check_both_classes, check_output_count, labels_of
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set

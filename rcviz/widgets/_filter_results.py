@@ -15,8 +15,7 @@ from rcviz.analysis.neurons import At, reached
 from rcviz.analysis.palindromes import Palindromes, palindromes
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
-from rcviz.models.batches import one_hot_batch
-from rcviz.models.prediction import check_outputs, predict
+from rcviz.models.prediction import check_outputs, one_hot_batch, predict
 from rcviz.models.runtime import evaluating
 from rcviz.sequences.checks import check_classes
 from rcviz.sequences.sequence_set import SequenceSet

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from rcviz.models.batches import concatenate_batches, map_batches, one_hot_batch
+from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch
 from rcviz.models.runtime import evaluating
 
 
