@@ -16,6 +16,7 @@ from rcviz.analysis.neurons import At, Neurons, find_neurons
 from rcviz.layers.facts import is_convolution
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import evaluating, exact_arithmetic
+from rcviz.sequences.annotations import as_index
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
 
@@ -50,9 +51,9 @@ class ActivationProfiles:
         check_index("filter", index, self.binned.shape[1])
         binned = self.binned[:, index]
         if mask is not None:
-            if not mask.any():
+            binned = binned[as_index(mask, len(binned))]
+            if not len(binned):
                 raise ValueError("mask selects no sequences; a mean needs at least one")
-            binned = binned[mask]
         return binned.mean(axis=0, dtype=np.float64)
 
     @property

@@ -195,7 +195,7 @@ def gc_content(codes: Any) -> Float[np.ndarray, " n"]:
 
 
 def as_codes(sequences: Any) -> UInt8[np.ndarray, "n length"]:
-    """Convert any accepted form of sequences to codes; codes are returned unchanged, not copied.
+    """Convert any accepted form of sequences to codes; codes are not copied, unless they are a reversed view.
 
     Parameters
     ----------
@@ -232,7 +232,12 @@ def as_codes(sequences: Any) -> UInt8[np.ndarray, "n length"]:
     if x.shape[1] == 0:
         raise ValueError(f"expected sequences of at least one base, got {x.shape}")
     _check_range(x)
-    return x
+    return without_negative_strides(x)
+
+
+def without_negative_strides(array: np.ndarray) -> np.ndarray:
+    """Return the array, copied if it is a view that runs backwards, such as ``x[::-1]``: torch refuses these."""
+    return array.copy() if min(array.strides, default=0) < 0 else array
 
 
 def _codes_of_one_hot(x: np.ndarray, fix: str) -> np.ndarray:

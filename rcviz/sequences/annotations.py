@@ -3,10 +3,17 @@
 import json
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32
+
+from rcviz.sequences.alphabet import without_negative_strides
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SITE_COLUMNS = ("sequence", "motif", "start", "end", "strand")
 
 
 def toggle_chr(chrom: str) -> str:
@@ -36,7 +43,7 @@ def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
             f"labels must be 0, 1 or NaN (unknown), got {array[row, task]:g} at sequence {row}, task {task}: "
             f"binarise scores first, for example scores > 0.5"
         )
-    return array
+    return without_negative_strides(array)
 
 
 def numbered_tasks(count: int) -> tuple[str, ...]:
@@ -96,7 +103,10 @@ def checked_provenance(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def as_index(mask_or_index: Any, n: int) -> Any:
-    """Return a mask, integers or a slice as something that NumPy indexes with; a mask becomes positions."""
+    """Return a mask, integers or a slice as something that NumPy indexes with; a mask becomes positions.
+
+    Zeros and ones, one integer per sequence, are refused: they may be meant as a mask or as indices.
+    """
     if isinstance(mask_or_index, slice):
         return mask_or_index
     index = np.atleast_1d(np.asarray(mask_or_index))
@@ -109,8 +119,32 @@ def as_index(mask_or_index: Any, n: int) -> Any:
     if index.ndim != 1 or index.dtype.kind not in "iu":
         raise ValueError(
             f"expected a mask, integers or a slice, got {index.dtype} of shape {index.shape}: "
-            f"use np.flatnonzero(...) or .astype(int)"
+            f"use mask.astype(bool) or np.flatnonzero(...)"
+        )
+    if n > 1 and len(index) == n and np.isin(index, (0, 1)).all():
+        raise ValueError(
+            f"expected a mask of bool or indices, got the integers 0 and 1 for each of {n} sequences, which may be "
+            f"either: use mask.astype(bool), or index - {n} for indices"
         )
     if index.min() < -n or index.max() >= n:
         raise ValueError(f"index {index.min() if index.min() < -n else index.max()} is out of range for {n} sequences")
     return index
+
+
+def checked_sites(sites: "pd.DataFrame", n: int) -> "pd.DataFrame":
+    """Return the columns of motif sites, which must refer to sequences 0 to ``n - 1``."""
+    missing = [column for column in _SITE_COLUMNS if column not in sites]
+    if missing:
+        raise ValueError(
+            f"sites needs the columns {', '.join(_SITE_COLUMNS)}, but {', '.join(missing)} is missing: add it"
+        )
+    are_text = all(isinstance(value, str) for column in ("motif", "strand") for value in sites[column])
+    are_whole = all(sites[column].dtype.kind in "iu" for column in ("sequence", "start", "end"))
+    if len(sites) and not (are_text and are_whole and set(sites["strand"]) <= {"+", "-"}):
+        raise ValueError(
+            'sites needs whole numbers as sequence, start and end, a motif\'s name and "+" or "-" as strand: '
+            "see the sites of simulate_motifs"
+        )
+    if not sites["sequence"].between(0, n - 1).all():
+        raise ValueError(f"sites refers to sequences outside 0 to {n - 1}: use indices of this set")
+    return sites[list(_SITE_COLUMNS)].reset_index(drop=True)

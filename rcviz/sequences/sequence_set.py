@@ -15,14 +15,13 @@ from rcviz.sequences.annotations import (
     checked_columns,
     checked_labels,
     checked_provenance,
+    checked_sites,
     checked_task_names,
 )
 from rcviz.sequences.fasta import parse_coordinates, read_records
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SITE_COLUMNS = ("sequence", "motif", "start", "end", "strand")
 
 
 class SequenceSet:
@@ -136,7 +135,8 @@ class SequenceSet:
         Parameters
         ----------
         mask_or_index : array of n bool, array of int, int or slice
-            Integers may repeat; negative ones count from the end. A slice shares memory with this set.
+            Integers may repeat; negative ones count from the end. A slice shares memory with this set, unless its step
+            is negative.
 
         Returns
         -------
@@ -145,7 +145,8 @@ class SequenceSet:
         Raises
         ------
         ValueError
-            When a mask has another length, an index is out of range, or the argument is none of these.
+            When a mask has another length, an index is out of range, the argument is none of these, or it may be a mask
+            as well as indices: an integer 0 or 1 for each sequence.
         """
         return type(self)(**self._fields(as_index(mask_or_index, len(self))))
 
@@ -175,23 +176,15 @@ class SequenceSet:
         """
         import pandas as pd
 
-        gc = gc_content(self._codes)
+        gc = pd.Series(gc_content(self._codes))
         rows = []
-        for task, name in enumerate(self.task_names):
-            labels = self._labels_of(task)
+        for name in self.task_names:
+            labels = self._labels_of(name)
             positive, negative = labels == 1, labels == 0
             n_positive, n_negative = int(positive.sum()), int(negative.sum())
-            rows.append(
-                {
-                    "task": name,
-                    "n_positive": n_positive,
-                    "n_negative": n_negative,
-                    "n_unknown": len(self) - n_positive - n_negative,
-                    "ratio": n_negative / n_positive if n_positive else np.nan,
-                    "gc_positive": pd.Series(gc[positive]).mean(),
-                    "gc_negative": pd.Series(gc[negative]).mean(),
-                }
-            )
+            n_unknown = len(self) - n_positive - n_negative
+            ratio = n_negative / n_positive if n_positive else np.nan
+            rows.append((name, n_positive, n_negative, n_unknown, ratio, gc[positive].mean(), gc[negative].mean()))
         columns = ["task", "n_positive", "n_negative", "n_unknown", "ratio", "gc_positive", "gc_negative"]
         return pd.DataFrame(rows, columns=columns)
 
@@ -212,10 +205,8 @@ class SequenceSet:
 
         Raises
         ------
-        FileNotFoundError
-            When there is no such file.
-        ValueError
-            When the file is not such a set, is truncated or damaged, or has another format version.
+        FileNotFoundError, ValueError
+            When there is no such file, or it is not such a set, damaged or of another format version.
         """
         kind, fields = storage.read_fields(path, mapped=("codes",) if memory_map else ())
         wanted = {"SequenceSet": SequenceSet, "SimulatedSet": SimulatedSet}.get(kind)
@@ -238,8 +229,8 @@ class SequenceSet:
         path : path-like
             All records must have one length. The first word of a header is the name; if all names are
             coordinates (``chr21:9439500-9439700``), these are kept as well.
-        labels : array (n,) or (n, n_tasks), optional
-        task_names : sequence of str, optional
+        labels, task_names
+            As in the constructor.
 
         Raises
         ------
@@ -284,16 +275,13 @@ class SimulatedSet(SequenceSet):
 
     Parameters
     ----------
-    codes : uint8 array (n, length)
-    labels : array (n, n_tasks)
-        The labels after noise, if any.
+    codes, labels, task_names, provenance
+        As for :class:`SequenceSet`; the labels are those after noise, if any.
     clean_labels : array (n, n_tasks)
         The labels before noise.
     sites : DataFrame
         One row per instance: ``sequence`` (its index in this set), ``motif`` (name), ``start`` and
         ``end`` (zero-based, half-open), ``strand`` ("+" or "-").
-    task_names : sequence of str, optional
-    provenance : mapping, optional
 
     Raises
     ------
@@ -323,21 +311,7 @@ class SimulatedSet(SequenceSet):
     ) -> None:
         super().__init__(codes, labels, task_names=task_names, provenance=provenance)
         self._clean_labels = checked_labels(clean_labels, len(self))
-        missing = [column for column in _SITE_COLUMNS if column not in sites]
-        if missing:
-            raise ValueError(
-                f"sites needs the columns {', '.join(_SITE_COLUMNS)}, but {', '.join(missing)} is missing: add it"
-            )
-        are_text = all(isinstance(value, str) for column in ("motif", "strand") for value in sites[column])
-        are_whole = all(sites[column].dtype.kind in "iu" for column in ("sequence", "start", "end"))
-        if len(sites) and not (are_text and are_whole and set(sites["strand"]) <= {"+", "-"}):
-            raise ValueError(
-                'sites needs whole numbers as sequence, start and end, a motif\'s name and "+" or "-" as strand: '
-                "see the sites of simulate_motifs"
-            )
-        if not sites["sequence"].between(0, len(self) - 1).all():
-            raise ValueError(f"sites refers to sequences outside 0 to {len(self) - 1}: use indices of this set")
-        self._sites = sites[list(_SITE_COLUMNS)].reset_index(drop=True)
+        self._sites = checked_sites(sites, len(self))
 
     @property
     def clean_labels(self) -> Float32[np.ndarray, "n n_tasks"]:
@@ -370,21 +344,9 @@ class SimulatedSet(SequenceSet):
 
 
 def as_sequence_set(data: Any) -> SequenceSet:
-    """Return sequences in any accepted form as a :class:`SequenceSet`.
+    """Return ``data`` itself if it is a :class:`SequenceSet`, else an unlabelled set.
 
-    Parameters
-    ----------
-    data : SequenceSet, list of str, uint8 codes (n, length) or one-hot (n, 4, length)
-        Arrays may be torch tensors. An all-zero one-hot column is an unknown base.
-
-    Returns
-    -------
-    SequenceSet
-        ``data`` itself when it is one; else an unlabelled set.
-
-    Raises
-    ------
-    ValueError
-        When shape, dtype or values fit none of these; the message names the fix.
+    ``data`` is a list of str, uint8 codes (n, length) or one-hot (n, 4, length), as an array or torch tensor; an
+    all-zero one-hot column is an unknown base. Anything else is a ValueError.
     """
     return data if isinstance(data, SequenceSet) else SequenceSet(data)

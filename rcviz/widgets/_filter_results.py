@@ -60,7 +60,7 @@ class FilterResults:
         if mask.shape != (len(self.data),) or mask.dtype != bool:
             raise ValueError(
                 f"mask must be True or False for each of {len(self.data):,} sequences, got {mask.dtype} of shape "
-                f"{mask.shape}"
+                f"{mask.shape}: use mask.astype(bool)"
             )
         if mask.all() or not mask.any():
             raise ValueError(f"mask selects {mask.sum():,} of {len(mask):,} sequences, and both classes are needed")
@@ -93,7 +93,8 @@ class FilterResults:
         """Activation profiles in the sequences of :meth:`profiled`."""
 
         def computed() -> ActivationProfiles:
-            data = self.data.subset(self.profiled(layer))
+            chosen = self.profiled(layer)
+            data = self.data if len(chosen) == len(self.data) else self.data.subset(chosen)
             return activation_profiles(self.model, data, layer=layer, at=self._at, bins=BINS)
 
         return self._stored(("profiles", layer), computed)

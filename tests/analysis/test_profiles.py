@@ -241,6 +241,15 @@ def test_a_mean_may_lie_between_two_numbers_of_half_precision():
     assert profiles.mean(0, np.array([False, True]))[0] == 1 + 2**-10
 
 
+@pytest.mark.usefixtures("as_users_run")
+def test_a_mean_is_over_the_sequences_of_a_mask_and_never_over_zeros_and_ones_as_indices():
+    profiles = ActivationProfiles(np.float32([[[1.0]], [[2.0]], [[6.0]]]), np.array([0.0, 1.0]))
+    mask = np.array([True, False, True])
+    assert profiles.mean(0, mask) == 3.5
+    with pytest.raises(ValueError, match="mask"):
+        profiles.mean(0, mask.astype(int))
+
+
 def test_plot_draws_the_mean_of_one_filter():
     model, codes = network(nn.Conv1d(4, 3, 5)), sequences(20, 30)
     profiles = activation_profiles(model, codes, bins=6)

@@ -151,11 +151,30 @@ def test_parts_of_one_none_and_repeats(data):
         ([0.0, 1.0], "got float64"),
         (["a"], "expected a mask, integers or a slice"),
         (np.zeros((2, 2), int), r"shape \(2, 2\)"),
+        ([1, 0, 1, 0], r"mask.astype\(bool\)"),  # sequences 0 and 2 as a mask, four others as indices
+        (np.zeros(4, np.uint8), r"mask.astype\(bool\)"),
+        (torch.tensor([1.0, 0.0, 1.0, 0.0]), r"mask.astype\(bool\)"),
     ],
 )
 def test_a_choice_that_means_nothing_is_refused(data, choice, message):
     with pytest.raises(ValueError, match=message):
         data.subset(choice)
+
+
+def test_indices_that_cannot_be_a_mask_are_taken(data):
+    assert data.subset([1, 0, 1]).table["name"].tolist() == ["b", "a", "b"]
+    assert data.subset([1, 0, 1, 2]).table["name"].tolist() == ["b", "a", "b", "c"]
+    assert data.subset(np.array([1, 0, 1, 0]) - len(data)).table["name"].tolist() == ["b", "a", "b", "a"]
+    assert data.subset(0).subset([0]).table["name"].tolist() == ["a"]
+
+
+def test_a_reversed_selection_is_the_data_in_the_other_order(data):
+    back = data.subset(slice(None, None, -1))
+    np.testing.assert_array_equal(back.codes, CODES[::-1])
+    np.testing.assert_array_equal(back.labels, np.float32(LABELS)[::-1])
+    assert back.table["name"].tolist() == ["d", "c", "b", "a"]
+    for array in (back.codes, back.labels, SequenceSet(CODES[:, ::-1], np.float32(LABELS)[:, ::-1]).labels):
+        np.testing.assert_array_equal(torch.from_numpy(array).numpy(), array)  # torch refuses negative strides
 
 
 def test_positives_and_negatives_leave_out_the_unknown(data):

@@ -119,6 +119,16 @@ def test_validation_scores_are_those_of_the_whole_set(toy, make_model):
     assert record.valid.auroc == pytest.approx(np.mean([roc_auc_score(toy.labels[:, t], logits[:, t]) for t in (0, 1)]))
 
 
+def test_a_reversed_validation_set_gives_the_same_scores(toy, make_model):
+    histories = [
+        fit(make_model(), toy, valid, TrainConfig(**QUICK), progress=False).table
+        for valid in (toy, toy.subset(slice(None, None, -1)))
+    ]
+    assert len(histories[0]) == 2 * QUICK["epochs"]
+    for metric in ("loss", "auroc", "auprc"):
+        np.testing.assert_allclose(*(history[metric] for history in histories), rtol=1e-5)
+
+
 def test_closing_the_generator_leaves_the_best_weights_so_far(toy, make_model, same_weights):
     model = make_model()
     epochs = train_epochs(model, toy, toy, TrainConfig(**{**QUICK, "epochs": 50, "learning_rate": 0.1}))
