@@ -5,7 +5,6 @@ partner ``2 n - 1 - c``, which sees what ``c`` would see on the other strand. We
 that every channel is at first exactly what it was, on its own strand.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeGuard
@@ -25,7 +24,7 @@ from rcviz.layers.plain import fill
 from rcviz.layers.pooling import RevCompAvgPool1d, RevCompGlobalPool1d, RevCompMaxPool1d
 from rcviz.layers.symmetry import declares
 from rcviz.layers.weighted_sum import WeightedSum1d
-from rcviz.models.runtime import RandomStream
+from rcviz.models.runtime import RandomStream, copy_module
 
 Form: TypeAlias = Literal["map", "flat", "column"]
 """(batch, channels, length); (batch, features); or features as (batch, features, 1), which tied convolutions read."""
@@ -87,7 +86,7 @@ def tie(name: str, part: nn.Module, features: Features, *, last: bool) -> Tied:
     """
     try:
         if features.merged:
-            return Tied((("", copy.deepcopy(part)),), "kept: its input is the same for both strands", features)
+            return Tied((("", copy_module(part)),), "kept: its input is the same for both strands", features)
         if is_parametrized(part):  # its parametrisation would be lost
             return _refuse(part, features)
         if is_dense(part):
@@ -122,7 +121,7 @@ def _prelu(part: nn.PReLU, features: Features) -> Tied:
 
 
 def _kept(part: nn.Module, features: Features) -> Tied:
-    return Tied((("", copy.deepcopy(part)),), "kept", features)
+    return Tied((("", copy_module(part)),), "kept", features)
 
 
 def _conv(part: nn.Conv1d, features: Features) -> Tied:

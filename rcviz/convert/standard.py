@@ -1,6 +1,5 @@
 """A network in plain torch modules, with the same outputs."""
 
-import copy
 from collections.abc import Iterable, Iterator
 from inspect import signature
 
@@ -12,7 +11,7 @@ from rcviz.convert.chain import Link, NotConvertibleError, assemble, chain_of
 from rcviz.layers.plain import Shape
 from rcviz.layers.symmetry import declares
 from rcviz.models.network import SequenceModel
-from rcviz.models.runtime import device_and_dtype, evaluating
+from rcviz.models.runtime import copy_module, device_and_dtype, evaluating
 
 
 def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential:
@@ -108,7 +107,7 @@ def _plain_pieces(name: str, part: nn.Module, shape: Shape | None) -> list[Link]
             f"{name} ({type(part).__name__}) is neither a module of torch nor declares to_plain(), which returns it in "
             f"plain torch modules; torch.export and rcviz.export_onnx take the model as it is"
         )
-    return list(_opened(name, copy.deepcopy(plain)))
+    return list(_opened(name, copy_module(plain)))
 
 
 def _opened(name: str, plain: nn.Module) -> Iterator[Link]:

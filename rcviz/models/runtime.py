@@ -4,14 +4,18 @@ Training may run in a thread while a notebook analyses the same model. Therefore
 settings and its random generators are changed under a lock and restored afterwards.
 """
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+Module = TypeVar("Module", bound=nn.Module)
 
 _GUARD = threading.Lock()  # protects the two dictionaries below; never held for long
 _model_locks: "WeakKeyDictionary[nn.Module, threading.RLock]" = WeakKeyDictionary()
@@ -53,6 +57,21 @@ def _in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
         finally:
             for module, mode in modes:
                 module.training = mode
+
+
+def copy_module(module: Module) -> Module:
+    """Copy a module; unlike ``copy.deepcopy`` also after a forward pass that kept tensors with a gradient in it."""
+    with _DetachedCopies():
+        return copy.deepcopy(module)
+
+
+class _DetachedCopies(TorchFunctionMode):
+    """Copy tensors that were computed from others without their graph, which torch cannot copy."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__deepcopy__ and not args[0].is_leaf:
+            return args[0].detach().clone()
+        return func(*args, **(kwargs or {}))
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:

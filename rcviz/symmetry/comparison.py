@@ -1,19 +1,27 @@
 """Comparison of what a module returns for a batch and for its RC."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from rcviz.layers.facts import symmetry_of
 from rcviz.layers.symmetry import Representation, declares, reverse
-from rcviz.models.runtime import check_module, device_and_dtype
+from rcviz.models.outputs import run_model
+from rcviz.models.runtime import check_module, copy_module, device_and_dtype, evaluating, exact_arithmetic
 
-TOLERANCE = 1e-10
-"""Largest relative difference, in float64, that is treated as rounding."""
+_TOLERANCES = {
+    torch.float64: (1e-10, 1e-10),
+    torch.float32: (1e-4, 1e-6),
+    torch.float16: (2e-2, 5e-3),
+    torch.bfloat16: (1e-1, 5e-2),
+}
+"""Largest difference that is treated as rounding: relative to the largest number, and absolute."""
 
 
 class View(NamedTuple):
@@ -54,6 +62,51 @@ def check_batch(module: nn.Module, x: Any) -> Tensor:
         given = type(x).__name__ if shape is None else tuple(shape)
         raise ValueError(f"x must be (batch, channels, length), got {given}; rcviz.one_hot(x) encodes sequences")
     return torch.as_tensor(x).to(device=device, dtype=dtype)
+
+
+def as_judged(model: nn.Module, x: Any) -> tuple[nn.Module, Tensor, torch.dtype]:
+    """Return a model as it is judged, a batch for it, and the floating-point type that decides what is rounding.
+
+    That is a float64 copy. A model whose forward pass computes in a narrower type even then, or cannot be copied or run
+    in float64, is judged in its own type.
+    """
+    check_module(model)
+    with suppress(Exception):  # a user's model may raise anything; run in its own type, it raises that again
+        twin = copy_module(model).double()
+        batch = check_batch(twin, x).double()  # also for modules without parameters
+        if _narrowest_type(twin, batch) == torch.float64:
+            return twin, batch, torch.float64
+    with suppress(Exception):
+        model = copy_module(model)
+    batch = check_batch(model, x)
+    return model, batch, _narrowest_type(model, batch)
+
+
+def _narrowest_type(model: nn.Module, x: Tensor) -> torch.dtype:
+    """The floating-point type with the fewest digits among the tensors that a forward pass computes."""
+    with evaluating(model), torch.no_grad(), exact_arithmetic(), _FloatingTypes() as types:
+        run_model(model, x.clone())
+    return max(types.seen, key=lambda dtype: torch.finfo(dtype).eps, default=x.dtype)
+
+
+class _FloatingTypes(TorchFunctionMode):
+    """Note the floating-point types of what torch's functions return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[torch.dtype] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.is_floating_point():
+            self.seen.add(result.dtype)
+        return result
+
+
+def rounding(y: Tensor) -> float:
+    """Largest difference to a tensor that its floating-point type explains."""
+    relative, absolute = _TOLERANCES[y.dtype]
+    return max(absolute, relative * float(y.abs().max())) if y.numel() else absolute
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:
@@ -105,13 +158,13 @@ def compare(one: Tensor, other: Tensor, views: list[View]) -> Relation:
     n_usual = len(relations)
     others = [(view.representation, view.reverse(one)) for view in views]
     relations += [("equivariant", name, seen) for name, seen in others if seen is not None]
-    scale = max(1.0, float(one.abs().max())) if one.numel() else 1.0
+    limit = rounding(one)
     errors = [largest_difference(other, expected) for _, _, expected in relations]
     for (kind, representation, _), error in zip(relations, errors, strict=True):
-        if error <= TOLERANCE * scale:
+        if error <= limit:
             return Relation(kind, error, representation)
     error = min(errors[0], *errors[n_usual:]) if errors[n_usual:] else errors[0]
-    return Relation("own pairing" if _have_own_pairing(one, other, scale) else "broken", error)
+    return Relation("own pairing" if _have_own_pairing(one, other, limit) else "broken", error)
 
 
 def compare_all(ones: list[Tensor], others: list[Tensor], views: list[View]) -> Relation:
@@ -130,7 +183,7 @@ def _reversed(y: Tensor) -> Tensor:
     return seen
 
 
-def _have_own_pairing(one: Tensor, other: Tensor, scale: float) -> bool:
+def _have_own_pairing(one: Tensor, other: Tensor, limit: float) -> bool:
     """Whether the channels of both are the same up to their order and their signs, positions reversed or not.
 
     Channels are compared by their projections on random numbers, which are the same for the same channels.
@@ -142,7 +195,7 @@ def _have_own_pairing(one: Tensor, other: Tensor, scale: float) -> bool:
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(len(one), channels.shape[2], generator=generator, dtype=torch.float64).to(one)
     expected = _projections(channels, weights)
-    limit = TOLERANCE * scale * weights.numel() ** 0.5
+    limit *= weights.numel() ** 0.5
     candidates = (other.reshape(shape), other.reshape(shape).flip(-1))
     return any(largest_difference(_projections(candidate, weights), expected) <= limit for candidate in candidates)
 

@@ -4,7 +4,6 @@ What a layer does to the symmetry is what it declares (:mod:`rcviz.layers.symmet
 table in :mod:`rcviz.layers.facts` says.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,31 +18,33 @@ from rcviz.layers.pairing import reverse_complement_features
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.layers.symmetry import declares
 from rcviz.models.outputs import run_model
-from rcviz.models.runtime import check_module, evaluating, exact_arithmetic
+from rcviz.models.runtime import evaluating, exact_arithmetic
 from rcviz.symmetry.advice import CONJOIN, suggestion_for
 from rcviz.symmetry.comparison import (
-    TOLERANCE,
     Relation,
-    check_batch,
+    as_judged,
     compare_all,
     declared_views,
     largest_difference,
     reversed_output,
+    rounding,
 )
 
 
 def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
-    """Follow a batch and its RC through the model and report where the outputs stop matching, in float64.
+    """Follow a batch and its RC through the model and report where the outputs stop matching.
 
     Parameters
     ----------
     model : nn.Module
-        It is not modified: a float64 copy is run in evaluation mode. Of several outputs the worst is reported.
+        It is not modified: a float64 copy is run in evaluation mode. A model that computes in a narrower type even
+        then, or cannot be copied, is judged in its own type. Of several outputs the worst is reported.
     x : Tensor or ndarray (batch, channels, length)
 
     Returns
     -------
     DataFrame
+        ``.attrs["dtype"]`` is the floating-point type in which it was judged, such as "float64".
         One row per module in order of use: ``module`` (dotted name, with a number if the module is used several times;
         the whole model is ``"(model)"``), ``kind`` (class), ``error`` (largest difference to the output that the
         symmetry demands; NaN for "unknown"), ``verdict`` and ``suggestion`` (what to use instead of a module that
@@ -73,10 +74,8 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     >>> table["suggestion"][0]
     'a plain convolution reads one strand; use rcviz.RevCompConv1d(4, n_filters=8, kernel_size=15)'
     """
-    check_module(model)
-    twin = copy.deepcopy(model).double()
-    x = check_batch(twin, x)
-    uses = _follow(twin, x)
+    judged, x, dtype = as_judged(model, x)
+    uses = _follow(judged, x, dtype)
     if not uses:
         raise ValueError(
             f"{type(model).__name__} must return a floating-point tensor, which can be compared between the strands"
@@ -91,7 +90,9 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     rows = _judge(uses, sound, _matching_again(uses))
     if uses[-1].returned.kind == "broken" and not any(row[3] == "breaks" for row in rows):
         rows = _judge(uses, sound, set())
-    return pd.DataFrame(rows, columns=["module", "kind", "error", "verdict", "suggestion"])
+    table = pd.DataFrame(rows, columns=["module", "kind", "error", "verdict", "suggestion"])
+    table.attrs["dtype"] = str(dtype).removeprefix("torch.")
+    return table
 
 
 @dataclass
@@ -105,8 +106,8 @@ class _Call:
     outputs: list[Tensor]
 
 
-def _record(model: nn.Module, x: Tensor) -> list[_Call]:
-    """Run a model and list the uses of its modules, in the order in which they end."""
+def _record(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[_Call]:
+    """Run a model and list the uses of its modules, in the order in which they end; tensors are kept in ``dtype``."""
     calls: list[_Call] = []
     waiting: list[list[Tensor]] = []  # inputs of the modules at work, copied before these may write over them
     uses: Counter[str] = Counter()
@@ -114,7 +115,7 @@ def _record(model: nn.Module, x: Tensor) -> list[_Call]:
     hidden = {id(inner) for wrapper in wrapped for inner in wrapper.model.modules()}
 
     def note(name: str, module: nn.Module, output: object) -> None:
-        inputs, outputs = waiting.pop(), _tensors(output)
+        inputs, outputs = waiting.pop(), _tensors(output, dtype)
         if outputs:
             uses[name] += 1
             title = (name or "(model)") + (f" (use {uses[name]})" if uses[name] > 1 else "")
@@ -125,7 +126,7 @@ def _record(model: nn.Module, x: Tensor) -> list[_Call]:
         if id(module) not in hidden:
             handles += [
                 module.register_forward_pre_hook(
-                    lambda part, args, named: waiting.append(_tensors((args, named))), with_kwargs=True
+                    lambda part, args, named: waiting.append(_tensors((args, named), dtype)), with_kwargs=True
                 ),
                 module.register_forward_hook(lambda part, args, output, name=name: note(name, part, output)),
             ]
@@ -138,13 +139,13 @@ def _record(model: nn.Module, x: Tensor) -> list[_Call]:
     return calls
 
 
-def _tensors(value: object) -> list[Tensor]:
+def _tensors(value: object, dtype: torch.dtype) -> list[Tensor]:
     """Copies of the floating-point tensors in what a module returned."""
     if isinstance(value, Tensor):
-        return [value.detach().clone()] if value.is_floating_point() else []
+        return [value.detach().clone().to(dtype)] if value.is_floating_point() else []
     if isinstance(value, Mapping):
         value = tuple(value.values())
-    return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, tuple | list) else []
+    return [tensor for item in value for tensor in _tensors(item, dtype)] if isinstance(value, tuple | list) else []
 
 
 @dataclass(frozen=True)
@@ -173,9 +174,9 @@ class _Use:
     returned: Relation
 
 
-def _follow(model: nn.Module, x: Tensor) -> list[_Use]:
+def _follow(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[_Use]:
     """Run a model on both strands."""
-    calls, others = (_record(model, strand) for strand in (x, reverse_complement_features(x)))
+    calls, others = (_record(model, strand, dtype) for strand in (x, reverse_complement_features(x)))
     views = declared_views(model)
     return [
         _Use(
@@ -233,10 +234,9 @@ def _contradicts(use: _Use) -> bool:
         return False
     for one, other in zip(use.outputs, use.other_outputs, strict=True):
         expected = one if given == "invariant" else reversed_output(use.module, one)
-        scale = max(1.0, float(one.abs().max())) if one.numel() else 1.0
         if expected is None:
             continue
-        if expected.shape != other.shape or largest_difference(expected, other) > TOLERANCE * scale:
+        if expected.shape != other.shape or largest_difference(expected, other) > rounding(one):
             return True
     return False
 

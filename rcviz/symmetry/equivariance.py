@@ -53,6 +53,7 @@ def assert_equivariant(module: nn.Module, x: Any) -> None:
     """Raise unless the RC of ``x`` gives the RC of the output, judged on a float64 copy.
 
     Outputs ``(batch, channels)`` may be reversed, as those of an RC weighted sum, or equal if the module is invariant.
+    A module that computes in a narrower type even in that copy, or cannot be copied, is judged in its own type.
 
     Raises
     ------
@@ -73,6 +74,8 @@ def assert_equivariant(module: nn.Module, x: Any) -> None:
 
 def assert_invariant(model: nn.Module, x: Any) -> None:
     """Raise unless both strands get the same output ``(batch, outputs)``, judged on a float64 copy.
+
+    A model that computes in a narrower type even in that copy, or cannot be copied, is judged in its own type.
 
     Raises
     ------
@@ -105,4 +108,8 @@ def _assert(module: nn.Module, x: Any, allowed: set[str], symmetry: str) -> None
         cause = f"first broken by {first['module']} ({first['kind']}): {first['suggestion']}"
     else:
         cause = f"its output is {whole['verdict']}"
-    raise AssertionError(f"{type(module).__name__} is not {symmetry} in float64: error {whole['error']:.3g}, {cause}")
+    dtype = table.attrs["dtype"]
+    own = "" if dtype == "float64" else ", the type that its forward pass computes in"
+    raise AssertionError(
+        f"{type(module).__name__} is not {symmetry} in {dtype}{own}: error {whole['error']:.3g}, {cause}"
+    )

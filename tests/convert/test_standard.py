@@ -279,3 +279,13 @@ def test_lengths_that_do_not_fit_are_refused():
         rcviz.to_standard(network, length=11)
     with pytest.raises(ValueError, match="length must be at least 1"):
         rcviz.to_standard(network, length=0)
+
+
+def test_a_model_after_a_gradient_step_is_converted():
+    """Old weight normalisation keeps a weight that was computed with a gradient, which ``copy.deepcopy`` refuses."""
+    conv = torch.nn.utils.weight_norm(nn.Conv1d(4, 3, 5))
+    model = nn.Sequential(conv, nn.ReLU(), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(3, 1)).double()
+    x = one_hot(2, 20)
+    want = model(x)
+    want.sum().backward()
+    torch.testing.assert_close(rcviz.to_standard(model)(x), want)

@@ -4,6 +4,8 @@ Reversing both axes of (batch, channels, length) is the reverse complement; of (
 weighted sum returns it, reversing the channels is. Only the dense layer makes the two strands one.
 """
 
+import threading
+
 import numpy as np
 import oracles
 import pytest
@@ -246,6 +248,88 @@ def test_plain_batch_norm_is_caught_once_trained(dtype):
     assert found["relu"] == found["pool"] == found["sum"] == found["dense"] == "propagated"
     with pytest.raises(AssertionError):
         rcviz.assert_invariant(model, x)
+
+
+# ---------------------------------------------------------------- models that do not compute in float64
+
+
+class Forward(nn.Module):
+    """Tied, or broken by plain weights; ``compute`` is what is peculiar between the filters and the sum over them."""
+
+    def __init__(self, compute, *, tied):
+        super().__init__()
+        self.conv = rcviz.RevCompConv1d(4, 3, 5) if tied else nn.Conv1d(4, 6, 5)
+        self.compute, self.kept = compute, None
+
+    def forward(self, x):
+        return self.compute(self, self.conv(x).relu()).sum(dim=(1, 2))[:, None]
+
+
+def smoothed(net, h):
+    return torch.nn.functional.conv1d(h, torch.ones(6, 1, 3) / 3, padding=1, groups=6)
+
+
+def softmax_in_float32(net, h):
+    return h.float().softmax(dim=2).to(h.dtype) * h
+
+
+def keeps_its_features(net, h):
+    net.kept = h
+    return h
+
+
+OWN_TYPE = {
+    "a kernel made in forward": (smoothed, torch.float32, "float32"),
+    "a part in float32": (softmax_in_float32, torch.float32, "float32"),
+    "a part in float32, weights in float64": (softmax_in_float32, torch.float64, "float32"),
+    "keeps features": (keeps_its_features, torch.float32, "float64"),
+    "cannot be copied": (lambda net, h: h, torch.float32, "float32"),
+    "half precision": (lambda net, h: h.bfloat16().to(h.dtype), torch.bfloat16, "bfloat16"),
+}
+
+
+@pytest.mark.parametrize("kind", OWN_TYPE)
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_model_is_judged_in_the_type_that_it_computes_in(kind, tied):
+    compute, dtype, judged_in = OWN_TYPE[kind]
+    model = Forward(compute, tied=tied).to(dtype)
+    if kind == "cannot be copied":
+        model.lock = threading.Lock()
+    x = one_hot(4, 40)
+    model(x.to(dtype)).sum().backward()  # leaves features with a graph, and gradients
+    state = [parameter.clone() for parameter in model.parameters()]
+    table = rcviz.diagnose_equivariance(model, x)
+    assert table.attrs["dtype"] == judged_in
+    assert dict(zip(table["module"], table["verdict"], strict=True)) == {
+        "conv": "equivariant" if tied else "breaks",
+        "(model)": "invariant" if tied else "propagated",
+    }
+    error = rcviz.equivariance_error(model, x)
+    assert (error < 1e-2) if tied else (error > 1e-2)
+    if tied:
+        rcviz.assert_invariant(model, x)
+        rcviz.assert_equivariant(model, x)
+    else:
+        with pytest.raises(AssertionError, match=f"in {judged_in}"):
+            rcviz.assert_invariant(model, x)
+    assert all(map(torch.equal, state, model.parameters()))
+    assert {parameter.dtype for parameter in model.parameters()} == {dtype}
+    assert model.training
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_the_type_does_not_hide_a_small_asymmetry():
+    """A part of 1e-5 in float64, and of 1% of a small output in float32."""
+    model = Forward(lambda net, h: h, tied=True)
+    with torch.no_grad():
+        model.plain = nn.Conv1d(4, 6, 5)
+        model.compute = lambda net, h: h + 1e-5 * net.plain(net.x)
+        model.register_forward_pre_hook(lambda net, given: setattr(net, "x", given[0]))
+    with pytest.raises(AssertionError, match="float64"):
+        rcviz.assert_invariant(model, one_hot(4, 40))
+    model.compute = lambda net, h: 1e-2 * smoothed(net, h + 1e-2 * net.plain(net.x).to(h.dtype))
+    with pytest.raises(AssertionError, match="float32"):
+        rcviz.assert_invariant(model, one_hot(4, 40))
 
 
 # ---------------------------------------------------------------- the tools on sound models
