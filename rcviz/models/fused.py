@@ -63,8 +63,8 @@ def can_fuse(model: nn.Module, x: Tensor) -> bool:
         and not torch._C._get_tracing_state()
         and torch._C._functorch.peek_interpreter_stack() is None
         and not torch_module._has_any_global_hook()
-        and _is_untouched(model)
         and (blocks := blocks_of(model)) is not None
+        and _is_untouched(blocks, training=model.training)
         and _has_known_settings(blocks)
     )
 
@@ -92,10 +92,10 @@ def blocks_of(model: nn.Module) -> Blocks | None:
     return Blocks(tuple(convolutions), tuple(norms), tuple(rectifiers), pool)
 
 
-def _is_untouched(model: nn.Module) -> bool:
+def _is_untouched(blocks: Blocks, *, training: bool) -> bool:
     """Whether every part is in the model's mode, in float32, without hooks and with the ``forward`` of its class."""
     return all(
-        part.training == model.training
+        part.training == training
         and "forward" not in vars(part)
         and not (part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks)
         and all(
@@ -103,7 +103,7 @@ def _is_untouched(model: nn.Module) -> bool:
             for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False))
             if tensor.is_floating_point()
         )
-        for part in model.children()
+        for part in (*blocks.convolutions, *blocks.norms, *blocks.rectifiers, blocks.pool)
     )
 
 

@@ -6,7 +6,7 @@ settings and its random generators are changed under a lock and restored afterwa
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -41,9 +41,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def training_mode(model: nn.Module) -> Iterator[None]:
-    """Put every module of ``model`` into training mode; afterwards the mode of each is restored."""
+def training_mode(model: nn.Module, *, evaluated: Iterable[str] = ()) -> Iterator[None]:
+    """Put every module of ``model`` into training mode, except those named; afterwards the mode of each is restored."""
     with _in_mode(model, training=True):
+        for name in evaluated:
+            model.get_submodule(name).training = False
         yield
 
 

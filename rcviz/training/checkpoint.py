@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +26,15 @@ FORMAT = "rcviz.checkpoint.v1"
 
 @dataclass
 class Progress:
-    """State of a run: the digest of its starting weights, the epochs recorded so far and the best weights."""
+    """State of a run: the digest of its starting weights, the epochs recorded so far and the best weights.
+
+    ``evaluated`` names the modules that stay in evaluation mode; the modes that an interrupted run leaves are others.
+    """
 
     start: str
     records: list[EpochRecord] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    evaluated: list[str] = field(default_factory=list)
 
     def finished(self, config: TrainConfig) -> bool:
         """Tell whether all epochs are done or patience has run out."""
@@ -80,6 +84,7 @@ def save_checkpoint(
         "model": _settings_of(model),
         "start": progress.start,
         "data": data,
+        "evaluated": progress.evaluated,
         "records": [dataclasses.asdict(record) for record in progress.records],
     }
     # One entry: safetensors writes several in random order, and the same state should give the same file.
@@ -96,8 +101,11 @@ def load_checkpoint(
     optimizer: torch.optim.Optimizer,
     config: TrainConfig,
     data: str,
+    evaluated: Sequence[str] = (),
 ) -> Progress:
     """Load a checkpoint into model and optimizer; if there is no file, return an empty :class:`Progress`.
+
+    ``evaluated`` names the modules that stay in evaluation mode in a run that starts.
 
     Raises
     ------
@@ -113,7 +121,7 @@ def load_checkpoint(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except FileNotFoundError:  # not checked beforehand: another process may remove it on finishing the same run
-        return Progress(start)
+        return Progress(start, evaluated=list(evaluated))
     except SafetensorError as error:
         raise ValueError(f"{path} is not a complete safetensors file ({brief(error)}); {remedy}") from error
     if FORMAT not in metadata:
@@ -145,17 +153,20 @@ def load_checkpoint(
             f"{path} is the checkpoint of a run that started with other weights; build the model with the seed of that "
             f"run, or {remedy}"
         )
+    names = [name for name, _ in model.named_modules(remove_duplicate=False)]
+    if any(name not in names for name in content["evaluated"]):
+        raise ValueError(f"{path} is the checkpoint of another model; {remedy}")
     if (records and _kinds(best) != kinds) or not _fits(optimizer, state):
         raise ValueError(f"{path} is damaged (best weights or the optimizer's state do not fit the model); {remedy}")
     model.load_state_dict(weights)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return Progress(content["start"], records, best)
+    return Progress(content["start"], records, best, content["evaluated"])
 
 
 def _content(text: str) -> dict[str, Any]:
     """Parse the metadata; every entry must be there and of its type."""
     content = json.loads(text)
-    kinds = {"config": dict, "model": dict, "start": str, "data": str, "records": list}
+    kinds = {"config": dict, "model": dict, "start": str, "data": str, "evaluated": list, "records": list}
     for name, kind in kinds.items():
         if not isinstance(content, dict) or not isinstance(content.get(name), kind):
             raise ValueError(f"{name!r} must be a {kind.__name__}")

@@ -1,7 +1,7 @@
 """One epoch: the steps of the optimizer, and the validation after them."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -27,6 +27,23 @@ from rcviz.training.history import Metrics
 _VALIDATION_BATCH = 500  # sequences
 
 
+def parts_to_evaluate(model: nn.Module) -> list[str]:
+    """Names of the modules that stay in evaluation mode in training: they are in it, and nothing in them is trained.
+
+    A module without parameters, such as dropout, is treated as the module around it; but where it alone was put into
+    evaluation mode, it stays there.
+    """
+    modules = dict(model.named_modules(remove_duplicate=False))
+    names: list[str] = []
+    for name, module in modules.items():  # a module comes before those in it
+        trainable = [weight.requires_grad for weight in module.parameters()]
+        around = name.rpartition(".")[0]
+        stays = bool(trainable) or around in names or modules[around].training
+        if stays and not module.training and not any(trainable):
+            names.append(name)
+    return names
+
+
 @dataclass(frozen=True)
 class BatchRecord:
     """One step of the optimizer: epoch (1-based), samples shown so far in this epoch, and the batch's loss."""
@@ -46,8 +63,12 @@ def train_one_epoch(
     epoch: int,
     on_batch: Callable[[BatchRecord], None] | None,
     interrupt: Callable[[], None] | None = None,
+    evaluated: Collection[str] = (),
 ) -> Metrics:
-    """Take one step per batch of ``items``; those beyond the last sequence are the reverse complements, in order."""
+    """Take one step per batch of ``items``; those beyond the last sequence are the reverse complements, in order.
+
+    The modules named in ``evaluated`` stay in evaluation mode.
+    """
     labels = labels_of(train, "train")
     random_numbers = _random_numbers(model, config.seed, epoch)
 
@@ -56,7 +77,7 @@ def train_one_epoch(
             batch = items[start : start + config.batch_size]
             x = one_hot_batch(_codes(train.codes, batch), model)
             targets = torch.from_numpy(labels[batch % len(train)])
-            with training_mode(model), exact_arithmetic(), random_numbers():
+            with training_mode(model, evaluated=evaluated), exact_arithmetic(), random_numbers():
                 logits, loss = _logits_and_loss(model, x, targets, config)
                 value = float(loss.detach())
                 if not math.isfinite(value):

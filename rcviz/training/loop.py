@@ -21,7 +21,14 @@ from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 from rcviz.sequences.splits import Splits
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
 from rcviz.training.config import TrainConfig
-from rcviz.training.epoch import BatchRecord, items_of_epoch, sample_order, train_one_epoch, validate
+from rcviz.training.epoch import (
+    BatchRecord,
+    items_of_epoch,
+    parts_to_evaluate,
+    sample_order,
+    train_one_epoch,
+    validate,
+)
 from rcviz.training.history import EpochRecord, History, Metrics
 
 
@@ -45,6 +52,11 @@ def train_epochs(
     When training ends for any reason (all epochs done, patience run out, :class:`StopTraining`, ``close()``, an
     interrupt or an error), the model gets the best weights so far and is in evaluation mode on the training device. If
     no epoch was finished, it keeps the latest weights; after an error it gets its starting weights back.
+
+    Training mode is set as ``model.train()`` does, except that a part in evaluation mode whose parameters are all
+    frozen stays in evaluation mode: the running statistics of its batch norms do not change, and its dropout draws
+    nothing. A part in evaluation mode with trainable parameters is trained; to keep the statistics of a batch norm,
+    freeze it as well, ``norm.eval().requires_grad_(False)``. A frozen part in training mode stays in training mode.
 
     Another thread may use the model during training: it gets access between two batches, and the training gives the
     same numbers.
@@ -90,7 +102,8 @@ def train_epochs(
     """
     train, valid, config = training_data(train, valid, config)
     check_training(model, train, valid, config)
-    return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch, interrupt)
+    evaluated = parts_to_evaluate(model)  # now: the caller may change modes before the first epoch is drawn
+    return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch, interrupt, evaluated)
 
 
 def fit(
@@ -104,6 +117,10 @@ def fit(
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> History:
     """Train ``model`` in place, leave its best weights in it and return what was recorded.
+
+    Frozen parts that are in evaluation mode stay in it, for example a pretrained trunk after
+    ``model.trunk.eval().requires_grad_(False)``. All other parts are put into training mode, also those in evaluation
+    mode, as :func:`rcviz.load_model` returns them; :func:`train_epochs` has the details.
 
     Parameters
     ----------
@@ -261,6 +278,7 @@ def _train_epochs(
     on_batch: Callable[[BatchRecord], None] | None,
     on_validation_batch: Callable[[int], None] | None,
     interrupt: Callable[[], None] | None,
+    evaluated: list[str],
 ) -> Iterator[EpochRecord]:
     with model_lock(model):
         model.to(device_of(config.device)).eval()
@@ -268,10 +286,10 @@ def _train_epochs(
     optimizer = torch.optim.Adam(
         [parameter for parameter in model.parameters() if parameter.requires_grad], lr=config.learning_rate
     )
-    progress, data = Progress(""), ""  # the digest is needed by checkpoints only
+    progress, data = Progress("", evaluated=evaluated), ""  # the digest is needed by checkpoints only
     if checkpoint is not None:
         data = fingerprint(train, valid)
-        progress = load_checkpoint(checkpoint, model, optimizer, config, data)
+        progress = load_checkpoint(checkpoint, model, optimizer, config, data, evaluated)
     order = sample_order(len(train), config)
     try:
         yield from progress.records
@@ -279,7 +297,9 @@ def _train_epochs(
             started = time.perf_counter()
             epoch = len(progress.records) + 1
             items = items_of_epoch(order, epoch, config)
-            train_metrics = train_one_epoch(model, optimizer, train, items, config, epoch, on_batch, interrupt)
+            train_metrics = train_one_epoch(
+                model, optimizer, train, items, config, epoch, on_batch, interrupt, progress.evaluated
+            )
             valid_metrics = validate(model, valid, config, epoch, on_validation_batch)
             best = best_epoch(progress.records, valid_metrics, config.monitor)
             if best == epoch:

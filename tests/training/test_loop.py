@@ -2,15 +2,17 @@
 
 import copy
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
+from torch import nn
 
 from rcviz import SequenceSet, TrainConfig, build_model, decode, evaluate, fit, predict, split, train_epochs
-from rcviz.training.epoch import _codes, mean_loss, sample_order
+from rcviz.training.epoch import _codes, mean_loss, parts_to_evaluate, sample_order
 from rcviz.training.history import EpochRecord, Metrics
 from rcviz.training.loop import StopTraining, best_epoch
 from rcviz.training.session import TrainingSession
@@ -450,3 +452,90 @@ class TestEvaluate:
             evaluate(model, toy.codes)
         with pytest.raises(ValueError, match="2 outputs for 1 tasks"):
             evaluate(model, toy, labels=toy.labels[:, 0])
+
+
+class TestPartsInEvaluationMode:
+    """Frozen parts in evaluation mode stay in it; everything else is trained."""
+
+    @staticmethod
+    def trunk_and_head():
+        torch.manual_seed(1)
+        trunk = nn.Sequential(nn.Conv1d(4, 6, 7), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.5))
+        middle = nn.Sequential(nn.Conv1d(6, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.AdaptiveMaxPool1d(1))
+        return nn.Sequential(OrderedDict(trunk=trunk, middle=middle, flatten=nn.Flatten(), head=nn.Linear(4, 2)))
+
+    @pytest.mark.parametrize("in_a_session", [False, True])
+    def test_a_frozen_trunk_keeps_its_statistics_and_the_rest_learns_as_in_plain_torch(self, toy, in_a_session):
+        model = self.trunk_and_head().double()
+        model.trunk.requires_grad_(False).eval()
+        reference, before = copy.deepcopy(model), state(model.trunk)
+        config = TrainConfig(epochs=1, batch_size=30, samples_per_epoch=90)
+        if in_a_session:
+            session = TrainingSession(model, toy, toy, config)
+            session.start(weights=state(model))
+            session.join(60)
+        else:
+            fit(model, toy, toy, config, progress=False)
+        assert all(torch.equal(tensor, before[name]) for name, tensor in model.trunk.state_dict().items())
+
+        optimizer = torch.optim.Adam([weight for weight in reference.parameters() if weight.requires_grad], lr=1e-3)
+        reference.train()
+        reference.trunk.eval()
+        for items in np.random.default_rng(config.seed).permutation(len(toy))[:90].reshape(3, 30):
+            x, y = torch.from_numpy(toy.one_hot(items)).double(), torch.from_numpy(toy.labels[items]).double()
+            optimizer.zero_grad()
+            F.binary_cross_entropy_with_logits(reference(x), y).backward()
+            optimizer.step()
+        for name, tensor in reference.state_dict().items():
+            torch.testing.assert_close(model.state_dict()[name], tensor, atol=1e-9, rtol=1e-9, msg=name)
+        assert not any(module.training for module in model.modules())
+
+    def test_a_trunk_frozen_in_part_or_in_training_mode_is_trained(self, toy):
+        for freeze in (
+            lambda model: model.trunk.requires_grad_(False),  # in training mode
+            lambda model: model.trunk.eval(),  # trainable
+            lambda model: model.trunk.eval()[0].requires_grad_(False),  # the norm and the dropout are not
+        ):
+            model = self.trunk_and_head()
+            freeze(model)
+            fit(model, toy, toy, TrainConfig(**QUICK), progress=False)
+            assert model.trunk[1].num_batches_tracked == 9
+
+    def test_modules_without_parameters_follow_those_around_them(self):
+        model = self.trunk_and_head()
+        model.trunk[1] = nn.BatchNorm1d(6, affine=False)
+        model.trunk[1].eval()  # alone: on purpose
+        assert parts_to_evaluate(model) == ["trunk.1"]
+        model.eval()  # as load_model and fit leave a model
+        assert parts_to_evaluate(model) == []
+        model.trunk.requires_grad_(False)
+        assert parts_to_evaluate(model) == ["trunk", *(f"trunk.{i}" for i in range(4))]
+        model.trunk[3].train()
+        assert parts_to_evaluate(model) == ["trunk", *(f"trunk.{i}" for i in range(3))]
+
+    def test_training_again_draws_the_same_dropout(self, toy, same_weights):
+        first, second = self.trunk_and_head().train(), self.trunk_and_head().eval()
+        for model in (first, second):
+            fit(model, toy, toy, TrainConfig(**QUICK), progress=False)
+        assert same_weights(state(first), state(second))
+
+    @pytest.mark.parametrize("mode", [True, False])
+    def test_a_resumed_run_keeps_the_modes_of_its_start(self, toy, tmp_path, same_weights, mode):
+        models = [self.trunk_and_head(), self.trunk_and_head()]
+        for model in models:
+            model.trunk.requires_grad_(False).train(mode)
+        fit(models[0], toy, toy, TrainConfig(**QUICK), progress=False)
+        epochs = train_epochs(models[1], toy, toy, TrainConfig(**QUICK), checkpoint=tmp_path / "run")
+        next(epochs)
+        epochs.close()  # leaves the whole model in evaluation mode
+        fit(models[1], toy, toy, TrainConfig(**QUICK), progress=False, checkpoint=tmp_path / "run")
+        assert same_weights(state(models[0]), state(models[1]))
+        assert (models[1].trunk[1].num_batches_tracked > 0) == mode
+
+    def test_a_frozen_norm_of_a_built_model(self, toy, make_model):
+        model = make_model(kernel_sizes=(7, 4))
+        model.norm1.requires_grad_(False).eval()
+        before = state(model.norm1)
+        fit(model, toy, toy, TrainConfig(**QUICK), progress=False)
+        assert all(torch.equal(tensor, before[name]) for name, tensor in model.norm1.state_dict().items())
+        assert model.norm2.num_batches_tracked == 9
