@@ -56,6 +56,7 @@ from .models.network import build_model as build_model
 from .models.network import count_parameters as count_parameters
 from .models.network import parameter_table as parameter_table
 from .models.prediction import predict as predict
+from .models.scale import output_scale as output_scale
 from .models.storage import load_model as load_model
 from .models.storage import read_model_card as read_model_card
 from .models.storage import save_model as save_model

@@ -1,9 +1,8 @@
-"""Adapters for models of other layouts, base orders and outputs: one-hot ``(batch, 4, length)`` in, logits out."""
+"""Adapters for models of other layouts, orders of bases and outputs: one-hot ``(batch, 4, length)`` in, logits out."""
 
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -11,10 +10,10 @@ from rcviz._core.checks import check_choice, check_features
 from rcviz.layers.facts import has_paired_channels, is_convolution
 from rcviz.models.outputs import as_logits, describe_output, one_tensor, run_model
 from rcviz.models.runtime import check_module
+from rcviz.models.scale import Scale, logits_of_probabilities
 from rcviz.sequences.alphabet import BASES, reverse_complement
 
 Layout = Literal["NCL", "NLC"]
-Scale = Literal["logit", "probability"]
 Selector = int | str | Callable[[Any], Any]
 
 
@@ -43,14 +42,19 @@ class AdaptedModel(nn.Module):
         self.layout, self.bases, self.output, self.output_is = layout, bases, output, output_is
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
-        """Compute the logits."""
+        """Compute the logits, or the values of ``output_is="value"``."""
+        if self.output_is == "probability":
+            return logits_of_probabilities(lambda: self._outputs(x))
+        return self._outputs(x)
+
+    def _outputs(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
+        """Run the model, and select its output."""
         check_features(x.shape, 4)
         if self.bases != BASES:
             x = x[:, [BASES.index(base) for base in self.bases]]
         y = run_model(self.model, x.transpose(1, 2).contiguous() if self.layout == "NLC" else x)
         y, expression = self._select(y)
-        y = as_logits(y, len(x), expression)
-        return y if self.output_is == "logit" else self._logit(y)
+        return as_logits(y, len(x), expression)
 
     def _select(self, y: Any) -> tuple[Tensor, str]:
         """Return the tensor that ``output`` selects, and the expression for it that advice in errors uses."""
@@ -77,15 +81,6 @@ class AdaptedModel(nn.Module):
             )
         return selected, expression
 
-    def _logit(self, y: Float[Tensor, "batch tasks"]) -> Float[Tensor, "batch tasks"]:
-        if not self.training and not bool(((y >= 0) & (y <= 1)).all()):
-            raise ValueError(
-                f"output_is='probability' needs outputs between 0 and 1, got values from {float(y.min()):.3g} to "
-                f"{float(y.max()):.3g}; use output_is='logit'"
-            )
-        # A probability that was rounded to 0 or 1 has no finite logit, so it is moved away by one rounding error.
-        return torch.logit(y, eps=torch.finfo(y.dtype).eps)
-
     def extra_repr(self) -> str:
         """Describe the adapter in ``print(model)``."""
         return (
@@ -101,7 +96,7 @@ def as_sequence_model(
     output: Selector | None = None,
     output_is: Scale = "logit",
 ) -> AdaptedModel:
-    """Wrap any network so that it maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``.
+    """Wrap any network so that it maps one-hot ``(batch, 4, length)`` to logits or values ``(batch, tasks)``.
 
     Prediction, strand agreement, contributions, attributions, training and the explorers accept the result. It shares
     its weights with ``model``; a layer is passed as the module itself, or as its name with ``model.`` before it.
@@ -118,10 +113,10 @@ def as_sequence_model(
         Selects the logits among several outputs: the index in a tuple, the key in a dict, or a function of
         everything that the model returns. A profile (batch, tasks, length) needs a function that reduces it to one
         number per task, such as ``lambda y: y["profile"].mean(dim=2)``.
-    output_is : "logit" or "probability"
-        Probabilities are converted to logits, which are finite even where a sigmoid was rounded to 0 or 1. Any other
-        number, such as a logarithm of counts, is passed on as a logit; then call :func:`rcviz.predict` and
-        :func:`rcviz.strand_agreement` with ``output="logit"``.
+    output_is : "logit", "probability" or "value"
+        Scale of the output, which all predictions, analyses and plots follow; see :func:`rcviz.output_scale`.
+        ``"probability"``: the adapted model returns the logits, which are those that went into the last sigmoid where
+        that is found. ``"value"``: any other number, such as a logarithm of counts; no sigmoid is applied to it.
 
     Returns
     -------

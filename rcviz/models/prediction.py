@@ -1,17 +1,18 @@
 """Predictions of any model for any kind of sequence data, and the one loop over batches."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.checks import check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.models.outputs import logits_of
 from rcviz.models.runtime import device_and_dtype, evaluating, exact_arithmetic
+from rcviz.models.scale import Scale, resolve_output
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.checks import check_not_empty, check_output_count
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
@@ -23,7 +24,7 @@ def predict(
     data: Any,
     *,
     batch_size: int = 500,
-    output: Literal["probability", "logit"] = "probability",
+    output: Scale | None = None,
 ) -> Float[np.ndarray, "sequences tasks"]:
     """Predict every sequence, in batches and in evaluation mode; the model is not modified.
 
@@ -35,19 +36,20 @@ def predict(
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
     batch_size : int
         Number of sequences that are in memory as floats at a time.
-    output : "probability" or "logit"
-        Whether to apply the sigmoid.
+    output : "probability", "logit" or "value", optional
+        Scale of the predictions; by default probabilities of a classifier, and values of a model that declares
+        ``output_is="value"``, which has nothing else.
 
     Returns
     -------
     ndarray (N, tasks)
-        In the model's floating-point type.
+        In the model's floating-point type, float32 if that is narrower. The sigmoid is taken in that type.
 
     Raises
     ------
     ValueError
-        When there are no sequences, or the model does not return logits, reads (batch, length, 4), or has parameters on
-        different devices or of different dtypes.
+        When there are no sequences, the model does not have the ``output`` asked for, does not return logits, reads
+        (batch, length, 4), or has parameters on different devices or of different dtypes.
 
     Examples
     --------
@@ -56,12 +58,13 @@ def predict(
     >>> rcviz.predict(model, ["ACGT" * 50], output="logit").shape
     (1, 1)
     """
-    check_choice("output", output, ("probability", "logit"))
+    output = resolve_output(model, output)
     check_positive("batch_size", batch_size)
     data = as_sequence_set(data)
     check_not_empty(data)
     with evaluating(model):  # all batches see the same weights, even if another thread trains the model
         logits = concatenate_batches(batches_of_logits(model, data.codes, batch_size), len(data))
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a sigmoid in half precision rounds to 1
     return to_numpy(logits.sigmoid() if output == "probability" else logits)
 
 
@@ -126,6 +129,6 @@ def concatenate_batches(batches: Iterable[Tensor], n_rows: int) -> Tensor:
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:
-    """Bring a tensor to NumPy, which has no bfloat16."""
+    """Bring a tensor to NumPy, in float32 if its own floating-point type is narrower."""
     tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).numpy()

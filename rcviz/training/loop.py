@@ -16,6 +16,7 @@ from rcviz.metrics import score_tasks
 from rcviz.models.outputs import gradients, logits_of
 from rcviz.models.prediction import one_hot_batch, predict
 from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic, model_lock, restore, snapshot
+from rcviz.models.scale import returned_scale
 from rcviz.sequences.checks import check_both_classes, check_output_count, labels_of
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 from rcviz.sequences.splits import Splits
@@ -191,9 +192,9 @@ def evaluate(model: nn.Module, data: Any, *, labels: Any = None, batch_size: int
     if labels is not None:
         data = SequenceSet(data.codes, labels)
     known = labels_of(data)
-    logits = predict(model, data, batch_size=batch_size, output="logit")
-    check_output_count(logits.shape[1], data)
-    return score_tasks(known, logits, data.task_names)
+    predictions = predict(model, data, batch_size=batch_size, output=returned_scale(model))
+    check_output_count(predictions.shape[1], data)
+    return score_tasks(known, predictions, data.task_names)
 
 
 def training_data(

@@ -1,0 +1,191 @@
+"""Scale of a model's outputs: logits, probabilities or values; and logits of models that return probabilities."""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from rcviz._core.checks import check_choice
+from rcviz.models.runtime import check_module
+
+Scale = Literal["logit", "probability", "value"]
+
+_SIGMOIDS = frozenset(("sigmoid", "special_expit", "expit"))
+_MOVES = frozenset(
+    (
+        *("__getitem__", "select", "narrow", "index_select", "unbind", "split", "tensor_split", "chunk", "flip"),
+        *("squeeze", "unsqueeze", "reshape", "view", "flatten", "unflatten", "ravel", "expand", "contiguous", "clone"),
+        *("transpose", "swapaxes", "t", "permute", "movedim", "moveaxis"),
+        *("cat", "concat", "concatenate", "stack", "hstack", "vstack", "column_stack"),
+    )
+)
+"""Functions of torch that move numbers and compute nothing."""
+_CONVERSIONS = frozenset(("to", "type", "float", "double", "half", "bfloat16", "cpu", "cuda"))
+
+
+def output_scale(model: nn.Module) -> Scale:
+    """Scale of a model's predictions, as ``as_sequence_model(..., output_is=...)`` declares it; "logit" for others.
+
+    A model around an adapted one, such as :class:`rcviz.RevCompConjoined`, ``DataParallel`` or a compiled model, has
+    the scale of the model inside. A module of your own declares its scale with the attribute ``output_is``.
+
+    Returns
+    -------
+    str
+        ``"logit"``, ``"probability"`` or ``"value"``. A model of the scale "probability" is called like one of the
+        scale "logit": an adapted model converts its probabilities, so that its ``forward`` returns logits.
+
+    Raises
+    ------
+    ValueError
+        If models inside declare different scales.
+
+    Examples
+    --------
+    >>> import torch, rcviz
+    >>> counts = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(800, 1))
+    >>> rcviz.output_scale(counts), rcviz.output_scale(rcviz.as_sequence_model(counts, output_is="value"))
+    ('logit', 'value')
+    """
+    check_module(model)
+    scales = sorted(_declared(model))
+    if len(scales) > 1:
+        raise ValueError(
+            f"expected one scale of outputs, but parts of the model declare {' and '.join(map(repr, scales))}; declare "
+            f"that of the whole with rcviz.as_sequence_model(model, output_is=...)"
+        )
+    return scales[0] if scales else "logit"
+
+
+def returned_scale(model: nn.Module) -> Literal["logit", "value"]:
+    """Scale of what ``model(x)`` returns, in which contributions and differences are computed."""
+    return "value" if output_scale(model) == "value" else "logit"
+
+
+def resolve_output(model: nn.Module, output: Scale | None) -> Scale:
+    """Scale of predictions that was asked for, by default that of the model; refused where the model has another."""
+    has_values = returned_scale(model) == "value"
+    if output is None:
+        return "value" if has_values else "probability"
+    check_choice("output", output, get_args(Scale))
+    if has_values != (output == "value"):
+        has = "values (output_is='value')" if has_values else "logits and probabilities"
+        raise ValueError(
+            f"output must be a scale that the model has, got {output!r} and a model of {has}; leave output out, or "
+            f"declare another scale with rcviz.as_sequence_model(model, output_is=...)"
+        )
+    return output
+
+
+def _declared(module: nn.Module) -> set[Scale]:
+    """Scale that a module declares, or those that the modules inside declare."""
+    declared = getattr(module, "output_is", None)
+    for scale in get_args(Scale):
+        if declared == scale:
+            return {scale}
+    return {scale for child in module.children() for scale in _declared(child)}
+
+
+def logits_of_probabilities(probabilities: Callable[[], Float[Tensor, "batch tasks"]]) -> Float[Tensor, "batch tasks"]:
+    """Call a function that computes probabilities, and return their logits.
+
+    Where the probabilities are the result of a sigmoid, that is the tensor which went into it, exactly. Else, and in
+    compiled or traced code, the logits are computed from the probabilities.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return _logit(probabilities(), check=False)
+    sigmoids = _SigmoidInputs()
+    with sigmoids:
+        y = probabilities()
+    logits = sigmoids.input_of(y)
+    return _logit(y, check=True) if logits is None else logits
+
+
+def _logit(y: Float[Tensor, "batch tasks"], *, check: bool) -> Float[Tensor, "batch tasks"]:
+    """Logits of probabilities, in float32 or better; a probability that was rounded to 0 or 1 gets a finite one.
+
+    It is treated as the smallest number above 0, or the largest below 1, of its dtype: near 1 these are much farther
+    apart than near 0.
+    """
+    if check:
+        _check_probabilities(y)
+    own, wide = torch.finfo(y.dtype), torch.float32 if y.device.type == "mps" else torch.float64
+    lowest = max(own.smallest_normal * own.eps, torch.finfo(wide).smallest_normal)
+    logits = torch.logit(y.to(wide).clamp(lowest, 1 - own.eps / 2))
+    return logits.to(torch.promote_types(y.dtype, torch.float32))
+
+
+def _check_probabilities(y: Float[Tensor, "batch tasks"]) -> None:
+    if bool(((y < 0) | (y > 1)).any()):
+        raise ValueError(
+            f"output_is='probability' needs outputs between 0 and 1, got values from {float(y.min()):.3g} to "
+            f"{float(y.max()):.3g}; use output_is='logit', or 'value' for a regression"
+        )
+    n_rounded = int(((y == 0) | (y == 1)).sum())
+    if n_rounded:
+        dtype = str(y.dtype).removeprefix("torch.")
+        warnings.warn(
+            f"{n_rounded:,} of {y.numel():,} probabilities are exactly 0 or 1 in {dtype}, so that their logits are cut "
+            f"off and have no gradient; return the logit instead of the probability, and declare output_is='logit'",
+            stacklevel=2,
+        )
+
+
+class _SigmoidInputs(TorchFunctionMode):
+    """Remember for the result of each sigmoid, and for what is only moved from it, the tensor before the sigmoid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Functions, so that nothing is computed for the sigmoids inside a network, whose results are soon freed.
+        self._before: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        argument = args[0].clone() if name == "sigmoid_" else args[0] if args else None
+        result = func(*args, **kwargs)
+        if "out" in kwargs:
+            return result
+        if name.rstrip("_") in _SIGMOIDS and isinstance(argument, Tensor):
+            self._before[result] = lambda: argument
+        elif name in _MOVES:
+            self._follow(argument, result, lambda before: func(before, *args[1:], **kwargs))
+        elif name in _CONVERSIONS:
+            device = result.device
+            self._follow(argument, result, lambda before: before.to(device))
+        return result
+
+    def _all_before(self, moved: Any) -> Callable[[], Any] | None:
+        """Compute the tensor before the sigmoid for a tensor, or for each of several; None if one has none."""
+        if isinstance(moved, Tensor):
+            return self._before.get(moved)
+        parts = [self._all_before(part) for part in moved] if isinstance(moved, tuple | list) else []
+        known = [part for part in parts if part is not None]
+        return (lambda: [part() for part in known]) if known and len(known) == len(parts) else None
+
+    def _follow(self, argument: Any, result: Any, move: Callable[[Any], Any]) -> None:
+        before = self._all_before(argument)
+        if before is None:
+            return
+        if isinstance(result, Tensor):
+            self._before[result] = lambda: move(before())
+        else:
+            for i, part in enumerate(result):
+                self._before[part] = partial(lambda i: move(before())[i], i)
+
+    def input_of(self, y: Tensor) -> Tensor | None:
+        """Tensor whose sigmoid ``y`` is; None if there is none, or if ``y`` was modified in place since."""
+        before = self._before.get(y)
+        if before is None:
+            return None
+        logits: Tensor = before()
+        # Compared, because an in-place operation on ``y``, or on a tensor that shares its memory, is not seen above.
+        expected = logits.detach().to(torch.promote_types(y.dtype, torch.float32)).sigmoid()
+        same = torch.allclose(expected, y.detach().to(expected.dtype), 0, 4 * torch.finfo(y.dtype).eps, equal_nan=True)
+        return logits if same else None
