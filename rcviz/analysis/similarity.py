@@ -11,6 +11,9 @@ from torch import nn
 from rcviz.analysis.filters import FilterBank, as_filter_bank
 from rcviz.sequences.alphabet import reverse_complement
 
+_ROUNDING = 1e-12
+_ROUNDING_STEPS = 64  # in units of the last place of the weights' dtype
+
 
 @dataclass(frozen=True)
 class FilterSimilarity:
@@ -40,8 +43,12 @@ class FilterSimilarity:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per filter of the first bank: filter, nearest (of the second), similarity, shift, strand."""
-        nearest = np.nan_to_num(self.similarity, nan=-np.inf).argmax(axis=1)
+        """One row per filter of the first bank: filter, nearest (of the second), similarity, shift, strand.
+
+        Of filters that are equally near, the first is taken.
+        """
+        similarity = np.nan_to_num(self.similarity, nan=-np.inf)
+        nearest = (similarity >= similarity.max(axis=1, keepdims=True) - _ROUNDING).argmax(axis=1)
         rows = np.arange(len(nearest))
         columns = {
             "filter": rows,
@@ -86,12 +93,16 @@ def filter_similarity(bank: FilterBank | nn.Module, other: FilterBank | nn.Modul
     >>> bool((rcviz.filter_similarity(bank, bank).table["nearest"] == range(8)).all())
     True
     """
-    first, second = (as_filter_bank(each).weights.astype(np.float64) for each in (bank, other))
+    weights = [as_filter_bank(each).weights for each in (bank, other)]
+    first, second = (each.astype(np.float64) for each in weights)
     sizes = np.linalg.norm(first, axis=(1, 2))[:, None] * np.linalg.norm(second, axis=(1, 2))
     products = np.stack([_products(first, strand) for strand in (second, reverse_complement(second))], axis=2)
     n_shifts = products.shape[3]
-    best = products.reshape(*sizes.shape, -1).argmax(axis=2)
-    similarity = np.divide(products.max(axis=(2, 3)), sizes, out=np.full(sizes.shape, np.nan), where=sizes > 0)
+    highest = products.max(axis=(2, 3))
+    # Filters in float32 that are equal in theory, such as the two strands of a palindrome, differ in their last bits.
+    slack = _ROUNDING_STEPS * max(np.finfo(each.dtype).eps for each in weights) * sizes
+    best = (products.reshape(*sizes.shape, -1) >= (highest - slack)[..., None]).argmax(axis=2)
+    similarity = np.divide(highest, sizes, out=np.full(sizes.shape, np.nan), where=sizes > 0)
     # Rounding can give slightly more than 1.
     return FilterSimilarity(np.clip(similarity, -1, 1), best % n_shifts - (second.shape[2] - 1), best >= n_shifts)
 

@@ -88,9 +88,9 @@ class Motif:
         letters = []
         for column in self.probabilities.T:
             first, second = np.argsort(-column, kind="stable")[:2]
-            if column[first] > 0.5 and column[first] > 2 * column[second]:
+            if min(column[first] - 0.5, column[first] - 2 * column[second]) > _ROUNDING:
                 letters.append(BASES[first])
-            elif column[first] + column[second] > 0.75:
+            elif column[first] + column[second] - 0.75 > _ROUNDING:
                 letters.append(_TWO_BASES["".join(sorted(BASES[first] + BASES[second]))])
             else:
                 letters.append("N")

@@ -33,7 +33,8 @@ def palindromicity(matrix: Float[np.ndarray, "..."]) -> Palindromicity:
     """Compare a matrix with its own reverse complement at every shift, and return the best.
 
     The score is the maximum of ``<W, RC(W) shifted by s> / <W, W>``, with zeros for columns shifted in from outside.
-    It is 1 only if the matrix is exactly its own reverse complement about some centre.
+    It is 1 only if the matrix is exactly its own reverse complement about some centre. Of equal fits, the one with the
+    leftmost centre is returned.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def palindromicity(matrix: Float[np.ndarray, "..."]) -> Palindromicity:
     products = _products(matrix)
     width = len(products)
     scores = _sums_about_centers(products[None])[0]
-    best = int(scores.argmax())
+    best = int((scores >= scores.max() - _ROUNDING * np.abs(products).sum()).argmax())
     size = float((np.asarray(matrix) ** 2).sum())
     if size == 0:
         return Palindromicity(float("nan"), 0, (width - 1) / 2)

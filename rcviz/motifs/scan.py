@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Float64, Int64, UInt8
 _WORD = 4
 _LETTERS = 5
 _POSITIONS_PER_BLOCK = 1 << 20
+_ROUNDING = 1e-12  # equal sums may differ in their last bits, as their terms are added in different orders
 
 
 def best_hits(
@@ -27,11 +28,14 @@ def best_hits(
     best : (n,) highest sum
     start : (n,) leftmost position of the hit on the given sequence, 0-based; the first of equal hits
     reverse : (n,) True if the hit is on the reverse strand; of equal hits, the one on the forward strand is taken
+
+    Hits are equal if their sums are, up to rounding.
     """
     n, length = codes.shape
     n_starts = length - scores.shape[1] + 1
     forward = _word_tables(scores)
     reverse = _word_tables(scores[::-1, ::-1])
+    slack = _ROUNDING * np.abs(scores).sum()
 
     best = np.full(n, -np.inf)
     start = np.zeros(n, dtype=np.int64)
@@ -46,13 +50,14 @@ def best_hits(
             on_forward = _sum_tables(forward, words, n_here)
             on_reverse = _sum_tables(reverse, words, n_here)
             either = np.maximum(on_forward, on_reverse)
-            at = either.argmax(axis=1)
+            value = either.max(axis=1)
+            at = (either >= value[:, None] - slack).argmax(axis=1)
             index = np.arange(len(at))
-            value = either[index, at]
-            better = value > best[rows]
+            better = value > best[rows] + slack
             best[rows] = np.where(better, value, best[rows])
             start[rows] = np.where(better, first + at, start[rows])
-            is_reverse[rows] = np.where(better, on_reverse[index, at] > on_forward[index, at], is_reverse[rows])
+            on_other = on_reverse[index, at] > on_forward[index, at] + slack
+            is_reverse[rows] = np.where(better, on_other, is_reverse[rows])
     return best, start, is_reverse
 
 

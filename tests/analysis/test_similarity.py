@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 import rcviz
-from rcviz.analysis.filters import FilterBank
+from rcviz.analysis.filters import FilterBank, mean_center
 
 
 def bank(weights):
@@ -33,6 +33,24 @@ def test_loops_find_the_same():
             score, shift, reverse = by_loops(one, other)
             assert abs(found.similarity[f, g] - score) < 1e-12
             assert (found.shift[f, g], found.reverse[f, g]) == (shift, reverse)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_of_ties_the_stored_strand_and_the_least_shift_are_taken(dtype):
+    """Palindromes are as similar on both strands, and repeats at several shifts; sums may round to anything."""
+    rng = np.random.default_rng(4)
+    for width in (6, 11, 15):
+        filters = rng.normal(size=(8, 4, width))
+        palindromes = mean_center((filters + filters[:, ::-1, ::-1]).astype(dtype))[0]
+        found = rcviz.filter_similarity(bank(palindromes), bank(palindromes))
+        assert not found.reverse.any()
+        assert (found.shift.diagonal() == 0).all()
+        flat = mean_center(np.repeat(filters[:, :, :1], 9, axis=2).astype(dtype))[0]
+        found = rcviz.filter_similarity(bank(flat), bank(flat[:, :, :4]))
+        assert (found.shift[found.similarity > 0] >= 0).all()
+        assert (found.shift[~found.reverse & (found.similarity > 0.1)] == 0).all()
+    twice = mean_center(np.concatenate([filters[:2], filters[:2]]).astype(dtype))[0]
+    assert rcviz.filter_similarity(bank(twice), bank(twice)).table["nearest"].tolist() == [0, 1, 0, 1]
 
 
 def test_filters_that_were_shuffled_shifted_and_turned_round_are_found_again():

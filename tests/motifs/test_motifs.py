@@ -1,6 +1,8 @@
 """Motifs: consensus, information, samples, hits, and the ones that ship with the package."""
 
 import itertools
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import logomaker
@@ -101,6 +103,15 @@ def test_an_invalid_matrix_is_refused(matrix, message):
 )
 def test_consensus_letters_by_hand(column, letter):
     assert Motif("m", np.array([column]).T).consensus == letter
+
+
+@given(st.lists(st.integers(0, 20), min_size=4, max_size=4).filter(any))
+def test_consensus_letters_are_those_of_exact_fractions(counts):
+    share = sorted((Fraction(count, sum(counts)) for count in counts), reverse=True)
+    is_one = share[0] > Fraction(1, 2) and share[0] > 2 * share[1]
+    is_two = share[0] + share[1] > Fraction(3, 4)
+    letter = Motif("m", normalised(np.array([counts], float).T)).consensus
+    assert (letter in "ACGT", letter in "RYSWKM") == (is_one, is_two and not is_one)
 
 
 @given(motifs)
@@ -230,6 +241,37 @@ def test_equal_hits_are_leftmost_and_forward():
     assert table["start"].tolist() == [2, 0]
     assert table["strand"].tolist() == ["+", "+"]
     assert table["score"][1] == 0
+
+
+def scan_exactly(motif, codes):
+    """The leftmost start and its strand, forward first, with sums that do not depend on the order of their terms."""
+    table = np.vstack([motif.log_odds(), np.zeros(motif.width)])
+    for row in codes:
+        sums = {}
+        for start in range(len(row) - motif.width + 1):
+            window = row[start : start + motif.width]
+            for strand, letters in (("+", window), ("-", reverse_complement(window))):
+                sums[start, strand] = math.fsum(table[letters, np.arange(motif.width)])
+        yield max(sums, key=sums.get)  # the first of equals
+
+
+@pytest.mark.parametrize("block", [1 << 20, 5])
+@pytest.mark.parametrize("kind", ["palindrome", "repeated columns"])
+def test_ties_are_leftmost_and_forward_whatever_order_the_terms_are_added_in(monkeypatch, kind, block):
+    monkeypatch.setattr(scanning, "_POSITIONS_PER_BLOCK", block)
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        width = int(rng.integers(3, 20))
+        columns = rng.dirichlet(np.full(4, 0.5), width).T
+        if kind == "palindrome":
+            columns = (columns + reverse_complement(columns)) / 2
+        else:
+            columns = np.repeat(columns[:, :1], width, axis=1)
+        motif = Motif("m", columns)
+        codes = rng.integers(0, 4, (10, 40)).astype(np.uint8)
+        codes[5:, :] = np.tile(codes[5:, :8], 5)  # the same windows again further right
+        found = motif.scan(codes)
+        assert list(zip(found["start"], found["strand"], strict=True)) == list(scan_exactly(motif, codes))
 
 
 def test_scan_takes_every_form_of_sequence():

@@ -36,6 +36,15 @@ def test_it_is_what_its_definition_says(seed, width):
     assert -1 <= found.score <= 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_of_equal_fits_the_leftmost_centre_is_found(seed):
+    half = centred(seed, 6)
+    palindrome = half + rcviz.reverse_complement(half)
+    apart = np.pad(palindrome, ((0, 0), (0, 30))) + np.pad(-palindrome, ((0, 0), (30, 0)))
+    assert palindromicity(np.pad(palindrome, ((0, 0), (3, 0)))).center == 5.5
+    assert palindromicity(apart).center == 2.5  # 2.5 and 32.5 fit equally well
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(1e-6, 1e6))
 def test_strand_and_scale_do_not_matter(seed, width, factor):
     matrix = centred(seed, width)

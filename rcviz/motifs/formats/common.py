@@ -56,7 +56,7 @@ def whole_counts(
 ) -> Int64[np.ndarray, "4 width"]:
     """Round ``n_sites`` times the probabilities so that every column sums to ``n_sites`` (largest remainder method)."""
     check_positive("n_sites", n_sites)
-    shares = probabilities * n_sites
+    shares = np.round(probabilities * n_sites, 9)  # remainders that are equal up to rounding are equal
     counts = np.floor(shares).astype(np.int64)
     missing = n_sites - counts.sum(axis=0)
     rank = np.argsort(np.argsort(counts - shares, axis=0, kind="stable"), axis=0)
