@@ -1,4 +1,4 @@
-"""JASPAR and TRANSFAC files: exact round trips, Biopython as the other reader and writer, the variants that exist."""
+"""MEME, JASPAR and TRANSFAC files: exact round trips, Biopython as the other reader and writer, real variants."""
 
 import gzip
 
@@ -12,10 +12,16 @@ from hypothesis.extra.numpy import arrays
 import rcviz
 from rcviz.motifs.formats.common import whole_counts
 from rcviz.motifs.formats.jaspar import read_jaspar, write_jaspar
+from rcviz.motifs.formats.meme import read_meme, write_meme
 from rcviz.motifs.formats.transfac import read_transfac, write_transfac
 
-FORMATS = {"jaspar": (read_jaspar, write_jaspar), "transfac": (read_transfac, write_transfac)}
+FORMATS = {
+    "meme": (read_meme, write_meme),
+    "jaspar": (read_jaspar, write_jaspar),
+    "transfac": (read_transfac, write_transfac),
+}
 each_format = pytest.mark.parametrize("kind", FORMATS)
+format_of_counts = pytest.mark.parametrize("kind", ["jaspar", "transfac"])
 
 words = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=8)
 matrices = st.integers(1, 6).flatmap(
@@ -28,6 +34,21 @@ several = st.lists(
     unique_by=lambda motif: motif[0],
 )
 
+MEME = """MEME version 5.5.5
+
+ALPHABET= ACGT
+
+MOTIF first
+letter-probability matrix:
+0.7 0.1 0.1 0.1
+0.1 0.7 0.1 0.1
+
+MOTIF second other_name
+letter-probability matrix: alength= 4 w= 1 nsites= 20 E= 0
+
+ 0.25 0.25 0.25 0.25
+URL https://example.org/second
+"""
 JASPAR = """>MA0004.1\tArnt
 A  [ 4 19  0  0  0  0 ]
 C  [16  0 20  0  0  0 ]
@@ -74,13 +95,14 @@ def counts(*columns):
 @given(several)
 def test_writing_and_reading_gives_equal_motifs(tmp_path_factory, kind, contents):
     read, write = FORMATS[kind]
-    motifs = [rcviz.Motif(*motif) for motif in contents]
+    # "width" is a keyword in that place of a MEME file.
+    motifs = [rcviz.Motif(name, matrix, "" if other == "width" else other) for name, matrix, other in contents]
     path = tmp_path_factory.mktemp(kind) / "motifs.txt"
     write(motifs, path)
     assert read(path) == motifs
 
 
-@each_format
+@format_of_counts
 def test_biopython_reads_what_was_written(tmp_path, kind):
     """Names, numbers to the last bit, and IUPAC consensus where the format has one."""
     write = FORMATS[kind][1]
@@ -97,7 +119,7 @@ def test_biopython_reads_what_was_written(tmp_path, kind):
             assert (read["AC"], read["ID"], read.get("NA", "")) == (motif.name, motif.name, motif.alternative_name)
 
 
-@each_format
+@format_of_counts
 def test_what_biopython_writes_is_read(tmp_path, kind):
     source = [("GATA1", [[1, 7, 0], [2, 0, 0], [2, 0, 5], [5, 3, 5]]), ("SPI1", [[9, 1], [0, 3], [1, 3], [0, 3]])]
     made = []
@@ -114,7 +136,7 @@ def test_what_biopython_writes_is_read(tmp_path, kind):
         np.testing.assert_allclose(motif.probabilities, np.array(rows) / np.array(rows).sum(axis=0), rtol=1e-15)
 
 
-@each_format
+@format_of_counts
 @pytest.mark.parametrize("n_sites", [None, 1000])
 def test_scanning_with_what_was_read_gives_the_same_hits(tmp_path, kind, n_sites, toy):
     """The scores of Biopython's own scan of the file, too."""
@@ -145,6 +167,47 @@ def test_scanning_with_what_was_read_gives_the_same_hits(tmp_path, kind, n_sites
     np.testing.assert_allclose(best, again["score"][:20], atol=1e-4)  # Biopython scans in float32
 
 
+def written(tmp_path, text):
+    path = tmp_path / "motifs.txt"
+    path.write_text(text)
+    return path
+
+
+def test_meme_files_as_they_occur(tmp_path):
+    first, second = read_meme(written(tmp_path, MEME))
+    assert (first.name, first.alternative_name, first.width) == ("first", "", 2)
+    assert (second.name, second.alternative_name, second.width) == ("second", "other_name", 1)
+    np.testing.assert_array_equal(first.probabilities[:, 0], [0.7, 0.1, 0.1, 0.1])
+
+
+def test_gzip_and_other_line_ends_are_recognised_by_content(tmp_path):
+    path = tmp_path / "motifs.txt"
+    path.write_bytes(gzip.compress(MEME.replace("\n", "\r\n").encode()))
+    assert [motif.name for motif in read_meme(path)] == ["first", "second"]
+
+
+def test_full_outputs_of_meme_are_read(tmp_path):
+    text = """MEME version 5.4.1 (Release date: today)
+********************
+ALPHABET= ACGT
+Background letter frequencies (from file `x'):
+A 0.3 C 0.2 G 0.2 T 0.3
+MOTIF GATA MEME-1\twidth =   1  sites = 10  llr = 9  E-value = 1e-3
+log-odds matrix: alength= 4 w= 1 n= 9 bayes= 5 E= 1e-3
+   -10    20   -10   -10
+letter-probability matrix: alength= 4 w= 1 nsites= 10 E= 1e-3
+ 0.000000  1.000000  0.000000  0.000000
+--------------------
+"""
+    (motif,) = read_meme(written(tmp_path, text))
+    assert (motif.name, motif.alternative_name, motif.consensus) == ("GATA", "MEME-1", "C")
+
+
+def test_printed_rounding_is_mended(tmp_path):
+    path = written(tmp_path, "MOTIF m\nletter-probability matrix: w= 1\n0.33 0.33 0.33 0.00\n")
+    np.testing.assert_allclose(read_meme(path)[0].probabilities[:, 0], [1 / 3, 1 / 3, 1 / 3, 0])
+
+
 def test_jaspar_files_as_they_occur(tmp_path):
     path = tmp_path / "motifs.txt"
     path.write_bytes(gzip.compress(JASPAR.replace("\n", "\r\n").encode()))
@@ -156,17 +219,13 @@ def test_jaspar_files_as_they_occur(tmp_path):
 
 
 def test_rows_that_name_their_base_may_come_in_any_order(tmp_path):
-    path = tmp_path / "motifs.txt"
-    path.write_text(">m with words\nT 4\nG 3\nC 2\nA 1\n")
-    (motif,) = read_jaspar(path)
+    (motif,) = read_jaspar(written(tmp_path, ">m with words\nT 4\nG 3\nC 2\nA 1\n"))
     assert (motif.name, motif.alternative_name) == ("m", "with words")
     np.testing.assert_array_equal(motif.probabilities[:, 0], [0.1, 0.2, 0.3, 0.4])
 
 
 def test_transfac_files_as_they_occur(tmp_path):
-    path = tmp_path / "motifs.txt"
-    path.write_text(TRANSFAC)
-    found = read_transfac(path)
+    found = read_transfac(written(tmp_path, TRANSFAC))
     names = [(motif.name, motif.alternative_name) for motif in found]
     assert names == [("M00001", "MyoD"), ("MA0004.1", "Arnt"), ("alone", "")]
     np.testing.assert_array_equal(found[0].probabilities, [[0.2, 0.4], [0.4, 0.2], [0.4, 0.4], [0, 0]])
@@ -194,36 +253,60 @@ def test_counts_are_what_a_hand_would_write(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "old", "new", "message"),
     [
-        ("jaspar", ">MA0004.1\tArnt", ">", "line 1: a '>' line without a name"),
-        ("jaspar", ">MA0004.1\tArnt\n", "", "line 1: a row before the first matrix"),
-        ("jaspar", "T  [ 0  0  0  0 20  0 ]\n", "", "line 1: matrix 'MA0004.1' has 3 of 4 rows"),
-        ("jaspar", "1 4\n", "", "line 7: matrix 'bare' has 3 of 4 rows"),
-        ("jaspar", "1 4\n", "1 4 5\n", "line 11: expected four rows of one length"),
-        ("jaspar", "C  [", "A  [", "line 3: expected four rows of one length, one for each"),
-        ("jaspar", "16", "many", "line 3: expected a row of counts"),
-        ("jaspar", "16", "-16", "line 1: expected counts of at least 0"),
-        ("jaspar", "1 4\n", "1 nan\n", "line 7: expected counts of at least 0"),
-        ("jaspar", "1 4\n", "1 0\n", "line 7: all counts are 0 at position 2"),
-        ("jaspar", JASPAR, ">chr1\nACGT\n", "line 2: expected a row of counts, got 'ACGT'"),
-        ("jaspar", JASPAR, "", "has no JASPAR matrix"),
-        ("transfac", "P0      A      C      G      T", "P0  A C G U", "line 9: expected the bases A C G T"),
-        ("transfac", "02      2", "03      2", "line 11: row 03 is out of place"),
-        ("transfac", "P0      A      C      G      T\n", "", "line 9: row 01 is out of place"),
-        ("transfac", "2      0      S", "2", "line 10: expected four counts, got '1 2 2'"),
-        ("transfac", "1 0 0 0 7\n", "", "line 21: a matrix without rows"),
-        ("transfac", "1 0 0 0 7\n", "1 0 0 0 0\n", "line 21: all counts are 0 at position 1"),
-        ("transfac", "ID  alone\n", "", "line 20: a matrix without a name"),
-        ("transfac", "1 0 0 0 7\n//\n", "1 0 0 0 7\n", "line 21: the record .*'//'"),
-        ("transfac", TRANSFAC, "MEME version 4\n", "has no TRANSFAC matrix"),
+        ("meme", "ACGT", "ACDEFGHIKLMNPQRSTVWY", "line 3: .*ALPHABET"),
+        ("meme", "MOTIF first", "MOTIF", "line 5: .*MOTIF"),
+        ("meme", "MOTIF first\n", "", "line 5: .*MOTIF"),
+        ("meme", "MOTIF second other_name\n", "", "line 10: .*MOTIF"),
+        ("meme", "0.1 0.7 0.1 0.1", "0.1 0.7 0.1", "line 8: .*four .*'0.1 0.7 0.1'"),
+        ("meme", "0.1 0.7 0.1 0.1", "0.1 x 0.1 0.1", "line 8: .*four"),
+        ("meme", "0.1 0.7 0.1 0.1", "0.1 0.7 0.1 0.3", "line 8: .*sum"),
+        ("meme", "0.1 0.7 0.1 0.1", "1.1 -0.3 0.1 0.1", "line 8: .*probabilities"),
+        ("meme", "0.1 0.7 0.1 0.1", "nan 0.7 0.1 0.1", "line 8: .*probabilities"),
+        ("meme", "0.1 0.7 0.1 0.1", "1 7 1 1", "line 8: .*divide"),
+        ("meme", "w= 1", "w= 3", "line 11: .*w= 1, .*3"),
+        ("meme", "alength= 4", "alength= 20", "line 11: .*alength"),
+        ("meme", " 0.25 0.25 0.25 0.25\n", "", "line 11: .*rows"),
+        ("meme", "letter-probability matrix:\n0.7 0.1 0.1 0.1\n0.1 0.7 0.1 0.1\n", "", "line 5: .*'first'"),
+        ("meme", MEME, ">chr1\nACGT\n", "MEME"),
+        ("meme", MEME, "", "MEME"),
+        ("jaspar", ">MA0004.1\tArnt", ">", "line 1: .*name"),
+        ("jaspar", ">MA0004.1\tArnt\n", "", "line 1: .*'>ID name'"),
+        ("jaspar", "T  [ 0  0  0  0 20  0 ]\n", "", "line 1: .*'MA0004.1' .*3 of 4"),
+        ("jaspar", "1 4\n", "", "line 7: .*'bare' .*3 of 4"),
+        ("jaspar", "1 4\n", "1 4 5\n", "line 11: .*four rows"),
+        ("jaspar", "C  [", "A  [", "line 3: .*four rows"),
+        ("jaspar", "16", "many", "line 3: .*counts"),
+        ("jaspar", "16", "-16", "line 1: .*at least 0"),
+        ("jaspar", "1 4\n", "1 nan\n", "line 7: .*at least 0"),
+        ("jaspar", "1 4\n", "1 0\n", "line 7: .*position 2"),
+        ("jaspar", JASPAR, ">chr1\nACGT\n", "line 2: .*counts.*'ACGT'"),
+        ("jaspar", JASPAR, "", "JASPAR"),
+        ("transfac", "P0      A      C      G      T", "P0  A C G U", "line 9: .*A C G T"),
+        ("transfac", "02      2", "03      2", "line 11: row 03"),
+        ("transfac", "P0      A      C      G      T\n", "", "line 9: row 01"),
+        ("transfac", "2      0      S", "2", "line 10: .*four .*'1 2 2'"),
+        ("transfac", "1 0 0 0 7\n", "", "line 21: .*rows"),
+        ("transfac", "1 0 0 0 7\n", "1 0 0 0 0\n", "line 21: .*position 1"),
+        ("transfac", "ID  alone\n", "", "line 20: .*name"),
+        ("transfac", "1 0 0 0 7\n//\n", "1 0 0 0 7\n", "line 21: .*'//'"),
+        ("transfac", TRANSFAC, "MEME version 4\n", "TRANSFAC"),
     ],
 )
 def test_a_broken_file_is_refused_by_name_and_line(tmp_path, kind, old, new, message):
-    text = {"jaspar": JASPAR, "transfac": TRANSFAC}[kind]
+    text = {"meme": MEME, "jaspar": JASPAR, "transfac": TRANSFAC}[kind]
     assert old in text
-    (tmp_path / "motifs.txt").write_text(text.replace(old, new, 1))
-    with pytest.raises(ValueError, match=message.replace("[", r"\[")) as raised:
-        FORMATS[kind][0](tmp_path / "motifs.txt")
-    assert "motifs.txt" in str(raised.value)
+    with pytest.raises(ValueError, match=f"motifs.txt.*{message}"):
+        FORMATS[kind][0](written(tmp_path, text.replace(old, new, 1)))
+
+
+def test_a_cut_gzip_and_a_binary_file_are_refused(tmp_path):
+    path = tmp_path / "motifs.meme.gz"
+    path.write_bytes(gzip.compress(MEME.encode())[:-20])
+    with pytest.raises(ValueError, match="truncated or damaged gzip"):
+        read_meme(path)
+    path.write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(ValueError, match="not a text file"):
+        read_meme(path)
 
 
 @each_format
@@ -232,11 +315,14 @@ def test_a_broken_file_is_refused_by_name_and_line(tmp_path, kind, old, new, mes
     [
         ([], "at least one motif"),
         ([("two words", "")], "single words"),
+        ([("", "")], "single words"),
+        ([("m", "second name")], "single words"),
         ([("m", ""), ("m", "")], "two motifs are named 'm'"),
     ],
 )
 def test_what_the_format_cannot_express_is_refused_and_nothing_written(tmp_path, kind, names, message):
+    path = written(tmp_path, "before")
     motifs = [rcviz.Motif(name, np.full((4, 1), 0.25), other) for name, other in names]
     with pytest.raises(ValueError, match=message):
-        FORMATS[kind][1](motifs, tmp_path / "motifs.txt")
-    assert list(tmp_path.iterdir()) == []
+        FORMATS[kind][1](motifs, path)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["before"]

@@ -1,15 +1,50 @@
-"""Shared by the motif formats: writing files, parsing numbers, and errors that name the file and line."""
+"""Shared by the motif formats: reading and writing files, parsing numbers, and errors that name the file and line."""
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from rcviz._core.checks import check_positive, quoted
 from rcviz._core.files import atomic_write
+from rcviz._core.text_files import read_text
 from rcviz.motifs.motif import Motif, normalise_columns
+
+Lines = list[tuple[int, str]]
+"""Lines of a file with their numbers, 1-based."""
+
+
+class LineError(ValueError):
+    """A line that cannot be read; :func:`read_records` adds the path."""
+
+    def __init__(self, number: int, problem: str) -> None:
+        super().__init__(problem)
+        self.number = number
+
+
+def read_records(
+    path: str | os.PathLike[str], motifs_of: Callable[[Lines], Iterator[Motif]], expected: str
+) -> list[Motif]:
+    """Read the motifs that ``motifs_of`` finds in the lines of a file; an error if there are none."""
+    try:
+        motifs = list(motifs_of(list(enumerate(read_text(path).split("\n"), start=1))))
+    except LineError as error:
+        raise ValueError(f"{path}, line {error.number}: {error}") from None
+    if not motifs:
+        raise ValueError(f"{path} has no {expected}")
+    return motifs
+
+
+def blocks(lines: Lines, begins: Callable[[str], bool]) -> list[Lines]:
+    """Divide lines into those above the first line that begins a record, and the lines of each record."""
+    parts: list[Lines] = [[]]
+    for number, line in lines:
+        if begins(line):
+            parts.append([])
+        parts[-1].append((number, line))
+    return parts
 
 
 def write_records(
@@ -64,24 +99,20 @@ def whole_counts(
     return rounded
 
 
-def counts_to_probabilities(
-    path: str | os.PathLike[str], number: int, counts: Float64[np.ndarray, "4 width"]
-) -> Float64[np.ndarray, "4 width"]:
+def counts_to_probabilities(number: int, counts: Float64[np.ndarray, "4 width"]) -> Float64[np.ndarray, "4 width"]:
     """Divide counts or frequencies by their column sums; ``number`` is the line for errors."""
     if not (np.isfinite(counts).all() and (counts >= 0).all()):
-        raise line_error(path, number, "expected counts of at least 0, not a matrix of scores")
+        raise LineError(number, "expected counts of at least 0, not a matrix of scores")
     empty = np.flatnonzero(counts.sum(axis=0) == 0)
     if empty.size:
-        raise line_error(path, number, f"all counts are 0 at position {empty[0] + 1}: remove the position")
+        raise LineError(number, f"all counts are 0 at position {empty[0] + 1}: remove the position")
     return normalise_columns(counts)
 
 
-def parse_numbers(
-    path: str | os.PathLike[str], number: int, words: list[str], expected: str, n: int | None = None
-) -> list[float]:
+def parse_numbers(number: int, words: list[str], expected: str, n: int | None = None) -> list[float]:
     """Parse the numbers of a line, ``n`` of them or at least one; ``expected`` describes them in an error."""
     if len(words) != (n or max(len(words), 1)) or not all(map(is_number, words)):
-        raise line_error(path, number, f"expected {expected}, got {quoted(' '.join(words))}")
+        raise LineError(number, f"expected {expected}, got {quoted(' '.join(words))}")
     return [float(word) for word in words]
 
 
@@ -92,8 +123,3 @@ def is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def line_error(path: str | os.PathLike[str], number: int, message: str) -> ValueError:
-    """Make an error that names the file and the line, 1-based."""
-    return ValueError(f"{path}, line {number}: {message}")

@@ -1,19 +1,13 @@
 """Motifs in JASPAR's text format: a line ``>ID name`` and four rows of counts."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from rcviz._core.checks import quoted
-from rcviz._core.text_files import read_text
-from rcviz.motifs.formats.common import (
-    counts_to_probabilities,
-    format_numbers,
-    line_error,
-    parse_numbers,
-    write_records,
-)
+from rcviz.motifs.formats import common
+from rcviz.motifs.formats.common import LineError, Lines
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import BASES
 
@@ -46,35 +40,34 @@ def read_jaspar(path: str | os.PathLike[str]) -> list[Motif]:
     >>> [motif.name for motif in rcviz.read_jaspar("motifs.jaspar")]
     ['CTCF_known1']
     """
-    motifs: list[Motif] = []
-    pending: tuple[int, str, str] | None = None  # line, ID and name of a matrix whose rows are not complete
-    rows: dict[str, list[float]] = {}
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        words = line.replace("[", " ").replace("]", " ").split()
-        if line.startswith(">"):
-            if pending:
-                break
-            name, _, alternative_name = line[1:].strip().partition("\t" if "\t" in line else " ")
-            if not name:
-                raise line_error(path, number, "a '>' line without a name: write '>ID name'")
-            pending = (number, name, alternative_name.strip())
-        elif words:
-            if not pending:
-                raise line_error(path, number, "a row before the first matrix: put '>ID name' above it")
-            base, row = _read_row(path, number, words, BASES[len(rows)])
-            if base in rows or any(len(row) != len(other) for other in rows.values()):
-                raise line_error(path, number, "expected four rows of one length, one for each of A, C, G and T")
-            rows[base] = row
-            if len(rows) == len(BASES):
-                counts = np.array([rows[base] for base in BASES])
-                motifs.append(Motif(pending[1], counts_to_probabilities(path, pending[0], counts), pending[2]))
-                pending, rows = None, {}
-    if pending:
-        problem = f"matrix {quoted(pending[1])} has {len(rows)} of 4 rows: the file may be truncated"
-        raise line_error(path, pending[0], problem)
-    if not motifs:
-        raise ValueError(f"{path} has no JASPAR matrix: expected lines '>ID name' and four rows of counts below each")
-    return motifs
+    expected = "JASPAR matrix: expected lines '>ID name' and four rows of counts below each"
+    return common.read_records(path, _motifs, expected)
+
+
+def _motifs(lines: Lines) -> Iterator[Motif]:
+    above, *records = common.blocks(lines, lambda line: line.startswith(">"))
+    for number, line in above:
+        if line.strip():
+            raise LineError(number, "a row before the first matrix: put '>ID name' above it")
+    for (first, title), *rows in records:
+        name, _, alternative_name = title[1:].strip().partition("\t" if "\t" in title else " ")
+        if not name:
+            raise LineError(first, "a '>' line without a name: write '>ID name'")
+        matrix: dict[str, list[float]] = {}
+        for number, line in rows:
+            words = line.replace("[", " ").replace("]", " ").split()
+            if not words:
+                continue
+            has_base = words[0].upper() in tuple(BASES)
+            base = words.pop(0).upper() if has_base else BASES[len(matrix) % len(BASES)]
+            row = common.parse_numbers(number, words, "a row of counts")
+            if base in matrix or any(len(row) != len(other) for other in matrix.values()):
+                raise LineError(number, "expected four rows of one length, one for each of A, C, G and T")
+            matrix[base] = row
+        if len(matrix) < len(BASES):
+            raise LineError(first, f"matrix {quoted(name)} has {len(matrix)} of 4 rows: the file may be truncated")
+        counts = np.array([matrix[base] for base in BASES])
+        yield Motif(name, common.counts_to_probabilities(first, counts), alternative_name.strip())
 
 
 def write_jaspar(
@@ -106,15 +99,8 @@ def write_jaspar(
     """
 
     def record(motif: Motif) -> str:
-        numbers = format_numbers(motif, n_sites)
+        numbers = common.format_numbers(motif, n_sites)
         rows = [f"{base}  [ {' '.join(row)} ]\n" for base, row in zip(BASES, numbers, strict=True)]
         return f">{motif.name}\t{motif.alternative_name}".rstrip() + "\n" + "".join(rows)
 
-    write_records(motifs, path, "JASPAR", record, between="\n")
-
-
-def _read_row(path: str | os.PathLike[str], number: int, words: list[str], base: str) -> tuple[str, list[float]]:
-    """Parse the base and numbers of a row; ``base`` is used if the row does not begin with one."""
-    if words[0].upper() in tuple(BASES):
-        base, words = words[0].upper(), words[1:]
-    return base, parse_numbers(path, number, words, "a row of counts")
+    common.write_records(motifs, path, "JASPAR", record, between="\n")

@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from rcviz._core.checks import quoted
-from rcviz._core.text_files import read_text
-from rcviz.motifs.formats.common import is_number, line_error, parse_numbers, write_records
+from rcviz.motifs.formats import common
+from rcviz.motifs.formats.common import LineError, Lines
 from rcviz.motifs.motif import Motif, normalise_columns
 from rcviz.sequences.alphabet import BASES
 
@@ -44,33 +44,30 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     >>> [motif.name for motif in rcviz.read_meme("motifs.meme")]
     ['CTCF_known1']
     """
-    lines = read_text(path).split("\n")
-    motifs: list[Motif] = []
-    pending: tuple[int, str, str] | None = None  # line and names of a motif whose matrix has not been read
-    for number, line in enumerate(lines, start=1):
-        words = line.split()
-        if words[:1] == ["MOTIF"]:
-            if pending:
-                break
-            if len(words) < 2:
-                raise line_error(path, number, "a MOTIF line without a name: write 'MOTIF name'")
-            pending = (number, words[1], words[2] if len(words) > 2 and words[2] != "width" else "")
-        elif line.startswith("ALPHABET="):
-            letters = line.partition("=")[2].strip()
-            if letters != BASES:
-                expected = f"expected ALPHABET= {BASES}, got {quoted(letters)}"
-                raise line_error(path, number, f"{expected}: only DNA motifs can be read")
-        elif line.startswith(_MATRIX):
-            if not pending:
-                raise line_error(path, number, "a matrix before the first MOTIF line: put 'MOTIF name' above it")
-            _, name, alternative_name = pending
-            motifs.append(Motif(name, _read_matrix(path, lines, number), alternative_name))
-            pending = None
-    if pending:
-        raise line_error(path, pending[0], f"motif {quoted(pending[1])} has no '{_MATRIX}': the file may be truncated")
-    if not motifs:
-        raise ValueError(f"{path} has no MEME motif: expected 'MOTIF name' and '{_MATRIX}: w= ...' lines")
-    return motifs
+    return common.read_records(path, _motifs, f"MEME motif: expected 'MOTIF name' and '{_MATRIX}: w= ...' lines")
+
+
+def _motifs(lines: Lines) -> Iterator[Motif]:
+    for number, line in lines:
+        letters = line.partition("=")[2].strip()
+        if line.startswith("ALPHABET=") and letters != BASES:
+            problem = f"expected ALPHABET= {BASES}, got {quoted(letters)}: only DNA motifs can be read"
+            raise LineError(number, problem)
+    above, *records = common.blocks(lines, lambda line: line.split(None, 1)[:1] == ["MOTIF"])
+    for number, line in above:
+        if line.startswith(_MATRIX):
+            raise LineError(number, "a matrix before the first MOTIF line: put 'MOTIF name' above it")
+    for (first, title), *rows in records:
+        words = title.split()
+        if len(words) < 2:
+            raise LineError(first, "a MOTIF line without a name: write 'MOTIF name'")
+        _, *matrices = common.blocks(rows, lambda line: line.startswith(_MATRIX))
+        if not matrices:
+            raise LineError(first, f"motif {quoted(words[1])} has no '{_MATRIX}': the file may be truncated")
+        if len(matrices) > 1:
+            raise LineError(matrices[1][0][0], "a second matrix for one motif: put 'MOTIF name' above it")
+        alternative_name = words[2] if len(words) > 2 and words[2] != "width" else ""
+        yield Motif(words[1], _read_matrix(matrices[0]), alternative_name)
 
 
 def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
@@ -80,14 +77,8 @@ def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    motifs : iterable of Motif
-    path : path-like
-        Text file with any ending; the folder must exist.
-
-    Raises
-    ------
-    ValueError
-        When there are no motifs, two have the same name, or a name is empty or has spaces.
+    motifs, path
+        As in :func:`rcviz.write_jaspar`, as are the errors.
 
     Examples
     --------
@@ -107,35 +98,31 @@ def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
         title = f"MOTIF {motif.name} {motif.alternative_name}".rstrip()
         return f"{title}\n{_MATRIX}: alength= {len(BASES)} w= {motif.width}\n{rows}"
 
-    write_records(motifs, path, "MEME", record, head=head, between="\n")
+    common.write_records(motifs, path, "MEME", record, head=head, between="\n")
 
 
-def _read_matrix(path: str | os.PathLike[str], lines: list[str], header: int) -> np.ndarray:
-    """Read the rows below line ``header`` (1-based) up to the first line that does not start with a number."""
-    fields = dict(re.findall(r"(\w+)\s*=\s*(\S+)", lines[header - 1]))
+def _read_matrix(lines: Lines) -> np.ndarray:
+    """Read the rows below the header, the first line, up to one that does not start with a number."""
+    (header, line), *below = lines
+    fields = dict(re.findall(r"(\w+)\s*=\s*(\S+)", line))
     if fields.get("alength", "4") != "4":
-        got = quoted(fields["alength"])
-        raise line_error(path, header, f"expected alength= 4, got {got}: only DNA motifs can be read")
-
+        problem = f"expected alength= 4, got {quoted(fields['alength'])}: only DNA motifs can be read"
+        raise LineError(header, problem)
     rows: list[list[float]] = []
-    for number, line in enumerate(lines[header:], start=header + 1):
+    for number, line in below:
         words = line.split()
         if not words and not rows:
             continue  # some tools write a blank line below the header
-        if not words or not is_number(words[0]):
+        if not words or not common.is_number(words[0]):
             break
-        rows.append(_read_row(path, number, words))
+        row = common.parse_numbers(number, words, "four probabilities", len(BASES))
+        if not (min(row) >= 0 and abs(sum(row) - 1) <= _PRINTED_ROUNDING):
+            got = quoted(" ".join(words))
+            raise LineError(number, f"expected probabilities that sum to 1, got {got}: divide by the sum")
+        rows.append(row)
     if not rows:
-        raise line_error(path, header, "a matrix without rows: the file may be truncated")
-    if "w" in fields and fields["w"] != str(len(rows)):
+        raise LineError(header, "a matrix without rows: the file may be truncated")
+    if fields.get("w", str(len(rows))) != str(len(rows)):
         got = quoted(fields["w"])
-        raise line_error(path, header, f"expected w= {len(rows)}, the number of rows, got {got}: correct w or the rows")
+        raise LineError(header, f"expected w= {len(rows)}, the number of rows, got {got}: correct w or the rows")
     return normalise_columns(np.array(rows).T)
-
-
-def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
-    row = parse_numbers(path, number, words, "four probabilities", len(BASES))
-    if not (min(row) >= 0 and abs(sum(row) - 1) <= _PRINTED_ROUNDING):
-        got = quoted(" ".join(words))
-        raise line_error(path, number, f"expected probabilities that sum to 1, got {got}: divide by the sum")
-    return row

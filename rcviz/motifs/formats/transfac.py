@@ -1,19 +1,13 @@
 """Motifs in TRANSFAC's text format: two-letter keys, a matrix below ``P0``, records that end with ``//``."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from rcviz._core.checks import quoted
-from rcviz._core.text_files import read_text
-from rcviz.motifs.formats.common import (
-    counts_to_probabilities,
-    format_numbers,
-    line_error,
-    parse_numbers,
-    write_records,
-)
+from rcviz.motifs.formats import common
+from rcviz.motifs.formats.common import LineError, Lines
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import BASES
 
@@ -49,36 +43,37 @@ def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
     >>> [motif.name for motif in rcviz.read_transfac("motifs.transfac")]
     ['CTCF_known1']
     """
-    motifs: list[Motif] = []
+    expected = "TRANSFAC matrix: expected a line 'P0 A C G T', rows below it, and '//'"
+    return common.read_records(path, _motifs, expected)
+
+
+def _motifs(lines: Lines) -> Iterator[Motif]:
     names: dict[str, str] = {}
     rows: list[list[float]] = []
     header = first = 0  # line of the matrix header, 0 if the record has none; number of its first row
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in lines:
         key, value = (*line.split(None, 1), "", "")[:2]
         if key in _MATRIX:
             if value.split() != list(BASES):
-                got = quoted(value.strip())
-                raise line_error(path, number, f"expected the bases A C G T, got {got}: only DNA motifs can be read")
+                problem = f"expected the bases A C G T, got {quoted(value.strip())}: only DNA motifs can be read"
+                raise LineError(number, problem)
             header = number
         elif key.isdecimal():
             place = int(key[:18])
             first = first if rows else place
             if not header or place != first + len(rows):
-                raise line_error(
-                    path, number, f"row {key[:20]} is out of place: number rows one by one below 'P0 A C G T'"
-                )
-            rows.append(_read_row(path, number, value.split()))
+                problem = f"row {key[:20]} is out of place: number rows one by one below 'P0 A C G T'"
+                raise LineError(number, problem)
+            # The consensus may follow the four numbers.
+            rows.append(common.parse_numbers(number, value.split()[: len(BASES)], "four counts", len(BASES)))
         elif key == "//":
             if header:
-                motifs.append(_motif(path, header, names, rows))
+                yield _motif(header, names, rows)
             names, rows, header = {}, [], 0
         elif key in ("AC", "ID", "NA"):
             names.setdefault(key, value.strip())
     if header:
-        raise line_error(path, header, "the record of this matrix does not end with '//': the file may be truncated")
-    if not motifs:
-        raise ValueError(f"{path} has no TRANSFAC matrix: expected a line 'P0 A C G T', rows below it, and '//'")
-    return motifs
+        raise LineError(header, "the record of this matrix does not end with '//': the file may be truncated")
 
 
 def write_transfac(
@@ -91,12 +86,7 @@ def write_transfac(
     motifs : iterable of Motif
         ``name`` becomes accession and identifier, ``alternative_name`` the factor.
     path, n_sites
-        As in :func:`rcviz.write_jaspar`; :func:`read_transfac` returns equal motifs.
-
-    Raises
-    ------
-    ValueError
-        As for :func:`rcviz.write_jaspar`.
+        As in :func:`rcviz.write_jaspar`, as are the errors; :func:`read_transfac` returns equal motifs.
 
     Examples
     --------
@@ -112,24 +102,19 @@ def write_transfac(
         if motif.alternative_name:
             lines += [f"NA  {motif.alternative_name}", "XX"]
         lines.append("P0  " + "  ".join(BASES))
-        positions = zip(*format_numbers(motif, n_sites), motif.consensus, strict=True)
+        positions = zip(*common.format_numbers(motif, n_sites), motif.consensus, strict=True)
         lines += [f"{place:02}  {'  '.join(position)}" for place, position in enumerate(positions, start=1)]
         return "\n".join([*lines, "XX", "//", ""])
 
-    write_records(motifs, path, "TRANSFAC", record)
+    common.write_records(motifs, path, "TRANSFAC", record)
 
 
-def _motif(path: str | os.PathLike[str], header: int, by_key: dict[str, str], rows: list[list[float]]) -> Motif:
+def _motif(header: int, by_key: dict[str, str], rows: list[list[float]]) -> Motif:
     names = [by_key[key] for key in ("AC", "ID", "NA") if by_key.get(key)]
     if not names:
-        raise line_error(path, header, "a matrix without a name: put a line 'AC  name' above it")
+        raise LineError(header, "a matrix without a name: put a line 'AC  name' above it")
     if not rows:
-        raise line_error(path, header, "a matrix without rows: number them 01, 02 and so on")
+        raise LineError(header, "a matrix without rows: number them 01, 02 and so on")
     name, *others = names
     has_other = others and (others[-1] != name or by_key.get("NA"))
-    return Motif(name, counts_to_probabilities(path, header, np.array(rows).T), others[-1] if has_other else "")
-
-
-def _read_row(path: str | os.PathLike[str], number: int, words: list[str]) -> list[float]:
-    """Parse four numbers, which may be followed by the consensus."""
-    return parse_numbers(path, number, words[: len(BASES)], "four counts", len(BASES))
+    return Motif(name, common.counts_to_probabilities(header, np.array(rows).T), others[-1] if has_other else "")
