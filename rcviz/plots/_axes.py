@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
@@ -31,20 +32,9 @@ _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 def resolve_axes(ax: Any, width: float | int, height: float | int) -> Axes:
-    """Return the Axes that were given, or those of a new figure.
+    """Return the Axes that were given; for None those of a new pyplot figure (inches), which a notebook shows.
 
-    Parameters
-    ----------
-    ax
-        Axes to draw into; None makes a new pyplot figure, so that a notebook shows it. The current Axes are
-        never taken.
-    width, height
-        Size of a new figure, in inches.
-
-    Raises
-    ------
-    TypeError
-        If `ax` is neither None nor an Axes.
+    The current Axes are never taken.
     """
     if ax is None:
         # Imported here, as pyplot chooses a backend when it is imported.
@@ -65,19 +55,13 @@ def new_figure(
 ) -> Figure:
     """Return a figure that pyplot does not manage, so that it need not be closed (for widgets).
 
-    Parameters
-    ----------
-    width, height
-        Size in inches, at 100 dots per inch.
-    margins
-        Inches left of, below, right of and above the Axes. None fits them to the text, which doubles the time that
-        the figure takes.
+    Sizes are inches, at 100 dots per inch; `margins` are left of, below, right of and above the Axes. None fits the
+    margins to the text, which doubles the time that the figure takes.
     """
-    if margins is None:
-        return Figure(figsize=(width, height), dpi=100, layout="constrained")
-    figure = Figure(figsize=(width, height), dpi=100)
-    left, bottom, right, top = margins
-    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained" if margins is None else None)
+    if margins is not None:
+        left, bottom, right, top = margins
+        figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
     return figure
 
 
@@ -157,6 +141,32 @@ def despine(ax: Axes) -> None:
     ax.tick_params(labelsize="small", colors=INK)
     for spine in ax.spines.values():
         spine.set_color(FAINT)
+
+
+def label_axes(ax: Axes, x: str | None = None, y: str | None = None, *, grid: bool = False) -> None:
+    """Name the axes in small type; `grid` draws faint horizontal lines below the data."""
+    if grid:
+        ax.grid(axis="y", color="#eeeeee")
+        ax.set_axisbelow(True)
+    if x is not None:
+        ax.set_xlabel(x, fontsize="small", color=INK)
+    if y is not None:
+        ax.set_ylabel(y, fontsize="small", color=INK)
+
+
+def ranked_bars(ax: Axes, names: Sequence[str], values: Any, texts: Sequence[str], color: Any) -> BarContainer:
+    """Draw horizontal bars, the first on top, with a name at the left and a text at the right of each."""
+    rank = range(len(names))
+    bars = ax.barh(rank, values, height=0.72, color=color, zorder=1)
+    ax.axvline(0.0, color=FAINT, linewidth=0.8, zorder=1.5)
+    for place, text in zip(rank, texts, strict=True):
+        ax.text(1.02, place, text, transform=ax.get_yaxis_transform(), fontsize="small", color=INK, va="center")
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    despine(ax)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_yticks(rank, names, parse_math=False)
+    return bars
 
 
 def integer_ticks(ax: Axes, most: int) -> None:

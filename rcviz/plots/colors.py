@@ -5,8 +5,7 @@ tests measure it.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import matplotlib
 from matplotlib.colors import is_color_like, to_hex
@@ -29,38 +28,12 @@ _NEUTRAL = "#8a8a8a"
 def letter_colors(colors: str | Mapping[str, Any]) -> dict[str, str]:
     """Return the colour of each letter as ``#rrggbb``.
 
-    Parameters
-    ----------
-    colors
-        "colorblind", "classic" (A green, C blue, G orange, T red), the name of a logomaker colour scheme, or
-        a mapping from A, C, G and T to any matplotlib colours. U takes the colour of T unless it has its own;
-        N is grey unless it has its own.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, a letter has no colour, or a colour is not valid.
+    `colors` is "colorblind", "classic" (A green, C blue, G orange, T red), the name of a logomaker colour scheme, or a
+    mapping from A, C, G and T to any matplotlib colours. U takes the colour of T unless it has its own; N is grey
+    unless it has its own.
     """
     if isinstance(colors, str):
-        return dict(_named_letter_colors(colors))
-    return _complete(colors)
-
-
-@lru_cache(maxsize=32)
-def _named_letter_colors(name: str) -> dict[str, str]:
-    if name in _LETTERS:
-        return _complete(_LETTERS[name])
-    # Slow to import, and needed only for rarely used schemes.
-    from logomaker.src.colors import COLOR_SCHEME_DICT
-
-    if name not in COLOR_SCHEME_DICT:
-        choices = [*_LETTERS, *sorted(set(COLOR_SCHEME_DICT) - set(_LETTERS))]
-        raise ValueError(f"colors must be one of {', '.join(choices)}, or a dict of letters, got {name!r}")
-    scheme = cast("Mapping[str, Any]", COLOR_SCHEME_DICT[name])
-    return _complete({letter: color for letters, color in scheme.items() for letter in letters})
-
-
-def _complete(colors: Mapping[str, Any]) -> dict[str, str]:
+        colors = _LETTERS[colors] if colors in _LETTERS else _scheme_of_logomaker(colors)
     given = {str(letter).upper(): color for letter, color in colors.items()}
     if "T" not in given and "U" in given:
         given["T"] = given["U"]
@@ -75,6 +48,16 @@ def _complete(colors: Mapping[str, Any]) -> dict[str, str]:
                 f"colors must be matplotlib colours, such as '#rrggbb' or a name, got {given[letter]!r} for {letter}"
             )
     return {letter: to_hex(given[letter]) for letter in "ACGTUN"}
+
+
+def _scheme_of_logomaker(name: str) -> dict[str, Any]:
+    # Slow to import, and needed only for rarely used schemes.
+    from logomaker.src.colors import COLOR_SCHEME_DICT
+
+    if name not in COLOR_SCHEME_DICT:
+        choices = [*_LETTERS, *sorted(set(COLOR_SCHEME_DICT) - set(_LETTERS))]
+        raise ValueError(f"colors must be one of {', '.join(choices)}, or a dict of letters, got {name!r}")
+    return {letter: color for letters, color in COLOR_SCHEME_DICT[name].items() for letter in letters}
 
 
 def model_colors(names: Iterable[str]) -> dict[str, str]:

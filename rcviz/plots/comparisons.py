@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from rcviz._core.checks import check_choice, check_table
+from rcviz._core.checks import check_choice
 from rcviz.metrics import rank_sum_test
-from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
+from rcviz.plots._axes import INK, despine, integer_ticks, label_axes, legend_below, resolve_axes
 from rcviz.plots.colors import model_colors
 from rcviz.plots.results import has, table_of
 
@@ -22,23 +22,13 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1)))
 """Dashes and markers separate the arms where colours do not, as in print."""
 
-_SPREAD = 0.22
-"""Half the width over which the seeds of an arm are spread, where arms are 1 apart."""
-
-_LEVEL = 0.13
-"""Height of one bracket with its p-value, in units of the range of the data."""
-
-_DODGE = 1.03
-"""Factor between the positions of two arms at one size of the training set."""
-
+_SPREAD = 0.22  # half the width over which the seeds of an arm are spread, where arms are 1 apart
+_LEVEL = 0.13  # height of one bracket with its p-value, in units of the range of the data
+_DODGE = 1.03  # factor between the positions of two arms at one size of the training set
 _NOTE_WIDTH = 48  # characters: a legend wider than its Axes would squeeze them
-
 _CHARACTER = 0.075  # inches, of a small tick label
 _LONGEST_WORD = 10  # characters of a tick label that has little room
 _MOST_LINES = 3  # of a tick label: below them is the note
-
-_METRICS = ("loss", "auroc", "auprc")
-
 _WORDS = {"auroc": "auROC", "auprc": "auPRC", "valid": "validation", "test": "test", "train": "training"}
 _PHRASES = {
     "gap_max": "largest gap between the strands",
@@ -71,19 +61,19 @@ def plot_architectures(
         Column by which arms are grouped side by side, such as "dataset"; None draws one group.
     compare
         Pairs of arms, the one expected to be higher first; None compares the first arm with every other one. In each
-        group a bracket shows the p-value of a pair by the exact one-sided rank-sum test (section 3.8); a pair that a
-        group does not have is skipped.
+        group a bracket shows the p-value of a pair by the exact one-sided rank-sum test (section 3.8).
 
     Returns
     -------
     Axes
-        A line at the mean, a whisker from the least to the greatest seed, a marker for each seed.
+        A line at the mean, a whisker from the least to the greatest seed, a marker for each seed. The note names arms
+        without a run, in a group or at all.
 
     Raises
     ------
     ValueError
-        If a column is missing, the table is empty, a value is not finite, an arm has a seed twice in one group, or
-        `compare` names an unknown arm.
+        If a column is missing, the table is empty, an arm, seed, group or value is missing, an arm has a seed twice in
+        one group, or `compare` names an unknown arm.
 
     Examples
     --------
@@ -92,20 +82,20 @@ def plot_architectures(
     >>> runs["valid_auprc"] = [0.81, 0.75, 0.80, 0.77, 0.82, 0.76]
     >>> ax = rcviz.plot_architectures(runs, metric="valid_auprc", compare=[("RC-20", "standard-20")])
     """
+    keys = ["arm", "seed", *([] if group is None else [group])]
+    expected = []
     if has(table, "arms", "valid", "test"):
         metric = metric or "test_auroc"
+        expected = [str(arm) for arm in table.arms]
         table = _by_seed(table, metric)
     metric = metric or "valid_auroc"
-    columns = ["arm", "seed", metric, *([] if group is None else [group])]
-    table = table_of(table)
-    check_table(table, columns, "trained network")
-    _check_runs(table, metric, ["arm", "seed", *([] if group is None else [group])])
-    arms = [str(arm) for arm in table["arm"].unique()]
+    table = _runs(table, keys, metric)
+    arms = list(table["arm"].unique())
     pairs = [(arms[0], other) for other in arms[1:]] if compare is None else list(compare)
     for name in itertools.chain.from_iterable(pairs):
         if name not in arms:
             raise ValueError(f"compare names the arm {name!r}, but the arms are {', '.join(arms)}")
-    groups = [("", table)] if group is None else [(str(key), part) for key, part in table.groupby(group, sort=False)]
+    groups = [("", table)] if group is None else [(key, table[table[group] == key]) for key in table[group].unique()]
     palette = model_colors(arms)
 
     width = max(4.2, 1.2 + 0.62 * len(groups) * (len(arms) + 1))
@@ -115,51 +105,43 @@ def plot_architectures(
     # A legend of long names must not squeeze the Axes.
     more = 0.2 * sum(len(name.splitlines()) for name in legend_names) if group is None and labels is None else 0.0
     ax = resolve_axes(ax, width, 4.2 + more)
-    values = np.asarray(table[metric], dtype=float)
-    low, high = float(values.min()), float(values.max())
+    low, high = float(table[metric].min()), float(table[metric].max())
     scale = (high - low) or 0.01
     top = high
     for index, (_, part) in enumerate(groups):
-        left = index * (len(arms) + 1)
-        seeds = {arm: np.asarray(part.loc[part["arm"] == arm, metric], dtype=float) for arm in arms}
-        places = {arm: float(left + place) for place, arm in enumerate(arms)}
-        for place, arm in enumerate(arms):
-            if len(seeds[arm]):
-                _draw_arm(ax, places[arm], seeds[arm], palette[arm], _MARKERS[place % len(_MARKERS)])
-        drawn = [pair for pair in pairs if all(len(seeds[arm]) for arm in pair)]
-        base = max(float(each.max()) for each in seeds.values() if len(each))
-        for level, (better, other) in enumerate(drawn):
+        seeds = {str(arm): runs.to_numpy(float) for arm, runs in part.groupby("arm", sort=False)[metric]}
+        places = {arm: float(index * (len(arms) + 1) + place) for place, arm in enumerate(arms)}
+        for arm, values in seeds.items():
+            _draw_arm(ax, places[arm], values, palette[arm], _MARKERS[arms.index(arm) % len(_MARKERS)])
+        base = float(part[metric].max())
+        for level, (better, other) in enumerate(pair for pair in pairs if seeds.keys() >= set(pair)):
             height = base + (0.07 + level * _LEVEL) * scale
             p_value = rank_sum_test(seeds[better], seeds[other])
             _draw_bracket(ax, places[better], places[other], height, 0.02 * scale, p_value)
             top = max(top, height + _LEVEL * scale)
     despine(ax)
-    ax.grid(axis="y", color="#eeeeee")
-    ax.set_axisbelow(True)
+    label_axes(ax, None if group is None else group.replace("_", " "), metric_words(metric), grid=True)
     ax.set_xlim(-0.75, len(groups) * (len(arms) + 1) - 1.25)
     ax.set_ylim(low - 0.06 * scale, top + 0.03 * scale)
     if high <= 1 < top:  # brackets need the room above 1, no metric does
         bottom = ax.get_ylim()[0]
         ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick < 1 + 1e-9])
     ax.tick_params(axis="x", length=0)
-    ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
     if group is None:
         ax.set_xticks(range(len(arms)), labels or [""] * len(arms), parse_math=False)
     else:
         middle = (len(arms) - 1) / 2
         places_of_groups = [index * (len(arms) + 1) + middle for index in range(len(groups))]
-        ax.set_xticks(places_of_groups, [name for name, _ in groups], parse_math=False)
-    note = f"mean, and least to greatest of {_counted(table, [*([] if group is None else [group]), 'arm'])}"
+        ax.set_xticks(places_of_groups, [str(name) for name, _ in groups], parse_math=False)
+    note = f"mean, and least to greatest of {_counted(table, group, expected)}"
     if pairs:
         note += "\n" + textwrap.fill(f"p: exact one-sided rank-sum test, {_directions(pairs)}", _NOTE_WIDTH)
-    keys = [
+    handles = [
         Line2D([], [], color=palette[arm], marker=_MARKERS[place % len(_MARKERS)], linewidth=2, label=name)
         for place, (arm, name) in enumerate(zip(arms, legend_names, strict=True))
     ]
-    if group is not None:
-        ax.set_xlabel(group.replace("_", " "), fontsize="small", color=INK)
     n_columns = min(len(arms), 3) if max(map(len, arms)) < 2 * _LONGEST_WORD else 1
-    legend_below(ax, [] if labels else keys, n_columns, note=note)
+    legend_below(ax, [] if labels else handles, n_columns, note=note)
     return ax
 
 
@@ -179,13 +161,14 @@ def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "val
     Returns
     -------
     Axes
-        Fractions on a logarithmic axis; arms are slightly offset so that none hides another.
+        Fractions on a logarithmic axis; arms are slightly offset so that none hides another. The note names fractions
+        at which an arm has no run.
 
     Raises
     ------
     ValueError
-        If a column is missing, the table is empty, a value is not finite, a fraction is not in (0, 1], or an arm has
-        a seed twice at one fraction.
+        If a column is missing, the table is empty, an arm, seed or value is missing, a fraction is not in (0, 1], or an
+        arm has a seed twice at one fraction.
 
     Examples
     --------
@@ -193,14 +176,12 @@ def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "val
     >>> runs = pd.DataFrame({"arm": ["RC-16", "standard-16"] * 2, "seed": 0, "fraction": [0.5, 0.5, 1.0, 1.0]})
     >>> ax = rcviz.plot_training_size(runs.assign(valid_auroc=[0.82, 0.78, 0.88, 0.87]))
     """
-    table = table_of(table)
-    check_table(table, ["arm", "fraction", "seed", metric], "trained network")
+    table = _runs(table, ["arm", "fraction", "seed"], metric)
     fractions = np.asarray(table["fraction"], dtype=float)
     wrong = ~((fractions > 0) & (fractions <= 1))
     if wrong.any():
         raise ValueError(f"fraction must be in (0, 1], got {fractions[wrong][0]:g}: 1 is the whole training set")
-    _check_runs(table, metric, ["arm", "fraction", "seed"])
-    arms = [str(arm) for arm in table["arm"].unique()]
+    arms = list(table["arm"].unique())
     palette = model_colors(arms)
 
     ax = resolve_axes(ax, 6.0, 4.2)
@@ -221,11 +202,8 @@ def plot_training_size(table: Any, ax: Axes | None = None, *, metric: str = "val
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(sizes, [f"{100 * size:g}" for size in sizes])
     despine(ax)
-    ax.grid(axis="y", color="#eeeeee")
-    ax.set_axisbelow(True)
-    ax.set_xlabel("share of the training set (%)", fontsize="small", color=INK)
-    ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
-    legend_below(ax, keys, min(len(arms), 3), note=f"median of {_counted(table, ['arm', 'fraction'])}")
+    label_axes(ax, "share of the training set (%)", metric_words(metric), grid=True)
+    legend_below(ax, keys, min(len(arms), 3), note=f"median of {_counted(table, 'fraction')}")
     return ax
 
 
@@ -251,8 +229,8 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     Raises
     ------
     ValueError
-        If a column is missing, the table is empty, `metric` or a split is unknown, or a seed has two rows for an
-        epoch and split.
+        If a column is missing, the table is empty, `metric` or a split is unknown, an arm, seed or value is missing, or
+        a seed has two rows for an epoch and split, or lacks one that the arm's other seeds have.
 
     Examples
     --------
@@ -260,23 +238,24 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     >>> epochs = pd.DataFrame({"arm": "RC-20", "seed": 0, "epoch": [1, 1, 2, 2], "split": ["train", "valid"] * 2})
     >>> ax = rcviz.plot_learning_curves(epochs.assign(auroc=[0.60, 0.58, 0.80, 0.75]))
     """
-    check_choice("metric", metric, _METRICS)
-    table = table_of(table)
-    check_table(table, ["arm", "seed", "epoch", "split", metric], "epoch")
+    check_choice("metric", metric, ("loss", "auroc", "auprc"))
+    table = _runs(table, ["arm", "seed", "epoch", "split"], metric, "epoch and split")
     for split in table["split"].unique():
         check_choice("split", split, ("train", "valid"))
-    if table.duplicated(["arm", "seed", "epoch", "split"]).any():
-        raise ValueError("an arm has a seed twice in one epoch and split: give one row per epoch and split of a run")
-    arms = [str(arm) for arm in table["arm"].unique()]
+    arms = list(table["arm"].unique())
+    parts = [part[part["epoch"] <= common_epochs(part)] for part in (table[table["arm"] == arm] for arm in arms)]
+    for arm, part in zip(arms, parts, strict=True):
+        if part.groupby(["split", "epoch"]).size().min() < part["seed"].nunique():
+            raise ValueError(
+                f"a seed of arm {arm!r} lacks an epoch or split of the others: drop the seed or complete it"
+            )
     palette = model_colors(arms)
 
     ax = resolve_axes(ax, 7.0, 4.4)
     keys = []
-    for place, arm in enumerate(arms):
-        part = table[table["arm"] == arm]
-        whole = part[part["epoch"] <= common_epochs(part)]
+    for place, (arm, part) in enumerate(zip(arms, parts, strict=True)):
         color, marker = palette[arm], _MARKERS[place % len(_MARKERS)]
-        spread = whole.groupby(["split", "epoch"])[metric].agg(["min", "median", "max"])
+        spread = part.groupby(["split", "epoch"])[metric].agg(["min", "median", "max"])
         if "valid" in spread.index:
             valid = spread.loc["valid"]
             ax.fill_between(valid.index, valid["min"], valid["max"], color=color, alpha=0.18, linewidth=0)
@@ -286,12 +265,9 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
             ax.plot(spread.loc["train"].index, spread.loc["train"]["median"], color=color, linestyle="dotted")
         keys.append(Line2D([], [], color=color, marker=marker, label=arm))
     despine(ax)
-    ax.grid(axis="y", color="#eeeeee")
-    ax.set_axisbelow(True)
     integer_ticks(ax, 10)
-    ax.set_xlabel("epoch", fontsize="small", color=INK)
-    ax.set_ylabel(metric_words(metric), fontsize="small", color=INK)
-    seeds = _counted(table.drop_duplicates(["arm", "seed"]), ["arm"])
+    label_axes(ax, "epoch", metric_words(metric), grid=True)
+    seeds = _counted(table.drop_duplicates(["arm", "seed"]))
     note = f"median of {seeds}; solid: validation, with least to greatest; dotted: training"
     legend_below(ax, keys, min(len(arms), 3), note=note)
     return ax
@@ -305,6 +281,12 @@ def common_epochs(table: pd.DataFrame) -> int:
 def metric_words(metric: str) -> str:
     """Write a column such as "valid_auroc" as text: "validation auROC"."""
     return _PHRASES.get(metric) or " ".join(_WORDS.get(part, part) for part in metric.split("_"))
+
+
+def _runs(table: Any, keys: list[str], metric: str, rows: str = "trained network") -> pd.DataFrame:
+    """Return the checked table of runs; names of arms may be numbers."""
+    table = table_of(table, [*keys, metric], rows, keys=keys, finite=[metric])
+    return table.assign(arm=table["arm"].astype(str))
 
 
 def _wrapped_names(arms: Sequence[str], room: float) -> list[str] | None:
@@ -321,9 +303,11 @@ def _by_seed(sweep: Any, column: str) -> pd.DataFrame:
     part, _, metric = column.partition("_")
     if part not in ("valid", "test"):
         raise ValueError(f"metric of a Sweep must be a part and a metric, such as test_auroc, got {column!r}")
-    runs = getattr(sweep, part)
-    check_table(runs, ["arm", "seed", metric], "finished run")
-    return runs.groupby(["arm", "seed"], sort=False)[metric].mean().rename(column).reset_index()
+    runs = table_of(getattr(sweep, part), ["arm", "seed", metric], "finished run")
+    tasks = runs.groupby(["arm", "seed"], sort=False)[metric]
+    if tasks.count().min() < tasks.count().max():
+        raise ValueError(f"{metric} is known for more tasks in some runs than in others: their means do not compare")
+    return tasks.mean().rename(column).reset_index()
 
 
 def _draw_arm(ax: Axes, place: float, values: Float[np.ndarray, " seeds"], color: str, marker: str) -> None:
@@ -355,25 +339,12 @@ def _directions(pairs: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{better} above {other}" for better, other in pairs)
 
 
-def _counted(table: pd.DataFrame, keys: list[str]) -> str:
-    counts = table.groupby(keys)["seed"].count()
-    least, most = int(counts.min()), int(counts.max())
-    if least < most:
-        return f"{least} to {most} seeds"
-    return f"{most} seed{'s' if most > 1 else ''}"
-
-
-def _check_runs(table: pd.DataFrame, metric: str, keys: list[str]) -> None:
-    unknown = table[~np.isfinite(np.asarray(table[metric], dtype=float))]
-    if len(unknown):
-        first = unknown.iloc[0]
-        raise ValueError(
-            f"{metric} is {first[metric]} for arm {first['arm']!r}, seed {first['seed']}: drop the runs that failed"
-        )
-    twice = table[table.duplicated(keys)]
-    if len(twice):
-        first = twice.iloc[0]
-        raise ValueError(
-            f"arm {first['arm']!r} has seed {first['seed']} twice: give one row for each trained network, and a group "
-            f"or fraction that separates them"
-        )
+def _counted(table: pd.DataFrame, by: str | None = None, expected: Sequence[str] = ()) -> str:
+    """Write how many seeds the arms have, and which arm has none, in a group or at all."""
+    groups = {"": table} if by is None else {f" ({by} {key})": table[table[by] == key] for key in table[by].unique()}
+    arms = dict.fromkeys([*table["arm"], *expected])
+    counts = {f"{arm}{where}": int((part["arm"] == arm).sum()) for where, part in groups.items() for arm in arms}
+    least, most = min(filter(None, counts.values())), max(counts.values())
+    text = f"{least} to {most} seeds" if least < most else f"{most} seed{'s' if most > 1 else ''}"
+    absent = [name for name, count in counts.items() if not count]
+    return "\n".join([text, *textwrap.wrap(f"no run of {', '.join(absent)}", _NOTE_WIDTH)]) if absent else text

@@ -8,13 +8,20 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rcviz._core.checks import as_numbers, check_choice, check_positive, check_table
-from rcviz.plots._axes import FAINT, INK, despine, legend_below, plain_title, resolve_axes, signed_number
+from rcviz._core.checks import as_numbers, check_choice, check_positive
+from rcviz.plots._axes import (
+    despine,
+    label_axes,
+    legend_below,
+    plain_title,
+    ranked_bars,
+    resolve_axes,
+    signed_number,
+)
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 from rcviz.plots.results import table_of
 
 _COLUMNS = ("filter", "score", "mean_positive", "mean_negative")
-_KINDS = ("ecdf", "histogram")
 _BINS = 40
 _BAR = "#dcdfe4"
 
@@ -47,49 +54,34 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     --------
     >>> ax = rcviz.plot_contributions(rcviz.filter_contributions(model, parts.test), top=5)
     """
-    table = table_of(table)
-    check_table(table, _COLUMNS, "filter")
+    table = table_of(table, _COLUMNS, "filter")
     if top is not None:
         check_positive("top", top)
     ranked = table.sort_values("score", ascending=False, na_position="last", kind="stable").head(top)
     scores, positive, negative = (np.asarray(ranked[column], dtype=float) for column in _COLUMNS[1:])
-    rank = np.arange(len(ranked))
 
     ax = resolve_axes(ax, 5.6, min(0.24 * len(ranked) + 1.0, 40.0))
-    bars = ax.barh(rank, np.nan_to_num(scores), height=0.72, color=_BAR, zorder=1, label="score")
-    ax.axvline(0.0, color=FAINT, linewidth=0.8, zorder=1.5)
+    names = [name if isinstance(name, str) else f"filter {name}" for name in ranked["filter"].tolist()]
+    bars = ranked_bars(ax, names, np.nan_to_num(scores), _score_texts(scores), _BAR)
+    bars.set_label("score")
     # Open circles below filled ones, so that two equal means are both seen.
-    (below,) = ax.plot(
-        negative,
-        rank,
-        "o",
-        markersize=6.5,
-        markerfacecolor="none",
-        markeredgecolor=NEGATIVE,
-        markeredgewidth=1.8,
-        label="mean of negatives",
-    )
-    (above,) = ax.plot(
-        positive,
-        rank,
-        "o",
-        markersize=5.5,
-        markerfacecolor=POSITIVE,
-        markeredgecolor="white",
-        markeredgewidth=0.5,
-        label="mean of positives",
-    )
-    at_right = ax.get_yaxis_transform()
-    for i, text in enumerate(_score_texts(scores)):
-        ax.text(1.02, i, text, transform=at_right, fontsize="small", color=INK, verticalalignment="center")
-    ax.set_ylim(len(ranked) - 0.4, -0.6)
-    despine(ax)
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    labels = [name if isinstance(name, str) else f"filter {name}" for name in ranked["filter"].tolist()]
-    ax.set_yticks(rank, labels, parse_math=False)
-    ax.set_xlabel("contribution to the logit", fontsize="small", color=INK)
-    legend_below(ax, [bars, above, below], 3)
+    below: dict[str, Any] = {
+        "markersize": 6.5,
+        "markerfacecolor": "none",
+        "markeredgecolor": NEGATIVE,
+        "markeredgewidth": 1.8,
+    }
+    above: dict[str, Any] = {
+        "markersize": 5.5,
+        "markerfacecolor": POSITIVE,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.5,
+    }
+    rank = range(len(ranked))
+    (negatives,) = ax.plot(negative, rank, "o", label="mean of negatives", **below)
+    (positives,) = ax.plot(positive, rank, "o", label="mean of positives", **above)
+    label_axes(ax, "contribution to the logit")
+    legend_below(ax, [bars, positives, negatives], 3)
     return ax
 
 
@@ -138,7 +130,7 @@ def plot_contribution_distribution(
     ValueError
         If an array is not one-dimensional or holds an infinite value, both are empty, or `kind` is unknown.
     """
-    check_choice("kind", kind, _KINDS)
+    check_choice("kind", kind, ("ecdf", "histogram"))
     classes = [
         ("positives", POSITIVE, *_without_nan("positive", positive)),
         ("negatives", NEGATIVE, *_without_nan("negative", negative)),
@@ -154,7 +146,12 @@ def plot_contribution_distribution(
         label = f"{name}: {scores.size:,}"
         if scores.size:
             median = float(np.median(scores))
-            _draw_class(ax, scores, edges, color, kind)
+            if kind == "ecdf":
+                ax.ecdf(scores, color=color, linewidth=1.6)
+            else:
+                share = np.histogram(scores, edges)[0] / scores.size
+                ax.stairs(share, edges, color=color, alpha=0.22, fill=True)
+                ax.stairs(share, edges, color=color, linewidth=1.6)
             ax.axvline(median, color=color, linewidth=1.2, linestyle=(0, (4, 2)))
             label += f", median {median:.3g}"
         if unknown:
@@ -164,9 +161,7 @@ def plot_contribution_distribution(
     ax.set_xlim(edges[0] - 0.02 * np.ptp(edges), edges[-1] + 0.02 * np.ptp(edges))
     ax.set_ylim(0.0, None if kind == "histogram" else 1.02)
     ax.locator_params(axis="x", nbins=6)
-    ax.set_xlabel("contribution to the logit", fontsize="small", color=INK)
-    what = "share" if kind == "histogram" else "cumulative share"
-    ax.set_ylabel(what, fontsize="small", color=INK)
+    label_axes(ax, "contribution to the logit", "share" if kind == "histogram" else "cumulative share")
     legend_below(ax, handles, 1)
     plain_title(ax, title)
     return ax
@@ -183,14 +178,3 @@ def _without_nan(name: str, contributions: Any) -> tuple[Float[np.ndarray, " _"]
         raise ValueError(f"{name} has {int(np.isinf(values).sum())} infinite values: contributions must be finite")
     unknown = np.isnan(values)
     return values[~unknown], int(unknown.sum())
-
-
-def _draw_class(
-    ax: Axes, scores: Float[np.ndarray, " n"], edges: Float[np.ndarray, " e"], color: str, kind: str
-) -> None:
-    if kind == "ecdf":
-        ax.ecdf(scores, color=color, linewidth=1.6)
-        return
-    share = np.histogram(scores, edges)[0] / scores.size
-    ax.stairs(share, edges, color=color, alpha=0.22, fill=True)
-    ax.stairs(share, edges, color=color, linewidth=1.6)

@@ -13,7 +13,7 @@ from rcviz._core.checks import check_choice, check_positive
 from rcviz.plots._axes import FAINT, INK, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
-from rcviz.plots.heights import UNITS, letter_heights, y_limits
+from rcviz.plots.heights import UNITS, letter_heights, motif_name, y_limits
 from rcviz.plots.logo import letter_collection
 from rcviz.plots.results import has
 
@@ -169,10 +169,7 @@ def _heights_of_all(items: list[Any], kind: str | None) -> tuple[list[Float[np.n
 
 def _captions(items: list[Any], names: Sequence[str] | None) -> list[str]:
     if names is None:
-        return [
-            str(item.name) if hasattr(item, "probabilities") and hasattr(item, "name") else f"filter {i}"
-            for i, item in enumerate(items)
-        ]
+        return [str(motif_name(item) or f"filter {i}") for i, item in enumerate(items)]
     if isinstance(names, str) or len(names) != len(items):
         raise ValueError(f"names must be a list with one name for each of {len(items)} matrices, got {len(names)}")
     return [str(name) for name in names]

@@ -99,21 +99,8 @@ def svg_letters(
     """Write letters as compact SVG path data of whole numbers: one path for all places of a letter.
 
     Letters are neither separate elements nor transformed: thousands of such elements make every change of a page
-    slow.
-
-    Parameters
-    ----------
-    letters
-        Each one of A, C, G, T, U, N.
-    left, foot
-        Position of each outline's lower left corner; y runs downwards.
-    across, rise
-        Width of all, and height of the top relative to the foot: negative for upright letters.
-
-    Returns
-    -------
-    dict
-        From each letter to its path data, in the order of the alphabet.
+    slow. `left` and `foot` are each outline's lower left corner, y downwards; `across` is the width of all, `rise` the
+    height of the top relative to the foot: negative for upright letters. Letters are in the order of the alphabet.
     """
     # Corners are rounded, not sizes, so that letters that touch still touch.
     corners = np.rint(np.array([left, foot, left + across, foot + rise])).astype(int)
@@ -159,26 +146,12 @@ def logo_layout(
 ) -> LogoLayout:
     """Stack the letters of each position: positive heights upwards from the baseline, negative ones downwards.
 
-    Parameters
-    ----------
-    heights : (4, W)
-        Signed height of each letter at each position; zeros are left out.
-    stack
-        "big_on_top": the taller a letter, the farther from the baseline, as in the paper's Figure 5; "small_on_top":
-        the taller, the nearer; "fixed": in the order of the rows, the first row on top.
-    below
-        "flipped" draws the letters below the baseline upside down; "upright" does not.
-    baseline
-        Height from which letters are stacked.
-    left
-        Centre of position 0; positions are 1 apart.
-    letters
-        The letters of the four rows.
+    Letters of height zero are left out. Position 0 is centred on `left`, and positions are 1 apart; `letters` are those
+    of the four rows.
 
-    Raises
-    ------
-    ValueError
-        If `stack` or `below` is not one of the choices.
+    - stack "big_on_top": the taller a letter, the farther from the baseline, as in the paper's Figure 5;
+      "small_on_top": the taller, the nearer; "fixed": in the order of the rows, the first row on top.
+    - below "flipped" draws the letters below the baseline upside down; "upright" does not.
     """
     check_choice("stack", stack, STACKS)
     check_choice("below", below, BELOW)

@@ -21,23 +21,11 @@ _COLUMN_SUM_TOLERANCE = 1e-3
 
 
 def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarray, "4 W"], str, str]:
-    """Return the height of each letter, their kind, and the letters of the four rows.
+    """Return the height of each letter, their kind, and the letters of the four rows; see `rcviz.plot_logo`.
 
-    Parameters
-    ----------
-    matrix
-        (4, W) array, rows A, C, G, T; or a DataFrame with one row per position and columns A, C, G and T (or
-        U); or a Motif.
-    kind
-        "weights": the values as they are; "information": probabilities, drawn as probability times the
-        information content of the position, 2 + sum p log2 p bits; "probability": probabilities as they are.
-        None: "information" for a Motif, "weights" for anything else.
-
-    Raises
-    ------
-    ValueError
-        If the shape is not (4, W), a value is not finite, `kind` is unknown, or a position of probabilities has a
-        value outside [0, 1] or does not sum to 1.
+    "information" is probability times the information content of the position, 2 + sum p log2 p bits. A ValueError
+    refuses another shape than (4, W), values that are not finite, and positions that are no probabilities where `kind`
+    needs them.
     """
     if kind is None:
         kind = "information" if hasattr(matrix, "probabilities") else "weights"
@@ -58,6 +46,11 @@ def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarr
         bits = np.maximum(2.0 + (values * logs).sum(axis=0), 0.0)
         values = values * bits
     return values, kind, letters
+
+
+def motif_name(matrix: Any) -> str | None:
+    """Return the name of a Motif; None for other matrices."""
+    return getattr(matrix, "name", None) if hasattr(matrix, "probabilities") else None
 
 
 def _rows(matrix: Any) -> tuple[Any, str]:

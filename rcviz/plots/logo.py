@@ -11,10 +11,10 @@ from matplotlib.collections import PathCollection
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from rcviz._core.checks import check_choice
-from rcviz.plots._axes import INK, despine, plain_title, resolve_axes, signed_number
+from rcviz.plots._axes import INK, despine, label_axes, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout, svg_letters
-from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, y_limits
+from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, motif_name, y_limits
 
 _AXIS = ("none", "y", "both")
 _FONT_SIZE = 10
@@ -74,8 +74,8 @@ def plot_logo(
     Raises
     ------
     ValueError
-        If the matrix does not suit `kind` (see `rcviz.plots.heights.letter_heights`), or an option is not among its
-        choices.
+        If the shape is not (4, W), a value is not finite, a position of probabilities has a value outside [0, 1] or
+        does not sum to 1, or an option is not among its choices.
 
     Examples
     --------
@@ -99,9 +99,8 @@ def plot_logo(
     despine(ax)
     ax.xaxis.set_major_locator(FixedLocator(_position_ticks(width, 12)))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
-    ax.set_xlabel("position", fontsize="small", color=INK)
-    ax.set_ylabel(UNITS[kind], fontsize="small", color=INK)
-    plain_title(ax, getattr(matrix, "name", None) if title is None and hasattr(matrix, "probabilities") else title)
+    label_axes(ax, "position", UNITS[kind])
+    plain_title(ax, motif_name(matrix) if title is None else title)
     return ax
 
 

@@ -11,10 +11,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import FixedLocator
 
 from rcviz.motifs.palindromicity import palindromicity
-from rcviz.plots._axes import FAINT, INK, despine, integer_ticks, plain_title, resolve_axes, signed_number
+from rcviz.plots._axes import FAINT, INK, despine, integer_ticks, label_axes, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
-from rcviz.plots.heights import letter_heights, y_limits
+from rcviz.plots.heights import letter_heights, motif_name, y_limits
 from rcviz.plots.logo import letter_collection
 from rcviz.plots.results import has
 from rcviz.sequences.alphabet import reverse_complement
@@ -107,8 +107,8 @@ def plot_palindrome(
     ax.set_yticklabels(["reverse\ncomplement", "motif" if hasattr(matrix, "probabilities") else "filter"])
     integer_ticks(ax, 12)
     score = signed_number(f"{best.score:.2f}")
-    ax.set_xlabel(f"position\npalindromicity {score} about {best.center:g}", fontsize="small", color=INK)
-    plain_title(ax, getattr(matrix, "name", None) if title is None and hasattr(matrix, "probabilities") else title)
+    label_axes(ax, f"position\npalindromicity {score} about {best.center:g}")
+    plain_title(ax, motif_name(matrix) if title is None else title)
     return ax
 
 

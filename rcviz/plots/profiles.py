@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rcviz._core.checks import as_numbers
-from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
+from rcviz.plots._axes import INK, despine, integer_ticks, label_axes, legend_below, resolve_axes
 from rcviz.plots.colors import NEGATIVE, POSITIVE
 from rcviz.plots.results import axes_of_result, has
 
@@ -35,10 +35,6 @@ def plot_profile(
         Axes to draw into; None makes a figure.
     filter
         Filter of a result; by default 0.
-
-    Returns
-    -------
-    Axes
 
     Raises
     ------
@@ -78,7 +74,6 @@ def plot_profile(
     ax.set_xlim(bounds[0], bounds[-1])
     despine(ax)
     integer_ticks(ax, 6)
-    ax.set_xlabel("position (bp)", fontsize="small", color=INK)
-    ax.set_ylabel("mean activation", fontsize="small", color=INK)
+    label_axes(ax, "position (bp)", "mean activation")
     legend_below(ax, handles, len(handles))
     return ax

@@ -1,45 +1,53 @@
 """Results of analyses as arguments of plots, recognised by their attributes: plots import no analysis and no torch."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rcviz._core.checks import check_options
+from rcviz._core.checks import as_numbers, check_options, check_table
 
 
 def draw(plot: Callable[..., Axes], subject: Any, ax: Any, options: Mapping[str, Any]) -> Axes:
-    """Call a plot function for a result's ``.plot``; an unknown option is refused with a list of those there are.
-
-    Parameters
-    ----------
-    plot
-        Function of this package.
-    subject
-        Its first argument.
-    ax
-        Axes to draw into, or None.
-    options
-        Keyword arguments from the user.
-
-    Raises
-    ------
-    TypeError
-        If the function has no such option.
-    """
+    """Call a plot function for a result's ``.plot``; an unknown option is refused with a list of those there are."""
     parameters = inspect.signature(plot).parameters.values()
     check_options(plot.__name__, options, [each.name for each in parameters if each.kind is each.KEYWORD_ONLY])
     return plot(subject, ax=ax, **options)
 
 
-def table_of(result: Any) -> pd.DataFrame:
-    """Return a DataFrame that was given, or the ``table`` of a result."""
+def table_of(
+    result: Any, columns: Sequence[str], rows: str, *, keys: Sequence[str] = (), finite: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return a DataFrame that was given, or the ``table`` of a result, checked so that no row vanishes from a plot.
+
+    It has these `columns` and at least one row; `rows` is the word for a row in messages. The columns `keys` together
+    identify a row and have no missing value; the columns `finite` hold finite numbers. A ValueError names the rest.
+    """
     table = result if isinstance(result, pd.DataFrame) else getattr(result, "table", None)
     if not isinstance(table, pd.DataFrame):
         raise ValueError(f"expected a DataFrame, or a result with a table, got {type(result).__name__}")
+    check_table(table, columns, rows)
+    for key in keys:
+        if table[key].isna().any():
+            raise ValueError(
+                f"{key} is missing in {int(table[key].isna().sum())} of {len(table)} rows: fill or drop it"
+            )
+    for column in finite:
+        unknown = table[~np.isfinite(as_numbers(column, table[column]))]
+        if len(unknown):
+            where = _named(unknown, keys or columns[:1])
+            raise ValueError(f"{column} is {unknown[column].iloc[0]} for {where}: drop what failed")
+    if keys and table.duplicated(keys).any():
+        where = _named(table[table.duplicated(keys)], keys)
+        raise ValueError(f"two rows for {where}: tell runs apart by another column, such as seed, model or group")
     return table
+
+
+def _named(table: pd.DataFrame, keys: Sequence[str]) -> str:
+    return ", ".join(f"{key} {table[key].iloc[0]}" for key in keys)
 
 
 def has(result: Any, *attributes: str) -> bool:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from rcviz._core.checks import as_numbers
-from rcviz.plots._axes import INK, resolve_axes
+from rcviz.plots._axes import INK, label_axes, resolve_axes
 from rcviz.plots.results import has
 
 _CELL = 0.26  # inches
@@ -27,10 +27,6 @@ def plot_similarity(
         Axes to draw into; None makes a figure.
     names
         Labels of rows and columns.
-
-    Returns
-    -------
-    Axes
 
     Raises
     ------
@@ -56,8 +52,7 @@ def plot_similarity(
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_tick_params(labelsize="small", colors=INK)
         axis.set_major_locator(MaxNLocator(nbins=9, integer=True, min_n_ticks=1))
-    ax.set_ylabel(names[0], fontsize="small", color=INK)
-    ax.set_xlabel(names[1], fontsize="small", color=INK)
+    label_axes(ax, names[1], names[0])
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.8)
     bar.set_label("similarity", fontsize="small", color=INK)
     bar.ax.tick_params(labelsize="small", colors=INK)

@@ -8,15 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.lines import Line2D
 
-from rcviz._core.checks import as_numbers, check_positive, check_table, task_index
-from rcviz.plots._axes import FAINT, INK, despine, legend_below, plain_title, resolve_axes, signed_number
+from rcviz._core.checks import as_numbers, check_positive, task_index
+from rcviz.plots._axes import (
+    FAINT,
+    despine,
+    label_axes,
+    legend_below,
+    plain_title,
+    ranked_bars,
+    resolve_axes,
+    signed_number,
+)
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 from rcviz.plots.results import axes_of_result, has, table_of
 
 _RASTERIZE_ABOVE = 1000
 """More points than this are stored as one bitmap in a vector file, which would grow large and slow."""
 
-_GAP_COLUMNS = ("filter", "difference", "magnitude")
 FILTER_BAR = "#5f6f86"
 
 SMALLEST_SCALE = 0.01
@@ -119,8 +127,7 @@ def plot_strands(
     ax.set_aspect("equal", adjustable="box")
     despine(ax)
     ax.locator_params(nbins=5)
-    ax.set_xlabel("prediction, forward strand", fontsize="small", color=INK)
-    ax.set_ylabel("prediction, reverse complement", fontsize="small", color=INK)
+    label_axes(ax, "prediction, forward strand", "prediction, reverse complement")
     legend_below(ax, keys, 1, note=_summary(x, y, threshold))
     plain_title(ax, task_name)
     return ax
@@ -154,12 +161,11 @@ def plot_gap_by_filter(
     Raises
     ------
     ValueError
-        If a column is missing, the table is empty, or `top` is below 1.
+        If a column is missing, the table is empty, a number is not finite, or `top` is below 1.
     """
     if rest is None and has(table, "table", "rest"):
         rest = float(table.rest.mean())
-    table = table_of(table)
-    check_table(table, _GAP_COLUMNS, "filter")
+    table = table_of(table, ["filter", "difference", "magnitude"], "filter", finite=["difference", "magnitude"])
     if top is not None:
         check_positive("top", top)
     ranked = table.sort_values("magnitude", ascending=False, kind="stable")
@@ -171,23 +177,13 @@ def plot_gap_by_filter(
     if rest is not None:
         bars.append(("rest", float(rest), UNKNOWN))
     names, values, colors = zip(*bars, strict=True)
-    rank = np.arange(len(bars))
 
     ax = resolve_axes(ax, 4.6, min(0.24 * len(bars) + 1.0, 40.0))
-    ax.barh(rank, values, height=0.72, color=colors, zorder=1)
-    ax.axvline(0.0, color=FAINT, linewidth=0.8, zorder=1.5)
-    for i, value in enumerate(values):
-        at_right = ax.get_yaxis_transform()
-        ax.text(1.02, i, logit_text(value), transform=at_right, fontsize="small", color=INK, va="center")
+    ranked_bars(ax, names, values, [logit_text(value) for value in values], colors)
     reach = 1.05 * max(SMALLEST_SCALE, *map(abs, values))
     ax.set_xlim(-reach, reach)
-    ax.set_ylim(len(bars) - 0.4, -0.6)
-    despine(ax)
     ax.locator_params(axis="x", nbins=5)
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    ax.set_yticks(rank, names, parse_math=False)
-    ax.set_xlabel("logit: forward minus reverse complement", fontsize="small", color=INK)
+    label_axes(ax, "logit: forward minus reverse complement")
     plain_title(ax, title)
     return ax
 

@@ -1,5 +1,6 @@
 """Learning curves: validation solid, training dotted (Figure 2)."""
 
+import textwrap
 from typing import Any, Literal
 
 import numpy as np
@@ -8,12 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rcviz._core.checks import check_choice
-from rcviz.plots._axes import INK, despine, integer_ticks, legend_below, resolve_axes
+from rcviz.plots._axes import INK, despine, integer_ticks, label_axes, legend_below, resolve_axes
 from rcviz.plots.colors import MODEL_COLORS, model_colors
 from rcviz.plots.results import table_of
 
 METRICS = {"loss": "loss", "auroc": "auROC", "auprc": "auPRC"}
 _STYLES: dict[str, Literal["dotted", "solid"]] = {"train": "dotted", "valid": "solid"}
+_NAMES = {"train": "training", "valid": "validation"}
+_NOTE_WIDTH = 70  # characters: a wider legend would squeeze its Axes
 
 
 def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -> Axes:
@@ -32,13 +35,14 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     Returns
     -------
     Axes
-        A dot marks the best validation epoch of each run: the highest value, for the loss the lowest.
+        A dot marks the best validation epoch of each run: the highest value, for the loss the lowest. Values that are
+        not known leave gaps; the note names the curves that have none at all.
 
     Raises
     ------
     ValueError
-        If `metric` is unknown, a column is missing, the table is empty, a split is neither "train" nor
-        "valid", or one run has two rows for the same epoch and split.
+        If `metric` is unknown, a column is missing, the table is empty, a model, seed, epoch or split is missing, a
+        split is neither "train" nor "valid", or one run has two rows for the same epoch and split.
 
     Examples
     --------
@@ -47,55 +51,64 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     >>> ax = rcviz.plot_history(history, metric="loss")
     """
     check_choice("metric", metric, tuple(METRICS))
-    table = table_of(table)
-    _check(table, metric)
-    several = "model" in table.columns
-    repeated = "seed" in table.columns and table["seed"].nunique() > 1
-    runs = [column for column in ("model", "seed") if column in table.columns]
+    runs = [column for column in ("model", "seed") if column in getattr(table, "columns", ())]
+    table = table_of(table, ["epoch", "split", metric], "epoch and split", keys=[*runs, "epoch", "split"])
+    for split in table["split"].unique():
+        check_choice("split", split, tuple(_STYLES))
+    several = "model" in runs
+    repeated = "seed" in runs and table["seed"].nunique() > 1
     models = [str(model) for model in table["model"].unique()] if several else [""]
     palette = model_colors(models) if several else {"": MODEL_COLORS[1]}
 
     ax = resolve_axes(ax, 6.0, 4.0)
     best: dict[str, list[tuple[float, float]]] = {model: [] for model in models}
+    unknown = []
     for key, run in table.groupby(runs, sort=False) if runs else [(("",), table)]:
         model = str(key[0]) if several else ""
-        for split in _STYLES:
+        for split, name in _NAMES.items():
             curve = run[run["split"] == split].sort_values("epoch")
             epoch, value = (np.asarray(curve[column], dtype=float) for column in ("epoch", metric))
             _draw_curve(ax, epoch, value, split, palette[model], faint=repeated)
-            if split == "valid" and np.isfinite(value).any():
+            if not np.isfinite(value).any():
+                if split in table["split"].unique():
+                    unknown.append(" ".join([name, *map(str, key)]).strip())
+            elif split == "valid":
                 at = int(np.nanargmin(value) if metric == "loss" else np.nanargmax(value))
                 best[model].append((epoch[at], value[at]))
     for model, points in best.items():
+        single = len(points) == 1
         ax.plot(
             [epoch for epoch, _ in points],
             [value for _, value in points],
             linestyle="none",
             marker="o",
-            markersize=7 if len(points) == 1 else 4.5,
+            markersize=7 if single else 4.5,
             color=palette[model],
             markeredgecolor="white",
-            markeredgewidth=1.2 if len(points) == 1 else 0.6,
+            markeredgewidth=1.2 if single else 0.6,
             zorder=3,
         )
     despine(ax)
-    ax.grid(axis="y", color="#eeeeee")
-    ax.set_axisbelow(True)
     integer_ticks(ax, 10)
-    ax.set_xlabel("epoch", fontsize="small", color=INK)
-    ax.set_ylabel(METRICS[metric], fontsize="small", color=INK)
+    label_axes(ax, "epoch", METRICS[metric], grid=True)
     keys = [
         Line2D([], [], color=palette[model], linewidth=2, marker="o", label=_model_label(model, best[model]))
         for model in models
     ]
-    splits = _split_keys(set(table["split"]))
+    splits = [
+        Line2D([], [], color=INK, linestyle=_STYLES[split], label=name)
+        for split, name in reversed(_NAMES.items())
+        if split in table["split"].unique()
+    ]
+    note = textwrap.fill(f"no values: {', '.join(unknown)}", _NOTE_WIDTH) if unknown else None
     if several:
         # A legend is filled column by column: blanks keep the models in the first and the splits in the second.
         rows = max(len(keys), len(splits))
         blank = Line2D([], [], linestyle="none", label=" ")
-        legend_below(ax, [*keys, *[blank] * (rows - len(keys)), *splits, *[blank] * (rows - len(splits))], 2)
+        handles = [*keys, *[blank] * (rows - len(keys)), *splits, *[blank] * (rows - len(splits))]
+        legend_below(ax, handles, 2, note=note)
     else:
-        legend_below(ax, [*splits, *keys], 3)
+        legend_below(ax, [*splits, *keys], 3, note=note)
     return ax
 
 
@@ -119,40 +132,10 @@ def _draw_curve(
     )
 
 
-def _split_keys(splits: set[str]) -> list[Line2D]:
-    names = {"valid": "validation", "train": "training"}
-    return [
-        Line2D([], [], color=INK, linestyle=_STYLES[split], label=name)
-        for split, name in names.items()
-        if split in splits
-    ]
-
-
-def _check(table: Any, metric: str) -> None:
-    missing = [column for column in ("epoch", "split", metric) if column not in table.columns]
-    if missing:
-        raise ValueError(
-            f"expected columns epoch, split and {metric}, got a table without {', '.join(missing)}: "
-            "one row per epoch and split, as in History.table"
-        )
-    if len(table) == 0:
-        raise ValueError("expected at least one epoch, got an empty table")
-    for split in table["split"].unique():
-        check_choice("split", split, tuple(_STYLES))
-    keys = [column for column in ("model", "seed", "epoch", "split") if column in table.columns]
-    twice = table[table.duplicated(keys)]
-    if len(twice):
-        first = twice.iloc[0]
-        raise ValueError(
-            f"two rows for epoch {first['epoch']}, split {first['split']!r}: add a column 'model' or 'seed' that "
-            "separates the runs"
-        )
-
-
 def _model_label(model: str, best: list[tuple[float, float]]) -> str:
     """Name the model and its best validation value: with its epoch, or the median and the number of runs."""
     if not best:
-        return model or "no validation value"
+        return f"{model}: no validation value" if model else "no validation value"
     if len(best) == 1:
         epoch, value = best[0]
         text = f"best {value:.3f} at epoch {epoch:g}"

@@ -1,11 +1,8 @@
-from math import comb
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 
 from rcviz.plots.colors import MODEL_COLORS
 from rcviz.plots.comparisons import (
@@ -21,12 +18,8 @@ NAMES = ["RC $20$", "standard 20", "standard 40"]
 
 def runs(values, **columns):
     """A row for each arm and seed, from the values of each arm's seeds."""
-    rows = [
-        {"arm": arm, "seed": seed, "valid_auroc": value}
-        for arm, seeds in values.items()
-        for seed, value in enumerate(seeds)
-    ]
-    return pd.DataFrame(rows).assign(**columns)
+    rows = [(arm, seed, value) for arm, seeds in values.items() for seed, value in enumerate(seeds)]
+    return pd.DataFrame(rows, columns=["arm", "seed", "valid_auroc"]).assign(**columns)
 
 
 THREE = runs(dict(zip(NAMES, [[0.90, 0.92, 0.91], [0.80, 0.82, 0.84], [0.81, 0.85, 0.83]], strict=True)))
@@ -76,6 +69,9 @@ def test_long_names_go_into_a_legend_where_nothing_overlaps():
 
 def test_every_seed_the_mean_and_the_extremes_are_drawn(axes):
     ax = plot_architectures(THREE, axes)
+    dots = [line for line in ax.lines if line.get_linestyle() == "None"]
+    assert [to_hex(line.get_color()) for line in dots] == list(MODEL_COLORS[:3])
+    assert len({line.get_marker() for line in dots}) == 3
     assert seeds_of(ax) == [[0.90, 0.92, 0.91], [0.80, 0.82, 0.84], [0.81, 0.85, 0.83]]
     np.testing.assert_allclose(means_of(ax), [0.91, 0.82, 0.83])
     whiskers = [collection.get_segments()[0][:, 1].tolist() for collection in ax.collections]
@@ -89,9 +85,8 @@ def test_every_seed_the_mean_and_the_extremes_are_drawn(axes):
 
 
 def test_p_values_are_of_the_first_arm_above_the_others(axes):
-    # Three of three above all others: one deal of comb(6, 3) = 20.
+    # Three of three above all others: one deal of 6 over 3 = 20.
     assert brackets(plot_architectures(THREE, axes)) == [((0, 1), "p = 0.05"), ((0, 2), "p = 0.05")]
-    assert comb(6, 3) == 20
 
 
 def test_pairs_may_be_chosen_and_have_a_direction():
@@ -130,13 +125,8 @@ def test_groups_stand_side_by_side_and_may_lack_an_arm(axes):
     assert [ends for ends, _ in brackets(ax)] == [(0, 1), (0, 2), (4, 5)]
     assert keys(ax) == NAMES
     assert len(seeds_of(ax)) == 5
-
-
-def test_arms_differ_in_marker_as_well_as_in_colour(axes):
-    ax = plot_architectures(THREE, axes)
-    dots = [line for line in ax.lines if line.get_linestyle() == "None"]
-    assert [to_hex(line.get_color()) for line in dots] == list(MODEL_COLORS[:3])
-    assert len({line.get_marker() for line in dots}) == 3
+    assert "no run of standard 40 (dataset MAX)" in note(ax).replace("\n", " ")
+    assert "no run" not in note(plot_architectures(THREE.assign(dataset="CTCF"), group="dataset"))
 
 
 def test_seeds_stand_apart_even_where_they_are_equal(axes):
@@ -154,8 +144,11 @@ def test_seeds_stand_apart_even_where_they_are_equal(axes):
         (THREE[:0], {}, "at least one trained network"),
         (THREE, {"metric": "test_auroc"}, "without test_auroc"),
         (THREE, {"group": "dataset"}, "without dataset"),
-        (THREE.replace(0.92, np.nan), {}, r"valid_auroc is nan for arm 'RC \$20\$', seed 1: drop"),
-        (pd.concat([THREE, THREE[:1]]), {}, r"arm 'RC \$20\$' has seed 0 twice"),
+        (THREE.replace(0.92, np.nan), {}, r"valid_auroc is nan for arm RC \$20\$, seed 1"),
+        (THREE.replace("standard 40", np.nan), {}, "arm is missing in 3 of 9 rows"),
+        (THREE.assign(seed=[0, 1, None] * 3), {}, "seed is missing in 3"),
+        (THREE.assign(dataset=["CTCF"] * 8 + [None]), {"group": "dataset"}, "dataset is missing in 1"),
+        (pd.concat([THREE, THREE[:1]]), {}, r"two rows for arm RC \$20\$, seed 0"),
         (THREE, {"compare": [("RC", "standard 20")]}, r"compare .*'RC'.* RC \$20\$, st"),
     ],
 )
@@ -165,13 +158,18 @@ def test_bad_tables_of_runs_are_explained(table, options, message):
     assert plt.get_fignums() == []
 
 
+def test_arms_may_have_numbers_for_names(axes):
+    ax = plot_architectures(runs({20: [0.8, 0.9], 40: [0.7, 0.6]}), axes)
+    assert seeds_of(ax) == [[0.8, 0.9], [0.7, 0.6]]
+    sizes = plot_training_size(runs({20: [0.8], 40: [0.7]}, fraction=1.0))
+    assert (keys(sizes), seeds_of(sizes)) == (["20", "40"], [[0.8], [0.7]])
+    curves = plot_learning_curves(pd.concat([history(20, 0, [0.5]), history(40, 0, [0.6])]))
+    assert sorted(line.get_ydata()[0] for line in curves.lines) == pytest.approx([0.5, 0.6, 0.6, 0.7])
+
+
 SIZES = pd.concat(
-    [
-        runs(
-            {"RC": [0.7 + fraction, 0.71 + fraction, 0.75 + fraction], "standard": [0.6 + fraction]}, fraction=fraction
-        )
-        for fraction in (0.2, 0.05, 0.1)
-    ]
+    runs({"RC": [0.7 + size, 0.71 + size, 0.75 + size], "standard": [0.6 + size]}, fraction=size)
+    for size in (0.2, 0.05, 0.1)
 )
 
 
@@ -185,10 +183,6 @@ def test_a_line_at_the_medians_and_a_marker_for_each_seed(axes):
     assert ax.get_xscale() == "log"
     assert note(ax) == "median of 1 to 3 seeds"
     assert keys(ax) == ["RC", "standard"]
-
-
-def test_arms_differ_in_dashes_and_markers_and_stand_a_little_apart(axes):
-    ax = plot_training_size(SIZES, axes)
     ratios = ax.lines[2].get_xdata() / ax.lines[0].get_xdata()
     np.testing.assert_allclose(ratios, ratios[0])
     assert 1 < ratios[0] < 1.1
@@ -196,13 +190,21 @@ def test_arms_differ_in_dashes_and_markers_and_stand_a_little_apart(axes):
     assert ax.lines[1].get_marker() != ax.lines[3].get_marker()
 
 
+def test_a_size_without_a_run_and_a_single_seed_are_said(axes):
+    some = SIZES[(SIZES["arm"] == "RC") | (SIZES["fraction"] != 0.1)]
+    assert note(plot_training_size(some, axes)) == "median of 1 to 3 seeds\nno run of standard (fraction 0.1)"
+    assert note(plot_training_size(SIZES[SIZES["seed"] == 0])) == "median of 1 seed"
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         (SIZES.drop(columns="fraction"), "without fraction"),
-        (SIZES.assign(fraction=5.0), r"fraction must be in \(0, 1\], got 5: 1 is the whole"),
-        (SIZES.assign(fraction=0.1), "arm 'RC' has seed 0 twice"),
-        (SIZES.replace(0.7 + 0.2, np.inf), "valid_auroc is inf for arm 'RC', seed 0"),
+        (SIZES.assign(fraction=25 * SIZES["fraction"]), r"fraction must be in \(0, 1\], got 5"),
+        (SIZES.replace(0.1, np.nan), "fraction is missing in 4"),
+        (SIZES.replace("RC", np.nan), "arm is missing"),
+        (SIZES.assign(fraction=0.1), "two rows for arm RC, fraction 0.1, seed 0"),
+        (SIZES.replace(0.7 + 0.2, np.inf), "valid_auroc is inf for arm RC, fraction 0.2, seed 0"),
     ],
 )
 def test_bad_tables_of_sizes_are_explained(table, message):
@@ -211,12 +213,8 @@ def test_bad_tables_of_sizes_are_explained(table, message):
 
 
 def history(arm, seed, values):
-    rows = [
-        {"arm": arm, "seed": seed, "epoch": epoch, "split": split, "auroc": value + lift}
-        for epoch, value in enumerate(values, 1)
-        for split, lift in (("train", 0.1), ("valid", 0.0))
-    ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame({"arm": arm, "seed": seed, "epoch": range(1, 1 + len(values)), "auroc": values})
+    return pd.concat([table.assign(split="train", auroc=table["auroc"] + 0.1), table.assign(split="valid")])
 
 
 CURVES = pd.concat(
@@ -240,11 +238,7 @@ def test_curves_are_medians_up_to_the_last_epoch_of_all_seeds(axes):
     assert (band[:, 1].min(), band[:, 1].max()) == (0.5, 0.8)
     assert note(ax).startswith("median of 1 to 3 seeds")
     assert common_epochs(CURVES) == 2
-
-
-def test_curves_differ_in_marker_as_well_as_in_colour(axes):
-    lines = [line for line in plot_learning_curves(CURVES, axes).lines if line.get_linestyle() == "-"]
-    assert len({line.get_marker() for line in lines}) == len({to_hex(line.get_color()) for line in lines}) == 2
+    assert len({line.get_marker() for line in valid}) == len({to_hex(line.get_color()) for line in valid}) == 2
 
 
 def test_one_split_alone(axes):
@@ -258,7 +252,11 @@ def test_one_split_alone(axes):
         (CURVES, {"metric": "accuracy"}, "metric must be one of loss, auroc, auprc"),
         (CURVES, {"metric": "loss"}, "without loss"),
         (CURVES.replace("valid", "test"), {}, "split must be one of train, valid, got 'test'"),
-        (pd.concat([CURVES, CURVES]), {}, "a seed twice in one epoch"),
+        (pd.concat([CURVES, CURVES]), {}, "two rows for arm RC, seed 0, epoch 1, split train"),
+        (CURVES.replace(0.55, np.nan), {}, "auroc is nan for arm RC, seed 2, epoch 1, split valid"),
+        (CURVES.replace("standard", np.nan), {}, "arm is missing in 8"),
+        (CURVES[CURVES["auroc"] != 0.55], {}, "a seed of arm 'RC' lacks"),
+        (CURVES[(CURVES["seed"] < 2) | (CURVES["split"] == "train")], {}, "a seed of arm 'RC' lacks"),
     ],
 )
 def test_bad_tables_of_epochs_are_explained(table, options, message):
@@ -266,18 +264,7 @@ def test_bad_tables_of_epochs_are_explained(table, options, message):
         plot_learning_curves(table, **options)
 
 
-def test_one_seed_is_said_as_one(axes):
-    assert note(plot_training_size(SIZES[SIZES["seed"] == 0], axes)) == "median of 1 seed"
-
-
 def test_metrics_in_words():
     assert metric_words("valid_auprc") == "validation auPRC"
     assert metric_words("loss") == "loss"
     assert metric_words("gap_max") == "largest gap between the strands"
-
-
-@pytest.mark.parametrize(("draw", "table"), [(plot_architectures, THREE), (plot_training_size, SIZES)])
-def test_a_figure_is_made_only_when_none_is_given(draw, table):
-    assert draw(table).figure.number in plt.get_fignums()
-    assert isinstance(draw(table, Figure().add_subplot()).figure, Figure)
-    assert len(plt.get_fignums()) == 1

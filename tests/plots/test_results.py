@@ -131,6 +131,11 @@ def test_a_sweep_is_drawn_as_the_means_of_its_tasks():
     for metric, message in (("auroc", "metric of a Sweep"), ("test_auprc", "without auprc")):
         with pytest.raises(ValueError, match=message):
             rcviz.plot_architectures(sweep, metric=metric)
+    sweep.arms = {"RC": None, "failed": None, "standard": None}
+    assert "no run of failed" in rcviz.plot_architectures(sweep).get_legend().get_title().get_text()
+    sweep.test.loc[0, "auroc"] = np.nan
+    with pytest.raises(ValueError, match="auroc is known for more tasks in some runs"):
+        rcviz.plot_architectures(sweep)
 
 
 def test_the_most_palindromic_filter_is_drawn_with_its_verdict(results):

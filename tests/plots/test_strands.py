@@ -152,6 +152,7 @@ def test_differences_of_rounding_size_are_drawn_small(axes):
         (TABLE.drop(columns="difference"), {}, "got a table without difference"),
         (TABLE[:0], {}, "at least one filter"),
         (TABLE, {"top": 0}, "top must be at least 1"),
+        (TABLE.replace(-2.0, np.nan), {}, "difference is nan for filter 0"),
     ],
 )
 def test_bad_tables_are_explained(table, settings, message):

@@ -85,6 +85,21 @@ def test_unknown_values_leave_gaps_and_are_never_best(axes):
     none = plot_history(history([np.nan, np.nan]))
     assert best(none) == []
     assert labels(none) == ["validation", "training", "no validation value"]
+    assert none.get_legend().get_title().get_text() == "no values: training, validation"
+
+
+def test_runs_without_values_are_named(axes):
+    table = pd.concat(
+        [
+            history([0.5, 0.6], model="RC", seed=0),
+            history([np.nan, np.nan], [0.5, 0.7], model="RC", seed=1),
+            history([np.nan], [np.nan], model="standard", seed=0)[:1],
+        ]
+    )
+    ax = plot_history(table, axes)
+    note = ax.get_legend().get_title().get_text().replace("\n", " ")
+    assert note == "no values: validation RC 1, training standard 0, validation standard 0"
+    assert labels(ax)[:2] == ["RC: best 0.600 at epoch 2", "standard: no validation value"]
 
 
 def test_one_split_alone(axes):
@@ -96,10 +111,13 @@ def test_one_split_alone(axes):
     ("table", "options", "message"),
     [
         (history([0.5]), {"metric": "accuracy"}, "metric must be one of loss, auroc, auprc, got 'accuracy'"),
-        (history([0.5]).drop(columns="auprc"), {"metric": "auprc"}, "without auprc.*as in History.table"),
+        (history([0.5]).drop(columns="auprc"), {"metric": "auprc"}, "without auprc"),
         (history([0.5]).head(0), {}, "at least one epoch"),
+        (history([0.5], model=[None, "RC"]), {}, "model is missing in 1 of 2 rows"),
+        (history([0.5], seed=[np.nan, 1]), {}, "seed is missing in 1"),
+        (history([0.5]).replace("train", None), {}, "split is missing in 1"),
         (history([0.5]).replace("valid", "validation"), {}, "split must be one of train, valid, got 'validation'"),
-        (pd.concat([history([0.5])] * 2), {}, "two rows for epoch 1, split 'valid'.*'model' or 'seed'"),
+        (pd.concat([history([0.5])] * 2), {}, "two rows for epoch 1, split valid.*seed, model"),
     ],
 )
 def test_bad_tables_are_explained(table, options, message):
