@@ -1,7 +1,5 @@
 """Batch normalisation with one set of statistics for a channel and its RC partner (section 3.1.2)."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -52,6 +50,8 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
 
     symmetry = PAIRED
     draws_random = False
+    running_mean: Tensor
+    running_var: Tensor
 
     def __init__(self, n_channels: int, *, eps: float = 1e-3, momentum: float = 0.01, affine: bool = True) -> None:
         super().__init__(
@@ -71,8 +71,6 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
         """Normalise ``x``; in training mode also update the running statistics."""
         check_features(x.shape, self.n_channels)
         weight, bias = self.expanded_weight(), self.expanded_bias()
-        assert self.running_mean is not None
-        assert self.running_var is not None
         if not self.training:
             mean, variance = pairing.tie_channels(self.running_mean), pairing.tie_channels(self.running_var)
             return channels_last.normalize(x, weight, bias, mean, variance, self.eps)
@@ -89,12 +87,9 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
 
         In training mode its statistics are those of each channel alone.
         """
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        settings: dict[str, Any] = {"eps": self.eps, "momentum": self.momentum, "affine": self.affine}
-        settings |= {"device": self.running_mean.device, "dtype": self.running_mean.dtype}
+        plain = nn.BatchNorm1d(self.n_channels, eps=self.eps, momentum=self.momentum, affine=self.affine)
         made: nn.Module = fill(
-            nn.BatchNorm1d(self.n_channels, **settings),
+            plain.to(self.running_mean),
             weight=self.expanded_weight(),
             bias=self.expanded_bias(),
             running_mean=pairing.tie_channels(self.running_mean),

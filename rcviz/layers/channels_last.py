@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rcviz.layers.pairing import mean_of_partners
@@ -47,7 +47,7 @@ def convolve(
     # oneDNN's gradient of a bias takes longer than the rest of the first layer; the gradient of a sum does not.
     inside = None if differentiated else bias
     if differentiated and windows_are_faster(weight) and (stride, padding, dilation) == (1, 0, 1):
-        y = WindowConvolution.apply(*images)
+        y = _WindowConvolution.apply(*images)
     else:
         y = F.conv2d(*images, inside, (1, stride), (0, padding), (1, dilation))
     if bias is not None and inside is None:
@@ -56,7 +56,7 @@ def convolve(
 
 
 def windows_are_faster(weight: Tensor) -> bool:
-    """Whether :class:`WindowConvolution` is faster; with AVX-512, oneDNN has a faster kernel of its own."""
+    """Whether :class:`_WindowConvolution` is faster; with AVX-512, oneDNN has a faster kernel of its own."""
     return (
         weight.shape[1] >= _FEWEST_CHANNELS
         and not torch.is_autocast_enabled("cpu")  # which would give the two factors of a product different types
@@ -64,8 +64,8 @@ def windows_are_faster(weight: Tensor) -> bool:
     )
 
 
-class WindowConvolution(torch.autograd.Function):
-    """Convolution whose weight gradient is one batched matrix product.
+class _WindowConvolution(torch.autograd.Function):
+    """Convolution of images in channels-last layout whose weight gradient is one batched matrix product.
 
     In channels-last layout the positions under a filter are ``width * channels`` consecutive numbers, and the next
     numbers are those of the window ``width`` positions further on. The windows that begin at every ``width``-th
@@ -74,18 +74,15 @@ class WindowConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor) -> Tensor:
-        """Convolve images of height one; ``x`` is in channels-last layout."""
         return F.conv2d(x, weight)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Save the tensors that the gradient needs."""
         ctx.save_for_backward(*inputs)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Compute the gradient of the input by oneDNN and that of the weights by windows."""
         x, weight = ctx.saved_tensors
         into_x = into_weight = None
         if ctx.needs_input_grad[0]:
@@ -144,12 +141,8 @@ def pooled_moments(
 
 
 @torch.no_grad()
-def update_running_statistics(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, n: int) -> None:
+def update_running_statistics(norm: Any, mean: Tensor, variance: Tensor, n: int) -> None:
     """Update running statistics as torch's own batch norm does, for ``n`` values per stored channel."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    assert norm.momentum is not None
     norm.num_batches_tracked += 1
     norm.running_mean.lerp_(mean, norm.momentum)
     norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)

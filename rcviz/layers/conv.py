@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_features, check_positive
 from rcviz.layers import channels_last, pairing
-from rcviz.layers.initializers import Initializer, check_initializer, conv_limit, uniform_
+from rcviz.layers.initializers import Initializer, conv_limit, uniform_
 from rcviz.layers.plain import with_weights
 from rcviz.layers.symmetry import PAIRED
 
@@ -76,14 +76,9 @@ class RevCompConv1d(nn.Module):
     ) -> None:
         super().__init__()
         pairing.require_even(in_channels, "RevCompConv1d")
-        for name, value in [
-            ("n_filters", n_filters),
-            ("kernel_size", kernel_size),
-            ("stride", stride),
-            ("dilation", dilation),
-        ]:
+        sizes = {"n_filters": n_filters, "kernel_size": kernel_size, "stride": stride, "dilation": dilation}
+        for name, value in sizes.items():
             check_positive(name, value)
-        check_initializer(initializer)
         self.in_channels, self.n_filters, self.kernel_size = in_channels, n_filters, kernel_size
         self.stride, self.padding, self.dilation, self.initializer = stride, padding, dilation, initializer
         self.effective_width = dilation * (kernel_size - 1) + 1

@@ -1,33 +1,16 @@
 """Facts about any module: those that it declares, and those of torch's own modules from one table."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 from torch import nn
 
-from rcviz.layers.symmetry import ANY, NO_SYMMETRY, VALUES_ONLY, Representation, Symmetry, declares
+from rcviz.layers.symmetry import ANY, NO_SYMMETRY, PAIRED, VALUES_ONLY, Representation, Symmetry, declares
 
 T = TypeVar("T")
 
 _CHANNELWISE = Symmetry(input="positions reversed", output="same")
-
-
-@dataclass(frozen=True)
-class TorchFacts:
-    """Facts about a module of torch.
-
-    Attributes
-    ----------
-    symmetry : callable
-        From the module to its :class:`rcviz.Symmetry`.
-    draws_random : callable
-        From the module to whether its forward pass draws random numbers in training.
-    """
-
-    symmetry: Callable[[Any], Symmetry]
-    draws_random: Callable[[Any], bool]
 
 
 def symmetry_of(module: nn.Module) -> Symmetry | None:
@@ -35,16 +18,17 @@ def symmetry_of(module: nn.Module) -> Symmetry | None:
     if declares(module, "symmetry"):
         declared: Symmetry = module.symmetry  # type: ignore[assignment]
         return declared
-    facts = nearest(module, _TORCH)
-    return None if facts is None else facts.symmetry(module)
+    symmetry, _ = nearest(module, _TORCH) or (None, None)
+    known: Symmetry | None = symmetry(module) if callable(symmetry) else symmetry
+    return known
 
 
 def draws_random(module: nn.Module) -> bool:
     """Whether the forward pass of a module itself draws random numbers in training; a module not known here may."""
     if declares(module, "draws_random"):
         return bool(module.draws_random)
-    facts = nearest(module, _TORCH)
-    return facts is None or facts.draws_random(module)
+    _, draws = nearest(module, _TORCH) or (None, True)
+    return bool(draws(module) if callable(draws) else draws)
 
 
 def is_convolution(module: nn.Module) -> bool:
@@ -92,28 +76,6 @@ def _padding(module: Any) -> Symmetry:
     return VALUES_ONLY if getattr(module, "value", 0) else ANY
 
 
-def _flatten(module: Any) -> Symmetry:
-    """A flattened feature map, row after row, is reversed where channels and positions are."""
-    return Symmetry(input="paired", output="paired")
-
-
-def _always(value: T) -> Callable[[Any], T]:
-    return lambda module: value
-
-
-def _table(
-    *rows: tuple[tuple[type[nn.Module], ...], Callable[[Any], Symmetry] | Symmetry, Callable[[Any], bool] | bool],
-) -> dict[type[nn.Module], TorchFacts]:
-    table: dict[type[nn.Module], TorchFacts] = {}
-    for kinds, symmetry, draws in rows:
-        facts = TorchFacts(
-            _always(symmetry) if isinstance(symmetry, Symmetry) else symmetry,
-            _always(draws) if isinstance(draws, bool) else draws,
-        )
-        table |= dict.fromkeys(kinds, facts)
-    return table
-
-
 ODD = (nn.Tanh, nn.Softsign, nn.Tanhshrink, nn.Hardshrink, nn.Softshrink)
 """Functions with ``f(-x) = -f(x)``, which channels of type -1 need."""
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -133,22 +95,23 @@ NO_PARTNERS = (
 )
 """Modules that treat every channel or position by itself, or all of them in one order."""
 
-_TORCH = _table(
+# For each class its symmetry and whether it draws random numbers in training, or functions of a module that give them.
+_FACTS: list[tuple[tuple[type[nn.Module], ...], Any, Any]] = [
     (NO_PARTNERS, NO_SYMMETRY, False),
-    (RECURRENT, NO_SYMMETRY, lambda module: module.dropout > 0),
-    ((nn.MultiheadAttention,), NO_SYMMETRY, lambda module: module.dropout > 0),
+    ((*RECURRENT, nn.MultiheadAttention), NO_SYMMETRY, lambda module: module.dropout > 0),
     (NORMS, _norm, False),
     (ACTIVATIONS, VALUES_ONLY, False),
     (ODD, ANY, False),
     ((nn.PReLU,), lambda module: VALUES_ONLY if module.num_parameters == 1 else _CHANNELWISE, False),
     ((nn.RReLU,), VALUES_ONLY, True),
     (DROPOUTS, ANY, lambda module: module.p > 0),
-    ((nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.Identity), ANY, False),
+    ((nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.Identity, *CONTAINERS), ANY, False),
     ((nn.MaxPool1d, nn.LPPool1d, nn.AdaptiveMaxPool1d), VALUES_ONLY, False),
     (PADS, _padding, False),
-    ((nn.Flatten,), _flatten, False),
-    (CONTAINERS, ANY, False),
-)
+    # A flattened feature map, row after row, is reversed where channels and positions are.
+    ((nn.Flatten,), PAIRED, False),
+]
+_TORCH = {kind: (symmetry, draws) for kinds, symmetry, draws in _FACTS for kind in kinds}
 
 
 def plain_output(module: nn.Module, representation: Representation) -> Representation:

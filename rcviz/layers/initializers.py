@@ -1,4 +1,4 @@
-"""Starting weights: glorot-uniform, the rule of the weighted sum, and that of the original code (section 3.7)."""
+"""Starting weights: glorot-uniform, and the rule of the original code (section 3.7)."""
 
 from math import sqrt
 from typing import Literal, get_args
@@ -32,11 +32,6 @@ def conv_limit(n_filters: int, in_channels: int, kernel_size: int, *, initialize
     if initializer == "keras1":
         return sqrt(6 / (in_channels * n_filters * (kernel_size + 1)))
     return glorot_limit(in_channels * kernel_size, n_filters * kernel_size)
-
-
-def weighted_sum_limit(n_channels: int, length: int) -> float:
-    """Equation 3 in terms of the layer's input: ``sqrt(6 / (c * l))``, ``c`` counting the RC channels."""
-    return sqrt(6 / (n_channels * length))
 
 
 def uniform_(weight: Tensor, limit: float) -> None:

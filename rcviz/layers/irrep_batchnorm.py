@@ -1,19 +1,16 @@
 """Batch normalisation of channels of the types +1 and -1 (Mallet & Vert, NeurIPS 2021)."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features
-from rcviz.layers.irreps import check_types, reverse_irreps, types_of
+from rcviz.layers.irreps import IrrepLayer1d
 from rcviz.layers.plain import fill
-from rcviz.layers.symmetry import Symmetry
 
 
-class IrrepBatchNorm1d(nn.Module):
+class IrrepBatchNorm1d(IrrepLayer1d):
     """Batch normalisation of channels of type +1 and -1, with the statistics of both strands.
 
     Averaged over a batch and its RC, a channel of type -1 has mean zero, so it is only scaled, by its mean square, and
@@ -49,13 +46,11 @@ class IrrepBatchNorm1d(nn.Module):
     torch.Size([2, 11, 86])
     """
 
-    draws_random = False
     running_mean: Tensor
     running_var: Tensor
 
     def __init__(self, n_plus: int, n_minus: int, *, eps: float = 1e-3, momentum: float = 0.01) -> None:
-        super().__init__()
-        self.n_plus, self.n_minus = check_types(n_plus, n_minus)
+        super().__init__(n_plus, n_minus)
         self.eps, self.momentum = eps, momentum
         self.weight = nn.Parameter(torch.ones(n_plus + n_minus))
         self.bias = nn.Parameter(torch.zeros(n_plus))
@@ -85,21 +80,12 @@ class IrrepBatchNorm1d(nn.Module):
         self.running_mean.lerp_(mean[: self.n_plus].to(self.running_mean), self.momentum)
         self.running_var.lerp_((variance * bessel).to(self.running_var), self.momentum)
 
-    @property
-    def symmetry(self) -> Symmetry:
-        """Channels of type +1 and -1."""
-        return Symmetry(input=types_of(self.n_minus), output=types_of(self.n_minus))
-
-    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return what the output would be for the reverse complement."""
-        return reverse_irreps(y, self.n_plus, self.n_minus)
-
     @torch.enable_grad()
     def to_plain(self) -> nn.Module:
         """Return an :class:`torch.nn.BatchNorm1d`, which gives the same in evaluation mode."""
-        like: dict[str, Any] = {"device": self.running_mean.device, "dtype": self.running_mean.dtype}
+        plain = nn.BatchNorm1d(self.n_plus + self.n_minus, eps=self.eps, momentum=self.momentum)
         made: nn.Module = fill(
-            nn.BatchNorm1d(self.n_plus + self.n_minus, eps=self.eps, momentum=self.momentum, **like),
+            plain.to(self.running_mean),
             weight=self.weight,
             bias=self._whole(self.bias),
             running_mean=self._whole(self.running_mean),
@@ -109,4 +95,4 @@ class IrrepBatchNorm1d(nn.Module):
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""
-        return f"n_plus={self.n_plus}, n_minus={self.n_minus}, eps={self.eps}, momentum={self.momentum}"
+        return f"{super().extra_repr()}, eps={self.eps}, momentum={self.momentum}"

@@ -16,7 +16,17 @@ from rcviz.layers.plain import Shape, channels_of, fixed_mixing
 from rcviz.layers.symmetry import Representation, Symmetry
 
 
-class PairsToIrreps1d(nn.Module):
+class _ChangeOfBasis(nn.Module):
+    """Base of the layers that mix the two channels of a pair."""
+
+    draws_random = False
+
+    def to_plain(self, shape: Shape | None = None) -> nn.Module:
+        """Return a fixed convolution of width 1, in float64; ``shape`` gives the number of channels."""
+        return fixed_mixing(self(torch.eye(channels_of(shape), dtype=torch.float64)[None])[0])
+
+
+class PairsToIrreps1d(_ChangeOfBasis):
     """Turn ``n`` RC pairs into ``n`` channels of type +1 and ``n`` of type -1.
 
     Channel ``f`` becomes ``(x_f + x_g) / sqrt(2)`` and channel ``n + f`` becomes ``(x_f - x_g) / sqrt(2)``, ``g`` being
@@ -37,7 +47,6 @@ class PairsToIrreps1d(nn.Module):
     """
 
     symmetry = Symmetry(input="paired", output="irreps")
-    draws_random = False
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
         """Change the basis."""
@@ -48,12 +57,8 @@ class PairsToIrreps1d(nn.Module):
         """Return what the output would be for the reverse complement."""
         return reverse_irreps(y, y.shape[1] - y.shape[1] // 2, y.shape[1] // 2)
 
-    def to_plain(self, shape: Shape | None = None) -> nn.Module:
-        """Return a fixed convolution of width 1, in float64; ``shape`` gives the number of channels."""
-        return fixed_mixing(self(torch.eye(channels_of(shape), dtype=torch.float64)[None])[0])
 
-
-class IrrepsToPairs1d(nn.Module):
+class IrrepsToPairs1d(_ChangeOfBasis):
     """Undo :class:`PairsToIrreps1d`: as many channels of type +1 as of type -1 become RC pairs again.
 
     Equivariant: the input with its positions reversed and its last half negated gives the RC of the output. Layers for
@@ -72,19 +77,37 @@ class IrrepsToPairs1d(nn.Module):
     """
 
     symmetry = Symmetry(input="irreps", output="paired")
-    draws_random = False
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:
         """Change the basis back."""
         pairing.require_even(x.shape[1], "IrrepsToPairs1d")
         return pairing.irreps_to_pairs(x)
 
-    def to_plain(self, shape: Shape | None = None) -> nn.Module:
-        """Return a fixed convolution of width 1, in float64; ``shape`` gives the number of channels."""
-        return fixed_mixing(self(torch.eye(channels_of(shape), dtype=torch.float64)[None])[0])
+
+class IrrepLayer1d(nn.Module):
+    """Base of layers that keep ``n_plus`` channels of type +1, then ``n_minus`` of type -1; one may be zero."""
+
+    draws_random = False
+
+    def __init__(self, n_plus: int, n_minus: int) -> None:
+        super().__init__()
+        self.n_plus, self.n_minus = check_types(n_plus, n_minus)
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Channels of type +1 and -1."""
+        return Symmetry(input=types_of(self.n_minus), output=types_of(self.n_minus))
+
+    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return what the output would be for the reverse complement."""
+        return reverse_irreps(y, self.n_plus, self.n_minus)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``print(model)``."""
+        return f"n_plus={self.n_plus}, n_minus={self.n_minus}"
 
 
-class IrrepActivation1d(nn.Module):
+class IrrepActivation1d(IrrepLayer1d):
     """Apply ReLU to channels of type +1 and tanh to those of type -1.
 
     A channel of type -1 changes its sign on the other strand, one of type +1 does not (see :mod:`rcviz.layers.irreps`).
@@ -103,35 +126,16 @@ class IrrepActivation1d(nn.Module):
     tensor([0., 0.])
     """
 
-    draws_random = False
-
-    def __init__(self, n_plus: int, n_minus: int) -> None:
-        super().__init__()
-        self.n_plus, self.n_minus = check_types(n_plus, n_minus)
-
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
         """Apply each function to its channels."""
         check_features(x.shape, self.n_plus + self.n_minus)
         return torch.cat([x[:, : self.n_plus].relu(), x[:, self.n_plus :].tanh()], dim=1)
-
-    @property
-    def symmetry(self) -> Symmetry:
-        """Channels of type +1 and -1."""
-        return Symmetry(input=types_of(self.n_minus), output=types_of(self.n_minus))
-
-    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return what the output would be for the reverse complement."""
-        return reverse_irreps(y, self.n_plus, self.n_minus)
 
     def to_plain(self) -> nn.Module:
         """Return a ReLU for channels of type +1 alone, a Tanh for those of type -1 alone."""
         if self.n_plus and self.n_minus:
             raise ValueError("it treats channels of type +1 and -1 differently, which no plain torch module does")
         return nn.ReLU() if self.n_plus else nn.Tanh()
-
-    def extra_repr(self) -> str:
-        """Describe the layer in ``print(model)``."""
-        return f"n_plus={self.n_plus}, n_minus={self.n_minus}"
 
 
 def check_types(n_plus: int, n_minus: int) -> tuple[int, int]:

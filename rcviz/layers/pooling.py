@@ -39,8 +39,7 @@ class _RevCompPool1d(nn.Module):
             raise ValueError(f"a pooling window of {self.kernel_size} does not fit into a length of {length}")
         ragged = spare % self.stride
         if ragged and (self.edge == "strict" or ragged % 2):
-            fits = [length - ragged, length - ragged + self.stride]
-            how = "a length of {} or {} fits".format(*fits)
+            how = f"a length of {length - ragged} or {length - ragged + self.stride} fits"
             if self.edge == "strict" and ragged % 2 == 0:
                 how += f", or edge='trim' leaves out {ragged // 2} positions at each end"
             raise ValueError(

@@ -1,12 +1,14 @@
 """Weighted sum over positions, with one positional profile per channel (section 3.1.3)."""
 
+from math import sqrt
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features, check_positive
 from rcviz.layers import pairing
-from rcviz.layers.initializers import uniform_, weighted_sum_limit
+from rcviz.layers.initializers import uniform_
 from rcviz.layers.plain import in_order, with_weights
 from rcviz.layers.symmetry import NO_SYMMETRY, PAIRED, Symmetry
 
@@ -70,7 +72,7 @@ class WeightedSum1d(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw new starting weights, ``U(-s, s)`` with ``s = sqrt(6 / (channels * length))`` (section 3.7)."""
-        uniform_(self.weight, weighted_sum_limit(self.n_channels, self.length))
+        uniform_(self.weight, sqrt(6 / (self.n_channels * self.length)))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 

@@ -22,6 +22,18 @@ def close(found, expected):
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 
+def same(ours, torchs, inputs, *settings, power=2):
+    """Two functions of tensors, some of them None, give one output with one gradient; the first output is returned."""
+    results = []
+    tensors = [tensor.requires_grad_() for tensor in inputs if tensor is not None]
+    for function in (ours, torchs):
+        y = function(*inputs, *settings)
+        results.append((y, *torch.autograd.grad((y**power).sum(), tensors)))
+    for found, expected in zip(*results, strict=True):
+        close(found, expected)
+    return results[0][0]
+
+
 def is_channels_last(x):
     return x.transpose(1, 2).is_contiguous()
 
@@ -32,14 +44,8 @@ def test_convolution(stride, padding, dilation, has_bias):
     torch.manual_seed(0)
     x, weight = torch.randn(3, 4, 41).double(), torch.randn(6, 4, 5).double()
     bias = torch.randn(6).double() if has_bias else None
-    inputs = [tensor.requires_grad_() for tensor in (x, weight, bias) if tensor is not None]
-    results = []
-    for convolve in (channels_last.convolve, F.conv1d):
-        y = convolve(x, weight, bias, stride, padding, dilation)
-        results.append((y, *torch.autograd.grad((y**2).sum(), inputs)))
-    for found, expected in zip(*results, strict=True):
-        close(found, expected)
-    assert is_channels_last(results[0][0])
+    y = same(channels_last.convolve, F.conv1d, (x, weight, bias), stride, padding, dilation)
+    assert is_channels_last(y)
 
 
 @pytest.mark.parametrize(
@@ -49,27 +55,16 @@ def test_gradients_of_a_convolution_by_windows(monkeypatch, n, channels, length,
     """Whatever number of windows is left over, and with a stored gradient that does not begin at the memory's start."""
     monkeypatch.setattr(channels_last, "windows_are_faster", lambda weight: True)
     torch.manual_seed(0)
-    x = torch.randn(n + 1, length, channels).double()[1:].transpose(1, 2).requires_grad_()
-    weight = torch.randn(6, channels, width).double().requires_grad_()
-    results = []
-    for convolve in (channels_last.convolve, F.conv1d):
-        y = convolve(x, weight, None, 1, 0, 1)
-        results.append((y, *torch.autograd.grad((y**3).sum(), [x, weight])))
-    for found, expected in zip(*results, strict=True):
-        close(found, expected)
+    x = torch.randn(n + 1, length, channels).double()[1:].transpose(1, 2)
+    weight = torch.randn(6, channels, width).double()
+    same(channels_last.convolve, F.conv1d, (x, weight, None), 1, 0, 1, power=3)
 
 
 @pytest.mark.parametrize("in_layout", [True, False])
 def test_pooling(in_layout):
     torch.manual_seed(0)
     x = torch.randn(3, 41, 6).double().transpose(1, 2)
-    x = (x if in_layout else x.contiguous()).requires_grad_()
-    results = []
-    for pool in (channels_last.max_pool, F.max_pool1d):
-        y = pool(x, 5, 4)
-        results.append((y, *torch.autograd.grad((y**2).sum(), [x])))
-    for found, expected in zip(*results, strict=True):
-        close(found, expected)
+    same(channels_last.max_pool, F.max_pool1d, (x if in_layout else x.contiguous(),), 5, 4)
 
 
 @pytest.mark.parametrize("shape", [(5, 6, 13), (1, 2, 1), (1, 4, 7)])

@@ -6,9 +6,8 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from drawn import TOLERANCE, filled, learned, numbers, one_hot, other_strand
+from drawn import TOLERANCE, filled, numbers, other_strand
 from torch import nn
-from torch.func import functional_call
 
 import rcviz
 
@@ -200,17 +199,6 @@ def test_convolution_starts_glorot_with_a_bias_of_zero():
     assert not layer.bias.any()
 
 
-def test_convolution_gradcheck():
-    layer = filled(rcviz.IrrepConv1d((2, 1), (1, 2), 3))
-    names = dict(layer.named_parameters())
-    x = torch.tensor(numbers(2, 3, 6), requires_grad=True)
-
-    def call(x, *values):
-        return functional_call(layer, dict(zip(names, values, strict=True)), (x,))
-
-    assert torch.autograd.gradcheck(call, (x, *names.values()))
-
-
 # ---------------------------------------------------------------- batch norm
 
 
@@ -256,63 +244,11 @@ def test_batch_norm_of_type_plus_is_torchs():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_norm_is_equivariant_and_differentiable(training):
+def test_batch_norm_is_equivariant(training):
     layer = filled(rcviz.IrrepBatchNorm1d(2, 3))
     layer(torch.tensor(numbers(3, 5, 4, seed=3)))
     layer.train(training)
-    x = numbers(2, 5, 4) + 1.0
-    assert gap(layer, x, 2, 2) <= 1e-12
-    x = torch.tensor(x, requires_grad=True)
-    assert torch.autograd.gradcheck(layer, (x,))
-
-
-# ---------------------------------------------------------------- networks
-
-
-def network():
-    """Unequal types on the way, RC pairs again at the end."""
-    return nn.Sequential(
-        rcviz.PairsToIrreps1d(),
-        rcviz.IrrepConv1d((2, 2), (5, 3), 4),
-        rcviz.IrrepBatchNorm1d(5, 3),
-        rcviz.IrrepActivation1d(5, 3),
-        rcviz.IrrepConv1d((5, 3), (4, 4), 5, dilation=2),
-        rcviz.IrrepBatchNorm1d(4, 4),
-        rcviz.IrrepActivation1d(4, 4),
-        rcviz.IrrepsToPairs1d(),
-        rcviz.RevCompConv1d(8, 3, 3),
-    ).double()
-
-
-def test_a_network_is_equivariant_before_and_after_training():
-    torch.manual_seed(8)
-    model, x = network(), one_hot(4, 24, seed=3)
-    for _ in range(2):
-        for mode in (True, False):
-            model.train(mode)
-            with torch.no_grad():
-                here, other = model(x).numpy(), model(other_strand(x)).numpy()
-            assert here.std() > 0.05
-            np.testing.assert_allclose(other, oracles.opposite_strand(here), atol=1e-12)
-        rcviz.assert_equivariant(model, x)
-        learned(model, lambda seed: one_hot(8, 24, seed))
-
-
-def test_the_mean_of_type_plus_is_invariant_before_and_after_training():
-    torch.manual_seed(9)
-    model = nn.Sequential(
-        *network()[:4],
-        rcviz.IrrepConv1d((5, 3), (6, 0), 3),
-        rcviz.IrrepActivation1d(6, 0),
-        nn.AdaptiveAvgPool1d(1),
-        nn.Flatten(),
-        nn.Linear(6, 2),
-    ).double()
-    x = one_hot(4, 24, seed=3)
-    rcviz.assert_invariant(model, x)
-    learned(model, lambda seed: one_hot(8, 24, seed))
-    rcviz.assert_invariant(model, x)
-    assert model(x).std(dim=0).min() > 0.005
+    assert gap(layer, numbers(2, 5, 4) + 1.0, 2, 2) <= 1e-12
 
 
 @pytest.mark.usefixtures("as_users_run")
