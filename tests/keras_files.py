@@ -96,7 +96,7 @@ def statistics(n, seed):
 
 
 def write(path, layers, *, keras=1, backend=None, config=None, outer=None, libver="earliest"):
-    """Layers are (name, {weight: array}); Keras 1 names weights ``name_W``, Keras 2 ``name/kernel:0``."""
+    """Layers are (name, {weight: array}); weights ``name_W``, ``name/kernel:0`` or ``model/name/kernel``."""
     import h5py
 
     with h5py.File(path, "w", libver=libver) as file:
@@ -113,7 +113,7 @@ def write(path, layers, *, keras=1, backend=None, config=None, outer=None, libve
             inside = group.require_group(outer or name)
             listed = listed if outer else []
             for weight, values in weights.items():
-                stored = f"{name}_{weight}" if keras == 1 else f"{name}/{weight}:0"
+                stored = {1: f"{name}_{weight}", 2: f"{name}/{weight}:0", 3: f"sequential/{name}/{weight}"}[keras]
                 listed.append(stored.encode())
                 inside.create_dataset(stored, data=values)
             inside.attrs["weight_names"] = listed

@@ -1,8 +1,9 @@
 """Weights of the paper's Keras layers and of keras-genomics, read into models of rcviz (section 3.9)."""
 
 import os
+import warnings
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,15 @@ from rcviz._core.checks import check_choice
 from rcviz.convert.chain import chain_of
 from rcviz.convert.keras_files import SavedLayer, SavedModel, opened, read
 from rcviz.convert.keras_layers import Quirks, Slot, channels_after, is_readable, slots_of
+from rcviz.layers.conv import RevCompConv1d
 
 Backend = Literal["theano", "tensorflow"]
 Source = Literal["keras-genomics", "other"]
 
+Part: TypeAlias = tuple[str, nn.Module, int | None]
+"""Name, layer with weights, and channels of the feature map that it reads, flattened or not, if it reads one."""
+
+_EPSILON = 1e-3  # of Keras' batch norms, by default
 _COLUMNS = ["module", "layer", "weights", "changes"]
 
 
@@ -25,7 +31,7 @@ def load_keras_weights(
     path: str | os.PathLike[str],
     *,
     backend: Backend | None = None,
-    source: Source = "keras-genomics",
+    source: Source | None = None,
 ) -> pd.DataFrame:
     """Read weights of the paper's original Keras layers, of keras-genomics or of plain Keras layers into a model.
 
@@ -46,14 +52,19 @@ def load_keras_weights(
     ----------
     model : nn.Module
         Model of the same architecture: from :meth:`rcviz.ModelConfig.chipseq` and similar, or a chain of layers. If
-        the file holds no configuration, its batch norms are assumed to have the model's epsilon.
+        the file holds no configuration, its batch norms are assumed to have the model's epsilon, and ``changes`` says
+        so; a warning is given if that is not 1e-3, the default of Keras.
     path : path-like
-        An HDF5 file written by ``save_weights`` or ``save`` of Keras 1 or 2.
+        An HDF5 file written by ``save_weights`` or ``save`` of Keras 1 or 2, or by ``model.save("model.h5")`` of
+        Keras 3.
     backend : "theano" or "tensorflow", optional
         Backend of the Keras that wrote the file, where the file does not name it; the paper's was Theano.
     source : "keras-genomics" or "other"
-        Origin of the RevCompConv1D in a file of Keras 2; implementations other than keras-genomics add the convolution
-        once. The paper's own layers, of Keras 1, are recognised by their kernels (width, 1, channels, filters).
+        Origin of the tied convolutions in a file of Keras 2 or 3. By default the classes or names of the layers decide:
+        a RevCompConv1D is treated as that of keras-genomics, which adds its convolution twice; a Conv1D that the
+        network applies to both strands, as in DeePaC, adds it once. Pass ``"other"`` for a RevCompConv1D of another
+        origin, and where the file does not tell. The paper's own layers, of Keras 1, are recognised by their kernels
+        (width, 1, channels, filters).
 
     Returns
     -------
@@ -68,7 +79,8 @@ def load_keras_weights(
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the file was not written by Keras 1 or 2, or does not fit the model, naming the layer and both shapes.
+        When the file cannot be read, does not fit the model (naming the layer and both shapes), or does not tell
+        whether its convolutions are tied, or of which origin they are (naming ``source``).
 
     Examples
     --------
@@ -78,7 +90,8 @@ def load_keras_weights(
     """
     if backend is not None:
         check_choice("backend", backend, get_args(Backend))
-    check_choice("source", source, get_args(Source))
+    if source is not None:
+        check_choice("source", source, get_args(Source))
     parts = _parts(model)
     with opened(path) as saved:
         if len(saved.layers) != len(parts):
@@ -86,7 +99,7 @@ def load_keras_weights(
                 f"{path} has weights of {_listed(layer.name for layer in saved.layers)}, and the model of "
                 f"{_listed(name for name, _, _ in parts)}; build the model with the same layers"
             )
-        quirks = Quirks(_backend(saved, backend, path), convolves_twice=source == "keras-genomics")
+        quirks = Quirks(_backend(saved, backend, path), source)
         rows = []
         fitting: list[tuple[SavedLayer, Slot]] = []
         for (name, part, n_channels), layer in zip(parts, saved.layers, strict=True):
@@ -95,6 +108,9 @@ def load_keras_weights(
             fitting += [(layer, slot) for slot in slots]
             stored = ", ".join(f"{kind} {weight.shape}" for kind, weight in layer.weights.items())
             rows.append((name, layer.name, stored, ", ".join(changes)))
+        if source is None:
+            _check_both_strands(parts, saved.layers)
+        _warn_of_epsilon(parts, saved.layers)
         values = [_value(layer, slot) for layer, slot in fitting]
     with torch.no_grad():
         for (_, slot), value in zip(fitting, values, strict=True):
@@ -102,9 +118,8 @@ def load_keras_weights(
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _parts(model: nn.Module) -> list[tuple[str, nn.Module, int | None]]:
-    """Layers with weights, each with the channels of the feature map that it reads, flattened or not."""
-    parts: list[tuple[str, nn.Module, int | None]] = []
+def _parts(model: nn.Module) -> list[Part]:
+    parts: list[Part] = []
     n_channels: int | None = None
     for name, part in chain_of(model):
         if is_readable(part):
@@ -113,6 +128,34 @@ def _parts(model: nn.Module) -> list[tuple[str, nn.Module, int | None]]:
             raise ValueError(f"{name} ({type(part).__name__}) has weights and is not a layer of the paper; remove it")
         n_channels = channels_after(part, n_channels)
     return parts
+
+
+def _check_both_strands(parts: list[Part], layers: list[SavedLayer]) -> None:
+    """Refuse a plain convolution for a tied one, unless a layer of the file reads the channels of both strands."""
+    pairs = list(zip(parts, layers, strict=True))
+    for (_, part, n_channels), layer in pairs:
+        n_inputs = getattr(part, "in_channels", getattr(part, "in_features", None))
+        kernel = layer.weights.get("kernel")
+        if layer.class_name == "RevCompConv1D" or (n_channels and kernel is not None and kernel.shape[-2] == n_inputs):
+            return
+    for (name, part, _), layer in pairs:
+        if isinstance(part, RevCompConv1d):
+            raise ValueError(
+                f"{name} is tied, and nothing in the file says that {layer.name} is applied to both strands; pass "
+                f"source='other' if it is, or 'keras-genomics' for its RevCompConv1D; otherwise read the file into a "
+                f"model with nn.Conv1d"
+            )
+
+
+def _warn_of_epsilon(parts: list[Part], layers: list[SavedLayer]) -> None:
+    for (name, part, _), layer in zip(parts, layers, strict=True):
+        epsilon = getattr(part, "eps", _EPSILON)
+        if layer.epsilon is None and epsilon != _EPSILON:
+            warnings.warn(
+                f"the file does not hold the epsilon of {layer.name}, which is {_EPSILON:g} by default in Keras, and "
+                f"{name} has {epsilon:g}; set it to that of the network which was saved",
+                stacklevel=3,
+            )
 
 
 def _backend(saved: SavedModel, given: str | None, path: object) -> str | None:
@@ -139,7 +182,7 @@ def _check_fit(module: str, part: nn.Module, layer: SavedLayer, slots: list[Slot
     if layer.epsilon not in (None, epsilon):
         raise ValueError(
             f"{layer.name} adds {layer.epsilon:g} to the variance, and {module} adds {epsilon:g}; build the model with "
-            f"batchnorm_eps={layer.epsilon:g}"
+            f"eps={layer.epsilon:g} there (batchnorm_eps={layer.epsilon:g} in a ModelConfig)"
         )
 
 

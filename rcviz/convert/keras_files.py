@@ -32,6 +32,10 @@ _KINDS = {
     "running_std": "variance",  # the name of the variance in Keras 1, which divides by sqrt(running_std + epsilon)
 }
 _HEAP = b"GCOL\x01\0\0\0"
+_ZIP = b"PK\x03\x04"
+_WRITE_HDF5 = "load it in Keras and write one HDF5 file with its configuration, model.save('model.h5')"
+_CLASSES = {"conv1d": "Conv1D", "convolution1d": "Conv1D", "revcompconv1d": "RevCompConv1D"}
+"""Classes of convolutions by the names that Keras gives their layers, in lower case and without underscores."""
 _MOST_TEXTS = 1 << 20
 _LONGEST_LIST = 2**20
 """Bytes of an attribute; a list of layers or weights has a few thousand."""
@@ -46,13 +50,23 @@ class SavedLayer:
     name : str
     weights : dict of str to h5py.Dataset
         By kind: kernel, bias, gamma, beta, mean, variance.
-    epsilon : float or None
-        Epsilon of a batch norm, where the file holds the configuration of the model as well.
+    class_name : str or None
+        Class, from the configuration of the model if the file holds it, otherwise from a name that Keras gave, such as
+        ``conv1d_1``; None where neither tells it.
+    settings : dict
+        Configuration of the layer, as Keras wrote it; empty where the file does not hold it.
     """
 
     name: str
     weights: dict[str, Any]
-    epsilon: float | None
+    class_name: str | None
+    settings: dict[str, Any]
+
+    @property
+    def epsilon(self) -> float | None:
+        """Epsilon of a batch norm; None where the file does not hold it."""
+        epsilon = self.settings.get("epsilon")
+        return float(epsilon) if isinstance(epsilon, int | float) else None
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,9 @@ def opened(path: str | os.PathLike[str]) -> Iterator[SavedModel]:
         raise ImportError("reading Keras weights needs h5py: pip install 'rcviz[keras]'") from error
     if not Path(path).is_file():
         raise FileNotFoundError(f"file {path} does not exist; use one written by save_weights of Keras")
+    with Path(path).open("rb") as start:
+        if start.read(4) == _ZIP:
+            raise ValueError(f"{path} is a .keras archive, which cannot be read yet; {_WRITE_HDF5}")
     _check_heaps(path)
     try:
         with h5py.File(path, "r") as file:
@@ -113,8 +130,10 @@ def read(weight: Any) -> np.ndarray:
 def _model(file: Any) -> SavedModel:
     group = _child(file, "model_weights") if "model_weights" in file else file
     if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
+        if "layers" in file or "_layer_checkpoint_dependencies" in file:
+            raise ValueError(f"{file.filename} is a .weights.h5 of Keras 3, which cannot be read yet; {_WRITE_HDF5}")
         _refuse(file, "it has no list of layers, as Keras 1 and 2 write it")
-    epsilons = _epsilons(_text(file, "model_config"))
+    configured = _configurations(_text(file, "model_config"))
     layers: dict[str, dict[str, Any]] = {}
     for layer in _list(group, "layer_names"):
         inside = _child(group, layer)
@@ -125,8 +144,17 @@ def _model(file: Any) -> SavedModel:
             owner = match["layer"] or match["layer1"] or layer
             kind = match["kind"] or match["kind1"]
             layers.setdefault(owner, {})[_KINDS.get(kind, kind)] = _checked(_child(inside, name))
-    saved = [SavedLayer(name, weights, epsilons.get(name.split("/")[0])) for name, weights in layers.items()]
+    saved = [_layer(name, weights, configured) for name, weights in layers.items()]
     return SavedModel(saved, _text(group, "backend") or None)
+
+
+def _layer(path: str, weights: dict[str, Any], configured: dict[str, dict[str, Any]]) -> SavedLayer:
+    """Describe a layer by its configuration; Keras 3 puts the names of the models around it before its own."""
+    name = path.rpartition("/")[2]
+    automatic = re.sub(r"_\d+$", "", name).replace("_", "").lower()
+    settings = configured.get(name, {})
+    class_name = settings.get("class_name", automatic).rpartition(">")[2]
+    return SavedLayer(path, weights, _CLASSES.get(class_name.lower()), settings)
 
 
 def _child(group: Any, path: str) -> Any:
@@ -188,19 +216,20 @@ def _text(group: Any, attribute: str) -> str:
     return _names(group, attribute)[0] if attribute in group.attrs else ""
 
 
-def _epsilons(configuration: str) -> dict[str, float]:
-    """Epsilon of every batch norm in a model's JSON, by the layer's name."""
-    epsilons: dict[str, float] = {}
+def _configurations(configuration: str) -> dict[str, dict[str, Any]]:
+    """Settings and class of every layer in a model's JSON, by its name; without names that stand for different ones."""
+    configured: dict[str, list[dict[str, Any]]] = {}
     left: list[Any] = [json.loads(configuration)] if configuration else []
     while left:
         item = left.pop()
         if isinstance(item, dict):
-            if isinstance(item.get("name"), str) and isinstance(item.get("epsilon"), int | float):
-                epsilons[item["name"]] = float(item["epsilon"])
+            settings, class_name = item.get("config"), item.get("class_name")
+            if isinstance(settings, dict) and isinstance(settings.get("name"), str) and isinstance(class_name, str):
+                configured.setdefault(settings["name"], []).append({**settings, "class_name": class_name})
             left += item.values()
         elif isinstance(item, list):
             left += item
-    return epsilons
+    return {name: found[0] for name, found in configured.items() if all(other == found[0] for other in found)}
 
 
 def _refuse(file: Any, why: str) -> NoReturn:

@@ -6,7 +6,7 @@ position by position. Shapes are those in the file.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from rcviz.convert.keras_files import SavedLayer
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
-from rcviz.layers.facts import nearest
+from rcviz.layers.facts import first_number, nearest
 from rcviz.layers.pooling import RevCompGlobalPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
 
@@ -30,12 +30,13 @@ class Quirks:
     ----------
     backend : str or None
         Backend of the Keras that wrote the file; only Theano's convolution reverses its kernels.
-    convolves_twice : bool
-        Whether a RevCompConv1D of Keras 2 adds its convolution twice where it has a bias.
+    source : "keras-genomics", "other" or None
+        Origin of the tied convolutions, if it was given; that of keras-genomics adds its convolution twice where it has
+        a bias.
     """
 
     backend: str | None
-    convolves_twice: bool
+    source: Literal["keras-genomics", "other"] | None
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,11 @@ def _conv(part: RevCompConv1d | nn.Conv1d, layer: SavedLayer, n_channels: int | 
             f"the file does not name its backend, and Theano reverses kernels along the length, such as that of "
             f"{layer.name}; pass backend='theano', which the paper used, or backend='tensorflow'"
         )
+    _check_windows(part, layer)
     reverse = quirks.backend == "theano" and width > 1
     kernel = layer.weights.get("kernel")
     keras_2 = kernel is not None and len(kernel.shape) == 3
-    twice = keras_2 and isinstance(part, RevCompConv1d) and quirks.convolves_twice and "bias" in layer.weights
+    twice = isinstance(part, RevCompConv1d) and keras_2 and "bias" in layer.weights and _adds_twice(layer, quirks)
 
     def convert(values: np.ndarray) -> np.ndarray:
         values = values.reshape(width, n_inputs, n_filters)
@@ -106,11 +108,47 @@ def _conv(part: RevCompConv1d | nn.Conv1d, layer: SavedLayer, n_channels: int | 
     return slots, [change for change, applies in changes.items() if applies]
 
 
+def _check_windows(part: RevCompConv1d | nn.Conv1d, layer: SavedLayer) -> None:
+    """Compare the settings of a convolution with those in the file, if it holds them."""
+    stride, dilation = first_number(part.stride), first_number(part.dilation)
+    pad: Any = part.pad if isinstance(part, RevCompConv1d) else part.padding
+    zeros = {"valid": 0, "same": dilation * (part.weight.shape[2] - 1)}
+    n_zeros = zeros[pad] if isinstance(pad, str) else 2 * first_number(pad)
+    for name, saved, own in (
+        ("strides", layer.settings.get("strides", stride), stride),
+        ("dilation_rate", layer.settings.get("dilation_rate", dilation), dilation),
+        ("padding", zeros.get(str(layer.settings["padding"])) if "padding" in layer.settings else n_zeros, n_zeros),
+    ):
+        if saved not in (own, [own]):
+            raise ValueError(
+                f"{layer.name} has {name}={layer.settings[name]}, and the model's convolution has stride {stride}, "
+                f"dilation {dilation} and {n_zeros} zeros around its input; build it with the settings of the file"
+            )
+
+
+def _adds_twice(layer: SavedLayer, quirks: Quirks) -> bool:
+    """Whether a tied convolution of Keras 2 with a bias adds its convolution twice, as that of keras-genomics does."""
+    if layer.class_name == "Conv1D":
+        if quirks.source == "keras-genomics":
+            raise ValueError(
+                f"{layer.name} is a Conv1D, and source='keras-genomics' is for its RevCompConv1D; leave source out, or "
+                f"pass source='other'"
+            )
+        return False
+    if layer.class_name is None and quirks.source is None:
+        raise ValueError(
+            f"the file does not name the class of {layer.name}; pass source='keras-genomics' for a RevCompConv1D of "
+            f"keras-genomics, which adds its convolution twice, or source='other' for any other one"
+        )
+    return quirks.source != "other"
+
+
 def _batchnorm(
     part: RevCompBatchNorm1d | nn.BatchNorm1d, layer: SavedLayer, n_channels: int | None, quirks: Quirks
 ) -> Slots:
     scale, shift = _vector("gamma", part.weight, 1.0), _vector("beta", part.bias, 0.0)
-    return [*scale, *shift, *_vector("mean", part.running_mean), *_vector("variance", part.running_var)], []
+    assumed = [] if layer.epsilon is not None else [f"epsilon {part.eps:g} is the model's: the file does not hold it"]
+    return [*scale, *shift, *_vector("mean", part.running_mean), *_vector("variance", part.running_var)], assumed
 
 
 def _weighted_sum(part: WeightedSum1d, layer: SavedLayer, n_channels: int | None, quirks: Quirks) -> Slots:

@@ -197,6 +197,119 @@ def test_a_whole_saved_model(tmp_path):
         rcviz.load_keras_weights(model, path)
 
 
+@pytest.mark.parametrize("keras", [2, 3])
+def test_the_epsilon_is_looked_up_or_said_to_be_assumed(keras, tmp_path):
+    """Keras 3 puts the name of the model before that of a layer."""
+    weights = plain_weights()
+
+    def load(eps, config):
+        path = write(tmp_path / "m.h5", weights.items(), keras=keras, backend="tensorflow", config=config)
+        model = plain_model()
+        model.norm1.eps = eps
+        return model, rcviz.load_keras_weights(model, path).set_index("module").loc["norm1", "changes"]
+
+    with pytest.raises(ValueError, match=r"batch_normalization_1 adds 0\.01"):
+        load(1e-3, configured(1e-2))
+    model, changes = load(1e-2, configured(1e-2))
+    assert "epsilon" not in changes
+    conv1, norm1, dense = (list(layer.values()) for layer in weights.values())
+    y = relu_and_pool(batchnorm(plain_conv(X_LAST, *conv1, theano=False), *norm1, epsilon=1e-2), 8, 4)
+    fits(model, y.reshape(len(y), -1) @ dense[0] + dense[1], X)
+    assert "epsilon" in load(1e-3, None)[1]
+    with pytest.warns(UserWarning, match=r"batch_normalization_1.*1e-05"):
+        load(1e-5, None)
+    twice = {"class_name": "Model", "config": {"layers": [configured(1e-2), configured(1e-3)]}}
+    assert "epsilon" in load(1e-3, twice)[1]  # two layers of that name
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("strides", [2]), ("dilation_rate", [2]), ("padding", "same"), ("padding", "causal")]
+)
+def test_the_settings_of_a_convolution_are_compared_where_the_file_holds_them(setting, value, tmp_path):
+    config = {"name": "conv1d_1", "strides": [1], "dilation_rate": [1], "padding": "valid"}
+    for settings in (config, config | {setting: value}):
+        whole = {"class_name": "Sequential", "config": {"layers": [{"class_name": "Conv1D", "config": settings}]}}
+        path = write(tmp_path / "m.h5", plain_weights().items(), keras=2, backend="tensorflow", config=whole)
+        if settings is config:
+            rcviz.load_keras_weights(plain_model(), path)
+        else:
+            with pytest.raises(ValueError, match=f"conv1d_1 .*{setting}"):
+                rcviz.load_keras_weights(plain_model(), path)
+
+
+# ---------------------------------------------------------------- whose convolution is it?
+
+
+def renamed(weights, name):
+    """The same weights, the convolutions named otherwise."""
+    return {
+        layer.replace("rev_comp_conv1d_b", "norm").replace("rev_comp_conv1d", name): w for layer, w in weights.items()
+    }
+
+
+def tied_output(weights, *, twice):
+    """For weights that are renamed."""
+    return genomics_output(X_LAST, weights, twice=twice)
+
+
+class TestWhoseConvolutionItIs:
+    """A convolution is doubled only where the file, or the user, says that it is that of keras-genomics."""
+
+    def load(self, tmp_path, weights, **options):
+        model = paper(head="flatten")
+        path = write(
+            tmp_path / "m.h5", weights.items(), keras=2, backend="tensorflow", config=options.pop("config", None)
+        )
+        rcviz.load_keras_weights(model, path, **options)
+        return model
+
+    @pytest.mark.parametrize("source", [None, "other"])
+    def test_a_plain_convolution_that_is_applied_to_both_strands(self, tmp_path, source):
+        """As in DeePaC: the second one reads the channels of both strands."""
+        weights = renamed(genomics_weights(bias=True), "conv1d")
+        fits(self.load(tmp_path, weights, source=source), tied_output(weights, twice=False), X)
+        with pytest.raises(ValueError, match=r"conv1d_1 .*source"):
+            self.load(tmp_path, weights, source="keras-genomics")
+
+    def test_names_that_tell_nothing(self, tmp_path):
+        weights = renamed(genomics_weights(bias=True), "motifs")
+        with pytest.raises(ValueError, match=r"motifs_1.*source='keras-genomics'.*'other'"):
+            self.load(tmp_path, weights)
+        for source in ("keras-genomics", "other"):
+            expected = tied_output(weights, twice=source == "keras-genomics")
+            fits(self.load(tmp_path, weights, source=source), expected, X)
+        weights = renamed(genomics_weights(bias=False), "motifs")  # without a bias both are the same
+        fits(self.load(tmp_path, weights), tied_output(weights, twice=False), X)
+
+    @pytest.mark.parametrize("name", ["RevCompConv1D", "genomics>RevCompConv1D", "Conv1D"])
+    def test_classes_in_the_configuration(self, tmp_path, name):
+        weights = renamed(genomics_weights(bias=True), "motifs")
+        layers = [{"class_name": name, "config": {"name": f"motifs_{i}"}} for i in (1, 2)]
+        model = self.load(tmp_path, weights, config={"class_name": "Sequential", "config": layers})
+        fits(model, tied_output(weights, twice=name != "Conv1D"), X)
+
+    @pytest.mark.parametrize("whole", [False, True])
+    def test_one_plain_convolution_may_be_applied_to_one_strand(self, tmp_path, whole):
+        """A dense layer of all channels shows that it was applied to both; one of half of them does not."""
+        half = draw(4, 3, 2, seed=4)
+        kernel = np.concatenate([half, half[::-1, ::-1]], axis=1).reshape(24, 2) if whole else half.reshape(12, 2)
+        weights = {
+            "conv1d_1": {"kernel": draw(5, 4, 3, seed=1), "bias": draw(3, seed=2)},
+            "dense_1": {"kernel": kernel, "bias": draw(2, seed=5)},
+        }
+        conv, pool = rcviz.RevCompConv1d(4, 3, 5), rcviz.RevCompMaxPool1d(8, 4)
+        model = torch.nn.Sequential(
+            conv, torch.nn.ReLU(), pool, torch.nn.Flatten(), rcviz.RevCompLinear(24, 2)
+        ).double()
+        path = write(tmp_path / "m.h5", weights.items(), keras=2, backend="tensorflow")
+        if not whole:
+            with pytest.raises(ValueError, match=r"conv1d_1 .*source='other'"):
+                rcviz.load_keras_weights(model, path)
+        rcviz.load_keras_weights(model, path, source=None if whole else "other")
+        x = relu_and_pool(rc_conv(X_LAST, *weights["conv1d_1"].values(), theano=False), 8, 4)
+        fits(model, rc_dense_after_conv(x, half.reshape(12, 2), weights["dense_1"]["bias"]), X)
+
+
 def test_many_layers_are_listed_in_pieces(tmp_path):
     weights, model = plain_weights(), plain_model()
     path = write(tmp_path / "weights.h5", weights.items(), keras=2, backend="tensorflow")

@@ -1,6 +1,7 @@
 """load_keras_weights: files that do not fit the model, not written by Keras, with links to others, or too large."""
 
 import builtins
+import zipfile
 
 import numpy as np
 import pytest
@@ -174,3 +175,17 @@ def test_what_to_install_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", without_h5py)
     with pytest.raises(ImportError, match=r"rcviz\[keras\]"):
         rcviz.load_keras_weights(plain_model(), tmp_path / "weights.h5")
+
+
+@pytest.mark.parametrize("kind", ["model.keras", "model.weights.h5"])
+def test_files_of_keras_3_are_told_apart(tmp_path, kind):
+    """They hold weights in another order, and are refused with the way to write one that is read."""
+    path = tmp_path / kind
+    if kind == "model.keras":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", "{}")
+    else:
+        with h5py.File(path, "w") as file:
+            file.create_dataset("layers/conv1d/vars/0", data=np.zeros((5, 4, 6)))
+    with pytest.raises(ValueError, match=r"model\.save\('model\.h5'\)"):
+        rcviz.load_keras_weights(plain_model(), path)
