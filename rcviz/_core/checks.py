@@ -33,6 +33,15 @@ def as_numbers(name: str, values: Any) -> np.ndarray:
         raise ValueError(f"{name} must be numbers, all rows of one length, got {values!r:.100}") from error
 
 
+def is_number(text: str) -> bool:
+    """Return True if a text can be parsed as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def check_positive(name: str, value: Any) -> None:
     """Refuse a value that is not a whole number of at least one."""
     check_whole(name, value, 1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rcviz._core.checks import quoted
+from rcviz._core.checks import is_number, quoted
 from rcviz._core.text_files import read_lines
 
 if TYPE_CHECKING:
@@ -98,8 +98,6 @@ def strongest(peaks: "pd.DataFrame", n: int | np.integer | None, *, what: str = 
 
 
 def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
-    import pandas as pd
-
     missing = [column for column in COLUMNS[:3] if column not in frame]
     if missing:
         raise ValueError(
@@ -117,19 +115,11 @@ def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
     )
     if signal is not None and signal.isna().all():  # as this function returns a table without signals
         signal = None
-    table = {
-        "chrom": [str(chrom) for chrom in frame["chrom"].to_numpy(dtype=object)],
-        "start": _whole_numbers(frame["start"], "start", location),
-        "end": _whole_numbers(frame["end"], "end", location),
-        "summit": _NO_SUMMIT if summit is None else _whole_numbers(summit, "summit", location),
-        "signal": np.nan if signal is None else _numbers(signal, location),
-    }
-    return _checked(pd.DataFrame(table), location)
+    chrom = [str(chrom) for chrom in frame["chrom"].to_numpy(dtype=object)]
+    return _table(chrom, frame["start"], frame["end"], summit, signal, location)
 
 
 def _from_file(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
     kept = [
         (number, line)
         for number, line in enumerate(map(str.rstrip, read_lines(path)), start=1)
@@ -146,7 +136,7 @@ def _from_file(path: Path) -> "pd.DataFrame":
     _check_blanks(kept[0][1], first, location(0))
     signal, summit = _find_columns(path, kept[0][1], first, location(0))
     wanted = [column for column in (0, 1, 2, summit, signal) if column is not None]
-    columns: dict[int, list[str]] = {column: [] for column in wanted}
+    columns: dict[int | None, list[str]] = {column: [] for column in wanted}
     for row, (_, line) in enumerate(kept):
         fields = _fields(line)
         if " " in line:
@@ -155,14 +145,9 @@ def _from_file(path: Path) -> "pd.DataFrame":
             _refuse_fields(line, fields, location(row), len(first), kept[0][0])
         for column in wanted:
             columns[column].append(fields[column])
-    table = {
-        "chrom": [chrom.strip() for chrom in columns[0]],
-        "start": _whole_numbers(columns[1], "start", location),
-        "end": _whole_numbers(columns[2], "end", location),
-        "summit": _NO_SUMMIT if summit is None else _whole_numbers(columns[summit], "summit", location),
-        "signal": np.nan if signal is None else _numbers(columns[signal], location),
-    }
-    return _checked(pd.DataFrame(table), location)
+    chrom = [chrom.strip() for chrom in columns[0]]
+    # Without a summit or signal the column is None, which is no key.
+    return _table(chrom, columns[1], columns[2], columns.get(summit), columns.get(signal), location)
 
 
 def _fields(line: str) -> list[str]:
@@ -180,7 +165,7 @@ def _check_kind(path: Path, first: str, where: str) -> None:
             f"give the .narrowPeak file of the same MACS run"
         )
     fields = _fields(first)
-    if len(fields) >= 8 and not _is_number(fields[1]) and _is_number(fields[3]) and _is_number(fields[4]):
+    if len(fields) >= 8 and not is_number(fields[1]) and is_number(fields[3]) and is_number(fields[4]):
         raise ValueError(
             f"{where}: {first[:60]!r} looks like GFF: convert it to BED (columns 1, 4 minus one, and 5; BED is 0-based)"
         )
@@ -191,7 +176,7 @@ def _check_blanks(line: str, fields: list[str], where: str, *, name: int | None 
     if "\t" not in line or " " not in line:
         return
     for at, parts in enumerate(map(str.split, fields)):
-        is_position = at < 3 or (at != name and all(part in {".", "+", "-"} or _is_number(part) for part in parts))
+        is_position = at < 3 or (at != name and all(part in {".", "+", "-"} or is_number(part) for part in parts))
         if (is_position and len(parts) > 1) or len(fields) < 3:
             raise ValueError(f"{where} mixes tabs and spaces between columns: use one of them")
 
@@ -221,15 +206,7 @@ def _find_columns(path: Path, line: str, row: list[str], where: str) -> tuple[in
             f"name a broadPeak file .broadPeak, write -1 if there is no summit, "
             f"or keep only the first three columns"
         )
-    return (4 if len(row) > 4 and _is_number(row[4]) else None), None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return (4 if len(row) > 4 and is_number(row[4]) else None), None
 
 
 def _whole_numbers(values: Any, name: str, location: Callable[[int], str]) -> np.ndarray:
@@ -265,9 +242,15 @@ def _numbers(values: Any, location: Callable[[int], str]) -> np.ndarray:
     return numbers
 
 
-def _checked(peaks: "pd.DataFrame", location: Callable[[int], str]) -> "pd.DataFrame":
-    """Refuse the first peak whose start, end or summit is impossible."""
-    start, end, summit = (peaks[column].to_numpy() for column in ("start", "end", "summit"))
+def _table(
+    chrom: list[str], start: Any, end: Any, summit: Any, signal: Any, location: Callable[[int], str]
+) -> "pd.DataFrame":
+    """Make the table of peaks; an error names the first peak whose start, end, summit or signal is impossible."""
+    import pandas as pd
+
+    start, end = _whole_numbers(start, "start", location), _whole_numbers(end, "end", location)
+    summit = np.full(len(chrom), _NO_SUMMIT) if summit is None else _whole_numbers(summit, "summit", location)
+    signal = np.nan if signal is None else _numbers(signal, location)
 
     def refuse(wrong: np.ndarray, sentence: Callable[[int], str]) -> None:
         if wrong.any():
@@ -290,4 +273,4 @@ def _checked(peaks: "pd.DataFrame", location: Callable[[int], str]) -> "pd.DataF
             + (f"; subtract {start[row]} from this position" if start[row] <= summit[row] <= end[row] else "")
         ),
     )
-    return peaks[list(COLUMNS)]
+    return pd.DataFrame(dict(zip(COLUMNS, (chrom, start, end, summit, signal), strict=True)))

@@ -127,7 +127,20 @@ def peak_windows(
     from tqdm.auto import tqdm
 
     kind = negatives or ("gc_matched" if accessible is None else "accessible")
-    _check_arguments(width, n_relaxed, kind, negatives_per_positive, overlapping, on_label_conflict, max_n_share, seed)
+    check_positive("width", width)
+    check_choice("overlapping", overlapping, _OVERLAPPING)
+    check_choice("on_label_conflict", on_label_conflict, ("raise", "drop"))
+    check_choice("negatives", kind, _NEGATIVES)
+    if not 0 <= max_n_share < 1:
+        raise ValueError(f"max_n_share must be at least 0 and below 1, got {max_n_share}")
+    if not 0 < negatives_per_positive <= _MAX_NEGATIVES_PER_POSITIVE:
+        raise ValueError(
+            f"negatives_per_positive must be above 0 and at most {_MAX_NEGATIVES_PER_POSITIVE}, "
+            f"got {negatives_per_positive}"
+        )
+    if n_relaxed is not None:
+        check_positive("n_relaxed", n_relaxed)
+    check_whole("seed", seed, 0)
     if kind == "accessible" and accessible is None:
         raise ValueError("negatives='accessible' needs accessible regions: give accessible=..., or choose 'gc_matched'")
     if kind != "accessible" and accessible is not None:
@@ -159,8 +172,12 @@ def peak_windows(
     n_drawn = max(1, round(negatives_per_positive * len(positive)))
     capacity = len(positive) + {"none": 0, "accessible": len(tables.get("accessible", ()))}.get(kind, n_drawn)
 
+    opened: AbstractContextManager[MemoryWriter | storage.SequenceWriter]
+    opened = (
+        nullcontext(MemoryWriter(capacity, width)) if out is None else storage.open_writer(out, "SequenceSet", width)
+    )
     with (
-        _open_writer(out, capacity, width) as writer,
+        opened as writer,
         tqdm(desc="cutting", unit=" windows", delay=1, disable=not progress) as bar,
     ):
         extractor = WindowExtractor(genome, width, writer.append, max_n_share=max_n_share, advance=bar.update)
@@ -218,40 +235,6 @@ def peak_windows(
         return SequenceSet(writer.codes, **writer.fields)
     assert out is not None
     return SequenceSet.load(out, memory_map=True)
-
-
-def _check_arguments(
-    width: int | np.integer,
-    n_relaxed: int | np.integer | None,
-    negatives: str,
-    negatives_per_positive: float | int,
-    overlapping: str,
-    on_label_conflict: str,
-    max_n_share: float | int,
-    seed: int | np.integer,
-) -> None:
-    check_positive("width", width)
-    check_choice("overlapping", overlapping, _OVERLAPPING)
-    check_choice("on_label_conflict", on_label_conflict, ("raise", "drop"))
-    check_choice("negatives", negatives, _NEGATIVES)
-    if not 0 <= max_n_share < 1:
-        raise ValueError(f"max_n_share must be at least 0 and below 1, got {max_n_share}")
-    if not 0 < negatives_per_positive <= _MAX_NEGATIVES_PER_POSITIVE:
-        raise ValueError(
-            f"negatives_per_positive must be above 0 and at most {_MAX_NEGATIVES_PER_POSITIVE}, "
-            f"got {negatives_per_positive}"
-        )
-    if n_relaxed is not None:
-        check_positive("n_relaxed", n_relaxed)
-    check_whole("seed", seed, 0)
-
-
-def _open_writer(
-    out: str | os.PathLike[str] | None, capacity: int, width: int
-) -> AbstractContextManager[MemoryWriter | storage.SequenceWriter]:
-    if out is None:
-        return nullcontext(MemoryWriter(capacity, width))
-    return storage.open_writer(out, "SequenceSet", width)
 
 
 def _accessible_unbound(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -82,7 +82,12 @@ def simulate_motifs(
     >>> simulated.task_names, len(simulated), simulated.length
     (('GATA_known6', 'MA0058.4'), 200, 200)
     """
-    loaded = _load(motifs)
+    import pandas as pd
+
+    loaded = [motif if isinstance(motif, Motif) else load_motif(motif) for motif in motifs]
+    names = [motif.name for motif in loaded]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"motifs must have different names, one task for each, got {names}")
     check_choice("shuffle", shuffle, get_args(Shuffle))
     _check_ranges(
         loaded,
@@ -95,7 +100,7 @@ def simulate_motifs(
     rng = np.random.default_rng(seed)
     task = rng.permutation(np.repeat(np.arange(len(loaded)), n_per_motif))
     codes = np.empty((len(task), length), dtype=np.uint8)
-    sites: list[_Sites] = []
+    sites: list[pd.DataFrame] = []
     n_rows = max(1, _BASES_PER_BLOCK // length)
     for index, motif in enumerate(loaded):
         rows = np.flatnonzero(task == index)
@@ -104,7 +109,7 @@ def simulate_motifs(
             background = _draw_background(rng, len(block), length, gc_content)
             placed = _embed(rng, background, motif, counts, rc_probability)
             codes[block] = background
-            sites.append(placed._replace(sequence=block[placed.sequence]))
+            sites.append(placed.assign(sequence=block[placed["sequence"]]))
 
     clean_labels = np.eye(len(loaded), dtype=np.float32)[task]
     labels = clean_labels.copy()
@@ -117,11 +122,11 @@ def simulate_motifs(
         codes,
         labels,
         clean_labels=clean_labels,
-        sites=_site_table(sites),
-        task_names=[motif.name for motif in loaded],
+        sites=pd.concat(sites).sort_values(["sequence", "start"]),
+        task_names=names,
         provenance={
             "source": "simulate_motifs",
-            "motifs": [motif.name for motif in loaded],
+            "motifs": names,
             "n_per_motif": n_per_motif,
             "length": length,
             "gc_content": gc_content,
@@ -133,23 +138,6 @@ def simulate_motifs(
             "seed": "numpy Generator" if isinstance(seed, np.random.Generator) else int(seed),
         },
     )
-
-
-class _Sites(NamedTuple):
-    """Instances of one motif, as parallel arrays."""
-
-    motif: Motif
-    sequence: np.ndarray
-    start: np.ndarray
-    reverse: np.ndarray
-
-
-def _load(motifs: Sequence[str | Motif]) -> list[Motif]:
-    loaded = [motif if isinstance(motif, Motif) else load_motif(motif) for motif in motifs]
-    names = [motif.name for motif in loaded]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"motifs must have different names, one task for each, got {names}")
-    return loaded
 
 
 def _check_ranges(
@@ -198,8 +186,10 @@ def _draw_background(rng: np.random.Generator, n: int, length: int, gc_content: 
 
 def _embed(
     rng: np.random.Generator, codes: np.ndarray, motif: Motif, counts: np.ndarray, rc_probability: float | int
-) -> _Sites:
+) -> "pd.DataFrame":
     """Write instances into the background ``codes`` and return their sites."""
+    import pandas as pd
+
     starts = _place(rng, counts, motif.width, codes.shape[1])
     sequence, instance = np.nonzero(starts >= 0)
     start = starts[sequence, instance]
@@ -207,7 +197,9 @@ def _embed(
     reverse = rng.random(len(start)) < rc_probability
     emitted[reverse] = reverse_complement(emitted[reverse])
     codes[sequence[:, None], start[:, None] + np.arange(motif.width)] = emitted
-    return _Sites(motif, sequence, start, reverse)
+    strand = np.where(reverse, "-", "+")
+    columns = {"sequence": sequence, "motif": motif.name, "start": start, "end": start + motif.width, "strand": strand}
+    return pd.DataFrame(columns)
 
 
 def _place(rng: np.random.Generator, counts: np.ndarray, width: int, length: int) -> np.ndarray:
@@ -232,21 +224,3 @@ def _place(rng: np.random.Generator, counts: np.ndarray, width: int, length: int
             free[placing] &= np.abs(positions - start[:, None]) >= width
         pending = pending[stuck]
     return starts
-
-
-def _site_table(sites: list[_Sites]) -> "pd.DataFrame":
-    import pandas as pd
-
-    tables = [
-        pd.DataFrame(
-            {
-                "sequence": part.sequence,
-                "motif": part.motif.name,
-                "start": part.start,
-                "end": part.start + part.motif.width,
-                "strand": np.where(part.reverse, "-", "+"),
-            }
-        )
-        for part in sites
-    ]
-    return pd.concat(tables).sort_values(["sequence", "start"])

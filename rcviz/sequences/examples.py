@@ -1,9 +1,8 @@
 """Labelled sequences that ship with the package, for examples and tests."""
 
 import difflib
-from dataclasses import dataclass
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,33 +13,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Example:
-    description: str
-    positives: str
-    negatives: str
-    n_positives: int
-    n_negatives: int
-    length: int
-    task: str
-    assembly: str
-    source: str
-    licence: str
-
-
-_EXAMPLES = {
-    "ctcf": _Example(
-        description="CTCF binding in GM12878: the 500 strongest ChIP-seq peaks against GC-matched windows of chr21",
-        positives="gm12878_ctcf_top500_200bp.fa.gz",
-        negatives="hg19_chr21_gc_matched_200bp.fa.gz",
-        n_positives=500,
-        n_negatives=2_000,
-        length=200,
-        task="CTCF",
-        assembly="hg19",
-        source="peaks from gimmemotifs 0.18.4 (ENCODE), background from UCSC hg19 through CIRCexplorer2 2.2.2",
-        licence="MIT (peaks); genome sequence free for any use",
-    )
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "ctcf": {
+        "description": "CTCF binding in GM12878: the 500 strongest ChIP-seq peaks against GC-matched windows of chr21",
+        "files": ["gm12878_ctcf_top500_200bp.fa.gz", "hg19_chr21_gc_matched_200bp.fa.gz"],  # positives, negatives
+        "n_sequences": 2_500,
+        "length": 200,
+        "tasks": "CTCF",
+        "assembly": "hg19",
+        "source": "peaks from gimmemotifs 0.18.4 (ENCODE), background from UCSC hg19 through CIRCexplorer2 2.2.2",
+        "licence": "MIT (peaks); genome sequence free for any use",
+    }
 }
 
 
@@ -73,23 +56,20 @@ def load_example(name: str) -> SequenceSet:
         nearest = difflib.get_close_matches(name.casefold(), _EXAMPLES, n=1) or list(_EXAMPLES)
         raise ValueError(f"there is no example {name!r}: did you mean {', '.join(map(repr, nearest))}?")
     example = _EXAMPLES[name]
-    positives, negatives = _read(example.positives), _read(example.negatives)
+    positives, negatives = map(_read, example["files"])
     names = positives.names + negatives.names
-    coordinates = parse_coordinates(names, example.length)
+    coordinates = parse_coordinates(names, example["length"])
     return SequenceSet(
         positives.sequences + negatives.sequences,
         np.repeat([1, 0], [len(positives.names), len(negatives.names)]),
-        task_names=[example.task],
+        task_names=[example["tasks"]],
         names=names,
         **(coordinates._asdict() if coordinates else {}),
         provenance={
             "source": "load_example",
             "name": name,
-            "description": example.description,
-            "files": [example.positives, example.negatives],
-            "assembly": example.assembly,
-            "origin": example.source,
-            "licence": example.licence,
+            "origin": example["source"],
+            **{key: example[key] for key in ("description", "files", "assembly", "licence")},
         },
     )
 
@@ -110,20 +90,8 @@ def list_examples() -> "pd.DataFrame":
     """
     import pandas as pd
 
-    return pd.DataFrame(
-        [
-            {
-                "name": name,
-                "description": example.description,
-                "n_sequences": example.n_positives + example.n_negatives,
-                "length": example.length,
-                "tasks": example.task,
-                "source": example.source,
-                "licence": example.licence,
-            }
-            for name, example in _EXAMPLES.items()
-        ]
-    )
+    listed = ["name", "description", "n_sequences", "length", "tasks", "source", "licence"]
+    return pd.DataFrame([{"name": name, **example} for name, example in _EXAMPLES.items()])[listed]
 
 
 def _read(file_name: str) -> FastaRecords:

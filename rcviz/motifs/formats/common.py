@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from rcviz._core.checks import check_positive, quoted
+from rcviz._core.checks import check_positive, is_number, quoted
 from rcviz._core.files import atomic_write
 from rcviz._core.text_files import read_text
 from rcviz.motifs.motif import Motif, normalise_columns
@@ -114,12 +114,3 @@ def parse_numbers(number: int, words: list[str], expected: str, n: int | None = 
     if len(words) != (n or max(len(words), 1)) or not all(map(is_number, words)):
         raise LineError(number, f"expected {expected}, got {quoted(' '.join(words))}")
     return [float(word) for word in words]
-
-
-def is_number(word: str) -> bool:
-    """Return True if a word can be parsed as a number."""
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

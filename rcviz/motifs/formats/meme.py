@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from rcviz._core.checks import quoted
+from rcviz._core.checks import is_number, quoted
 from rcviz.motifs.formats import common
 from rcviz.motifs.formats.common import LineError, Lines
 from rcviz.motifs.motif import Motif, normalise_columns
@@ -113,7 +113,7 @@ def _read_matrix(lines: Lines) -> np.ndarray:
         words = line.split()
         if not words and not rows:
             continue  # some tools write a blank line below the header
-        if not words or not common.is_number(words[0]):
+        if not words or not is_number(words[0]):
             break
         row = common.parse_numbers(number, words, "four probabilities", len(BASES))
         if not (min(row) >= 0 and abs(sum(row) - 1) <= _PRINTED_ROUNDING):
