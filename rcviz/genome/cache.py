@@ -62,6 +62,8 @@ def encoded_fasta(path: Path) -> tuple[Path, dict[str, int]]:
 @contextmanager
 def _normalised(path: Path, copy: Path) -> Iterator[Path]:
     """Yield the FASTA file as text that pyfaidx can index: the file itself, or a temporary copy."""
+    from tqdm.auto import tqdm
+
     with path.open("rb") as file:
         head = file.read(_HEAD)
         file.seek(-min(_HEAD, path.stat().st_size), os.SEEK_END)
@@ -73,26 +75,18 @@ def _normalised(path: Path, copy: Path) -> Iterator[Path]:
         or len(tail) - len(tail.rstrip()) > len(_LINE_ENDS)
         or path.name.lower().endswith(_PYFAIDX_UNPACKS)
     )
+    bar = {"total": path.stat().st_size, "desc": f"unpacking {path.name}", "delay": 1}
     try:
         if is_packed:
             check_bgzip_end(path)
-            _unpack(path, copy)
+            with path.open("rb") as source, tqdm.wrapattr(source, "read", **bar) as monitored:
+                _copy_normalised(path, unpacked(path, monitored, _CHUNK), copy)
         elif not is_normal:
             with path.open("rb") as source:
                 _copy_normalised(path, _pieces(source), copy)
         yield path if is_normal and not is_packed else copy
     finally:
         copy.unlink(missing_ok=True)
-
-
-def _unpack(path: Path, copy: Path) -> None:
-    from tqdm.auto import tqdm
-
-    with (
-        path.open("rb") as raw,
-        tqdm.wrapattr(raw, "read", total=path.stat().st_size, desc=f"unpacking {path.name}", delay=1) as monitored,
-    ):
-        _copy_normalised(path, unpacked(path, monitored, _CHUNK), copy)
 
 
 def _pieces(source: BinaryIO) -> Iterator[bytes]:

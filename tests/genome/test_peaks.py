@@ -28,6 +28,7 @@ def written(tmp_path, text, name="peaks.bed"):
         ("a.bed", NARROW, 30, 7.5),
         ("a.bed", NARROW.replace("\t30", "\t-1"), -1, 7.5),
         ("a.broadPeak", NARROW.rpartition("\t")[0], -1, 7.5),
+        ("a.narrowPeak", NARROW.replace("\t30", "\t100"), 100, 7.5),  # SPP writes a summit at the very end
         ("a.bed", "chr1\t100\t200", -1, None),
         ("a.bed", "chr1 100   200", -1, None),
         ("a.bed", " chr1\t100\t200\t\t", -1, None),
@@ -101,7 +102,9 @@ def test_a_wrong_line_is_named(tmp_path, text, line, message):
     assert "\n" not in str(caught.value)
 
 
-def test_nine_columns_are_recognised_by_the_name_of_the_file(tmp_path):
+def test_some_kinds_are_recognised_by_the_name_of_the_file(tmp_path):
+    with pytest.raises(ValueError, match=r"line 1: .*\.xls table of MACS"):
+        read_peaks(written(tmp_path, NARROW, "x_peaks.xls"))
     bed9 = "chr1\t100\t200\tpeak\t900\t+\t100\t200\t0"
     assert read_peaks(written(tmp_path, bed9))["signal"].tolist() == [900]
     with pytest.raises(ValueError, match="line 1 has 9 columns but a narrowPeak has 10"):
@@ -135,22 +138,13 @@ def test_what_is_neither_a_file_nor_a_table_is_refused(tmp_path):
         read_peaks(tmp_path)
 
 
-def test_a_table_of_macs_is_recognised_by_its_name(tmp_path):
-    with pytest.raises(ValueError, match=r"line 1: this is the \.xls table of MACS"):
-        read_peaks(written(tmp_path, NARROW, "x_peaks.xls"))
-
-
-def test_a_summit_at_the_very_end_is_taken(tmp_path):
-    """SPP writes such, the paper's peaks among them."""
-    assert centers(read_peaks(written(tmp_path, NARROW.replace("\t30", "\t100")))).tolist() == [200]
-
-
 def test_a_dataframe_is_read_by_its_columns():
     frame = pd.DataFrame({"end": [20, 40], "start": [10, 30], "chrom": ["a", "b"], "other": 1}, index=["x", "y"])
     peaks = read_peaks(frame)
     assert peaks.to_dict("list") | {"signal": None} == {
         "chrom": ["a", "b"], "start": [10, 30], "end": [20, 40], "summit": [-1, -1], "signal": None,
     }  # fmt: skip
+    assert read_peaks(frame.astype({"start": float}))["start"].dtype == np.int64
     more = read_peaks(frame.assign(peak=[3, -1], signalValue=[1, 2.5]))
     assert more["summit"].tolist() == [3, -1]
     assert more["signal"].tolist() == [1, 2.5]
@@ -181,11 +175,6 @@ def test_a_table_that_was_read_can_be_read_again(tmp_path):
     for text in ("1\t100\t200\n1\t300\t400\n", NARROW):
         peaks = read_peaks(written(tmp_path, text))
         pd.testing.assert_frame_equal(read_peaks(peaks), peaks)
-
-
-def test_whole_floats_are_whole_numbers():
-    frame = pd.DataFrame({"chrom": ["a"], "start": [10.0], "end": [20.0]})
-    assert read_peaks(frame)["start"].dtype == np.int64
 
 
 def test_the_strongest_are_those_of_highest_signal():
