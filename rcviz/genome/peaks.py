@@ -146,7 +146,7 @@ def _from_file(path: Path) -> "pd.DataFrame":
         for column in wanted:
             columns[column].append(fields[column])
     chrom = [chrom.strip() for chrom in columns[0]]
-    # Without a summit or signal the column is None, which is no key.
+    # The column of a missing summit or signal is None, for which get() returns None.
     return _table(chrom, columns[1], columns[2], columns.get(summit), columns.get(signal), location)
 
 
