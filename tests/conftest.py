@@ -41,6 +41,11 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: first[group_of(item.nodeid)])
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name bytes by their argument: what they hold may differ between processes, as a gzip header holds the time."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
     """Start every test and its fixtures with the same random state, whatever ran before."""

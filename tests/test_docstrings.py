@@ -49,6 +49,7 @@ def run(test, **options):
 def test_every_public_name_has_an_example(name):
     """A function is called; a class is created, directly or by the function that returns it."""
     public = getattr(rcviz, name)
+    assert public.__module__.startswith("rcviz.")
     shown = doctest.DocTestParser().get_examples(inspect.getdoc(public), name)
     assert any(inspect.isclass(public) or f"rcviz.{name}(" in example.source for example in shown)
     skipped = any(example.options.get(doctest.SKIP) for example in shown)

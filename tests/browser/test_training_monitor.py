@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from frontends import run_all, write_notebook
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -31,6 +32,30 @@ counter
 """
 
 
+# All monitors of this file share a page: loading JupyterLab and starting a kernel take longer than the tests.
+CELLS = [
+    DATA,
+    COUNTER,
+    'monitor(model("revcomp", 8))',
+    'monitor(model("revcomp", 8, 201, 17))',
+    'monitor(model("revcomp", 8))',
+    'monitors = ipywidgets.HBox([monitor(model("revcomp", 8)), monitor(model("standard", 16))])\nmonitors',
+]
+GIVEN, WRONG, DIVERGING, LEFT, RIGHT = range(5)
+
+
+@pytest.fixture(scope="module")
+def lab(browser, server):
+    """A page of JupyterLab that has run all cells."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(60_000)
+    write_notebook(server.folder / "monitors.ipynb", CELLS)
+    run_all(page, server, "monitors.ipynb")
+    yield page
+    page.close()
+    server.stop_kernels()
+
+
 def button(monitor, name):
     return monitor.get_by_role("button", name=name, exact=True)
 
@@ -47,10 +72,9 @@ def wait_for_epoch(page, monitor, number):
     )
 
 
-def test_start_pause_resume_stop_and_errors(run_cells):
+def test_start_pause_resume_stop_and_errors(lab):
     """Only a real kernel shows that it answers other widgets while it trains."""
-    page = run_cells([DATA, COUNTER, 'monitor(model("revcomp", 8))'])
-    monitor = page.locator(MONITOR)
+    page, monitor = lab, lab.locator(MONITOR).nth(GIVEN)
     expect(monitor.locator(".rcviz-note")).to_contain_text("the given model")
     expect(button(monitor, "Stop")).to_be_disabled()
 
@@ -91,10 +115,9 @@ def test_start_pause_resume_stop_and_errors(run_cells):
     expect(monitor.locator(".rcviz-note")).to_contain_text("4 filters")
 
 
-def test_a_training_that_fails_says_why(run_cells):
+def test_a_training_that_fails_says_why(lab):
     """A model for other sequences is refused at the start; a model that diverges is reported from its thread."""
-    page = run_cells([DATA, 'monitor(model("revcomp", 8, 201, 17))', 'monitor(model("revcomp", 8))'])
-    wrong, diverging = page.locator(MONITOR).first, page.locator(MONITOR).last
+    wrong, diverging = (lab.locator(MONITOR).nth(number) for number in (WRONG, DIVERGING))
     button(wrong, "Start").click()
     expect(wrong.get_by_role("alert")).to_contain_text("(batch, 4, 201)")
     rate = diverging.get_by_role("spinbutton", name="Learning rate")
@@ -106,26 +129,24 @@ def test_a_training_that_fails_says_why(run_cells):
     expect(button(diverging, "Start")).to_be_enabled()
 
 
-def test_rc_beside_standard(run_cells):
+def test_rc_beside_standard(lab):
     """Only a real page shows that two monitors side by side train at once and fit their width."""
-    cell = 'monitors = ipywidgets.HBox([monitor(model("revcomp", 8)), monitor(model("standard", 16))])\nmonitors'
-    page = run_cells([DATA, cell])
-    both = page.locator(MONITOR)
-    for index in (0, 1):
-        button(both.nth(index), "Start").click()
-    for index in (0, 1):
-        wait_for_epoch(page, both.nth(index), 8)
-    for index in (0, 1):
-        button(both.nth(index), "Stop").click()
-        expect(button(both.nth(index), "Start")).to_be_enabled()
-    left, right = (both.nth(index).bounding_box() for index in (0, 1))
+    both = [lab.locator(MONITOR).nth(number) for number in (LEFT, RIGHT)]
+    for monitor in both:
+        button(monitor, "Start").click()
+    for monitor in both:
+        wait_for_epoch(lab, monitor, 8)
+    for monitor in both:
+        button(monitor, "Stop").click()
+        expect(button(monitor, "Start")).to_be_enabled()
+    left, right = (monitor.bounding_box() for monitor in both)
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"] + 1
     assert left["width"] == pytest.approx(right["width"], abs=2)
     for index, box in enumerate((left, right)):
-        for part in both.nth(index).locator("svg, input, select, button").all():
+        for part in both[index].locator("svg, input, select, button").all():
             inner = part.bounding_box()
             assert inner["x"] + inner["width"] <= box["x"] + box["width"] + 1
-    row = page.locator(".widget-hbox", has=both.first).first
+    row = lab.locator(".widget-hbox", has=both[0]).first
     if folder := os.environ.get("RCVIZ_PICTURES"):
         row.screenshot(path=Path(folder) / "training_monitor.png")

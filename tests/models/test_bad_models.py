@@ -112,12 +112,12 @@ CONVERTED = {"to_standard", "to_revcomp"}
 NO_CHAIN = dict.fromkeys(CONVERTED, "Network.forward")
 SENTENCES = {
     "used twice": {
-        **dict.fromkeys(NEURONS, "layer 0 is used 2 times"),
+        **dict.fromkeys(NEURONS, "layer 0 .*2 times"),
         **dict.fromkeys(CONVERTED, "0 and 2 are one module"),
     },
     "over its input": NO_CHAIN,
     "over what its gradient needs": {
-        **dict.fromkeys(ATTRIBUTIONS | {"at the convolution"}, "writes in place over a tensor that its gradient needs"),
+        **dict.fromkeys(ATTRIBUTIONS | {"at the convolution"}, "in place"),
         **NO_CHAIN,
     },
     "a tuple": {
@@ -136,12 +136,9 @@ SENTENCES = {
         "predict conjoined": "the model returned a NoneType",
         **NO_CHAIN,
     },
-    "two types": dict.fromkeys(
-        (RUNNING - COMPARED) | {"to_revcomp"},
-        r"conv.weight is float32 on cpu and \S*head.weight is float64 on cpu",
-    ),
-    "meta": dict.fromkeys(RUNNING | {"to_revcomp"}, "head.weight is on the meta device"),
-    "never reached": dict.fromkeys(NEURONS - {"FilterExplorer"}, "layer spare is never used.* such as conv"),
+    "two types": dict.fromkeys((RUNNING - COMPARED) | {"to_revcomp"}, r"conv.weight.* float32 .*head.weight.* float64"),
+    "meta": dict.fromkeys(RUNNING | {"to_revcomp"}, "head.weight.* meta device"),
+    "never reached": dict.fromkeys(NEURONS - {"FilterExplorer"}, "layer spare .*conv"),
 }
 """Pattern of the error, by model and function; all others give a result."""
 
@@ -161,7 +158,7 @@ def test_an_answer_or_one_sentence(kind, data):
                 function(model, given)
             assert "\n" not in str(said.value), name
         elif name == "assert_invariant":
-            with pytest.raises(AssertionError, match=r"is not invariant in float64: .*first broken by"):
+            with pytest.raises(AssertionError, match=r"float64: .*broken by"):
                 function(model, given)
         else:
             function(model, given)
@@ -206,7 +203,7 @@ def test_models_of_another_type_are_read_in_it(dtype, data):
 def test_nothing_is_read_off_tensors_without_numbers(tmp_path):
     model = in_place().to("meta")
     for function in (rcviz.filter_bank, lambda model: rcviz.export_onnx(model, tmp_path / "model.onnx", length=40)):
-        with pytest.raises(ValueError, match=r"weight is on the meta device.*model.to_empty\(device='cpu'\)"):
+        with pytest.raises(ValueError, match=r"weight.* meta device"):
             function(model)
     assert not list(tmp_path.iterdir())
 
@@ -214,7 +211,7 @@ def test_nothing_is_read_off_tensors_without_numbers(tmp_path):
 OF_THE_LENGTH = r"does not accept one-hot sequences \(batch, 4, 40\)"
 TOO_LITTLE = {
     "of another length": (lambda: nn.Sequential(nn.Conv1d(4, 6, 7), nn.Flatten(), nn.Linear(180, 1)), OF_THE_LENGTH),
-    "a function": (lambda: torch.sum, "model must be a torch.nn.Module, got builtin_function_or_method; wrap it"),
+    "a function": (lambda: torch.sum, "model .*nn.Module.*builtin_function"),
     "complex": (
         lambda: Network(lambda net, x: net.plainly(x) + 0j),
         "logits.*got complex64",
@@ -235,9 +232,9 @@ def test_what_gives_no_logits_is_one_sentence_everywhere(kind, data):
 
 
 CANNOT_LEARN = {
-    "detached": (lambda: Network(lambda net, x: net.plainly(x).detach()), "no gradient with respect to any weight"),
-    "frozen": (lambda: Network(Network.plainly).requires_grad_(False), "no weights to train; .*requires_grad_"),
-    "over what its gradient needs": (over_what_is_needed, "writes in place over a tensor that its gradient needs"),
+    "detached": (lambda: Network(lambda net, x: net.plainly(x).detach()), "no gradient"),
+    "frozen": (lambda: Network(Network.plainly).requires_grad_(False), "requires_grad"),
+    "over what its gradient needs": (over_what_is_needed, "in place"),
     **TOO_LITTLE,
 }
 

@@ -92,7 +92,7 @@ def test_a_file_of_an_earlier_version_holds_the_gap_without_a_card(model, tmp_pa
 
 def test_a_model_of_two_types_is_refused_as_loading_would_make_it_one(model, tmp_path):
     model.dense.double()
-    with pytest.raises(ValueError, match=r"conv1.weight is float32 on cpu and dense.weight is float64 on cpu"):
+    with pytest.raises(ValueError, match=r"conv1.weight.* float32 .*dense.weight.* float64"):
         rcviz.save_model(model, tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
 

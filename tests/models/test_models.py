@@ -596,11 +596,6 @@ def test_settings_of_another_kind_are_refused(as_users_run, change, match):
         rcviz.ModelConfig(**{**settings, "pool_size": 9, "pool_stride": 9, **change})
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere; give one written by save_model"):
-        rcviz.load_model(tmp_path / "nowhere")
-
-
 def test_saving_twice_gives_the_same_file(tmp_path):
     model = rcviz.build_model(tiny())
     for name in ("one", "two"):

@@ -146,7 +146,7 @@ def test_parts_are_found_by_name_and_by_module():
     model = nn.Sequential(nn.Sequential(nn.ReLU()))
     assert find_module(model, "0.0") == ("0.0", model[0][0])
     assert find_module(model, model[0][0]) == ("0.0", model[0][0])
-    with pytest.raises(ValueError, match=r"no layer that is the given Tanh; its layers are: 0, 0\.0"):
+    with pytest.raises(ValueError, match=r"Tanh.*: 0, 0\.0"):
         find_module(model, nn.Tanh())
 
 
