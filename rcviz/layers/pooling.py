@@ -115,11 +115,6 @@ class RevCompAvgPool1d(_RevCompPool1d):
     kernel_size, stride, edge
         As in :class:`RevCompMaxPool1d`; there is no padding, because its zeros would be averaged.
 
-    Raises
-    ------
-    ValueError
-        When called on a length that does not fit; the message names lengths that do.
-
     Examples
     --------
     >>> import torch, rcviz

@@ -43,7 +43,7 @@ def plot_architectures(
     *,
     metric: str | None = None,
     group: str | None = None,
-    compare: Sequence[tuple[str, str]] | None = None,
+    compare: Sequence[tuple[Any, Any]] | None = None,
 ) -> Axes:
     """Draw a metric of each arm: mean, least and greatest, and every seed (Figures 3 and 7).
 
@@ -91,7 +91,7 @@ def plot_architectures(
     metric = metric or "valid_auroc"
     table = _runs(table, keys, metric)
     arms = list(table["arm"].unique())
-    pairs = [(arms[0], other) for other in arms[1:]] if compare is None else list(compare)
+    pairs = [(arms[0], arm) for arm in arms[1:]] if compare is None else [(str(a), str(b)) for a, b in compare]
     for name in itertools.chain.from_iterable(pairs):
         if name not in arms:
             raise ValueError(f"compare names the arm {name!r}, but the arms are {', '.join(arms)}")

@@ -4,7 +4,6 @@ import textwrap
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -68,7 +67,20 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
         for split, name in _NAMES.items():
             curve = run[run["split"] == split].sort_values("epoch")
             epoch, value = (np.asarray(curve[column], dtype=float) for column in ("epoch", metric))
-            _draw_curve(ax, epoch, value, split, palette[model], faint=repeated)
+            # A line through a single epoch has no length: a marker shows it, hollow for training.
+            ax.plot(
+                epoch,
+                value,
+                color=palette[model],
+                linestyle=_STYLES[split],
+                # Runs of one model overlap: thin, transparent lines show their spread.
+                linewidth=0.9 if repeated else 1.5,
+                alpha=0.6 if repeated else 1.0,
+                marker="o" if np.isfinite(value).sum() == 1 else "none",
+                markerfacecolor="white" if split == "train" else palette[model],
+                markersize=6,
+                zorder=2.2 if split == "valid" else 2.0,
+            )
             if not np.isfinite(value).any():
                 if split in table["split"].unique():
                     unknown.append(" ".join([name, *map(str, key)]).strip())
@@ -110,26 +122,6 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     else:
         legend_below(ax, [*splits, *keys], 3, note=note)
     return ax
-
-
-def _draw_curve(
-    ax: Axes, epoch: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"], split: str, color: str, *, faint: bool
-) -> None:
-    # A line through a single epoch has no length: a marker shows it, hollow for training.
-    single = np.isfinite(value).sum() == 1
-    ax.plot(
-        epoch,
-        value,
-        color=color,
-        linestyle=_STYLES[split],
-        # Runs of one model overlap: thin, transparent lines show their spread.
-        linewidth=0.9 if faint else 1.5,
-        alpha=0.6 if faint else 1.0,
-        marker="o" if single else "none",
-        markerfacecolor="white" if split == "train" else color,
-        markersize=6,
-        zorder=2.2 if split == "valid" else 2.0,
-    )
 
 
 def _model_label(model: str, best: list[tuple[float, float]]) -> str:

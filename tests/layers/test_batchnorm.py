@@ -91,17 +91,6 @@ def test_defaults_are_those_of_the_original():
     np.testing.assert_allclose(layer.running_var.numpy(), 0.99 + 0.01 * unbiased, atol=1e-12)
 
 
-@pytest.mark.parametrize("affine", [True, False])
-def test_stores_the_forward_half_only(affine):
-    layer = rcviz.RevCompBatchNorm1d(6, affine=affine)
-    layer(torch.zeros(2, 6, 3))
-    shapes = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
-    shapes.pop("num_batches_tracked", None)
-    want = {"running_mean": (3,), "running_var": (3,)}
-    assert shapes == want | ({"weight": (3,), "bias": (3,)} if affine else {})
-    assert sum(parameter.numel() for parameter in layer.parameters()) == (6 if affine else 0)
-
-
 def test_expanded_tensors():
     layer = filled(rcviz.RevCompBatchNorm1d(6))
     for expanded, stored in ((layer.expanded_weight(), layer.weight), (layer.expanded_bias(), layer.bias)):

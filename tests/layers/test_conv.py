@@ -126,16 +126,6 @@ def test_two_layers_match_oracle():
 # ---------------------------------------------------------------- storage
 
 
-@pytest.mark.parametrize("bias", [True, False])
-def test_stores_the_forward_half_only(bias):
-    layer = rcviz.RevCompConv1d(6, 5, 4, bias=bias)
-    shapes = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
-    assert shapes == {"weight": (5, 6, 4)} | ({"bias": (5,)} if bias else {})
-    assert dict(layer.named_parameters()).keys() == shapes.keys()
-    layer(torch.zeros(1, 6, 9))
-    assert layer.state_dict().keys() == shapes.keys(), "the expanded tensor went into the state"
-
-
 def test_expanded_tensors():
     layer = filled(rcviz.RevCompConv1d(6, 5, 4))
     weight, bias = layer.expanded_weight().detach(), layer.expanded_bias().detach()

@@ -58,6 +58,35 @@ def test_gradcheck(name, training):
     assert torch.autograd.gradcheck(call, (torch.tensor(numbers(*shape), requires_grad=True), *names.values()))
 
 
+NORM = {"weight": (3,), "bias": (3,)}
+STATISTICS = {"running_mean": (3,), "running_var": (3,), "num_batches_tracked": ()}
+
+
+@pytest.mark.parametrize(
+    ("make", "stored"),
+    [
+        (lambda: RevCompConv1d(6, 5, 4), {"weight": (5, 6, 4), "bias": (5,)}),
+        (lambda: RevCompConv1d(6, 5, 4, bias=False), {"weight": (5, 6, 4)}),
+        (lambda: RevCompBatchNorm1d(6), NORM | STATISTICS),
+        (lambda: RevCompBatchNorm1d(6, affine=False), STATISTICS),
+        (
+            lambda: IrrepConv1d((4, 2), (4, 1), 5),
+            {"left": (5, 6, 2), "middle_plus": (4, 4), "middle_minus": (1, 2), "bias": (4,)},
+        ),
+        (lambda: IrrepConv1d((4, 2), (4, 1), 4, bias=False), {"left": (5, 6, 2)}),
+        (lambda: IrrepConv1d((4, 2), (0, 1), 4), {"left": (1, 6, 2)}),  # a channel of type -1 has no bias
+    ],
+)
+def test_only_one_half_is_stored(make, stored):
+    """Also after a call: the expanded tensor does not go into the state."""
+    layer = make()
+    layer(torch.zeros(2, 6, 9))
+    assert {name: tuple(value.shape) for name, value in layer.state_dict().items()} == stored
+    assert dict(layer.named_parameters()).keys() == stored.keys() - STATISTICS.keys()
+    if "bias" not in stored:
+        assert layer.expanded_bias() is None
+
+
 def residual(*branch):
     return rcviz.RevCompResidual1d(nn.Sequential(RevCompBatchNorm1d(8), *branch))
 

@@ -178,17 +178,6 @@ def test_is_the_tied_convolution_in_another_basis(width):
     torch.testing.assert_close(between(x), tied(x), atol=1e-12, rtol=0)
 
 
-def test_convolution_stores_no_weight_twice():
-    layer = rcviz.IrrepConv1d((3, 2), (4, 1), 5)
-    shapes = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
-    assert shapes == {"left": (5, 5, 2), "middle_plus": (4, 3), "middle_minus": (1, 2), "bias": (4,)}
-    even = rcviz.IrrepConv1d((3, 2), (4, 1), 4, bias=False)
-    assert {name: tuple(value.shape) for name, value in even.state_dict().items()} == {"left": (5, 5, 2)}
-    assert even.bias is None
-    assert even.expanded_bias() is None
-    assert rcviz.IrrepConv1d((3, 2), (0, 1), 4).bias is None, "an odd channel has no bias"
-
-
 def test_convolution_starts_glorot_with_a_bias_of_zero():
     torch.manual_seed(0)
     layer = rcviz.IrrepConv1d((30, 20), (40, 10), 5)

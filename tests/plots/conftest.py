@@ -8,14 +8,6 @@ import pytest
 
 matplotlib.use("agg")
 
-import matplotlib.pyplot as plt
-
-
-@pytest.fixture(autouse=True)
-def no_figures_left():
-    yield
-    plt.close("all")
-
 
 @pytest.fixture
 def weights():

@@ -3,7 +3,6 @@ import re
 import weakref
 import xml.etree.ElementTree as ET
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -64,18 +63,6 @@ def test_ids_are_repeatable_unique_to_a_drawing_and_all_references_hold():
         assert used
         assert used <= defined
     assert ">url(#a) other<" in other
-
-
-def test_global_settings_are_left_alone():
-    before = dict(matplotlib.rcParams)
-    figure_svg(drawing())
-    figure_png(drawing())
-    assert dict(matplotlib.rcParams) == before
-
-
-def test_png_bytes_repeat():
-    assert figure_png(drawing()).startswith(b"\x89PNG")
-    assert figure_png(drawing()) == figure_png(drawing())
 
 
 @pytest.mark.parametrize("size", [(4, 4.6), (4.6, 5.0), (7, 4), (3, 5)])

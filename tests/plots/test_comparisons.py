@@ -161,6 +161,7 @@ def test_bad_tables_of_runs_are_explained(table, options, message):
 def test_arms_may_have_numbers_for_names(axes):
     ax = plot_architectures(runs({20: [0.8, 0.9], 40: [0.7, 0.6]}), axes)
     assert seeds_of(ax) == [[0.8, 0.9], [0.7, 0.6]]
+    assert brackets(plot_architectures(runs({20: [0.8], 40: [0.7]}), compare=[(20, 40)]))[0][0] == (0, 1)
     sizes = plot_training_size(runs({20: [0.8], 40: [0.7]}, fraction=1.0))
     assert (keys(sizes), seeds_of(sizes)) == (["20", "40"], [[0.8], [0.7]])
     curves = plot_learning_curves(pd.concat([history(20, 0, [0.5]), history(40, 0, [0.6])]))

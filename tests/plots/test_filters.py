@@ -1,8 +1,7 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from rcviz.plots._axes import figure_svg, new_figure
+from rcviz.plots._axes import figure_svg
 from rcviz.plots.filters import plot_filters
 
 FILTERS = np.random.default_rng(2).normal(size=(5, 4, 7))
@@ -77,12 +76,6 @@ def test_widths_may_differ_and_motifs_bring_names(motif):
     assert [text.get_text() for text in ax.texts] == ["CTCF_known1", "<b>$x$ & $y</b>"]
     assert "bits" in ax.get_xlabel()
     assert "&lt;b&gt;$x$ &amp; $y&lt;/b&gt;" in figure_svg(ax.figure)
-
-
-def test_given_axes_are_used():
-    ax = new_figure(5, 3).add_subplot()
-    assert plot_filters(FILTERS, ax) is ax
-    assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize(

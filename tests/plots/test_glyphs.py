@@ -161,12 +161,3 @@ def test_paths_fill_the_boxes_and_hang_upside_down():
     t = paths[1]
     assert t.contains_point((-0.4, -0.95))
     assert not t.contains_point((-0.4, -0.05))
-
-
-@pytest.mark.parametrize(
-    ("option", "choices"),
-    [({"stack": "tall"}, "big_on_top, small_on_top, fixed"), ({"below": "no"}, "flipped, upright")],
-)
-def test_closed_sets_quote_their_choices(option, choices):
-    with pytest.raises(ValueError, match=choices):
-        logo_layout(COLUMN, **option)

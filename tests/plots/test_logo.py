@@ -37,16 +37,6 @@ def test_letters_stand_where_the_weights_say(axes, boxes):
     assert ax.get_ylim()[1] > 3
 
 
-def test_axes_are_used_and_returned_or_made(axes, weights):
-    assert plot_logo(weights, axes) is axes
-    assert plt.get_fignums() == []
-    current = plt.figure().add_subplot()
-    made = plot_logo(weights)
-    assert made is not current
-    assert plt.get_fignums() == [1, 2]
-    assert not current.collections
-
-
 def test_information_heights_against_logomaker(probabilities):
     heights, kind, letters = letter_heights(probabilities, "information")
     table = pd.DataFrame(probabilities.T, columns=list("ACGT"))

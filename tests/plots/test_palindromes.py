@@ -1,12 +1,10 @@
 """A filter above its reverse complement: where both lie, and what the note says."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import rcviz
 from rcviz.motifs.palindromicity import palindromicity
-from rcviz.plots._axes import figure_svg
 from rcviz.plots.palindromes import plot_palindrome
 
 
@@ -67,11 +65,3 @@ def test_a_matrix_that_is_no_palindrome_at_all_still_has_a_minus_that_reads_well
     # Only C prefers itself: every pairing of columns C with complements G is negative.
     label = plot_palindrome(one_hot_weights("CCCC", 4, 0), axes).get_xlabel()
     assert "palindromicity \N{MINUS SIGN}0." in label
-
-
-def test_it_draws_into_the_axes_given_and_leaves_nothing_open(weights, axes):
-    plot_palindrome(weights, axes, title="a $title$")
-    assert plt.get_fignums() == []
-    assert "a $title$" in figure_svg(axes.figure)
-    with pytest.raises(ValueError, match=r"expected a matrix of shape \(4, W\)"):
-        plot_palindrome(weights.T)

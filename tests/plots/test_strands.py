@@ -20,23 +20,23 @@ def points(ax):
     }
 
 
+def note(ax):
+    return ax.get_legend().get_title().get_text()
+
+
 def test_every_sequence_is_a_point_in_the_colour_of_its_label(axes):
     ax = plot_strands(FORWARD, REVERSE, LABELS, axes, task_name="CTCF $x$")
     _, found = points(ax)
     assert found == {(0.1, 0.1): NEGATIVE, (0.5, 0.25): POSITIVE, (0.9, 0.9): POSITIVE, (0.2, 0.6): UNKNOWN}
     assert ax.get_title() == "CTCF $x$"
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["positive: 2", "negative: 1", "unknown: 1"]
-
-
-def test_classes_without_members_have_no_key(axes):
-    ax = plot_strands(FORWARD, REVERSE, np.ones(4), axes)
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["positive: 4"]
+    only = plot_strands(FORWARD, REVERSE, np.ones(4))
+    assert [t.get_text() for t in only.get_legend().get_texts()] == ["positive: 4"]
 
 
 def test_the_note_gives_gaps_and_correlation(axes):
-    note = plot_strands(FORWARD, REVERSE, ax=axes).get_legend().get_title().get_text()
     r = np.cov(FORWARD, REVERSE)[0, 1] / np.std(FORWARD, ddof=1) / np.std(REVERSE, ddof=1)
-    assert note == f"n = 4, r = {r:.4f}\nlargest gap 0.4, mean gap 0.16"
+    assert note(plot_strands(FORWARD, REVERSE, ax=axes)) == f"n = 4, r = {r:.4f}\nlargest gap 0.4, mean gap 0.16"
 
 
 def test_axes_are_equal_with_a_diagonal(axes):
@@ -80,7 +80,7 @@ def test_many_points_become_a_picture_inside_the_svg(axes):
 
 def test_constant_and_single_predictions(axes):
     ax = plot_strands([0.5], [0.5], [True], axes)
-    assert "r = undefined" in ax.get_legend().get_title().get_text()
+    assert "r = undefined" in note(ax)
     assert plot_strands([3.0, 3.0], [3.0, 3.0]).get_xlim() == (2.5, 3.5)
 
 
@@ -134,14 +134,11 @@ def test_what_is_not_drawn_by_itself_is_drawn_together(axes):
     assert "1 other" in bars(plot_gap_by_filter(TABLE, top=3))
 
 
-def test_differences_of_rounding_size_are_written_as_such(axes):
+def test_differences_of_rounding_size_are_written_as_such_and_drawn_small(axes):
     small = TABLE.assign(difference=[1e-7, 0.0, -3e-8, 0.0])
     written = [text.get_text() for text in plot_gap_by_filter(small, axes).texts]
     assert written == [signed_number(text) for text in ("+0.00", "-3e-08", "+1e-07", "+0.00")]
-
-
-def test_differences_of_rounding_size_are_drawn_small(axes):
-    assert plot_gap_by_filter(TABLE.assign(difference=0.0), axes).get_xlim() == pytest.approx((-0.0105, 0.0105))
+    assert plot_gap_by_filter(TABLE.assign(difference=0.0)).get_xlim() == pytest.approx((-0.0105, 0.0105))
     small = TABLE.assign(difference=1e-6 * TABLE["difference"])
     assert plot_gap_by_filter(small).get_xlim() == pytest.approx((-0.0105, 0.0105))
 
@@ -163,18 +160,11 @@ def test_bad_tables_are_explained(table, settings, message):
 def test_the_threshold_is_drawn_and_counted():
     forward, reverse = [0.2, 0.6, 0.5, 0.9], [0.4, 0.4, 0.49, 0.8]
     ax = plot_strands(forward, reverse, threshold=0.5)
-    note = ax.get_legend().get_title().get_text()
-    assert note.endswith("2 decisions of 4 flip at 0.5")
+    assert note(ax).endswith("2 decisions of 4 flip at 0.5")
     assert [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1] == [0.5]
     assert [line.get_ydata()[0] for line in ax.lines if len(set(line.get_ydata())) == 1] == [0.5]
     plain = plot_strands(forward, reverse)
-    assert "flip" not in plain.get_legend().get_title().get_text()
+    assert "flip" not in note(plain)
     assert len(plain.lines) == len(ax.lines) - 2
-    assert (
-        plot_strands(forward, reverse, threshold=0.7)
-        .get_legend()
-        .get_title()
-        .get_text()
-        .endswith("0 decisions of 4 flip at 0.7")
-    )
-    assert "1 decision of 4" in plot_strands(forward, reverse, threshold=0.55).get_legend().get_title().get_text()
+    assert "0 decisions of 4 flip at 0.7" in note(plot_strands(forward, reverse, threshold=0.7))
+    assert "1 decision of 4" in note(plot_strands(forward, reverse, threshold=0.55))
