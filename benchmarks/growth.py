@@ -17,10 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+import torch
 from machine import described
+from torch import nn
+
+import rcviz
+from rcviz.plots._axes import figure_png, new_figure
 
 OUT = Path(__file__).parent / "results" / "growth.json"
 FIXED = {"sequences": 1_000, "length": 500, "filters": 8, "width": 15, "batch": 100}
@@ -32,102 +39,55 @@ REPEATS, LONG_ENOUGH = 7, 5.0
 
 
 def sequence_set(sizes, *, seed=0):
-    import rcviz
-
     codes = np.random.default_rng(seed).integers(0, 4, (sizes["sequences"], sizes["length"]), dtype=np.uint8)
     return rcviz.SequenceSet(codes, np.arange(len(codes)) % 2, chrom=np.resize(["chr1", "chr17", "chr2"], len(codes)))
 
 
 def network(sizes):
-    import rcviz
-
     config = rcviz.ModelConfig.one_layer("revcomp", n_filters=sizes["filters"], sequence_length=sizes["length"])
     return rcviz.build_model(config)
 
 
 def bank(sizes):
-    import rcviz
-
     weights = np.random.default_rng(0).normal(size=(sizes["filters"], 4, sizes["width"]))
     return rcviz.FilterBank(weights, np.zeros(len(weights)), "", True)
 
 
-def prediction(sizes):
-    import rcviz
+def on_data(analysis):
+    """An analysis of the one-layer network on the sequences."""
+    return lambda sizes: partial(analysis, network(sizes), sequence_set(sizes))
 
-    model, data = network(sizes), sequence_set(sizes)
-    return lambda: rcviz.predict(model, data, batch_size=sizes["batch"])
+
+def in_batches(analysis):
+    return lambda sizes: partial(on_data(analysis)(sizes), batch_size=sizes["batch"])
 
 
 def deep_prediction(sizes):
-    import rcviz
-
-    model = rcviz.build_model(rcviz.ModelConfig.chipseq("revcomp", n_filters=16, sequence_length=sizes["length"]))
-    data = sequence_set(sizes)
-    return lambda: rcviz.predict(model, data, batch_size=sizes["batch"])
-
-
-def contributions(sizes):
-    import rcviz
-
-    model, data = network(sizes), sequence_set(sizes)
-    return lambda: rcviz.filter_contributions(model, data, batch_size=sizes["batch"])
-
-
-def strands(sizes):
-    import rcviz
-
-    model, data = network(sizes), sequence_set(sizes)
-    return lambda: rcviz.strand_agreement(model, data)
+    config = rcviz.ModelConfig.chipseq("revcomp", n_filters=16, sequence_length=sizes["length"])
+    return partial(rcviz.predict, rcviz.build_model(config), sequence_set(sizes), batch_size=sizes["batch"])
 
 
 def epoch(sizes, model=None):
-    import rcviz
-
-    model, data = model or network(sizes), sequence_set(sizes)
     valid = sequence_set(sizes | {"sequences": 100}, seed=1)
     config = rcviz.TrainConfig(epochs=1, batch_size=sizes["batch"], samples_per_epoch=sizes["sequences"])
-    return lambda: rcviz.fit(model, data, valid, config, progress=False)
+    return partial(rcviz.fit, model or network(sizes), sequence_set(sizes), valid, config, progress=False)
 
 
 def data_handling(sizes):
     """An epoch of a model that does next to nothing: what is left is choosing, encoding and scoring."""
-    from torch import nn
-
     return epoch(sizes, nn.Sequential(nn.AvgPool1d(sizes["length"]), nn.Flatten(), nn.Linear(4, 1)))
 
 
 def checkpointed_epoch(sizes):
     """The same with a checkpoint, which holds a digest of the data."""
-    from torch import nn
-
-    import rcviz
-
-    folder = tempfile.TemporaryDirectory()
-    model, data = nn.Sequential(nn.AvgPool1d(sizes["length"]), nn.Flatten(), nn.Linear(4, 1)), sequence_set(sizes)
-    valid = sequence_set(sizes | {"sequences": 100}, seed=1)
-    config = rcviz.TrainConfig(epochs=1, batch_size=sizes["batch"], samples_per_epoch=sizes["sequences"])
+    folder, fit = tempfile.TemporaryDirectory(), data_handling(sizes)
 
     def train(folder=folder):
         path = Path(folder.name) / "checkpoint"
         path.unlink(missing_ok=True)
-        rcviz.fit(model, data, valid, config, progress=False, checkpoint=path)
+        fit(checkpoint=path)
 
     return train
-
-
-def dividing(sizes):
-    import rcviz
-
-    data = sequence_set(sizes)
-    return lambda: rcviz.split(data)
-
-
-def dividing_by_chromosome(sizes):
-    import rcviz
-
-    data = sequence_set(sizes)
-    return lambda: rcviz.split_by_chromosome(data, preset="chr1/chr17/rest")
 
 
 def saved(sizes):
@@ -137,19 +97,12 @@ def saved(sizes):
     # In a process of its own: what writing takes is not asked.
     code = f"from growth import sequence_set; sequence_set({sizes}).save({str(path)!r})"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
-
     return folder, path
 
 
 def loading(sizes, *, memory_map=False):
-    import rcviz
-
     folder, path = saved(sizes)
-
-    def load(folder=folder):
-        return rcviz.SequenceSet.load(path, memory_map=memory_map)
-
-    return load
+    return lambda folder=folder: rcviz.SequenceSet.load(path, memory_map=memory_map)
 
 
 def reading(sizes):
@@ -159,68 +112,57 @@ def reading(sizes):
 
 
 def mapped_prediction(sizes):
-    import rcviz
-
     model, load = network(sizes), loading(sizes, memory_map=True)
     return lambda: rcviz.predict(model, load(), batch_size=sizes["batch"])
 
 
-def encoding(sizes):
-    import rcviz
-
-    strings = rcviz.decode(sequence_set(sizes).codes)
-    return lambda: rcviz.encode(strings)
-
-
-def activating_sites(sizes):
-    found, data = bank(sizes), sequence_set(sizes)
-    return lambda: found.activating_sites(data)
-
-
-def palindromicity(sizes):
-    import rcviz
-
-    found = bank(sizes)
-    return lambda: rcviz.palindromes(found)
-
-
 def svg_logos(sizes):
-    import rcviz
-
-    found = bank(sizes)
-    return lambda: [rcviz.logo_svg(matrix) for matrix in found.weights]
+    weights = bank(sizes).weights
+    return lambda: [rcviz.logo_svg(matrix) for matrix in weights]
 
 
 def gallery(sizes):
-    import rcviz
-    from rcviz.plots._axes import figure_png, new_figure
-
-    found = bank(sizes)
+    weights = bank(sizes).weights
 
     def draw():
         figure = new_figure(16, 12)
-        rcviz.plot_filters(found.weights, figure.add_subplot())
+        rcviz.plot_filters(weights, figure.add_subplot())
         figure_png(figure)
 
     return draw
 
 
 SWEEPS = {
-    "prediction, one layer": (prediction, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS, "batch": BATCHES}),
+    "prediction, one layer": (
+        in_batches(rcviz.predict),
+        {"sequences": MANY, "length": LENGTHS, "filters": FILTERS, "batch": BATCHES},
+    ),
     "prediction, ChIP-seq network": (deep_prediction, {"batch": BATCHES}),
     "prediction from a mapped file": (mapped_prediction, {"sequences": MANY}),
-    "contributions": (contributions, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS, "batch": BATCHES}),
-    "agreement of strands": (strands, {"sequences": MANY}),
+    "contributions": (
+        in_batches(rcviz.filter_contributions),
+        {"sequences": MANY, "length": LENGTHS, "filters": FILTERS, "batch": BATCHES},
+    ),
+    "agreement of strands": (on_data(rcviz.strand_agreement), {"sequences": MANY}),
     "training epoch, one layer": (epoch, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS}),
     "training epoch, data handling alone": (data_handling, {"sequences": MANY, "length": LENGTHS}),
     "training epoch with a checkpoint, data handling alone": (checkpointed_epoch, {"sequences": MANY}),
-    "split by chromosome": (dividing_by_chromosome, {"sequences": MANY}),
-    "split": (dividing, {"sequences": MANY}),
+    "split by chromosome": (
+        lambda sizes: partial(rcviz.split_by_chromosome, sequence_set(sizes), preset="chr1/chr17/rest"),
+        {"sequences": MANY},
+    ),
+    "split": (lambda sizes: partial(rcviz.split, sequence_set(sizes)), {"sequences": MANY}),
     "loading a set": (loading, {"sequences": MANY}),
     "the bytes of its file, read": (reading, {"sequences": MANY}),
-    "encoding strings": (encoding, {"sequences": MANY}),
-    "activating sites": (activating_sites, {"sequences": MANY, "length": LENGTHS, "filters": FILTERS}),
-    "palindromicity": (palindromicity, {"filters": FILTERS}),
+    "encoding strings": (
+        lambda sizes: partial(rcviz.encode, rcviz.decode(sequence_set(sizes).codes)),
+        {"sequences": MANY},
+    ),
+    "activating sites": (
+        lambda sizes: partial(bank(sizes).activating_sites, sequence_set(sizes)),
+        {"sequences": MANY, "length": LENGTHS, "filters": FILTERS},
+    ),
+    "palindromicity": (lambda sizes: partial(rcviz.palindromes, bank(sizes)), {"filters": FILTERS}),
     "logos as SVG text": (svg_logos, {"filters": FILTERS, "width": (5, 15, 50, 150, 500)}),
     "gallery of logos to PNG": (gallery, {"filters": FILTERS}),
 }
@@ -238,9 +180,6 @@ def memory(field):
 
 def measure(subject, sizes):
     """One point, in this process; prints what it took."""
-    import matplotlib as mpl
-    import torch
-
     mpl.use("agg")
     torch.set_num_threads(1)
     work = SWEEPS[subject][0]
