@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from paper.tables import FOLDER, by_figure, read_results, write_tables
+from rcviz.cli.options import seed_list
 
 HELP = """\
 Train the arms of figures of the paper and write what was measured as tables, or write the page about the paper.
@@ -60,7 +61,7 @@ def _figures(options: argparse.Namespace) -> int:
         trainings = run_figures(
             options.what,
             scale=options.scale,
-            seeds=_seeds(options.seeds),
+            seeds=seed_list(options.seeds),
             arms=options.arms[0] if options.arms and len(options.arms) == 1 else options.arms or "all",
             data=options.data,
             store=options.store,
@@ -68,12 +69,11 @@ def _figures(options: argparse.Namespace) -> int:
             device=options.device,
             n_jobs=options.jobs,
         )
-    failed = [warning for warning in caught if issubclass(warning.category, FailedRunsWarning)]
     for warning in caught:
         print(f"paper: {warning.message}", file=sys.stderr)  # noqa: T201
     written = write_tables(trainings, options.out or Path(f"runs/paper/tables_{options.scale}"))
     print(f"{_summary(trainings)}\n\nWritten: {', '.join(map(str, written))}.")  # noqa: T201
-    return 1 if failed else 0
+    return int(any(issubclass(warning.category, FailedRunsWarning) for warning in caught))
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -82,13 +82,6 @@ def _report(options: argparse.Namespace) -> int:
     page, *pictures = write_report(read_results(options.results), options.docs, readme=options.readme)
     print(f"Written: {page} and {len(pictures)} pictures.")  # noqa: T201
     return 0
-
-
-def _seeds(text: str) -> int | list[int]:
-    listed = [part.strip() for part in text.split(",") if part.strip()]
-    if not listed or not all(part.isdecimal() for part in listed):
-        raise ValueError(f"--seeds must be a number, such as 10, or a list, such as 0,3,4, got {text!r}")
-    return int(text) if "," not in text else [int(part) for part in listed]
 
 
 def _summary(trainings: dict[str, pd.DataFrame]) -> str:

@@ -1,12 +1,13 @@
 """rcviz compare: does parameter sharing help on a dataset? After a kill, the same command continues."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rcviz._core.files import check_ending, check_target
-from rcviz.cli.messages import FAILED, AsJson, answer, answering, records, several
+from rcviz.cli.messages import FAILED, answer, answering, records
+from rcviz.cli.options import AsJson, Device, SplitBy, TrainOn, ValidateOn, seed_list, settings_of, split_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,17 +29,10 @@ def compare(
     samples_per_epoch: Annotated[int | None, typer.Option(min=1, help="Samples per epoch (default 5000).")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per step (default 100).")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam (default 0.001).")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda, cuda:N or mps.")] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--split", help="chr1/chr17/rest, chr21/chr22/rest, rest/chr1/chr2 (train/valid/test), or random (default)."
-        ),
-    ] = None,
-    chr_train: Annotated[
-        str | None, typer.Option("--train", help="Chromosomes to train on, such as chr1,chr2.")
-    ] = None,
-    chr_valid: Annotated[str | None, typer.Option("--valid", help="Chromosomes that select the best epoch.")] = None,
+    device: Device = None,
+    by: SplitBy = None,
+    chr_train: TrainOn = None,
+    chr_valid: ValidateOn = None,
     chr_test: Annotated[str | None, typer.Option("--test", help="Chromosomes for the test, or rest (default).")] = None,
     store: Annotated[Path, typer.Option(help="Folder of the records, one per run; finished runs are not repeated.")] = (
         Path("runs/compare")
@@ -58,25 +52,21 @@ def compare(
 
     Example: rcviz compare ctcf.safetensors --train chr21 --valid chr22 --out comparison --plot comparison.png
     """
-    given: dict[str, Any] = {
-        "epochs": epochs,
-        "patience": patience,
-        "samples_per_epoch": samples_per_epoch,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "device": device,
-    }
-    training = {name: value for name, value in given.items() if value is not None}
-    named = {"preset": by, "train": several(chr_train), "valid": several(chr_valid), "test": several(chr_test)}
-    parts = {name: value for name, value in named.items() if value is not None}
+    options = locals()
+    parts = split_of(by, chr_train, chr_valid, chr_test)
     with answering():
+        import matplotlib as mpl
+
         from rcviz._core.checks import check_choice
+        from rcviz._core.tables import save_table
         from rcviz.cli.settings import RANDOM, divide
+        from rcviz.plots.saving import save_figure
         from rcviz.sequences.sequence_set import SequenceSet
         from rcviz.sweeps.strategies import compare_strategies
+        from rcviz.training.config import TrainConfig
 
         check_choice("--metric", metric, ("auroc", "auprc"))
-        listed = _seeds(seeds)
+        listed = seed_list(seeds)
         if plot is not None:
             check_target(plot, "the figure", inputs=[data], ending=check_ending(plot, _PICTURES))
         if out is not None:
@@ -85,13 +75,21 @@ def compare(
         if sequences.labels is None:
             raise ValueError(f"{data} has no labels to learn; make the dataset with rcviz windows")
         splits = divide(sequences, RANDOM if parts in ({}, {"preset": "random"}) else parts)
+        training = settings_of(TrainConfig, options)
         result = compare_strategies(
             splits, n_filters=n_filters, seeds=listed, training=training, store=store, n_jobs=jobs
         )
         table = result.comparisons(metric=metric)
-        written = _write(result, table, out)
+        written = []
+        if out is not None:
+            tables = {"comparison": table, "test": result.test, "runs": result.runs, "epochs": result.table}
+            for name, content in tables.items():
+                written.append(out / f"{name}.csv")
+                save_table(content, written[-1])
         if plot is not None:
-            written.append(_draw(result, metric, plot))
+            mpl.use("agg")
+            save_figure(result.plot(metric=metric), plot)
+            written.append(plot)
         sentence = result.summary(metric=metric)
         text = f"{_arms(result)}\n\n{_table(table, metric)}\n\n{sentence}"
         if written:
@@ -109,36 +107,6 @@ def compare(
         raise typer.Exit(FAILED)
 
 
-def _seeds(text: str) -> int | list[int]:
-    listed = several(text) or []
-    if not all(part.isdecimal() for part in listed) or not listed:
-        raise ValueError(f"--seeds must be a number of seeds, such as 5, or a list, such as 0,3,4, got {text!r}")
-    return int(text) if "," not in text else [int(part) for part in listed]
-
-
-def _write(result: "Sweep", table: "pd.DataFrame", folder: Path | None) -> list[Path]:
-    """Write the tables, each atomically."""
-    from rcviz._core.tables import save_table
-
-    if folder is None:
-        return []
-    tables = {"comparison": table, "test": result.test, "runs": result.runs, "epochs": result.table}
-    written = [folder / f"{name}.csv" for name in tables]
-    for path, content in zip(written, tables.values(), strict=True):
-        save_table(content, path)
-    return written
-
-
-def _draw(result: "Sweep", metric: str, path: Path) -> Path:
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from rcviz.plots.saving import save_figure
-
-    save_figure(result.plot(metric=metric), path)
-    return path
-
-
 def _arms(result: "Sweep") -> str:
     """Describe the arms, one per line."""
     width = max(map(len, result.arms))
@@ -147,11 +115,9 @@ def _arms(result: "Sweep") -> str:
 
 def _table(table: "pd.DataFrame", metric: str) -> str:
     """Return the table for people: the sharing network against each other one."""
-
-    def number(form: str) -> Any:
-        return lambda value: "" if value != value else format(value, form)
-
-    forms = {"mean": ".4f", "sd": ".4f", "difference": "+.4f", "low": "+.4f", "high": "+.4f", "p_value": ".2g"}
+    forms = {"mean": "{:.4f}", "sd": "{:.4f}", "p_value": "{:.2g}"}
+    forms |= dict.fromkeys(("difference", "low", "high"), "{:+.4f}")
+    formatters = {name: form.format for name, form in forms.items()}
     shown = table.rename(columns={"mean": f"test {metric}"})
-    formatters = {f"test {metric}" if name == "mean" else name: number(form) for name, form in forms.items()}
-    return shown.to_string(index=False, formatters=formatters)
+    formatters[f"test {metric}"] = formatters.pop("mean")
+    return shown.to_string(index=False, formatters=formatters, na_rep="")

@@ -1,7 +1,6 @@
 """The analyses of the quickstart without a notebook: two models, their strands, their filters, one page."""
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from rcviz.models.storage import save_model
 from rcviz.motifs.bundled import load_motif
 from rcviz.plots import page
 from rcviz.plots._axes import new_figure
-from rcviz.plots.logo import plot_logo
+from rcviz.plots.filters import plot_filters
 from rcviz.plots.saving import save_figure
 from rcviz.plots.training import plot_history
 from rcviz.sequences.alphabet import reverse_complement
@@ -50,19 +49,7 @@ class _Arm:
 def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     """Train an RC and a standard model on the bundled CTCF peaks and write models, tables, figures and a page.
 
-    Parameters
-    ----------
-    out : Path
-        Folder for the results; created if it does not exist.
-    epochs : int
-        Epochs to train each model.
-    seed : int
-        Seed of the split, the starting weights and the order of the samples.
-
-    Returns
-    -------
-    str
-        Results and the next step, in a few lines.
+    Returns results and the next step, in a few lines.
     """
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
@@ -73,8 +60,8 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
             _run("standard, 16 filters", "standard", 16, parts, epochs, seed, bar),
         ]
         bar.set_description("drawing")
-        figures = _figures(arms)
         tables = _tables(arms)
+        figures = _figures(arms, tables["histories"])
         bar.update(2)
     for arm in arms:
         save_model(arm.model, out / f"{arm.key}.safetensors")
@@ -137,22 +124,22 @@ def _tables(arms: list[_Arm]) -> dict[str, pd.DataFrame]:
             "mean_strand_gap": [arm.strands.mean_gap for arm in arms],
         }
     )
-    together = {
-        "histories": _together(arms, lambda arm: arm.history.table),
-        "contributions": _together(arms, lambda arm: arm.contributions.table),
-        "strands": _together(arms, lambda arm: arm.strands.table),
+    return {
+        "models": models,
+        "histories": _together({arm.name: arm.history.table for arm in arms}),
+        "contributions": _together({arm.name: arm.contributions.table for arm in arms}),
+        "strands": _together({arm.name: arm.strands.table for arm in arms}),
     }
-    return {"models": models, **together}
 
 
-def _together(arms: list[_Arm], table: Callable[[_Arm], pd.DataFrame]) -> pd.DataFrame:
-    """Concatenate the arms' tables, with the model's name as first column."""
-    return pd.concat({arm.name: table(arm) for arm in arms}, names=["model"]).reset_index("model")
+def _together(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Concatenate tables, with the model's name as first column."""
+    return pd.concat(tables, names=["model"]).reset_index("model")
 
 
-def _figures(arms: list[_Arm]) -> dict[str, tuple[Any, str]]:
+def _figures(arms: list[_Arm], histories: pd.DataFrame) -> dict[str, tuple[Any, str]]:
     curves = new_figure(7.5, 3.5)
-    plot_history(_together(arms, lambda arm: arm.history.table), curves.add_subplot())
+    plot_history(histories, curves.add_subplot())
     strands, ranked = new_figure(9, 4.5), new_figure(10, 4)
     for place, arm in enumerate(arms, start=1):
         arm.strands.plot(strands.add_subplot(1, len(arms), place), task_name=arm.name)
@@ -171,39 +158,25 @@ def _figures(arms: list[_Arm]) -> dict[str, tuple[Any, str]]:
 
 def _filters(arms: list[_Arm]) -> Any:
     figure = new_figure(10, 1.5 * (TOP + 1))
-    grid = figure.add_gridspec(TOP + 1, 2 * len(arms))
+    grid = figure.add_gridspec(2, 1, height_ratios=[1, TOP])
     motif = load_motif("CTCF_known1")
-    for column, (matrix, title) in enumerate(
-        [(motif, "CTCF_known1"), (motif.reverse_complement(), "its reverse complement")]
-    ):
-        axes = figure.add_subplot(grid[0, 2 * column : 2 * column + 2])
-        plot_logo(matrix, axes, kind="information")
-        axes.set_title(title, fontsize=9)
-    for row, place, title, matrix in _top_filters(arms):
-        axes = figure.add_subplot(grid[row + 1, place])
-        plot_logo(matrix, axes)
-        axes.set_title(title, fontsize=8)
-        axes.set_ylabel("")
-        if row < TOP - 1:
-            axes.set_xlabel("")
+    both, other = [motif, motif.reverse_complement()], "its reverse complement"
+    plot_filters(both, figure.add_subplot(grid[0]), names=[motif.name, other], columns=2)
+    banks = [filter_bank(arm.model) for arm in arms]
+    matrices, names = [], []
+    for place in range(TOP):
+        for arm, bank in zip(arms, banks, strict=True):
+            index = arm.contributions.ranking[place]
+            matrices += [bank.weights[index], reverse_complement(bank.weights[index])]
+            names += [f"{arm.key} filter {index}", other]
+    plot_filters(matrices, figure.add_subplot(grid[1]), names=names, columns=2 * len(arms), share_scale="none")
     return figure
 
 
-def _top_filters(arms: list[_Arm]) -> Iterator[tuple[int, int, str, Any]]:
-    """Yield row, column, title and matrix of every small logo."""
-    for block, arm in enumerate(arms):
-        bank = filter_bank(arm.model)
-        for row, index in enumerate(arm.contributions.ranking[:TOP]):
-            weights = bank.weights[index]
-            yield row, 2 * block, f"{arm.key} filter {index}", weights
-            yield row, 2 * block + 1, "its reverse complement", reverse_complement(weights)
-
-
 def _summary(arms: list[_Arm]) -> str:
-    sentences = [
+    return "\n".join(
         f"{arm.name}: test auROC {arm.auroc:.3f}; the two strands of a sequence differ by up to "
         f"{arm.strands.max_gap:.2g} in predicted probability; the top filter is "
         f"{arm.contributions.ranking[0]}, adding {arm.contributions.scores.max():+.2f} to the logit."
         for arm in arms
-    ]
-    return "\n".join(sentences)
+    )

@@ -1,14 +1,13 @@
 """rcviz fetch: download the public files that the paper used."""
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rcviz.cli.messages import AsJson, answer, answering, remark, several
-
-if TYPE_CHECKING:
-    from rcviz.genome.download import Source
+from rcviz.cli.messages import answer, answering, remark
+from rcviz.cli.options import AsJson, several
 
 
 def fetch(
@@ -26,9 +25,9 @@ def fetch(
     Example: rcviz fetch gm12878 --only CTCF,DNase,chr21,chr22 --to gm12878
     """
     with answering():
-        from rcviz.genome.download import choose, read_sources
+        from rcviz.genome import download
 
-        sources = choose(read_sources(collection), several(only))
+        sources = download.choose(download.read_sources(collection), several(only))
         folder = to or Path(Path(collection).stem)
         if dry_run:
             text = "\n".join(
@@ -36,36 +35,18 @@ def fetch(
                 for source in sources
             )
             text = f"{'':6} {'bytes':>13}  {'sha256, unpacked':64}  address\n{text}"
-            answer(text, {"folder": folder, "files": [_planned(source) for source in sources]}, as_json=as_json)
+            answer(text, {"folder": folder, "files": list(map(dataclasses.asdict, sources))}, as_json=as_json)
             return
-        _fetch(sources, folder, as_json=as_json)
-
-
-def _fetch(sources: "list[Source]", folder: Path, *, as_json: bool) -> None:
-    from rcviz.genome.download import RECORD
-    from rcviz.genome.download import fetch as fetch_one
-
-    meaning = {
-        "listed": "its checksum is the listed one",
-        "recorded": "its checksum is that of the first download",
-        "new": f"no checksum is listed; this download's is now recorded in {RECORD}",
-    }
-    rows = []
-    for source in sources:
-        file = fetch_one(source, folder)
-        rows.append(
-            {
-                "key": source.key,
-                "path": file.path,
-                "sha256": file.sha256,
-                "from_cache": file.from_cache,
-                "checksum": file.checksum,
-            }
-        )
-        if not as_json:
-            remark(f"{file.path}: {'already there' if file.from_cache else 'downloaded'}; {meaning[file.checksum]}")
-    answer(f"{len(rows)} files in {folder}.", {"folder": folder, "files": rows}, as_json=as_json)
-
-
-def _planned(source: "Source") -> dict[str, Any]:
-    return {"key": source.key, "url": source.url, "size": source.size, "sha256": source.sha256, "about": source.about}
+        meaning = {
+            "listed": "its checksum is the listed one",
+            "recorded": "its checksum is that of the first download",
+            "new": f"no checksum is listed; this download's is now recorded in {download.RECORD}",
+        }
+        rows = []
+        for source in sources:
+            file = download.fetch(source, folder)
+            facts = {name: value for name, value in vars(file).items() if name != "source"}
+            rows.append({"key": source.key, **facts})
+            if not as_json:
+                remark(f"{file.path}: {'already there' if file.from_cache else 'downloaded'}; {meaning[file.checksum]}")
+        answer(f"{len(rows)} files in {folder}.", {"folder": folder, "files": rows}, as_json=as_json)

@@ -1,6 +1,5 @@
 """rcviz inspect: look at a trained model, in the explorers in JupyterLab or as one page."""
 
-import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +8,8 @@ import typer
 
 from rcviz._core.files import atomic_write, check_target
 from rcviz.cli.lab import check_jupyterlab, open_lab
-from rcviz.cli.messages import AsJson, answer, answering, records, several
+from rcviz.cli.messages import answer, answering, records
+from rcviz.cli.options import AsJson, several
 
 _PALINDROME_COLUMNS = ["filter", "palindromicity", "center", "p_value", "verdict", "n_sites", "loss", "balance"]
 
@@ -68,15 +68,13 @@ def _load(model: Path, data: Path, chromosomes: list[str] | None) -> "tuple[Sequ
             f"one label for each output"
         )
     if chromosomes is not None:
-        chrom = sequences.table.get("chrom")
-        present = [] if chrom is None else list(dict.fromkeys(chrom))
+        present = list(dict.fromkeys(sequences.table.get("chrom", ())))
         for name in chromosomes:
             if name not in present:
                 raise ValueError(
                     f"{data} has no windows of {name}; its chromosomes are: {', '.join(present) or 'none'}"
                 )
-        assert chrom is not None
-        sequences = sequences.subset(chrom.isin(chromosomes).to_numpy())
+        sequences = sequences.subset(sequences.table["chrom"].isin(chromosomes).to_numpy())
     return network, sequences
 
 
@@ -187,17 +185,15 @@ def _write_notebook(model: Path, data: Path, chromosomes: list[str] | None) -> P
     ]
     for place, cell in enumerate(cells):
         cell["id"] = f"cell-{place}"  # the same files give the same notebook
-    notebook = nbformat.v4.new_notebook(
-        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    )
-    text = nbformat.writes(notebook)
-    for number in itertools.count(1):
-        path = Path(f"{model.stem}.inspect{'' if number == 1 else f'-{number}'}.ipynb")
-        if not path.exists() or _sources(path) == [cell["source"] for cell in cells]:
-            break
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    path, number = Path(f"{model.stem}.inspect.ipynb"), 1
+    while path.exists() and _sources(path) != [cell["source"] for cell in cells]:
+        number += 1
+        path = Path(f"{model.stem}.inspect-{number}.ipynb")
     if not path.exists():
         with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(nbformat.writes(notebook), encoding="utf-8")
     return path
 
 

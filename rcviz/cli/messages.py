@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 
 
 @contextmanager
@@ -51,11 +49,6 @@ def remark(text: str) -> None:
 def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     """Convert the rows of a table to JSON values; NaN becomes null."""
     return [dict(row) for row in json.loads(frame.to_json(orient="records", double_precision=15))]
-
-
-def several(text: str | None) -> list[str] | None:
-    """Split an option's value at commas."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _message(error: BaseException) -> str:

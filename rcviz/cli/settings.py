@@ -89,20 +89,11 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
-    """Combine preset, file and flags for a dataset.
+    """Combine preset, file and flags for a dataset, which determines length and number of tasks.
 
-    Parameters
-    ----------
-    config, flags : mapping of section to mapping
-        ``flags`` has only the flags that were given. One flag about the split replaces the file's whole section, and
-        ``--preset`` and ``--seed`` are keys of [model] and [train].
-    data : SequenceSet
-        Determines length and number of tasks.
-
-    Raises
-    ------
-    ValueError
-        If the settings are not valid, or contradict the data or each other.
+    ``flags`` has only the flags that were given. One flag about the split replaces the file's whole section, and
+    ``--preset`` and ``--seed`` are keys of [model] and [train]. A ValueError if the settings are not valid, or
+    contradict the data or each other.
     """
     model, train = dict(config.get("model", {})), dict(config.get("train", {}))
     asked = flags.get("model", {})
@@ -182,21 +173,17 @@ def _model_config(model: dict[str, Any]) -> ModelConfig:
     if isinstance(model.get("kernel_sizes"), list):
         model["kernel_sizes"] = tuple(model["kernel_sizes"])
     model.setdefault("n_filters", 20 if preset == "simulated" else 16)
-    make: dict[str, Callable[..., ModelConfig]] = {
-        "chipseq": ModelConfig.chipseq,
-        "one_layer": ModelConfig.one_layer,
-        "simulated": ModelConfig.simulated,
-    }
-    try:
-        return make[preset](architecture, **model)
-    except TypeError as error:
-        raise ValueError(f"[model] has a value of the wrong type: {error}") from error
+    return _made("model", getattr(ModelConfig, preset), architecture, **model)
 
 
 def _train_config(train: dict[str, Any]) -> TrainConfig:
     preset = train.pop("preset", "chipseq")
     check_choice("the training's preset", preset, PRESETS)
+    return _made("train", TrainConfig.simulated if preset == "simulated" else TrainConfig.chipseq, **train)
+
+
+def _made(section: str, make: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
     try:
-        return (TrainConfig.simulated if preset == "simulated" else TrainConfig.chipseq)(**train)
+        return make(*arguments, **settings)
     except TypeError as error:
-        raise ValueError(f"[train] has a value of the wrong type: {error}") from error
+        raise ValueError(f"[{section}] has a value of the wrong type: {error}") from error

@@ -1,13 +1,15 @@
 """rcviz train: train a model on a dataset; files beside the model allow repeating the run."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rcviz._core.files import atomic_write, check_target, remove
-from rcviz.cli.messages import AsJson, answer, answering, records, remark, several
+from rcviz.cli.messages import answer, answering, records, remark
+from rcviz.cli.options import AsJson, Device, SplitBy, TrainOn, ValidateOn, given, settings_of, split_of
 
 
 def train(
@@ -28,17 +30,10 @@ def train(
     augmentation: Annotated[str | None, typer.Option(help="none or revcomp.")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without improvement.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of starting weights and sample order.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda, cuda:N or mps.")] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--split", help="chr1/chr17/rest, chr21/chr22/rest, rest/chr1/chr2 (train/valid/test), or random (default)."
-        ),
-    ] = None,
-    chr_train: Annotated[
-        str | None, typer.Option("--train", help="Chromosomes to train on, such as chr1,chr2.")
-    ] = None,
-    chr_valid: Annotated[str | None, typer.Option("--valid", help="Chromosomes that select the best epoch.")] = None,
+    device: Device = None,
+    by: SplitBy = None,
+    chr_train: TrainOn = None,
+    chr_valid: ValidateOn = None,
     chr_test: Annotated[str | None, typer.Option("--test", help="Chromosomes for the test, rest, or none.")] = None,
     checkpoint: Annotated[
         Path | None,
@@ -53,34 +48,23 @@ def train(
 
     Example: rcviz train ctcf.safetensors --out model.safetensors --train chr21 --valid chr22 --epochs 20
     """
-    both: dict[str, Any] = {"preset": preset, "seed": seed}
-    flags: dict[str, dict[str, Any]] = {
-        "model": {"architecture": architecture, "n_filters": n_filters, **both},
-        "train": {
-            "epochs": epochs,
-            "learning_rate": learning_rate,
-            "batch_size": batch_size,
-            "positive_weight": positive_weight,
-            "augmentation": augmentation,
-            "patience": patience,
-            "device": device,
-            **both,
-        },
-        "split": {
-            "preset": by,
-            "train": several(chr_train),
-            "valid": several(chr_valid),
-            "test": several(chr_test),
-        },
-    }
-    given = {name: {key: value for key, value in values.items() if value is not None} for name, values in flags.items()}
+    options = locals()
     with answering():
-        _train(data, out, config, given, checkpoint, as_json=as_json)
+        from rcviz.models.config import ModelConfig
+        from rcviz.training.config import TrainConfig
+
+        flags = {
+            "model": {**settings_of(ModelConfig, options), **given(preset=preset, seed=seed)},
+            "train": {**settings_of(TrainConfig, options), **given(preset=preset)},
+            "split": split_of(by, chr_train, chr_valid, chr_test),
+        }
+        _train(data, out, config, flags, checkpoint, as_json=as_json)
 
 
 def _train(
     source: Path, out: Path, config: Path | None, flags: dict[str, Any], checkpoint: Path | None, *, as_json: bool
 ) -> None:
+    from rcviz._core.tables import save_table
     from rcviz.analysis.card import metrics_by_part, model_card
     from rcviz.cli.settings import divide, read_config, resolve
     from rcviz.models.network import build_model
@@ -92,11 +76,11 @@ def _train(
     inputs = [source] if config is None else [source, config]
     check_target(out, "the model", inputs=inputs, ending=".safetensors")
     check_target(state, "the checkpoint", inputs=[*inputs, out])
-    given = {} if config is None else read_config(config)
+    sections = {} if config is None else read_config(config)
     data = SequenceSet.load(source, memory_map=True)
     if data.labels is None:
         raise ValueError(f"{source} has no labels; make the dataset with rcviz windows")
-    settings = resolve(given, flags, data)
+    settings = resolve(sections, flags, data)
     parts = divide(data, settings.split)
     model = build_model(settings.model, seed=settings.model_seed)
     if state.exists():
@@ -107,9 +91,11 @@ def _train(
     card = model_card(model, parts, name=source.name, training=history, split=settings.split, metrics=table)
     files = {name: _beside(out, name) for name in ("config.json", "history.json", "evaluation.csv")}
     save_model(model, out, card=card)
-    _write(files["config.json"], _described(settings.sections(), source))
+    described = {"rcviz": version("rcviz"), "data": str(source), **settings.sections()}
+    with atomic_write(files["config.json"]) as temporary:
+        temporary.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     history.save(files["history.json"])
-    _write(files["evaluation.csv"], table.to_csv(index=False))
+    save_table(table, files["evaluation.csv"])
     if checkpoint is None:
         remove(state)
     sizes = {name: len(part) for name, part in parts._asdict().items()}
@@ -131,16 +117,5 @@ def _train(
     answer(text, values, as_json=as_json)
 
 
-def _described(sections: dict[str, Any], source: Path) -> str:
-    from importlib.metadata import version
-
-    return json.dumps({"rcviz": version("rcviz"), "data": str(source), **sections}, indent=1) + "\n"
-
-
 def _beside(model: Path, name: str) -> Path:
     return model.with_name(f"{model.stem}.{name}")
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

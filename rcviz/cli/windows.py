@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from rcviz._core.files import check_target
-from rcviz.cli.messages import AsJson, answer, answering, records, several
+from rcviz.cli.messages import answer, answering, records
+from rcviz.cli.options import AsJson, several
 
 
 def windows(

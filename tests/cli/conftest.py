@@ -1,5 +1,8 @@
 """Commands run in this process, and small files for them."""
 
+import signal
+import subprocess
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -41,6 +44,28 @@ def work(tmp_path, monkeypatch):
     """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Commands that would have been started, by a stand-in that ends with code 3 after one interrupt."""
+    made = []
+
+    class Server:
+        def __init__(self, command):
+            made.append(command)
+            self.interrupted = False
+
+        def wait(self):
+            if not self.interrupted:
+                self.interrupted = True
+                raise KeyboardInterrupt
+            return 3
+
+    monkeypatch.setattr(subprocess, "Popen", Server)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    return made
 
 
 @pytest.fixture

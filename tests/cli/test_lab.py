@@ -21,28 +21,6 @@ QUICKSTART = "rcviz-tutorials/01_quickstart.ipynb"
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """Commands that would have been started, by a stand-in that ends with code 3 after one interrupt."""
-    made = []
-
-    class Server:
-        def __init__(self, command):
-            made.append(command)
-            self.interrupted = False
-
-        def wait(self):
-            if not self.interrupted:
-                self.interrupted = True
-                raise KeyboardInterrupt
-            return 3
-
-    monkeypatch.setattr(subprocess, "Popen", Server)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    return made
-
-
-@pytest.fixture
 def shipped(monkeypatch, tmp_path):
     """An installed package with two tutorials; its folder of notebooks."""
     package = tmp_path / "site-packages" / "rcviz"

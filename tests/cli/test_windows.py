@@ -1,18 +1,19 @@
 """rcviz windows: what the library cuts, and what it counts."""
 
 import json
+import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import rcviz
 
+BASIS = ("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "--width", 100)
+
 
 def test_windows_are_those_around_the_summits(run, genome, peaks, work):
-    result = run(
-        *("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "--width", 100, "--negatives", "shuffled"),
-        "out.safetensors",
-    )
+    result = run(*BASIS, "--negatives", "shuffled", "out.safetensors")
     assert result.exit_code == 0, result.output
     data = rcviz.SequenceSet.load("out.safetensors")
     wanted = [genome[chrom][start + 120 - 50 : start + 120 + 50] for chrom, start in peaks if chrom != "chrC"]
@@ -23,20 +24,15 @@ def test_windows_are_those_around_the_summits(run, genome, peaks, work):
 
 
 def test_json_is_all_that_is_printed(run, genome, peaks):
-    result = run(
-        *("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "--width", 100, "--chromosomes", "chrB"),
-        *("--negatives", "none", "--task-name", "mine", "--json", "out.safetensors"),
-    )
+    options = ("--chromosomes", "chrB", "--negatives", "none", "--task-name", "mine", "--json")
+    result = run(*BASIS, *options, "out.safetensors")
     said = json.loads(result.stdout)
     assert said["dataset"] == "out.safetensors"
     assert (said["n_sequences"], said["length"]) == (20, 100)
     assert said["summary"][0]["task"] == "mine"
     assert said["summary"][0]["ratio"] == 0
     assert said["summary"][0]["gc_negative"] is None  # NaN is no JSON
-    assert said["provenance"]["counts"]["positive"] == {
-        **said["provenance"]["counts"]["positive"],
-        **{"read": 41, "other_chromosome": 21, "kept": 20},
-    }
+    assert said["provenance"]["counts"]["positive"].items() >= {"read": 41, "other_chromosome": 21, "kept": 20}.items()
     assert result.stderr == ""
 
 
@@ -61,9 +57,7 @@ def test_nothing_is_written_over_that_is_not_a_dataset(refused, genome, peaks, w
     (work / "more.fa").write_text(">chrD\nACGT\n")
     (work / "folder").mkdir()
     before = {path: path.read_bytes() for path in work.iterdir() if path.is_file()}
-    said = refused("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "--width", 100, out)
-    assert out in said
-    assert "another name" in said or "folder that exists" in said
+    assert out in refused(*BASIS, out)
     assert {path: path.read_bytes() for path in work.iterdir() if path.is_file()} == before
 
 
@@ -78,28 +72,26 @@ def test_nothing_is_written_over_that_is_not_a_dataset(refused, genome, peaks, w
     ],
 )
 def test_options_that_make_no_sense(refused, genome, peaks, options, said):
-    asked = ("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "--width", 100)
-    assert said in refused(*asked, *options, "out.safetensors")
+    assert said in refused(*BASIS, *options, "out.safetensors")
 
 
 @pytest.mark.parametrize("option", [("--n-relaxed", "-1"), ("--seed", "-1")])
 def test_numbers_below_the_least_are_named(run, genome, peaks, option):
-    result = run("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", *option, "out.safetensors")
+    result = run(*BASIS, *option, "out.safetensors")
     assert result.exit_code == 2
     assert option[0] in result.stderr
 
 
-BAD_PEAKS = {
-    "empty": ("", "is empty"),
-    "start after end": ("chrA\t10\t20\nchrA\t200\t100\n", "line 2"),
-    "HTML": ("<!DOCTYPE html>\n<html></html>\n", "bad.bed, line 1"),
-    "other names": ("A\t100\t200\n", "chr"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_PEAKS)
-def test_bad_peaks_are_one_sentence_and_nothing_is_written(refused, genome, work, kind):
-    text, said = BAD_PEAKS[kind]
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("chrA\t10\t20\nchrA\t200\t100\n", "line 2"),
+        ("<!DOCTYPE html>\n<html></html>\n", "bad.bed, line 1"),
+        ("A\t100\t200\n", "chr"),
+    ],
+)
+def test_bad_peaks_are_one_sentence_and_nothing_is_written(refused, genome, work, text, said):
     (work / "bad.bed").write_text(text)
     before = sorted(work.iterdir())
     assert said in refused("windows", "--fasta", "genome.fa", "--peaks", "bad.bed", "--width", 100, "out.safetensors")
@@ -114,44 +106,27 @@ def test_a_file_or_folder_that_is_not_there_is_named(refused, genome, peaks):
 
 def test_an_old_dataset_survives_what_cannot_be_cut(refused, genome, peaks, work):
     (work / "out.safetensors").write_text("old")
-    basis = ("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "out.safetensors")
-    assert "negatives must be one of" in refused(*basis, "--negatives", "nonsense")
-    assert "no positive" in refused(*basis, "--width", 29_990)
+    assert "negatives must be one of" in refused(*BASIS, "--negatives", "nonsense", "out.safetensors")
+    assert "no positive" in refused(*BASIS, "--width", 29_990, "out.safetensors")
     assert (work / "out.safetensors").read_text() == "old"
 
 
-def test_a_missing_package_is_named(refused, genome, peaks, monkeypatch):
-    def missing(*arguments, **options):
-        raise ImportError('windows need pyfaidx; run: pip install "rcviz[peaks]"')
-
-    monkeypatch.setattr("rcviz.genome.windows.peak_windows", missing)
-    said = refused("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "out.safetensors", code=1)
-    assert said.startswith("windows need pyfaidx")
-
-
-def test_an_interrupt_shows_no_traceback(refused, genome, peaks, monkeypatch):
-    def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("rcviz.genome.windows.peak_windows", interrupted)
-    basis = ("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "out.safetensors")
-    assert refused(*basis, code=130) == "interrupted"
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [(ImportError("windows need pyfaidx"), 1, "windows need pyfaidx"), (KeyboardInterrupt(), 130, "interrupted")],
+)
+def test_a_missing_package_and_an_interrupt_show_no_traceback(refused, genome, peaks, monkeypatch, error, code, words):
+    monkeypatch.setattr("rcviz.genome.windows.peak_windows", mock.Mock(side_effect=error))
+    assert refused(*BASIS, "out.safetensors", code=code) == words
 
 
 def test_warnings_are_one_line_without_a_place_in_the_code(run, genome, peaks, monkeypatch):
-    import warnings
-
-    from rcviz.genome import windows as chipseq
-
-    cut = chipseq.peak_windows
+    cut = rcviz.genome.windows.peak_windows
 
     def doubtful(*arguments, **options):
         warnings.warn("only 3 of 40 could be matched", UserWarning, stacklevel=2)
         return cut(*arguments, **options)
 
-    monkeypatch.setattr(chipseq, "peak_windows", doubtful)
-    result = run(
-        *("windows", "--fasta", "genome.fa", "--peaks", "GATA1.narrowPeak", "--width", 100, "--negatives", "none"),
-        "out.safetensors",
-    )
+    monkeypatch.setattr("rcviz.genome.windows.peak_windows", doubtful)
+    result = run(*BASIS, "--negatives", "none", "out.safetensors")
     assert result.stderr == "warning: only 3 of 40 could be matched\n"
