@@ -138,22 +138,18 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
         f"mean {metric} {best.values_a.mean():.4f} against {best.values_b.mean():.4f}, difference {best.effect:+.4f}"
     )
     numbers = f"{len(best.values_a)} and {len(best.values_b)} seeds"
-    if best.reason:
-        return f"{best.a!r} against {of}: too few seeds to tell; {means} ({best.reason})."
-    low, high = best.interval
-    of_interval = f"{LEVEL:.0%} interval {low:+.4f} to {high:+.4f}"
     verdict = best.verdict(n_rivals=n_rivals)
-    p_above = f"exact one-sided rank-sum p = {best.p_value:.2g}"
-    corrected = f", times {n_rivals}" if n_rivals > 1 else ""
-    p_below = f"exact one-sided rank-sum p = {best.p_value_below:.2g}{corrected}"
-    match verdict:
-        case "ahead":
-            return f"{best.a!r} is ahead of {of}: {means} ({of_interval}; {p_above}; {numbers})."
-        case "behind":
-            return f"{best.a!r} is behind {of}: {means} ({of_interval}; {p_below}; {numbers})."
-        case "level":
-            return (
-                f"{best.a!r} is level with {of}, the seeds show no difference: {means} ({of_interval}; {p_above}; "
-                f"{numbers})."
-            )
-    return f"{best.a!r} against {of}: too few seeds to tell; {means} ({of_interval}; {p_above}; {numbers})."
+    claim = {
+        "ahead": f"{best.a!r} is ahead of {of}:",
+        "behind": f"{best.a!r} is behind {of}:",
+        "level": f"{best.a!r} is level with {of}, the seeds show no difference:",
+    }.get(verdict, f"{best.a!r} against {of}: too few seeds to tell;")
+    if best.reason:
+        return f"{claim} {means} ({best.reason})."
+    (low, high), p_value, corrected = best.interval, best.p_value, ""
+    if verdict == "behind":
+        p_value, corrected = best.p_value_below, f", times {n_rivals}" if n_rivals > 1 else ""
+    return (
+        f"{claim} {means} ({LEVEL:.0%} interval {low:+.4f} to {high:+.4f}; "
+        f"exact one-sided rank-sum p = {p_value:.2g}{corrected}; {numbers})."
+    )

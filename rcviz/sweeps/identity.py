@@ -36,16 +36,8 @@ _LIBRARIES = ("torch", "rcviz")
 def run_id(arm: Arm, seed: int, data: str, *, network: str = "", measure: str = "") -> str:
     """Return the name of a run, sixteen hexadecimal digits.
 
-    Parameters
-    ----------
-    arm : Arm
-    seed : int
-    data : str
-        As :func:`digest_of_data` gives it.
-    network : str
-        As :func:`digest_of_network` gives it, for an arm whose model is a function.
-    measure : str
-        As :func:`describe_function` gives it.
+    ``data`` is from :func:`digest_of_data`, ``network`` from :func:`digest_of_network`, for an arm whose model is a
+    function, ``measure`` from :func:`describe_function`.
     """
     described = {
         "model": _settings(arm.model) if isinstance(arm.model, ModelConfig) else network,

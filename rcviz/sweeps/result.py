@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-import numpy as np
 import pandas as pd
 
 from rcviz._core.checks import check_choice
 from rcviz.sweeps.arms import Arm
 from rcviz.sweeps.compare import Comparison, sentence
 from rcviz.sweeps.store import Record
-from rcviz.sweeps.training import read_table
 
 Part = Literal["test", "valid"]
 
@@ -90,21 +88,19 @@ class Sweep:
             described = self.arms[arm]
             gap = record["gap"]["valid"]["probability"]
             both = described.strategy == "conjoined"  # the average of two numbers is the same in either order
-            means = {
-                f"{part}_{name}": value for part in ("valid", "test") for name, value in self._means(part, arm, seed)
-            }
-            machine, code = record["machine"], record["code"]
+            machine, code, data = record["machine"], record["code"], record["data"]
             row = {
                 "arm": arm,
                 "strategy": described.strategy,
                 "seed": seed,
                 "fraction": described.fraction,
                 "n_parameters": record["n_parameters"],
-                "n_train": record["data"]["n_train"],
-                "n_train_positive": record["data"]["n_train_positive"],
+                "n_train": data["n_train"],
+                "n_train_positive": data["n_train_positive"],
                 "best_epoch": record["best_epoch"],
                 "n_epochs": len(record["history"]),
-                **means,
+                **self._means("valid", arm, seed),
+                **self._means("test", arm, seed),
                 "gap_max": 0.0 if both else gap["max"],
                 "gap_mean": 0.0 if both else gap["mean"],
                 "wall_seconds": record["seconds"]["wall"],
@@ -123,7 +119,7 @@ class Sweep:
         tables: dict[str, list[pd.DataFrame]] = {}
         for (arm, seed), record in self._ordered():
             for name, content in record["tables"].items():
-                table = read_table(content)
+                table = pd.DataFrame(content["columns"]).astype(content["kinds"])
                 table.insert(0, "arm", arm)
                 table.insert(1, "seed", seed)
                 tables.setdefault(name, []).append(table)
@@ -158,8 +154,8 @@ class Sweep:
         ValueError
             When an arm, the metric or the task does not exist.
         """
-        values = [self._values(arm, metric, task, part) for arm in (a, b)]
-        return Comparison(a=a, b=b, metric=metric, values_a=values[0], values_b=values[1])
+        values_a, values_b = (self._by_seed(arm, metric, task, part).dropna().to_numpy(dtype=float) for arm in (a, b))
+        return Comparison(a=a, b=b, metric=metric, values_a=values_a, values_b=values_b)
 
     def comparisons(
         self, arm: str | None = None, *, metric: str = "auroc", task: str | None = None, part: Part = "test"
@@ -184,18 +180,15 @@ class Sweep:
         rows = []
         for name in self.arms:
             one = self.compare(arm, name, metric, task=task, part=part)
-            values, itself = one.values_b, name == arm
-            row = {
-                "arm": name,
-                "n_seeds": len(values),
-                "mean": values.mean() if len(values) else math.nan,
-                "sd": values.std(ddof=1) if len(values) > 1 else math.nan,
-                "difference": math.nan if itself else one.effect,
-                "low": math.nan if itself else one.interval[0],
-                "high": math.nan if itself else one.interval[1],
-                "p_value": math.nan if itself else one.p_value,
-                "verdict": "" if itself else one.verdict(),
-            }
+            values = one.values_b
+            row: dict[str, Any] = {"arm": name, "n_seeds": len(values)}
+            row["mean"] = values.mean() if len(values) else math.nan
+            row["sd"] = values.std(ddof=1) if len(values) > 1 else math.nan
+            row |= dict.fromkeys(("difference", "low", "high", "p_value"), math.nan) | {"verdict": ""}
+            if name != arm:
+                low, high = one.interval
+                row |= {"difference": one.effect, "low": low, "high": high, "p_value": one.p_value}
+                row["verdict"] = one.verdict()
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -246,11 +239,11 @@ class Sweep:
         counts = [name for name in _COUNTS if name in table]
         return table[["arm", "seed", "task", *_metrics(table), *counts]]
 
-    def _means(self, part: Part, arm: str, seed: int) -> list[tuple[str, float]]:
+    def _means(self, part: Part, arm: str, seed: int) -> dict[str, float]:
         """Return every metric of one run, averaged over its tasks."""
         table = self.test if part == "test" else self.valid
         own = table[(table["arm"] == arm) & (table["seed"] == seed)]
-        return [(name, float(own[name].mean())) for name in _metrics(table)]
+        return {f"{part}_{name}": float(own[name].mean()) for name in _metrics(table)}
 
     def _by_seed(self, arm: str, metric: str, task: str | None, part: str) -> pd.Series:
         """Return a metric of one arm by seed, tasks averaged."""
@@ -263,9 +256,6 @@ class Sweep:
             check_choice("task", task, tuple(table["task"].unique()))
             table = table[table["task"] == task]
         return table[table["arm"] == arm].groupby("seed")[metric].mean()
-
-    def _values(self, arm: str, metric: str, task: str | None, part: str) -> np.ndarray:
-        return self._by_seed(arm, metric, task, part).dropna().to_numpy(dtype=float)
 
 
 def _metrics(table: pd.DataFrame) -> list[str]:

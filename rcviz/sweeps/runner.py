@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -113,15 +112,18 @@ def sweep(
     """
     arms, listed = checked_arms(arms), seeds_of(seeds)
     splits = checked_splits(splits)
-    place = _place_of(backend, store)
+    cluster = _cluster(backend, store)
     if n_jobs is not None:
         check_positive("n_jobs", n_jobs)
-    runs = _runs_of(arms, listed, splits, _measures(measure, arms), is_here=place.backend == "loky")
+    runs = _runs_of(arms, listed, splits, _measures(measure, arms), is_here=cluster is None)
     wanted = {run.id: run for run in runs.values()}
     with _folder(store) as folder:
         kept = Store(folder)
         kept.tidy()
-        failures = _do_all(list(wanted.values()), splits, kept, place, n_jobs or _default_jobs(arms), progress=progress)
+        # A GPU is not shared.
+        on_gpu = any(arm.training.device != "cpu" and torch.cuda.is_available() for arm in arms.values())
+        n_jobs = n_jobs or (1 if on_gpu else -1)
+        failures = _do_all(list(wanted.values()), splits, kept, cluster, n_jobs, progress=progress)
         records = {run: kept.read(run) for run in wanted}
     if failures:
         where = "" if store is None else f"; what happened is in {folder}/*.failed.json"
@@ -132,32 +134,21 @@ def sweep(
             stacklevel=2,
         )
     done = {key: record for key, run in runs.items() if (record := records[run.id]) is not None}
-    failed = [
-        {"arm": arm, "seed": seed, "error": failures[run.id]["error"], "traceback": failures[run.id]["traceback"]}
-        for (arm, seed), run in runs.items()
-        if run.id in failures
-    ]
+    failed = [{"arm": arm, **failures[run.id]} for (arm, _), run in runs.items() if run.id in failures]
     table = pd.DataFrame(failed, columns=["arm", "seed", "error", "traceback"])
     return Sweep(arms=arms, seeds=listed, records=done, failures=table)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """The name of joblib's backend, and the client if one was given."""
-
-    backend: Literal["loky", "dask"]
-    client: Any = None
-
-
-def _place_of(backend: Any, store: Any) -> _Place:
+def _cluster(backend: Any, store: Any) -> dict[str, Any] | None:
+    """Return joblib's options for a Dask cluster; None for processes on this machine."""
     if backend is None or backend == "loky":
-        return _Place("loky")
+        return None
     is_client = all(hasattr(backend, name) for name in ("scatter", "submit", "ncores"))
     if backend != "dask" and not is_client:
         raise ValueError(f"backend must be loky, dask or a running distributed.Client, got {backend!r:.100}")
     if store is None:
         raise ValueError("backend: a Dask cluster needs store=..., a folder that all its workers see")
-    return _Place("dask", None if backend == "dask" else backend)
+    return {"client": backend} if is_client else {}
 
 
 def checked_splits(splits: Any) -> Splits:
@@ -200,25 +191,22 @@ def _runs_of(
     is_here: bool,
 ) -> dict[tuple[str, int], Run]:
     """Return the run of every arm and seed, ordered by seed, after checking that all can be trained."""
+    for name, arm in arms.items():
+        _check(name, arm, seeds[0], splits, is_here=is_here)
     data = digest_of_data(splits)
     runs: dict[tuple[str, int], Run] = {}
     sharing: dict[str, list[str]] = {}
     for seed in seeds:
         for name, arm in arms.items():
             network, weights = "", ""
-            if callable(arm.model) or seed == seeds[0]:
+            if callable(arm.model):
                 built = _built(name, arm, seed)
-                if callable(arm.model):
-                    network, weights = digest_of_network(built), digest_of_weights(built.state_dict())
-                if seed == seeds[0]:
-                    _check(name, arm, built, splits, is_here=is_here)
-                    _check_repeatable(name, arm, seed, network)
-            key = run_id(arm, seed, data, network=network, measure=describe_function(measures[name]))
+                network, weights = digest_of_network(built), digest_of_weights(built.state_dict())
+            measure = measures[name]
+            key = run_id(arm, seed, data, network=network, measure=describe_function(measure))
             names = sharing.setdefault(key, [])
             names.append(name)
-            runs[name, seed] = Run(
-                arm=arm, seed=seed, id=key, names=tuple(names), weights=weights, measure=measures[name]
-            )
+            runs[name, seed] = Run(arm=arm, seed=seed, id=key, names=tuple(names), weights=weights, measure=measure)
     return runs
 
 
@@ -229,28 +217,22 @@ def _built(name: str, arm: Arm, seed: int) -> nn.Module:
         raise ValueError(f"arms: the model of {name!r} cannot be built with seed {seed}: {error}") from error
 
 
-def _check(name: str, arm: Arm, network: nn.Module, splits: Splits, *, is_here: bool) -> None:
-    """Refuse an arm that cannot be trained on these parts; another machine may have other devices."""
+def _check(name: str, arm: Arm, seed: int, splits: Splits, *, is_here: bool) -> None:
+    """Refuse an arm that cannot be trained on these parts; another machine may have other devices.
+
+    A function that builds another network each time is refused, too: its runs would have another name in every sweep.
+    """
+    network = _built(name, arm, seed)
+    if callable(arm.model) and digest_of_network(network) != digest_of_network(_built(name, arm, seed)):
+        raise ValueError(
+            f"arms: the model of {name!r} builds another network each time it is called with the same seed, so that "
+            f"its runs could not be resumed; draw its weights with torch, or from the seed"
+        )
     try:
         if is_here:
             check_training(arm.as_trained(network), splits.train, splits.valid, arm.training)
     except ValueError as error:
         raise ValueError(f"arms: {name!r} cannot be trained: {error}") from error
-
-
-def _check_repeatable(name: str, arm: Arm, seed: int, digest: str) -> None:
-    """Refuse a function that builds another network each time: its runs would have another name in every sweep."""
-    if digest and digest_of_network(_built(name, arm, seed)) != digest:
-        raise ValueError(
-            f"arms: the model of {name!r} builds another network each time it is called with the same seed, so that "
-            f"its runs could not be resumed; draw its weights with torch, or from the seed"
-        )
-
-
-def _default_jobs(arms: Mapping[str, Arm]) -> int:
-    """One run per core; a GPU is not shared."""
-    on_gpu = any(arm.training.device != "cpu" and torch.cuda.is_available() for arm in arms.values())
-    return 1 if on_gpu else -1
 
 
 @contextmanager
@@ -263,7 +245,7 @@ def _folder(store: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 
 def _do_all(
-    runs: list[Run], splits: Splits, store: Store, place: _Place, n_jobs: int, *, progress: bool
+    runs: list[Run], splits: Splits, store: Store, cluster: dict[str, Any] | None, n_jobs: int, *, progress: bool
 ) -> dict[str, Record]:
     """Execute all unfinished runs, even if some of them fail; return the failures by run."""
     import joblib
@@ -271,13 +253,13 @@ def _do_all(
 
     failures: dict[str, Record] = {}
     left = [run for run in runs if store.read(run.id) is None]
-    at_start = len(runs) - len(left)
-    with tqdm(total=len(runs), initial=at_start, desc="sweep", unit="run", disable=not progress) as bar:
-        alone = False
+    done = len(runs) - len(left)
+    alone = False
+    with tqdm(total=len(runs), initial=done, desc="sweep", unit="run", disable=not progress) as bar:
         while left:
             finished = set()
             try:
-                with _parallel(place, n_jobs, splits):
+                with _parallel(cluster, n_jobs, splits):
                     n_at_once = joblib.effective_n_jobs(n_jobs)
                     bar.set_postfix_str(_counts(bar, n_at_once, failures))
                     for outcome in _outcomes(left[:1] if alone else left, splits, store.folder):
@@ -286,7 +268,7 @@ def _do_all(
                             failures[outcome["id"]] = outcome
                         bar.update()
                         bar.set_postfix_str(_counts(bar, n_at_once, failures))
-            except _worker_died(place) as error:
+            except _worker_died(cluster) as error:
                 # The system may have killed it because memory ran out, and joblib then ends the other workers. All
                 # unfinished runs start again from their checkpoints; if no run was finished, the first one runs alone,
                 # to find out whether it is the cause.
@@ -294,9 +276,7 @@ def _do_all(
                     finished.add(left[0].id)
                     failures[left[0].id] = _failed(left[0], store, error)
                     bar.update()
-                alone = not finished
-            else:
-                alone = False
+            alone = not finished
             left = [run for run in left if run.id not in finished]
     return failures
 
@@ -306,14 +286,14 @@ def _counts(bar: Any, n_at_once: int, failures: Mapping[str, Record]) -> str:
 
 
 @contextmanager
-def _parallel(place: _Place, n_jobs: int, splits: Splits) -> Iterator[None]:
+def _parallel(cluster: dict[str, Any] | None, n_jobs: int, splits: Splits) -> Iterator[None]:
     """Set up joblib; a cluster gets the sequences once, processes here read them from one copy in a file."""
     import joblib
 
-    options: dict[str, Any] = {"n_jobs": n_jobs} if place.backend == "loky" else {"scatter": [splits]}
-    if place.client is not None:
-        options["client"] = place.client
-    with joblib.parallel_config(backend=place.backend, **options):
+    options: dict[str, Any] = {"backend": "loky", "n_jobs": n_jobs}
+    if cluster is not None:
+        options = {"backend": "dask", "scatter": [splits], **cluster}
+    with joblib.parallel_config(**options):
         yield
 
 
@@ -325,9 +305,9 @@ def _outcomes(runs: list[Run], splits: Splits, folder: Path) -> Iterator[Record]
     yield from parallel(joblib.delayed(_perform)(run, splits, folder) for run in runs)
 
 
-def _worker_died(place: _Place) -> tuple[type[BaseException], ...]:
+def _worker_died(cluster: dict[str, Any] | None) -> tuple[type[BaseException], ...]:
     """Return the errors that are raised when the process of a run was killed."""
-    if place.backend == "loky":
+    if cluster is None:
         return (BrokenExecutor,)
     from distributed.scheduler import KilledWorker
 

@@ -16,13 +16,7 @@ Record = dict[str, Any]
 
 
 class Store:
-    """A folder of records; several sweeps may use it at once.
-
-    Parameters
-    ----------
-    folder : path
-        Created if it does not exist.
-    """
+    """A folder of records, created if it does not exist; several sweeps may use it at once."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,6 @@ from torch import nn
 from rcviz.analysis.strands import StrandAgreement, strand_agreement
 from rcviz.metrics import score_tasks
 from rcviz.models.network import count_parameters
-from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.sequences.splits import Splits
 from rcviz.sweeps.arms import Arm
 from rcviz.sweeps.machine import code_version, machine, peak_memory_mb, reset_peak_memory
@@ -41,8 +40,8 @@ class Run:
         Name of the run, see :func:`rcviz.sweeps.identity.run_id`.
     names : tuple of str
         Names of the arms that use this training.
-    network : str
-        Digest of the network that the arm's function builds, checked again in the worker; empty for a ModelConfig.
+    weights : str
+        Digest of the weights that the arm's function draws, checked again in the worker; empty for a ModelConfig.
     measure : callable, optional
     """
 
@@ -121,44 +120,33 @@ def averaged(both: StrandAgreement) -> dict[str, Float[np.ndarray, "sequences ta
     return {"logit": (forward + reverse) / 2, "probability": probability}
 
 
-def read_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a table of a record as ``measure`` returned it."""
-    table = pd.DataFrame(content["columns"])
-    return table.astype(content["kinds"])
-
-
 def _counted(splits: Splits) -> dict[str, int]:
     """Count the sequences of every part, and their positive labels of all tasks."""
-    parts = splits._asdict().items()
-    positives = {
-        f"n_{name}_positive": 0 if part.labels is None else int(np.count_nonzero(part.labels == 1))
-        for name, part in parts
-    }
-    return {**{f"n_{name}": len(part) for name, part in parts}, **positives}
+    counts = {}
+    for name, part in splits._asdict().items():
+        counts[f"n_{name}"] = len(part)
+        counts[f"n_{name}_positive"] = 0 if part.labels is None else int(np.count_nonzero(part.labels == 1))
+    return counts
 
 
 def _evaluated(model: nn.Module, splits: Splits, *, siamese: bool) -> Record:
     """Evaluate the best weights by task, on the sequences as given and averaged over both strands; the strands' gap."""
-    metrics: dict[str, dict[str, Any]] = {}
-    gaps = {}
+    metrics, gaps = {}, {}
     for name, part in (("valid", splits.valid), ("test", splits.test)):
         if not len(part):
             continue
+        assert part.labels is not None
         both = strand_agreement(model, part, output="logit")
-        metrics[name] = {"as is": _metrics_of(part, both.forward)}
-        if not siamese:
-            metrics[name] |= {average: _metrics_of(part, values) for average, values in averaged(both).items()}
-        logits = both.forward, both.reverse
+        predicted = {"as is": both.forward, **({} if siamese else averaged(both))}
+        metrics[name] = {
+            kind: score_tasks(part.labels, values, part.task_names).to_dict("records")
+            for kind, values in predicted.items()
+        }
         gaps[name] = {
-            "logit": _gap(*logits),
-            "probability": _gap(*(_probabilities(strand) for strand in logits)),
+            "logit": _gap(both.forward, both.reverse),
+            "probability": _gap(_probabilities(both.forward), _probabilities(both.reverse)),
         }
     return {"metrics": metrics, "gap": gaps}
-
-
-def _metrics_of(data: SequenceSet, predicted: np.ndarray) -> list[dict[str, Any]]:
-    assert data.labels is not None
-    return score_tasks(data.labels, predicted, data.task_names).to_dict("records")  # type: ignore[return-value]
 
 
 def _probabilities(logits: np.ndarray) -> np.ndarray:
