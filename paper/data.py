@@ -25,14 +25,12 @@ _MANY = 6  # so many chromosomes are listed by name
 
 
 def load_splits(dataset: str, preset: str, *, scale: Scale, data: Path | None) -> tuple[Splits, str]:
-    """Load and divide the sequences of an arm.
+    """Load and divide the sequences of an arm; a FileNotFoundError or ValueError if its file or chromosomes lack.
 
     Parameters
     ----------
-    dataset : str
-        "simulated", :data:`paper.figures.TASKS_SEPARATE`, or a factor.
-    preset : str
-        "random", or one of the presets of :func:`rcviz.split_by_chromosome`.
+    dataset, preset : str
+        Of :class:`paper.figures.Shown`, there called `dataset` and `split`.
     scale : "paper" or "quick"
         "quick" takes fewer simulated sequences, and the bundled example in place of ChIP-seq data.
     data : path, optional
@@ -42,11 +40,6 @@ def load_splits(dataset: str, preset: str, *, scale: Scale, data: Path | None) -
     -------
     Splits, str
         The parts, and a text on how they were divided; stand-ins for the paper's chromosomes are named as such.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        When the file does not exist, or lacks chromosomes.
     """
     if dataset in ("simulated", TASKS_SEPARATE):
         shuffle = "tasks" if dataset == TASKS_SEPARATE else "rows"
@@ -76,13 +69,7 @@ def load_splits(dataset: str, preset: str, *, scale: Scale, data: Path | None) -
 
 
 def chromosomes_of(preset: str, present: list[str], file: str) -> tuple[Chromosomes, bool]:
-    """Return the chromosomes of train, valid and test among those present, and whether they are stand-ins.
-
-    Raises
-    ------
-    ValueError
-        When neither the paper's division nor its stand-in is possible.
-    """
+    """Return the chromosomes of train, valid and test among those present, and whether they are stand-ins."""
     named = preset.split("/")
     rest = tuple(name for name in present if name not in named)
     if all(name == "rest" or name in present for name in named):

@@ -1,7 +1,7 @@
 """The paper's figures, drawn from the tables alone."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,17 +29,8 @@ _DPI = 130
 class Drawing:
     """A figure of the page.
 
-    Attributes
-    ----------
-    name : str
-        Name of its file, without the ending.
-    figure : str
-        Name of a figure in the paper, such as "Figure 3".
-    caption : str
-    needs : tuple of str
-        Tables, handed to `draw` in this order.
-    draw : function of the tables' rows of the paper's arms
-        None where they lack what it shows.
+    `name` is that of its file, without the ending; `figure` that in the paper, such as "Figure 3". `draw` gets the
+    paper's arms in the tables that it `needs`, in this order, and returns None where they lack what it shows.
     """
 
     name: str
@@ -71,10 +62,10 @@ def _drawn(drawings: Iterable[Drawing], results: Results) -> Iterator[tuple[Draw
 
 
 def _curves(history: pd.DataFrame) -> Figure:
-    figure = new_figure(11, 4.4)
-    for place, metric in enumerate(("auroc", "auprc"), start=1):
-        plot_learning_curves(history, figure.add_subplot(1, 2, place), metric=metric)
-    return figure
+    def draw(metric: str, axes: Any) -> None:
+        plot_learning_curves(history, axes, metric=metric)
+
+    return _side_by_side(new_figure(11, 4.4), draw, ("auroc", "auprc"))
 
 
 def _simulated(runs: pd.DataFrame) -> Figure:
@@ -123,12 +114,12 @@ def _palindromes(filters: pd.DataFrame) -> Figure:
     shares = top.groupby(["arm", "seed"], sort=False)[["share_of_hybrids", "palindromicity"]].mean().reset_index()
     rc, standard, few = rules_filters.RC_FILTERS, rules_filters.STANDARD_FILTERS, rules_filters.FEW_FILTERS
     pairs = _present(shares, [(standard, rc), (few, rc)])
-    figure = new_figure(9, 4.4)
-    for place, metric in enumerate(("share_of_hybrids", "palindromicity"), start=1):
-        axes = figure.add_subplot(1, 2, place)
+
+    def draw(metric: str, axes: Any) -> None:
         plot_architectures(shares, axes, metric=metric, compare=pairs)
         axes.set_ylabel(f"{metric.replace('_', ' ')}, top {rules_filters.TOP} filters", fontsize="small")
-    return figure
+
+    return _side_by_side(new_figure(9, 4.4), draw, ("share_of_hybrids", "palindromicity"))
 
 
 def _sizes(runs: pd.DataFrame) -> Figure:
@@ -149,11 +140,7 @@ def _widths(runs: pd.DataFrame) -> Figure | None:
     return _grouped(pd.concat(groups), "filters") if groups else None
 
 
-def _factors(runs: pd.DataFrame) -> Figure:
-    return _grouped(runs, "dataset")
-
-
-def _grouped(table: pd.DataFrame, group: str) -> Figure:
+def _grouped(table: pd.DataFrame, group: str = "dataset") -> Figure:
     return _side_by_side(
         new_figure(13, 4.8), lambda metric, axes: plot_architectures(table, axes, metric=metric, group=group)
     )
@@ -164,9 +151,9 @@ def _present(table: pd.DataFrame, pairs: list[tuple[str, str]]) -> list[tuple[st
     return [pair for pair in pairs if arms.issuperset(pair)]
 
 
-def _side_by_side(figure: Figure, draw: Callable[[str, Any], Any]) -> Figure:
-    for place, metric in enumerate(METRICS, start=1):
-        draw(metric, figure.add_subplot(1, len(METRICS), place))
+def _side_by_side(figure: Figure, draw: Callable[[str, Any], Any], metrics: Sequence[str] = METRICS) -> Figure:
+    for place, metric in enumerate(metrics, start=1):
+        draw(metric, figure.add_subplot(1, len(metrics), place))
     return figure
 
 
@@ -193,8 +180,8 @@ def draw_sharing(results: Results) -> bytes | None:
         axes.set_xlabel("")
         if place > 1:
             axes.set_ylabel("")
-    counts = [int(n) for _, table in panels for n in table.groupby("arm").size()]
-    seeds = str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    counts = sorted(n for _, table in panels for n in table.groupby("arm").size())
+    seeds = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
     _share_legend(figure, f"mean, and least to greatest of {seeds} seeds")
     figure.set_dpi(_DPI)
     return figure_png(figure)
@@ -257,7 +244,7 @@ DRAWINGS = (
         ("fig7a_runs",),
         _widths,
     ),
-    Drawing("fig7b", "Figure 7b", "Best validation scores for three factors.", ("fig7b_runs",), _factors),
+    Drawing("fig7b", "Figure 7b", "Best validation scores for three factors.", ("fig7b_runs",), _grouped),
 )
 
 DRAWN_AGAIN = tuple(

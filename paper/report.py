@@ -50,7 +50,7 @@ _THRESHOLDS = {
 def write_report(
     tables: Results, docs: str | os.PathLike[str], *, readme: str | os.PathLike[str] | None = None
 ) -> list[Path]:
-    """Write the page and its pictures: the same tables give the same bytes.
+    """Write the page and its pictures, and return their paths: the same tables give the same bytes.
 
     Parameters
     ----------
@@ -61,17 +61,7 @@ def write_report(
         that cannot be drawn from these tables are removed.
     readme : path-like, optional
         A page that gets the claims and their verdicts, without numbers, between its comments ``<!-- claims -->`` and
-        ``<!-- end of claims -->``.
-
-    Returns
-    -------
-    list of Path
-        The page, then its pictures.
-
-    Raises
-    ------
-    ValueError
-        When `readme` has no such comments; then nothing is written.
+        ``<!-- end of claims -->``. Without these a ValueError is raised, and nothing is written.
     """
     overview = None if readme is None else with_overview(Path(readme).read_text(encoding="utf-8"), tables)
     folder = Path(docs) / PICTURES
@@ -184,8 +174,7 @@ def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, st
             yield "Not measured here yet.\n"
         for file, caption in pictures:
             yield picture(file, caption)
-        pairs = zip(CLAIMS, findings, strict=True)
-        for claim, finding in pairs:
+        for claim, finding in zip(CLAIMS, findings, strict=True):
             if claim.figure == name:
                 yield _comparisons(claim.claim, finding)
                 if finding.again is not None:
@@ -228,9 +217,9 @@ def _runs(results: Results) -> str:
             [
                 figure,
                 f"{len(trained)} trainings, {trained['arm'].nunique()} arms",
-                _range_text(*_extremes(seeds)),
+                _range_text(seeds),
                 f"{epochs_text(trained)}, scale {_joined(trained['scale'])}",
-                f"{_joined(trained['chromosomes'])}; {_range_text(*_extremes(trained['n_train']))} to train with",
+                f"{_joined(trained['chromosomes'])}; {_range_text(trained['n_train'])} to train with",
                 f"{_joined(trained['cpu'])}; {_joined(trained['threads'])} thread",
                 f"{seconds / 3600:.2f}",
                 f"{trained['cpu_seconds'].sum() / 3600:.2f}",
@@ -241,12 +230,9 @@ def _runs(results: Results) -> str:
     return markdown(heads, rows)
 
 
-def _range_text(least: int, most: int) -> str:
+def _range_text(values: pd.Series) -> str:
+    least, most = int(values.min()), int(values.max())
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
-
-
-def _extremes(values: pd.Series) -> tuple[int, int]:
-    return int(values.min()), int(values.max())
 
 
 def _joined(values: pd.Series) -> str:

@@ -15,17 +15,7 @@ from rcviz.sweeps.compare import ALPHA
 
 @dataclass(frozen=True)
 class Setting:
-    """Data and number of filters for which all rivals were trained.
-
-    Attributes
-    ----------
-    name : str
-    figure : str
-        Figure whose tables have these rows.
-    dataset : str
-    n_filters : int
-        Number of filters of the RC network.
-    """
+    """Data and number of filters of the RC network for which all rivals were trained, in the tables of `figure`."""
 
     name: str
     figure: str
@@ -63,16 +53,7 @@ SMALLER = {
 
 @dataclass(frozen=True)
 class Contest:
-    """A comparison of sharing with one rival in one setting.
-
-    Attributes
-    ----------
-    setting : Setting
-    rival : str
-        In words.
-    pair : Comparison
-        Sharing first.
-    """
+    """A comparison of sharing, the first of the `pair`, with one rival, in words, in one setting."""
 
     setting: Setting
     rival: str
@@ -136,22 +117,20 @@ class Budget:
 
     Attributes
     ----------
-    setting : Setting
-    seconds : float
-        CPU time that the quickest arm took in all, median over its seeds.
-    quickest : str
-        That arm.
     totals : Series
-        Median CPU seconds of every arm's whole training.
+        Median CPU seconds of every arm's whole training, the quickest first, whose time is the budget.
     scores : dict of Series
         Best validation auROC within the budget, by seed; NaN for a seed that finished no epoch in it.
     """
 
     setting: Setting
-    seconds: float
-    quickest: str
     totals: pd.Series
     scores: dict[str, pd.Series]
+
+    @property
+    def seconds(self) -> float:
+        """CPU time that the quickest arm took in all, median over its seeds."""
+        return float(self.totals.iloc[0])
 
 
 def equal_time(results: Results, costs: pd.DataFrame | None) -> Iterator[Budget]:
@@ -168,11 +147,9 @@ def equal_time(results: Results, costs: pd.DataFrame | None) -> Iterator[Budget]
         totals = clock.groupby(["arm", "seed"])["elapsed"].max().groupby("arm").median().sort_values()
         if setting.shared not in totals or len(totals) < 2:
             continue
-        seconds = float(totals.iloc[0])
-        within = clock.assign(auroc=clock["auroc"].where(clock["elapsed"] <= seconds))
+        within = clock.assign(auroc=clock["auroc"].where(clock["elapsed"] <= totals.iloc[0]))
         best = within.groupby(["arm", "seed"])["auroc"].max()
-        scores = {str(arm): best[arm] for arm in totals.index}
-        yield Budget(setting, seconds, str(totals.index[0]), totals, scores)
+        yield Budget(setting, totals, {str(arm): best[arm] for arm in totals.index})
 
 
 def gpu_costs(again: Results) -> pd.DataFrame:
@@ -215,7 +192,7 @@ def worth_it(contests: Sequence[Contest]) -> str:
     contests = [contest for contest in contests if contest.outcome != "open"]
     if not contests or 2 * len(contests) < n_settings:
         return "open, with so few seeds,"
-    ahead, behind = (sum(contest.outcome == outcome for contest in contests) for outcome in ("ahead", "behind"))
+    ahead, behind = ([contest.outcome for contest in contests].count(outcome) for outcome in ("ahead", "behind"))
     if ahead > len(contests) / 2 and not behind:
         return "worth it"
     if behind > len(contests) / 2 and not ahead:

@@ -126,21 +126,24 @@ def _sizes(runs: pd.DataFrame) -> list[float]:
 
 def every_width(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing is above at every width."""
-    chosen = [(f"RC-{n}", f"standard-{factor * n}", str(n)) for n in WIDTHS for factor in (1, 2)]
-    pairs = [
-        compare_metrics(runs, rc, other, metric, where=f"{n} filters") for metric in METRICS for rc, other, n in chosen
-    ]
-    test = [compare_metrics(runs, rc, other, metric) for metric in TEST_METRICS for rc, other, _ in chosen]
-    return _of_many(pairs, agreement_elsewhere("Test chromosomes", test))
+    return _everywhere(
+        [(f"{n} filters", runs, f"RC-{n}", f"standard-{factor * n}") for n in WIDTHS for factor in (1, 2)]
+    )
 
 
 def every_factor(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing is above for every factor."""
-    parts = [(factor, runs[runs["dataset"] == factor], other) for factor in FACTORS for other in (SAME, DOUBLE)]
-    pairs = [
-        compare_metrics(part, RC, other, metric, where=factor) for metric in METRICS for factor, part, other in parts
-    ]
-    test = [compare_metrics(part, RC, other, metric) for metric in TEST_METRICS for _, part, other in parts]
+    return _everywhere(
+        [(factor, runs[runs["dataset"] == factor], RC, other) for factor in FACTORS for other in (SAME, DOUBLE)]
+    )
+
+
+def _everywhere(parts: Sequence[tuple[str, pd.DataFrame, str, str]]) -> Finding:
+    """Return the finding for comparisons (where, runs, higher, lower), beside those of the test chromosomes."""
+    pairs, test = (
+        [compare_metrics(runs, *arms, metric, where=where) for metric in metrics for where, runs, *arms in parts]
+        for metrics in (METRICS, TEST_METRICS)
+    )
     return _of_many(pairs, agreement_elsewhere("Test chromosomes", test))
 
 

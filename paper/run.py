@@ -37,27 +37,18 @@ def run_figures(
     Parameters
     ----------
     figures : str or list of str
-        "fig2" to "fig6", "fig7a", "fig7b", "fig7" for both, or "choices": Figure 3 with other choices where the paper
-        leaves one open. The same training in several figures is done once.
-    scale : "paper" or "quick"
-        The paper's own numbers, or the same shape in minutes: fewer sequences and epochs, and for ChIP-seq the bundled
-        example with one-layer networks.
-    seeds : int or list of int
-        So many from 0 on, or these.
+        "fig2" to "fig6", "fig7a", "fig7b", "fig7" for both, or "choices". The same training in several figures is done
+        once.
+    scale, epochs, device
+        As in :func:`paper.figures.arms_of`; the quick scale has fewer sequences and the bundled ChIP-seq example, too.
     arms : "all", "paper" or list of names
         All arms, those that the paper shows (without the rivals), or those named.
     data : path-like, optional
         Folder with ``CTCF.safetensors``, ``SPI1.safetensors`` and ``MAX.safetensors``, as rcviz windows writes them;
         for Figures 4 to 7 at scale "paper". Where they lack the paper's chromosomes, others are used, and
         the column `chromosomes` names them.
-    store : path-like, optional
-        Folder of the records, by default ``runs/paper/store``.
-    epochs : int, optional
-        Most epochs of a training, instead of those of the scale.
-    device : str
-        As in :class:`rcviz.TrainConfig`.
-    backend, n_jobs, progress
-        As in :func:`rcviz.sweep`.
+    seeds, store, backend, n_jobs, progress
+        As in :func:`rcviz.sweep`; the store is by default ``runs/paper/store``.
 
     Returns
     -------

@@ -63,16 +63,8 @@ _SINGLE = {COSTS: ("setting", "arm", "repeat", "cpu_seconds", "cpu"), "table_1":
 def by_figure(trainings: Trainings) -> dict[str, pd.DataFrame]:
     """Make the tables of each figure: its rows with arm, data set, fraction, seed, and whether the paper shows the arm.
 
-    Parameters
-    ----------
-    trainings : dict of DataFrame
-        As :func:`paper.run.run_figures` returns them.
-
-    Returns
-    -------
-    dict of DataFrame
-        For each figure such as "fig4" its epochs as "fig4", its runs as "fig4_runs", and "fig4_strands" or
-        "fig5_filters" where they were measured. Figure 2 has the tables of Figure 3.
+    For each figure such as "fig4" its epochs as "fig4", its runs as "fig4_runs", and "fig4_strands" or "fig5_filters"
+    where they were measured. Figure 2 has the tables of Figure 3.
     """
     runs = trainings["runs"]
     tables = {}
@@ -94,19 +86,9 @@ def by_figure(trainings: Trainings) -> dict[str, pd.DataFrame]:
 
 
 def write_tables(trainings: Trainings, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write tables, atomically: the same tables give the same bytes.
+    """Write tables to a folder, atomically, and return the files: the same tables give the same bytes.
 
-    Parameters
-    ----------
-    trainings : dict of DataFrame
-        As :func:`paper.run.run_figures` returns them. Of "strands" the first seed is kept.
-    folder : path-like
-        Created if it does not exist.
-
-    Returns
-    -------
-    list of Path
-        The files; their names begin with those of the figures.
+    Of "strands" the first seed is kept. Names of files begin with those of the figures.
     """
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
@@ -128,22 +110,16 @@ def write_tables(trainings: Trainings, folder: str | os.PathLike[str]) -> list[P
 def read_results(folder: str | os.PathLike[str] = FOLDER) -> dict[str, pd.DataFrame]:
     """Read every table of a folder, as each figure shows it.
 
-    Raises
-    ------
-    FileNotFoundError
-        When the folder does not exist.
-    ValueError
-        When a file in it is not such a table, or two files have runs of the same figure.
+    A ValueError if a file in it is not such a table, or two files have runs of the same figure.
     """
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}; give one that python -m paper wrote tables to")
-    again = {
-        f"{figure}{_GPU}{rest}": table
-        for name, table in _read_figures(root / "gpu").items()
-        for figure, rest in [_parts_of(name)]
-        if figure in TRAINED_AGAIN
-    }
+    again = {}
+    for name, table in _read_figures(root / "gpu").items():
+        figure, underscore, rest = name.partition("_")
+        if figure in TRAINED_AGAIN:
+            again[f"{figure}{_GPU}{underscore}{rest}"] = table
     single = {name: _read(path, needed) for name, needed in _SINGLE.items() if (path := root / f"{name}.csv").is_file()}
     return {**_read_figures(root), **again, **single}
 
@@ -190,8 +166,3 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
         if column not in table:
             raise ValueError(f"{path} has no column {column!r}; make it again, or remove it")
     return table
-
-
-def _parts_of(name: str) -> tuple[str, str]:
-    figure, underscore, rest = name.partition("_")
-    return figure, underscore + rest
