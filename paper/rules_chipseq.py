@@ -141,7 +141,7 @@ def every_factor(runs: pd.DataFrame) -> Finding:
 def _everywhere(parts: Sequence[tuple[str, pd.DataFrame, str, str]]) -> Finding:
     """Return the finding for comparisons (where, runs, higher, lower), beside those of the test chromosomes."""
     pairs, test = (
-        [compare_metrics(runs, *arms, metric, where=where) for metric in metrics for where, runs, *arms in parts]
+        [compare_metrics(runs, a, b, metric, where=where) for metric in metrics for where, runs, a, b in parts]
         for metrics in (METRICS, TEST_METRICS)
     )
     return _of_many(pairs, agreement_elsewhere("Test chromosomes", test))
