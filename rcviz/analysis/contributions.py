@@ -1,19 +1,20 @@
 """Gradient times activation: how much each filter adds to a model's logit (section 3.5)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.memory import reuse_memory
-from rcviz.analysis.neurons import At, Neurons, find_neurons
+from rcviz.analysis.neurons import At, Neurons, Use, find_neurons
 from rcviz.analysis.tasks import Task, resolve_task
-from rcviz.models.outputs import gradient, logits_of
+from rcviz.models.outputs import gradients, logits_of, no_gradient
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import differentiating, evaluating, exact_arithmetic
 from rcviz.sequences.checks import check_both_classes, check_not_empty
@@ -27,12 +28,15 @@ class FilterContributions:
     Attributes
     ----------
     per_sequence : ndarray (N, F)
-        Gradient times activation, summed over positions and, under RC sharing, over the filter's two channels.
+        Gradient times activation, summed over positions, over all uses of the layer and, under RC sharing, over the
+        filter's two channels.
     labels : ndarray (N,) or None
         1 positive, 0 negative, NaN unknown.
     task : str
     layer : str
         The module whose output the contributions belong to.
+    at : str
+        Begins with "activation" or "convolution", for the neurons that were taken, and says why.
 
     Examples
     --------
@@ -46,6 +50,7 @@ class FilterContributions:
     labels: Float[np.ndarray, " sequences"] | None
     task: str
     layer: str
+    at: str = ""
 
     def positive(self, index: int | np.integer) -> Float[np.ndarray, " positives"]:
         """Contributions of one filter in the positives."""
@@ -98,12 +103,14 @@ def filter_contributions(
     *,
     task: int | np.integer | str = 0,
     layer: nn.Module | str | None = None,
-    at: At = "activation",
+    at: At = "auto",
+    positives: Any = None,
     batch_size: int = 100,
 ) -> FilterContributions:
     """Compute the contribution of every filter to a task's logit: gradient times activation, summed (section 3.5).
 
-    The product is the first-order Taylor estimate of how much the logit would fall if the neuron were set to zero.
+    The product is the first-order Taylor estimate of how much the logit would fall if the neuron were set to zero. A
+    layer that the model uses several times, for example once per strand, has the sum over its uses.
 
     Parameters
     ----------
@@ -115,9 +122,14 @@ def filter_contributions(
         Task whose logit is used, by index or by name; without labels the names are ``task_0`` and so on.
     layer : nn.Module or str, optional
         A convolution, or any module with outputs ``(batch, channels, length)``; by default the first convolution.
-    at : "activation" or "convolution"
-        Which neurons of a convolution: the output of the nonlinearity that follows it, or the convolution's
-        own output.
+        An axis of length one, as in an :class:`torch.nn.Conv2d` over sequences, does not count.
+    at : "auto", "activation" or "convolution"
+        Which neurons of a convolution: the output of the nonlinearity that follows it, or the convolution's own output.
+        ``"auto"`` takes the nonlinearity if all that the convolution computes goes through it, and otherwise, as
+        where a shortcut passes it by, the convolution. ``"activation"`` takes it even then: the contributions are those
+        of that path alone.
+    positives : ndarray (N,) of bool, optional
+        Sequences to compare with the others, in place of the labels.
     batch_size : int
         Number of sequences that are in memory as floats at a time.
 
@@ -129,7 +141,8 @@ def filter_contributions(
     Raises
     ------
     ValueError
-        If the task or the layer does not exist, or the labels hold one class only.
+        If the task or the layer does not exist, the labels or ``positives`` hold one class only, or no nonlinearity
+        follows with ``at="activation"``.
 
     Examples
     --------
@@ -143,27 +156,52 @@ def filter_contributions(
     data = as_sequence_set(data)
     check_not_empty(data)
     asked = resolve_task(data, task)
-    if asked.labels is not None:
+    if positives is not None:
+        asked = replace(asked, labels=_as_labels(positives, len(data)))
+    elif asked.labels is not None:
         check_both_classes(data, tasks=[asked.index])
     with evaluating(model), exact_arithmetic():
         neurons = find_neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
         batches = map_batches(partial(_contributions, model, neurons, asked), model, data.codes, batch_size)
         per_sequence = to_numpy(concatenate_batches(batches, len(data)))
-    return FilterContributions(per_sequence, asked.labels, asked.name, neurons.name)
+    return FilterContributions(per_sequence, asked.labels, asked.name, neurons.name, neurons.at)
+
+
+def _as_labels(positives: Any, n: int) -> Float[np.ndarray, " sequences"]:
+    mask = np.asarray(positives)
+    if mask.dtype != bool or mask.shape != (n,):
+        raise ValueError(
+            f"positives must be True or False for each of {n:,} sequences, got {mask.dtype} of shape {mask.shape}"
+        )
+    if mask.all() or not mask.any():
+        raise ValueError(f"positives selects {mask.sum():,} of {n:,} sequences, and scores need some of each kind")
+    return mask.astype(np.float32)
 
 
 def _contributions(
     model: nn.Module, neurons: Neurons, task: Task, x: Float[Tensor, "batch 4 length"]
 ) -> Float[Tensor, "batch filters"]:
-    leaves: list[Tensor] = []
+    uses: list[Use] = []
+    activations: list[Tensor] = []
 
-    def cut(neurons: Tensor) -> Tensor:
-        # The graph starts here: nothing before the neurons is differentiated. The rest of the model gets a copy, so
-        # that its in-place operations do not change the activations.
-        leaves.append(neurons.detach().clone().requires_grad_())
-        return leaves[0].clone()
+    def begin(use: Use, neurons: Tensor) -> Tensor:
+        # The graph starts at the first use: nothing before it is differentiated. Later ones may depend on it. The rest
+        # of the model gets a copy, so that its in-place operations do not change the activations.
+        copied = neurons.clone() if uses and neurons.requires_grad else neurons.detach().clone().requires_grad_()
+        uses.append(use)
+        activations.append(copied)
+        return copied.clone()
 
-    with differentiating(model), neurons.tapped(cut):
+    with differentiating(model), neurons.tapped(begin):
         logits = task.logits(logits_of(model, x))
-        slopes = gradient(logits, leaves[0], neurons.name)
-    return neurons.by_filter(slopes * leaves[0].detach(), len(x)).sum(dim=2)
+        slopes = gradients(logits, activations)
+    if all(slope is None for slope in slopes):
+        raise no_gradient(neurons.name)
+    return torch.stack(
+        [
+            part.sum(dim=2)
+            for use, values, slope in zip(uses, activations, slopes, strict=True)
+            if slope is not None
+            for part in neurons.by_filter(use, slope * values.detach(), len(x))
+        ]
+    ).sum(dim=0)

@@ -10,7 +10,15 @@ from torch import nn
 
 from rcviz._core.checks import check_index
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
-from rcviz.layers.facts import has_paired_channels, is_convolution
+from rcviz.layers.facts import (
+    has_paired_channels,
+    is_convolution,
+    n_channels_read,
+    position_axis,
+    reads_bases,
+    windows_of,
+)
+from rcviz.layers.plain import with_current_weights
 from rcviz.models.adapter import channel_of_each_base
 from rcviz.models.runtime import check_module, check_not_meta, find_module
 from rcviz.motifs.motif import Motif
@@ -71,6 +79,10 @@ class FilterBank:
         Name of the convolution in the model.
     tied : bool
         Whether the layer also scans with every filter's reverse complement.
+    stride : int
+        Distance of the windows that the layer reads, in bp.
+    padding : int
+        Positions that the layer adds before the first base; its first window starts there.
 
     Examples
     --------
@@ -84,6 +96,8 @@ class FilterBank:
     bias: Float[np.ndarray, " filters"]
     layer: str
     tied: bool
+    stride: int = 1
+    padding: int = 0
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -121,8 +135,9 @@ class FilterBank:
     def activating_sites(self, data: Any, *, top: int = 500, strands: Strands = "both") -> ActivatingSites:
         """Find the windows that activate each filter most: the best one of each sequence, then the ``top`` of these.
 
-        One window per sequence, so that a repeat in one sequence does not dominate the motif. Windows that contain an N
-        are excluded: a mean-centred filter is exact on known bases only.
+        One window per sequence, so that a repeat in one sequence does not dominate the motif. Only windows that the
+        layer reads are searched: every ``stride`` bp, on the reverse strand counted from its own start. Windows that
+        reach into the padding or contain an N are excluded: a mean-centred filter is exact on known bases only.
 
         Parameters
         ----------
@@ -142,7 +157,8 @@ class FilterBank:
         ValueError
             If there are no sequences, they are shorter than the filters, or every window contains an N.
         """
-        return find_sites(self.weights, self.bias, data, top=top, strands=strands)
+        windows = {"stride": self.stride, "padding": self.padding}
+        return find_sites(self.weights, self.bias, data, top=top, strands=strands, **windows)
 
     def motifs(self, data: Any = None, *, top: int = 500) -> list[Motif]:
         """Make a PWM of every filter, named ``filter_0`` and so on, for :meth:`match` or :func:`rcviz.write_meme`.
@@ -221,12 +237,16 @@ def weights_as_motif(weights: Float[np.ndarray, "4 width"], name: str = "weights
 def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> FilterBank:
     """Read the mean-centred filters of a model.
 
+    The weights are those that the next forward pass in evaluation mode uses, also where weight normalisation, spectral
+    normalisation or pruning of torch computes them.
+
     Parameters
     ----------
     model : nn.Module
         Any network; it is not modified.
     layer : nn.Module or str, optional
-        A convolution over the four bases, or its dotted name; by default the model's first one.
+        A convolution over the four bases, or its dotted name; by default the model's first one. It may be an
+        :class:`torch.nn.Conv2d` over sequences, or a grouped convolution over the repeated sequence (ExplaiNN).
 
     Raises
     ------
@@ -244,20 +264,22 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
     if not is_convolution(convolution):
         raise ValueError(
             f"{name} is a {type(convolution).__name__}; filters are the weights of a one-dimensional convolution, "
-            f"nn.Conv1d or rcviz.RevCompConv1d"
+            f"nn.Conv1d, rcviz.RevCompConv1d, or nn.Conv2d whose kernel has one row or one column"
         )
     if not reads_bases(convolution):
         raise ValueError(
-            f"{name} reads {convolution.in_channels} channels of the layer before it, not the 4 bases, so its filters "
-            f"have no logo; use the first convolution, or the contributions of {name}"
+            f"{name} reads {n_channels_read(convolution)} channels of the layer before it, not the 4 bases, so its "
+            f"filters have no logo; use the first convolution, or the contributions of {name}"
         )
     check_not_meta(convolution)
-    weight = convolution.weight.detach()[:, channel_of_each_base(model, convolution)]
-    stored = _spread(weight.cpu().double().numpy(), int(np.ravel(convolution.dilation)[0]))
-    bias = np.zeros(len(stored)) if convolution.bias is None else convolution.bias.detach().cpu().double().numpy()
+    windows, plain = windows_of(convolution), with_current_weights(convolution)
+    matrices = _matrices(plain.weight.detach().cpu().double().numpy(), convolution)
+    stored = _spread(matrices[:, channel_of_each_base(model, convolution)], windows.dilation)
+    bias = np.zeros(len(stored)) if plain.bias is None else plain.bias.detach().cpu().double().numpy()
     weights, centered_bias = mean_center(stored, bias)
     assert centered_bias is not None
-    return FilterBank(weights, centered_bias, name, has_paired_channels(convolution))
+    tied = has_paired_channels(convolution)
+    return FilterBank(weights, centered_bias, name, tied, windows.stride, windows.padding[0])
 
 
 def as_filter_bank(bank: Any) -> FilterBank:
@@ -267,6 +289,13 @@ def as_filter_bank(bank: Any) -> FilterBank:
     if isinstance(bank, nn.Module):
         return filter_bank(bank)
     raise ValueError(f"expected a FilterBank or a model, got {type(bank).__name__}; rcviz.filter_bank(model) makes one")
+
+
+def _matrices(weight: Float[np.ndarray, "filters channels *kernel"], convolution: Any) -> Float[np.ndarray, "f 4 w"]:
+    """Weights as one matrix per filter, bases by positions."""
+    if weight.ndim == 4 and weight.shape[1] == 1:
+        return np.moveaxis(weight[:, 0], 1 + position_axis(convolution), 2)
+    return weight.reshape(*weight.shape[:2], -1)
 
 
 def _spread(weights: Float[np.ndarray, "filters 4 width"], dilation: int) -> Float[np.ndarray, "filters 4 reach"]:
@@ -287,9 +316,6 @@ def layer_of(model: nn.Module, layer: nn.Module | str | None) -> tuple[str, Any]
     convolutions = [(name, module) for name, module in model.named_modules() if is_convolution(module)]
     if not convolutions:
         raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; give the layer's name")
-    return next(((name, module) for name, module in convolutions if reads_bases(module)), convolutions[0])
-
-
-def reads_bases(module: Any) -> bool:
-    """Whether a module is a convolution whose filters span four channels, as logos do."""
-    return is_convolution(module) and module.in_channels == 4 and module.weight.shape[1] == 4
+    over_bases = [(name, module) for name, module in convolutions if reads_bases(module)]
+    ungrouped = [(name, module) for name, module in over_bases if getattr(module, "groups", 1) == 1]
+    return (ungrouped or over_bases or convolutions)[0]

@@ -1,51 +1,71 @@
 """The neurons of a layer: where a forward pass computes them, and how to read or replace them there.
 
-Users' networks call functions instead of modules, use one ReLU many times and modify tensors in place. So a trial run
-is traced module by module and function by function, from the layer on.
+A layer may be used several times in a forward pass, and a batch may hold both strands of every sequence, as in a model
+that averages its strands. Trial runs show which calls there are and what each of them reads.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from rcviz.analysis.filters import layer_of
-from rcviz.layers.facts import has_paired_channels, is_convolution
-from rcviz.layers.strategies import RevCompConjoined
-from rcviz.models.outputs import run_model
-from rcviz.models.runtime import find_module
+from rcviz.analysis.trial import ACTIVATIONS, Call, Functions, Trial, random_sequences, tensors_in
+from rcviz.layers.facts import has_paired_channels, is_convolution, position_axis, reads_bases, windows_of
+from rcviz.models.adapter import channel_of_each_base
+from rcviz.models.outputs import gradients, run_model
+from rcviz.models.runtime import differentiating, find_module
 
-At = Literal["activation", "convolution"]
+At = Literal["auto", "activation", "convolution"]
 
-_ACTIVATIONS = frozenset(
-    (
-        *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus"),
-        *("hardswish", "hardtanh", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink", "softshrink", "hardshrink"),
-        *("threshold", "sigmoid", "tanh", "exp", "clamp", "clamp_min", "clip"),
-    )
-)
-"""Elementwise functions, by their names in torch without the underscore of in-place variants."""
 
-_MIXING = (
-    "conv",
-    "pool",
-    "linear",
-    "mm",
-    "matmul",
-    "einsum",
-    "attention",
-    "lstm",
-    "gru",
-    "rnn",
-    "transpose",
-    "permute",
-)
-"""Parts of the names of functions that mix neurons, even if the shape is the same."""
+@dataclass(frozen=True)
+class Strand:
+    """The sequence in the input of a convolution.
+
+    Attributes
+    ----------
+    reverse : bool
+        Whether it is the reverse complement.
+    start : int
+        Position of its first base in the input; negative where the input begins within the sequence.
+    length : int
+        Number of positions of the input.
+    """
+
+    reverse: bool
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Use:
+    """One call, in a forward pass, of the module or function that computes neurons.
+
+    Attributes
+    ----------
+    module : nn.Module or None
+        None for an activation function.
+    call : int
+        Number of the call, of the module or of all activation functions, 0-based.
+    strands : tuple of (Strand or None)
+        One for each row that a sequence has in the batch: what the convolution reads there, None where not known.
+    alternating : bool
+        Whether the rows of a sequence follow each other; otherwise each strand of all sequences follows the other.
+    """
+
+    module: nn.Module | None
+    call: int
+    strands: tuple[Strand | None, ...] = (None,)
+    alternating: bool = False
+
+
+Tap: TypeAlias = Callable[[Use, Tensor], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -56,219 +76,235 @@ class Neurons:
     ----------
     name : str
         The module that computes them, or the function and the convolution that it follows.
+    at : str
+        Begins with "activation" or "convolution", and says why.
     tied : bool
         Whether channels ``i`` and ``n - 1 - i`` are one filter.
-    conjoined : bool
-        Whether the layer gets both strands in one batch, the two of a sequence next to each other.
-    module : nn.Module or None
-        None if a function computes them.
-    use : int
-        Number of the module's call in a forward pass, or of the activation function's, 0-based.
+    uses : tuple of Use
+        In order of use.
     """
 
     name: str
+    at: str
     tied: bool
-    conjoined: bool
-    module: nn.Module | None
-    use: int = 0
+    uses: tuple[Use, ...]
 
     @contextmanager
-    def tapped(self, tap: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
-        """Call ``tap`` with the neurons of the next forward pass; if it returns a tensor, that replaces them."""
-        uses = 0
+    def tapped(self, tap: Tap) -> Iterator[None]:
+        """Call ``tap`` with each use and its neurons in the next forward pass; what it returns replaces them."""
+        calls: dict[nn.Module | None, int] = {}
 
-        def on_result(result: Tensor, args: Any) -> Tensor:
-            nonlocal uses
-            uses += 1
-            replaced = tap(result) if uses == self.use + 1 else None
+        def on_result(module: nn.Module | None, args: Any, result: Tensor) -> Tensor:
+            call = calls[module] = calls.get(module, -1) + 1
+            use = next((use for use in self.uses if use.module is module and use.call == call), None)
+            replaced = None if use is None else tap(use, result)
             if replaced is None:
                 return result
             # After an in-place operation the model may continue with the argument instead of the returned tensor.
-            return result.copy_(replaced) if any(result is tensor for tensor in _tensors(args)) else replaced
+            return result.copy_(replaced) if any(result is tensor for tensor in tensors_in(args)) else replaced
 
-        if self.module is None:
-            with _Functions(lambda name, args, y: on_result(y, args) if name in _ACTIVATIONS else y):
+        modules = {use.module for use in self.uses}
+        functions = Functions(lambda name, args, y: on_result(None, args, y) if name in ACTIVATIONS else y)
+        handles = [module.register_forward_hook(on_result) for module in modules if module is not None]
+        try:
+            with functions if None in modules else nullcontext():
                 yield
-        else:
-            handle = self.module.register_forward_hook(lambda module, args, result: on_result(result, args))
-            try:
-                yield
-            finally:
+        finally:
+            for handle in handles:
                 handle.remove()
 
     def by_filter(
-        self, values: Float[Tensor, "rows channels positions"], n_sequences: int
-    ) -> Float[Tensor, "batch filters positions"]:
-        """Sum the values of one filter in one sequence: over RC partners and the strands of a conjoined model."""
-        if len(values) != (2 if self.conjoined else 1) * n_sequences:
-            raise ValueError(
-                f"{self.name} has {len(values)} rows for {n_sequences} sequences, so rows cannot be assigned to "
-                f"sequences; give a layer that gets every sequence once"
-            )
-        if self.conjoined:
-            forward, reverse = values[0::2], values[1::2]
-            values = forward + reverse.flip(2)
+        self, use: Use, values: Float[Tensor, "rows channels *positions"], n_sequences: int
+    ) -> list[Float[Tensor, "batch filters positions"]]:
+        """Values of a use for each of the rows that a sequence has; RC partners are summed."""
+        n_rows = len(use.strands)
+        if len(values) != n_rows * n_sequences:
+            raise _unclear_rows(self.name, len(values), n_sequences)
+        values = values.reshape(*values.shape[:2], -1)
         if self.tied:
             forward, reverse = values.chunk(2, dim=1)
             values = forward + reverse.flip(1)
-        return values
+        return list(values.unflatten(0, (-1, n_rows)).unbind(1) if use.alternating else values.chunk(n_rows))
 
 
 def find_neurons(
     model: nn.Module, layer: nn.Module | str | None, at: At, x: Float[Tensor, "batch 4 length"]
 ) -> Neurons:
-    """Find the neurons of a layer in a trial run on ``x``; the model must be in evaluation mode."""
-    name, module = layer_of(model, layer)
-    if at == "convolution" and not is_convolution(module):
-        raise ValueError(f"at='convolution' needs a convolution, but {name} is a {type(module).__name__}")
-    trial = _Trial(model, module, x)
-    _check_reached(name, module, trial)
-    conjoined = any(
-        isinstance(part, RevCompConjoined) and any(inside is module for inside in part.modules())
-        for part in model.modules()
-    )
-    if not is_convolution(module):
-        before = trial.convolution_before(module)
-        return Neurons(name, before is not None and has_paired_channels(before), conjoined, module)
-    tied = has_paired_channels(module)
+    """Find the neurons of a layer in trial runs on sequences like ``x``; the model must be in evaluation mode.
+
+    With ``at="auto"`` they are those of the activation after a convolution if everything that the convolution computes
+    goes through it, and otherwise those of the convolution.
+    """
+    name, layer_module = layer_of(model, layer)
+    if at == "convolution" and not is_convolution(layer_module):
+        raise ValueError(f"at='convolution' needs a convolution, but {name} is a {type(layer_module).__name__}")
+    x = random_sequences(3, x)
+    trial = Trial(model, layer_module, x[:1])
+    _check_calls(name, layer_module, trial, model)
+    uses = _uses(model, name, layer_module, trial.calls, x)
+    if not is_convolution(layer_module):
+        before = {trial.convolution_before(call) for call in trial.calls}
+        if len(before) > 1:
+            raise ValueError(
+                f"layer {name} is used {len(uses)} times in a forward pass, after different convolutions, whose "
+                f"filters cannot be added; give the convolution, or the model one module per use"
+            )
+        tied = any(part is not None and has_paired_channels(part) for part in before)
+        return Neurons(name, f"activation: the output of {name}, as chosen", tied, uses)
+    convolution = Neurons(name, "convolution, as chosen", has_paired_channels(layer_module), uses)
     if at == "convolution":
-        return Neurons(name, tied, conjoined, module)
-    if trial.activation is None:
-        raise ValueError(f"no elementwise activation follows {name}; pass at='convolution', or choose another layer")
-    kind, part, use = trial.activation
-    label = f"{kind} after {name}" if part is None else find_module(model, part)[0]
-    return Neurons(label, tied, conjoined, part, use)
+        return convolution
+    activation = _activation_after(model, convolution, trial.calls)
+    if at == "activation":
+        if activation is None:
+            raise ValueError(
+                f"no elementwise activation follows {name}; pass at='convolution', or choose another layer"
+            )
+        return replace(activation, at="activation, as chosen")
+    if activation is None:
+        return replace(convolution, at=f"convolution: no elementwise activation follows {name}")
+    if _is_cut(model, x[:1], convolution, activation):
+        return replace(activation, at=f"activation: all that {name} computes goes through {activation.name}")
+    return replace(convolution, at=f"convolution: not all that {name} computes goes through {activation.name}")
 
 
-def reached(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> list[nn.Module]:
-    """List the modules that a forward pass uses once, in order of use."""
-    trial = _Trial(model, None, x)
-    return [part for part, _ in trial.calls if trial.uses(part) == 1]
+def sequence_layers(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> list[str]:
+    """Names of the convolutions in use whose filters read the bases; a grouped one must read the repeated sequence."""
+    x = random_sequences(1, x)
+    inputs = Trial(model, None, x).inputs
 
-
-def _check_reached(name: str, module: nn.Module, trial: "_Trial") -> None:
-    uses = trial.uses(module)
-    if uses == 0:
-        raise ValueError(f"layer {name} is never used in a forward pass; give one that is{trial.such_as()}")
-    if uses > 1:
-        raise ValueError(
-            f"layer {name} is used {uses} times in a forward pass, but contributions need a module that is used once; "
-            f"give the model one module per use, or choose another layer"
+    def has_logos(part: nn.Module) -> bool:
+        grouped = getattr(part, "groups", 1) > 1
+        return (
+            part in inputs and reads_bases(part) and (not grouped or None not in _strands(model, part, inputs[part], x))
         )
-    result = next(result for part, result in trial.calls if part is module)
-    if not isinstance(result, Tensor):
+
+    return [name for name, part in model.named_modules() if has_logos(part)]
+
+
+def window_centers(convolution: nn.Module, strand: Strand, length: int) -> Float[np.ndarray, " windows"]:
+    """Centre of each window of a convolution on a sequence of ``length`` bp, in bp from its start as given."""
+    centers = windows_of(convolution).centers(strand.length) - strand.start
+    return length - centers if strand.reverse else centers
+
+
+def _check_calls(name: str, module: nn.Module, trial: Trial, model: nn.Module) -> None:
+    if trial.other is not None:
         raise ValueError(
-            f"layer {name} returns a {type(result).__name__}, but contributions need neurons (batch, channels, "
+            f"layer {name} returns a {type(trial.other).__name__}, but contributions need neurons (batch, channels, "
             f"length) in one tensor; choose a layer before or after it"
         )
-    if result.ndim != 3:
+    if not trial.calls:
+        names = {part: key for key, part in model.named_modules()}
+        such_as = next((f", such as {names[part]}" for part, _ in trial.used if is_convolution(part)), "")
+        raise ValueError(f"layer {name} is never used in a forward pass; give one that is{such_as}")
+    shape = tuple(trial.calls[0].result.shape)
+    if len(shape) != 3 and not (len(shape) == 4 and 1 in shape[2:]):
         raise ValueError(
-            f"layer {name} returns shape {tuple(result.shape)}, but contributions need neurons (batch, channels, "
-            f"length); choose a layer that has them"
+            f"layer {name} returns shape {shape}, but contributions need neurons (batch, channels, length); choose a "
+            f"layer that has them"
         )
 
 
-class _Trial:
-    """One forward pass: the modules that it used, and the first activation after a target module."""
+def _uses(
+    model: nn.Module, name: str, module: nn.Module, calls: list[Call], x: Float[Tensor, "3 4 length"]
+) -> tuple[Use, ...]:
+    """Uses of a layer, from its calls on the first of three sequences; the others show whose rows are whose."""
+    numbers = [len(call.result) for call in calls]
+    alternating = [False] * len(calls)
+    if set(numbers) != {1}:
+        one, other = (Trial(model, module, x[rows]).calls for rows in ([0, 1], [0, 2]))
+        for index, (n, a, b) in enumerate(zip(numbers, one, other, strict=True)):
+            if len(a.result) != 2 * n:
+                raise _unclear_rows(name, len(a.result), 2)
+            change = (a.result - b.result).abs().flatten(1).amax(dim=1)
+            of_second = (change > 1e-6 * a.result.abs().max()).tolist()
+            alternating[index] = of_second == [False] * n + [True] * n
+            if not alternating[index] and of_second != [False, True] * n:
+                raise _unclear_rows(name, len(a.result), 2)
+    return tuple(
+        Use(module, number, _strands(model, module, call.read, x) or (None,) * n, next_to_each_other)
+        for number, (call, n, next_to_each_other) in enumerate(zip(calls, numbers, alternating, strict=True))
+    )
 
-    def __init__(self, model: nn.Module, target: nn.Module | None, x: Tensor) -> None:
-        self.calls: list[tuple[nn.Module, Any]] = []
-        self.activation: tuple[str, nn.Module | None, int] | None = None
-        self._names = {part: name for name, part in model.named_modules()}
-        self._target = target
-        self._same: list[Tensor] = []  # the target's result and what was computed from it, neuron by neuron
-        self._running: list[_RunningModule] = []
-        self._n_activations = 0
-        handles = [part.register_forward_pre_hook(self._enter) for part in model.modules()]
-        handles += [part.register_forward_hook(self._leave) for part in model.modules()]
+
+def _unclear_rows(name: str, n_rows: int, n_sequences: int) -> ValueError:
+    return ValueError(
+        f"{name} has {n_rows} rows for {n_sequences} sequences, so rows cannot be assigned to sequences; give a layer "
+        f"that gets every sequence once, or both strands of all sequences in one batch"
+    )
+
+
+def _strands(
+    model: nn.Module, module: nn.Module, read: Tensor | None, x: Float[Tensor, "batch 4 length"]
+) -> tuple[Strand | None, ...]:
+    """Find the first sequence of ``x`` in each row that a convolution over the bases reads; empty for other layers."""
+    if read is None or not reads_bases(module):
+        return ()
+    if read.ndim == 4 and read.shape[1] == 1:
+        read = read[:, 0].movedim(1 + position_axis(module), 2)
+    repeats = read.reshape(len(read), -1, 4, read.shape[2:].numel())
+    order = channel_of_each_base(model, module)
+    return tuple(_strand(row[0, order], x[0]) if bool((row == row[0]).all()) else None for row in repeats)
+
+
+def _strand(read: Float[Tensor, "4 positions"], sequence: Float[Tensor, "4 length"]) -> Strand | None:
+    """Which strand of a sequence an input is, which may be longer or shorter and have other numbers than 0 and 1."""
+    bases = _letters(read)
+    for reverse in (False, True):
+        letters = _letters(sequence.flip((0, 1)) if reverse else sequence)
+        if letters in bases:
+            return Strand(reverse, bases.index(letters), len(bases))
+        if bases in letters:
+            return Strand(reverse, -letters.index(bases), len(bases))
+    return None
+
+
+def _letters(one_hot: Float[Tensor, "4 positions"]) -> bytes:
+    return one_hot.argmax(dim=0).to(torch.uint8).cpu().numpy().tobytes()
+
+
+def _activation_after(model: nn.Module, convolution: Neurons, calls: list[Call]) -> Neurons | None:
+    """Neurons of the activations that follow the calls of a convolution; None unless one follows each of them."""
+    uses: dict[tuple[nn.Module | None, int], Use] = {}
+    names: dict[str, None] = {}
+    for use, call in zip(convolution.uses, calls, strict=True):
+        if call.activation is None:
+            return None
+        kind, part, number = call.activation
+        key = part, number
+        strands = use.strands if key not in uses or uses[key].strands == use.strands else (None,) * len(use.strands)
+        uses[key] = replace(use, module=part, call=number, strands=strands)
+        names[f"{kind} after {convolution.name}" if part is None else find_module(model, part)[0]] = None
+    return Neurons(" and ".join(names), "", convolution.tied, tuple(uses.values()))
+
+
+def _is_cut(model: nn.Module, x: Float[Tensor, "1 4 length"], convolution: Neurons, activation: Neurons) -> bool:
+    """Whether no path leads from the convolution to the output without the activation.
+
+    The gradient stops at the activation; what still reaches the convolution came on another path.
+    """
+    leaves: list[Tensor] = []
+    in_place = False
+
+    def begin(use: Use, neurons: Tensor) -> Tensor:
+        leaves.append(neurons.detach().clone().requires_grad_())
+        return leaves[-1].clone()
+
+    def end(use: Use, neurons: Tensor) -> Tensor | None:
+        nonlocal in_place
+        if neurons._version == 0 or not neurons.requires_grad:
+            return neurons.detach()
+        in_place = True  # the model may continue with the tensor itself
+        neurons.register_hook(torch.zeros_like)
+        return None
+
+    with differentiating(model), convolution.tapped(begin), activation.tapped(end):
+        outputs = [y.sum() for y in tensors_in(run_model(model, x)) if y.requires_grad]
+        if not outputs:
+            return True
         try:
-            with torch.no_grad(), _Functions(self._function):
-                run_model(model, x)
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def uses(self, module: nn.Module) -> int:
-        """Number of times that a module was used."""
-        return sum(part is module for part, _ in self.calls)
-
-    def convolution_before(self, module: nn.Module) -> nn.Module | None:
-        """The last convolution before a module that has as many channels."""
-        position = next(i for i, (part, _) in enumerate(self.calls) if part is module)
-        n_channels = self.calls[position][1].shape[1]
-        before = [part for part, y in self.calls[:position] if is_convolution(part) and y.shape[1] == n_channels]
-        return before[-1] if before else None
-
-    def such_as(self) -> str:
-        """Suggest the first convolution that was used, if any was."""
-        used = (self._names[part] for part, _ in self.calls if is_convolution(part))
-        return next((f", such as {name}" for name in used), "")
-
-    def _enter(self, module: nn.Module, args: Any) -> None:
-        self._running.append(_RunningModule(module, self._belongs(args)))
-
-    def _leave(self, module: nn.Module, args: Any, result: Any) -> None:
-        done = self._running.pop()
-        self.calls.append((module, result))
-        if module is self._target and isinstance(result, Tensor):
-            self._same.append(result)
-        elif done.belongs and not done.mixes and not any(module.children()):
-            self._follow(result)  # also where the module reshapes inside, or calls functions that are not torch's
-
-    def _function(self, name: str, args: Any, result: Any) -> Any:
-        if not isinstance(result, Tensor):
-            return result
-        if name in _ACTIVATIONS:
-            self._n_activations += 1
-        if any(part in name for part in _MIXING):
-            for module in self._running:
-                module.mixes = True
-        elif self._belongs(args):
-            if name in _ACTIVATIONS and self.activation is None:
-                self.activation = (name, *self._caller())
-            self._follow(result)
-        return result
-
-    def _caller(self) -> tuple[nn.Module | None, int]:
-        """The module that is an activation and nothing else, and its use; or None and the number of the call."""
-        inner = self._running[-1] if self._running else None
-        if inner is None or not inner.belongs or any(inner.module.children()):
-            return None, self._n_activations - 1
-        return inner.module, self.uses(inner.module)
-
-    def _belongs(self, args: Any) -> bool:
-        return any(tensor is same for tensor in _tensors(args) for same in self._same)
-
-    def _follow(self, result: Any) -> None:
-        if isinstance(result, Tensor) and result.shape == self._same[0].shape:
-            self._same.append(result)
-
-
-@dataclass
-class _RunningModule:
-    """A module that is being called: whether it got neurons of the target, and whether it has mixed neurons so far."""
-
-    module: nn.Module
-    belongs: bool
-    mixes: bool = False
-
-
-class _Functions(TorchFunctionMode):
-    """Call ``replace`` with the name, arguments and result of every torch function; what it returns is the result."""
-
-    def __init__(self, replace: Callable[[str, Any, Any], Any]) -> None:
-        super().__init__()
-        self._replace = replace
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        return self._replace(name.rstrip("_"), (*args, *(kwargs or {}).values()), result)
-
-
-def _tensors(args: Any) -> Iterator[Tensor]:
-    for value in args if isinstance(args, tuple | list) else (args,):
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _tensors(value)
+            slopes = gradients(torch.stack([y.double() for y in outputs]), leaves)
+        except ValueError:  # the model writes over what its gradient needs
+            return False
+    return all(slope is None or (in_place and not slope.any()) for slope in slopes)

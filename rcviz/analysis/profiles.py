@@ -6,14 +6,14 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.analysis.filters import layer_of
-from rcviz.analysis.neurons import At, Neurons, find_neurons
-from rcviz.layers.facts import is_convolution
+from rcviz.analysis.neurons import At, Neurons, Strand, Use, find_neurons, window_centers
+from rcviz.layers.facts import is_convolution, windows_of
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import evaluating, exact_arithmetic
 from rcviz.sequences.annotations import as_index
@@ -27,12 +27,15 @@ class ActivationProfiles:
 
     Attributes
     ----------
-    binned : ndarray (N, F, bins)
+    binned : ndarray (N, F, bins) of float32
         Mean activation of the neurons whose windows are centred in each bin; under RC sharing, of a filter's two
-        channels together. In half precision, for display.
+        channels together, and where a model reads both strands, of both together. A neuron that is centred on the
+        bound of two bins counts half in each.
     edges : ndarray (bins + 1,)
         Bounds of the bins on the sequence as given, in bp from its start. They reach half a stride beyond the first
         and the last centre, so that the reverse complement of the data has the same bounds mirrored.
+    at : str
+        Begins with "activation" or "convolution", for the neurons that were taken, and says why.
 
     Examples
     --------
@@ -43,6 +46,7 @@ class ActivationProfiles:
 
     binned: Float[np.ndarray, "sequences filters bins"]
     edges: Float[np.ndarray, " bounds"]
+    at: str = ""
 
     def mean(
         self, index: int | np.integer, mask: Bool[np.ndarray, " sequences"] | None = None
@@ -83,7 +87,7 @@ def activation_profiles(
     data: Any,
     *,
     layer: nn.Module | str | None = None,
-    at: At = "activation",
+    at: At = "auto",
     bins: int = 40,
     batch_size: int = 100,
 ) -> ActivationProfiles:
@@ -120,61 +124,72 @@ def activation_profiles(
     check_not_empty(data)
     codes = data.codes
     name, convolution = layer_of(model, layer)
+    length = codes.shape[1]
     if not is_convolution(convolution):
         raise ValueError(f"{name} is a {type(convolution).__name__}; choose a convolution")
-    centers = _centers(convolution, codes.shape[1])
     with evaluating(model), exact_arithmetic():
         neurons = find_neurons(model, layer, at, one_hot_batch(codes[:1], model))
+        centers = {
+            use: [window_centers(convolution, strand, length) for strand in _strands_of(neurons, use, length, name)]
+            for use in neurons.uses
+        }
+        edges, weights = _bins(centers, windows_of(convolution).stride, bins)
 
         def binned_activations(x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch filters bins"]:
-            activations = _activations(model, neurons, x)
-            if len(centers) != activations.shape[2]:
-                raise ValueError(
-                    f"{name} does not read the sequence itself but the output of other layers, whose positions are not "
-                    f"those of the sequence; give a convolution that reads the bases"
-                )
-            first = np.searchsorted(centers, _edges(convolution, centers, bins)[:-1])
-            return torch.from_numpy(_means(to_numpy(activations), first))
+            binned = 0.0
+            for use, activations in _activations(model, neurons, x):
+                parts = neurons.by_filter(use, activations, len(x))
+                for part, of_bins in zip(parts, weights[use], strict=True):
+                    if part.shape[2] != len(of_bins):
+                        raise ValueError(
+                            f"{name} does not read the sequence itself but the output of other layers, whose positions "
+                            f"are not those of the sequence; give a convolution that reads the bases"
+                        )
+                    binned = binned + to_numpy(part).astype(np.float64) @ of_bins
+            return torch.from_numpy(np.asarray(binned, dtype=np.float32))
 
         binned = concatenate_batches(map_batches(binned_activations, model, codes, batch_size), len(codes))
-    return ActivationProfiles(to_numpy(binned), _edges(convolution, centers, bins))
+    return ActivationProfiles(to_numpy(binned), edges, neurons.at)
 
 
-def _edges(convolution: Any, centers: Float[np.ndarray, " positions"], bins: int) -> Float[np.ndarray, " bounds"]:
-    half = _number(convolution.stride) / 2
-    return np.linspace(centers[0] - half, centers[-1] + half, min(bins, len(centers)) + 1)
+def _strands_of(neurons: Neurons, use: Use, length: int, name: str) -> list[Strand]:
+    """Strands that a use reads; a layer that reads something else is taken to read the forward strand."""
+    strands = [strand for strand in use.strands if strand is not None]
+    if len(strands) == len(use.strands):
+        return strands
+    if len(neurons.uses) > 1 or len(use.strands) > 1:
+        raise ValueError(
+            f"{name} is used several times in a forward pass, and not everywhere on one of the two strands of the "
+            f"sequence, so that its positions are not known; give a convolution that reads the bases"
+        )
+    return [Strand(reverse=False, start=0, length=length)]
+
+
+def _bins(
+    centers: dict[Use, list[Float[np.ndarray, " windows"]]], stride: int, bins: int
+) -> tuple[Float[np.ndarray, " bounds"], dict[Use, list[Float[np.ndarray, "windows bins"]]]]:
+    """Bounds of the bins, and the weight of each window in the mean of each bin."""
+    every = [strand for strands in centers.values() for strand in strands]
+    low, high = min(map(np.min, every)) - stride / 2, max(map(np.max, every)) + stride / 2
+    bins = min(bins, len(every[0]))
+
+    def weights(strand: Float[np.ndarray, " windows"]) -> Float[np.ndarray, "windows bins"]:
+        # In halves of a bp all are whole numbers, so that a window is on a bound or is not, without rounding.
+        first, rest = np.divmod((2 * (strand - low)).astype(np.int64) * bins, int(2 * (high - low)))
+        share = np.zeros((len(strand), bins))
+        windows = np.arange(len(strand))
+        on_bound = rest == 0
+        share[windows, first] = np.where(on_bound, 0.5, 1.0)
+        share[windows[on_bound], first[on_bound] - 1] = 0.5
+        return share / np.maximum(share.sum(axis=0), 0.5)
+
+    return np.linspace(low, high, bins + 1), {use: [weights(s) for s in strands] for use, strands in centers.items()}
 
 
 def _activations(
     model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"]
-) -> Float[Tensor, "batch filters positions"]:
-    """Activations of the neurons; where two channels are one filter, their sum."""
-    recorded: list[Tensor] = []
-    with torch.no_grad(), neurons.tapped(lambda activations: recorded.append(activations.detach().clone())):
+) -> list[tuple[Use, Float[Tensor, "rows channels *positions"]]]:
+    recorded: list[tuple[Use, Tensor]] = []
+    with torch.no_grad(), neurons.tapped(lambda use, values: recorded.append((use, values.detach().clone()))):
         model(x)
-    return neurons.by_filter(recorded[0], len(x))
-
-
-def _means(
-    activations: Float[np.ndarray, "batch filters positions"], first: Int[np.ndarray, " bins"]
-) -> Float[np.ndarray, "batch filters bins"]:
-    """Mean over the neurons of each bin."""
-    counts = np.diff([*first, activations.shape[2]])
-    return (np.add.reduceat(activations, first, axis=2) / counts).astype(np.float16)
-
-
-def _centers(convolution: Any, length: int) -> Float[np.ndarray, " positions"]:
-    """Centre of each window of a convolution that reads the sequence, in bp."""
-    stride, dilation = _number(convolution.stride), _number(convolution.dilation)
-    reach = dilation * (_number(convolution.kernel_size) - 1) + 1
-    if convolution.padding == "same":
-        left, n_positions = (reach - 1) // 2, length
-    else:
-        left = 0 if convolution.padding == "valid" else _number(convolution.padding)
-        n_positions = (length + 2 * left - reach) // stride + 1
-    return np.arange(n_positions) * stride - left + reach / 2
-
-
-def _number(setting: Any) -> int:
-    """Read a setting of a convolution: torch's layers hold tuples, the tied ones numbers."""
-    return int(np.ravel(setting)[0])
+    return recorded

@@ -141,6 +141,8 @@ def find_sites(
     *,
     top: int = 500,
     strands: Strands = "both",
+    stride: int = 1,
+    padding: int = 0,
 ) -> ActivatingSites:
     """Search sequences for the windows that activate filters most; see :meth:`FilterBank.activating_sites`."""
     check_positive("top", top)
@@ -155,12 +157,18 @@ def find_sites(
         raise ValueError(f"the filters are {width} bp wide but the sequences have {codes.shape[1]} bp; use longer ones")
     kernels = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float64))
     at_once = max(1, _NUMBERS_PER_BATCH // (codes.shape[1] * max(len(kernels), 4)))
+    read = torch.from_numpy((np.arange(codes.shape[1] - width + 1) + padding) % stride == 0)
+    if not read.any():
+        raise ValueError(
+            f"no window of {width} bp that the layer reads lies inside {codes.shape[1]} bp: the first starts {padding} "
+            f"bp before the sequence and the others follow every {stride} bp; use longer sequences"
+        )
     # Allocated before the batches: results between their large arrays would let memory grow with every batch.
     shape = (len(codes), len(kernels))
     best, start, reverse = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape, dtype=bool)
     for first in range(0, len(codes), at_once):
         part = slice(first, first + at_once)
-        best[part], start[part], reverse[part] = _best_windows(codes[part], kernels, strands)
+        best[part], start[part], reverse[part] = _best_windows(codes[part], kernels, strands, read)
     if not np.isfinite(best).any():
         raise ValueError(
             f"every window of {width} bp holds an N, and a filter is exact on known bases only; use other sequences"
@@ -170,24 +178,31 @@ def find_sites(
 
 
 def _best_windows(
-    codes: UInt8[np.ndarray, "n length"], kernels: Float[Tensor, "filters 4 width"], strands: Strands
+    codes: UInt8[np.ndarray, "n length"],
+    kernels: Float[Tensor, "filters 4 width"],
+    strands: Strands,
+    read: Bool[Tensor, " windows"],
 ) -> tuple[Float[np.ndarray, "n filters"], Int[np.ndarray, "n filters"], Bool[np.ndarray, "n filters"]]:
-    """Find activation (without bias), start and strand of the best window; of ties the leftmost, then forward."""
+    """Find activation (without bias), start and strand of the best window; of ties the leftmost, then forward.
+
+    ``read`` are the windows of a strand, by their start on it, that a layer reads.
+    """
     letters = torch.from_numpy(np.array(codes))  # a copy: torch accepts neither reversed views nor read-only arrays
     x = (letters[:, None, :] == torch.arange(4, dtype=torch.uint8)[:, None]).double()
     unknown = F.max_pool1d((letters > 3).double()[:, None], kernels.shape[2], 1) > 0
     # Equal windows may differ in their last bits, as their products are added in different orders.
     slack = _ROUNDING * kernels.abs().sum(dim=(1, 2))
 
-    def leftmost(kernels: Tensor) -> tuple[Tensor, Tensor]:
-        sums = F.conv1d(x, kernels).masked_fill(unknown, -torch.inf)
+    def leftmost(kernels: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+        sums = F.conv1d(x, kernels).masked_fill(unknown | ~read, -torch.inf)
         largest = sums.amax(dim=2)
         return largest, (sums >= (largest - slack)[..., None]).to(torch.uint8).argmax(dim=2)
 
-    best, start = leftmost(kernels)
+    best, start = leftmost(kernels, read)
     reverse = torch.zeros_like(best, dtype=torch.bool)
     if strands == "both":
-        other, at = leftmost(kernels.flip(1, 2))
+        other, at = leftmost(kernels.flip(1, 2), read.flip(0))
+        # The difference is NaN, and no tie, where no window of either strand can be a site.
         reverse = torch.where((other - best).abs() <= slack, at < start, other > best)
         best, start = torch.where(reverse, other, best), torch.where(reverse, at, start)
     return best.numpy(), start.numpy(), reverse.numpy()

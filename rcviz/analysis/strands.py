@@ -194,6 +194,8 @@ class GapByFilter:
     task : str
     layer : str
         The module whose output the contributions belong to.
+    at : str
+        Begins with "activation" or "convolution", for the neurons that were taken, and says why.
 
     Examples
     --------
@@ -208,6 +210,7 @@ class GapByFilter:
     logits_reverse: Float[np.ndarray, " sequences"]
     task: str
     layer: str
+    at: str = ""
 
     @cached_property
     def difference(self) -> Float[np.ndarray, "sequences filters"]:
@@ -258,7 +261,7 @@ def gap_by_filter(
     *,
     task: int | np.integer | str = 0,
     layer: nn.Module | str | None = None,
-    at: At = "activation",
+    at: At = "auto",
     batch_size: int = 100,
 ) -> GapByFilter:
     """Split the difference between the two strands' logits by filter, to see which of them disagree.
@@ -301,4 +304,6 @@ def gap_by_filter(
         for strand in both
     )
     logits = [predict(model, strand, batch_size=batch_size, output="logit")[:, asked.index] for strand in both]
-    return GapByFilter(forward.per_sequence, reverse.per_sequence, logits[0], logits[1], asked.name, forward.layer)
+    return GapByFilter(
+        forward.per_sequence, reverse.per_sequence, logits[0], logits[1], asked.name, forward.layer, forward.at
+    )

@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized
 
 from rcviz.convert.chain import NotConvertibleError
 from rcviz.layers import pairing
@@ -87,8 +86,6 @@ def tie(name: str, part: nn.Module, features: Features, *, last: bool) -> Tied:
     try:
         if features.merged:
             return Tied((("", copy_module(part)),), "kept: its input is the same for both strands", features)
-        if is_parametrized(part):  # its parametrisation would be lost
-            return _refuse(part, features)
         if is_dense(part):
             return (_meet if last else _dense)(part, features)
         # A subclass that overrides forward has no entry: what it does is not known.

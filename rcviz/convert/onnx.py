@@ -14,6 +14,7 @@ from rcviz._core.checks import check_positive
 from rcviz._core.files import atomic_write
 from rcviz.convert.chain import NotConvertibleError
 from rcviz.convert.standard import to_standard
+from rcviz.layers.plain import with_current_weights
 from rcviz.models.network import SequenceModel
 from rcviz.models.outputs import one_tensor, run_model
 from rcviz.models.runtime import check_not_meta, copy_module
@@ -57,7 +58,7 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
         length = _known_length(model)
     check_positive("length", length)
     check_not_meta(model)
-    network = copy_module(model).cpu().float().eval()
+    network = copy_module(with_current_weights(model)).cpu().float().eval()
     with suppress(NotConvertibleError):  # otherwise it is exported as it is
         network = to_standard(network, length=length)
     sequences = torch.zeros(2, 4, length)  # two sequences, because torch.export takes a size of one for a constant

@@ -11,9 +11,10 @@ from torch import nn
 from rcviz._core.checks import check_positive
 from rcviz.convert.chain import Link, NotConvertibleError, assemble, chain_of
 from rcviz.convert.counterparts import Features, Tied, is_dense, merge_strands, tie
+from rcviz.layers.plain import with_current_weights
 from rcviz.models.network import SequenceModel, build_model
 from rcviz.models.outputs import run_model
-from rcviz.models.runtime import device_and_dtype, evaluating
+from rcviz.models.runtime import check_module, device_and_dtype, evaluating
 
 _COLUMNS = ["module", "kind", "became", "change", "parameters", "parameters_after", "zeros"]
 
@@ -52,6 +53,9 @@ def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConvers
     weights. In evaluation mode its outputs are therefore exactly the mean of the plain network's outputs for a sequence
     and for its RC, and the same for both strands.
 
+    Weights that torch recomputes before every forward pass (weight and spectral norm, pruning) are those of the next
+    one in evaluation mode; the copies are plain.
+
     This needs no training. With further training, the zeros are learned as well, and batch norms use the statistics of
     both strands. Layers between the first and the last have twice as many weights and four times as many operations as
     those of the plain network.
@@ -88,6 +92,8 @@ def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConvers
     ['RevCompConv1d', 'ReLU', 'AdaptiveMaxPool1d', 'Flatten', 'RevCompLinear']
     >>> rcviz.assert_invariant(conversion.model, torch.eye(4)[torch.randint(4, (8, 100))].mT)
     """
+    check_module(model)
+    model = with_current_weights(model)
     links = chain_of(model)
     if length is None and isinstance(model, SequenceModel):
         length = model.config.sequence_length

@@ -8,17 +8,18 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_features, check_positive
 from rcviz.convert.chain import Link, NotConvertibleError, assemble, chain_of
-from rcviz.layers.plain import Shape
+from rcviz.layers.plain import Shape, with_current_weights
 from rcviz.layers.symmetry import declares
 from rcviz.models.network import SequenceModel
-from rcviz.models.runtime import copy_module, device_and_dtype, evaluating
+from rcviz.models.runtime import check_module, copy_module, device_and_dtype, evaluating
 
 
 def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential:
     """Rebuild a network from plain torch modules, with the same outputs.
 
     Tied weights are expanded, so that the result does not need rcviz: it can be given to ``torch.export``, to
-    :func:`rcviz.export_onnx` or to any tool that supports :class:`torch.nn.Conv1d`.
+    :func:`rcviz.export_onnx` or to any tool that supports :class:`torch.nn.Conv1d`. Weights that torch recomputes
+    before every forward pass (weight and spectral norm, pruning) are those of the next one in evaluation mode.
 
     In evaluation mode the outputs are the same up to rounding. In training mode as well, except after batch norm,
     whose statistics are those of each channel alone in torch, and after dropout, which draws for each channel alone.
@@ -52,6 +53,8 @@ def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential
     >>> [name for name, _ in rcviz.to_standard(model).named_children()]
     ['conv1', 'norm1', 'relu1', 'pool', 'weighted_sum', 'weighted_sum_flatten', 'dense']
     """
+    check_module(model)
+    model = with_current_weights(model)
     links = chain_of(model)
     if isinstance(model, SequenceModel):
         built_for = model.config.sequence_length

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_features
 from rcviz.layers import channels_last, pairing
-from rcviz.layers.plain import fill
+from rcviz.layers.plain import current, fill
 from rcviz.layers.symmetry import PAIRED
 
 
@@ -61,11 +61,13 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
 
     def expanded_weight(self) -> Float[Tensor, " channels"] | None:
         """Scale of every channel, (n_channels,), or None without ``affine``."""
-        return None if self.weight is None else pairing.tie_channels(self.weight)
+        weight = current(self, "weight")
+        return None if weight is None else pairing.tie_channels(weight)
 
     def expanded_bias(self) -> Float[Tensor, " channels"] | None:
         """Shift of every channel, (n_channels,), or None without ``affine``."""
-        return None if self.bias is None else pairing.tie_channels(self.bias)
+        bias = current(self, "bias")
+        return None if bias is None else pairing.tie_channels(bias)
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels length"]:
         """Normalise ``x``; in training mode also update the running statistics."""

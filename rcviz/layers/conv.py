@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_choice, check_features, check_positive
 from rcviz.layers import channels_last, pairing
 from rcviz.layers.initializers import Initializer, conv_limit, uniform_
-from rcviz.layers.plain import with_weights
+from rcviz.layers.plain import current, with_weights
 from rcviz.layers.symmetry import PAIRED
 
 Padding = Literal["valid", "same"] | SupportsIndex
@@ -102,11 +102,12 @@ class RevCompConv1d(nn.Module):
 
     def expanded_weight(self) -> Float[Tensor, "channels_out channels_in width"]:
         """Filters, then their reverse complements in opposite order: (2 * n_filters, in_channels, kernel_size)."""
-        return pairing.tie_filters(self.weight)
+        return pairing.tie_filters(current(self, "weight"))
 
     def expanded_bias(self) -> Float[Tensor, " channels_out"] | None:
         """Biases of all channels, (2 * n_filters,), or None."""
-        return None if self.bias is None else pairing.tie_channels(self.bias)
+        bias = current(self, "bias")
+        return None if bias is None else pairing.tie_channels(bias)
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels_out length_out"]:
         """Scan ``x`` with every filter and its reverse complement."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_positive
 from rcviz.layers import pairing
 from rcviz.layers.initializers import glorot_limit, uniform_
-from rcviz.layers.plain import with_weights
+from rcviz.layers.plain import current, with_weights
 from rcviz.layers.symmetry import Symmetry
 
 
@@ -59,17 +59,18 @@ class RevCompLinear(nn.Module):
 
     def expanded_weight(self) -> Float[Tensor, "out inputs"]:
         """Weights of all inputs, (out_features, in_features)."""
-        return pairing.tie_channels(self.weight)
+        return pairing.tie_channels(current(self, "weight"))
 
     def expanded_bias(self) -> Float[Tensor, " out"] | None:
         """Bias as stored: the outputs have no strand."""
-        return self.bias
+        bias: Tensor | None = current(self, "bias")
+        return bias
 
     def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch out"]:
         """Combine the inputs; RC partners have the same weight."""
         if x.shape[-1] != self.in_features:
             raise ValueError(f"expected (batch, {self.in_features}), got {tuple(x.shape)}")
-        return F.linear(x, self.expanded_weight(), self.bias)
+        return F.linear(x, self.expanded_weight(), self.expanded_bias())
 
     def to_plain(self) -> nn.Module:
         """Return an :class:`torch.nn.Linear` with the expanded weights."""

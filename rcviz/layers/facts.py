@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Float, Int
 from torch import nn
 
+from rcviz.layers.plain import with_current_weights
 from rcviz.layers.symmetry import ANY, NO_SYMMETRY, PAIRED, VALUES_ONLY, Representation, Symmetry, declares
 
 T = TypeVar("T")
@@ -34,13 +36,95 @@ def draws_random(module: nn.Module) -> bool:
 def is_convolution(module: nn.Module) -> bool:
     """Whether a module is a one-dimensional convolution: torch's, or one that declares that its channels are paired.
 
-    A custom one has ``in_channels``, ``dilation`` and the filters in ``weight`` (filters, channels, width).
+    An :class:`torch.nn.Conv2d` is one if its kernel has one row or one column, or spans the four bases of an image of
+    one channel. A custom convolution has ``in_channels``, ``dilation`` and the filters in ``weight`` (filters,
+    channels, width).
     """
     if isinstance(module, nn.Conv1d):
         return True
-    weight = getattr(module, "weight", None)
-    has_filters = getattr(weight, "ndim", 0) == 3 and hasattr(module, "in_channels") and hasattr(module, "dilation")
-    return has_filters and has_paired_channels(module)
+    if isinstance(module, nn.Conv2d):
+        return 1 in module.kernel_size or _spans_bases(module)
+    if not (hasattr(module, "in_channels") and hasattr(module, "dilation") and has_paired_channels(module)):
+        return False
+    return getattr(getattr(with_current_weights(module), "weight", None), "ndim", 0) == 3
+
+
+def reads_bases(module: Any) -> bool:
+    """Whether a module is a convolution whose filters span four channels, as logos do.
+
+    The groups of a grouped convolution read four channels each, as in ExplaiNN, where the sequence is repeated.
+    """
+    return is_convolution(module) and n_channels_read(module) == 4
+
+
+def n_channels_read(convolution: Any) -> int:
+    """Number of channels, or of bases in an image of one channel, that a filter of a convolution spans."""
+    if _spans_bases(convolution):
+        return 4
+    return int(convolution.in_channels // getattr(convolution, "groups", 1))
+
+
+def position_axis(convolution: Any) -> int:
+    """Axis of a convolution's kernel, without those of channels, along the positions of the sequence."""
+    if not isinstance(convolution, nn.Conv2d):
+        return 0
+    height, width = convolution.kernel_size
+    if _spans_bases(convolution):
+        return 1 if height == 4 else 0
+    return 0 if width == 1 and height > 1 else 1
+
+
+def _spans_bases(module: Any) -> bool:
+    """Whether a convolution reads (batch, 1, 4, length) or (batch, 1, length, 4) with kernels over all four bases."""
+    return isinstance(module, nn.Conv2d) and module.in_channels == 1 and 4 in module.kernel_size
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of a convolution along the positions of its input.
+
+    Attributes
+    ----------
+    width : int
+        Positions from the first to the last that a window reads, with those that a dilated one skips.
+    stride, dilation : int
+    padding : (int, int)
+        Positions added before the first and after the last one.
+    """
+
+    width: int
+    stride: int
+    dilation: int
+    padding: tuple[int, int]
+
+    def starts(self, length: int) -> Int[np.ndarray, " windows"]:
+        """First position of each window of an input of ``length``; negative in the padding."""
+        before, after = self.padding
+        return np.arange((length + before + after - self.width) // self.stride + 1) * self.stride - before
+
+    def centers(self, length: int) -> Float[np.ndarray, " windows"]:
+        """Centre of each window, in positions from the start of the input."""
+        return self.starts(length) + self.width / 2
+
+
+def windows_of(convolution: Any) -> Windows:
+    """Windows of a convolution, from its settings."""
+    axis = position_axis(convolution)
+    kernel, stride, dilation = (
+        _setting(getattr(convolution, name, default), axis)
+        for name, default in (("kernel_size", None), ("stride", 1), ("dilation", 1))
+    )
+    width, padding = dilation * (kernel - 1) + 1, getattr(convolution, "padding", 0)
+    if padding == "same":
+        before, after = (width - 1) // 2, width // 2
+    else:
+        before = after = 0 if padding == "valid" else _setting(padding, axis)
+    return Windows(width, stride, dilation, (before, after))
+
+
+def _setting(setting: Any, axis: int) -> int:
+    numbers = np.ravel(setting)
+    return int(numbers[min(axis, len(numbers) - 1)])
 
 
 def has_paired_channels(module: nn.Module) -> bool:

@@ -10,7 +10,7 @@ from rcviz.layers import pairing
 from rcviz.layers.conv import Padding, check_windows, pad_each_end
 from rcviz.layers.initializers import glorot_limit, uniform_
 from rcviz.layers.irreps import check_types, reverse_irreps, signs_of, types_of
-from rcviz.layers.plain import with_weights
+from rcviz.layers.plain import current, with_weights
 from rcviz.layers.symmetry import Symmetry
 
 
@@ -114,16 +114,15 @@ class IrrepConv1d(nn.Module):
 
     def expanded_weight(self) -> Float[Tensor, "channels_out channels_in width"]:
         """Whole kernels, (channels_out, channels_in, kernel_size)."""
-        if self.middle_plus is None or self.middle_minus is None:
-            middle = self.left[:, :, :0]
-        else:
-            middle = torch.block_diag(self.middle_plus, self.middle_minus)[:, :, None]
-        signs = torch.outer(signs_of(*self.outputs, self.left), signs_of(*self.inputs, self.left))
-        return pairing.mirror_kernels(self.left, middle, signs)
+        left, plus, minus = (current(self, name) for name in ("left", "middle_plus", "middle_minus"))
+        middle = left[:, :, :0] if plus is None or minus is None else torch.block_diag(plus, minus)[:, :, None]
+        signs = torch.outer(signs_of(*self.outputs, left), signs_of(*self.inputs, left))
+        return pairing.mirror_kernels(left, middle, signs)
 
     def expanded_bias(self) -> Float[Tensor, " channels_out"] | None:
         """Biases of all channels, zero for those of type -1, or None."""
-        return None if self.bias is None else F.pad(self.bias, (0, self.outputs[1]))
+        bias = current(self, "bias")
+        return None if bias is None else F.pad(bias, (0, self.outputs[1]))
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels_out length_out"]:
         """Scan ``x`` with every kernel."""

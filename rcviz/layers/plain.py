@@ -1,14 +1,113 @@
-"""Helpers for ``to_plain``: plain torch modules that hold the expanded weights of a layer."""
+"""Weights as the next forward pass uses them, and helpers for ``to_plain``: plain torch modules with a layer's weights.
 
+``weight_norm``, ``spectral_norm`` and pruning of ``torch.nn.utils`` recompute a weight before every forward pass; until
+then the attribute ``weight`` holds that of the last one. What reads weights outside a forward pass reads them here.
+"""
+
+import copy
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
+from torch.nn.utils import parametrize, skip_init
 
 Shape: TypeAlias = tuple[int | None, ...]
 """Shape of an input without the batch: (channels, length) or (features,); None for what is not known."""
+
+
+def current(module: nn.Module, name: str) -> Any:
+    """Tensor of a module as the next forward pass in evaluation mode uses it, with its graph; None if it is None."""
+    if torch.compiler.is_compiling() or not any(_weight_hooks(module)):
+        return getattr(module, name)
+    return getattr(_after_weight_hooks(module), name)
+
+
+def with_current_weights(module: nn.Module) -> Any:
+    """Return a module with the weights that ``module`` would use next in evaluation mode, as plain parameters.
+
+    The module itself where no part of it recomputes weights; otherwise a copy without normalisation, pruning and
+    parametrisations of weights, which shares all other tensors. ``module`` is not modified.
+    """
+    if not any(any(_weight_hooks(part)) or parametrize.is_parametrized(part) for part in module.modules()):
+        return module
+    return _plain_copy(module, {})
+
+
+def _plain_copy(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
+    if module in done:
+        return done[module]
+    result = done[module] = _after_weight_hooks(module)
+    for name, part in module._modules.items():
+        if part is not None and name != "parametrizations":
+            result._modules[name] = _plain_copy(part, done)
+    with torch.no_grad():
+        for hook in _weight_hooks(module):
+            name = getattr(hook, "name", None) or hook._tensor_name
+            sources = [result._parameters.pop(name + end, None) for end in ("_g", "_v", "_orig")]
+            for end in ("_u", "_v", "_mask"):
+                result._buffers.pop(name + end, None)
+            value = vars(result).pop(name)
+            learned = any(source is not None and source.requires_grad for source in sources)
+            setattr(result, name, nn.Parameter(value.detach(), learned))
+        if parametrize.is_parametrized(module):
+            _settle_parametrizations(module, result)
+    for hooks in ("_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks"):
+        kept = {key: hook for key, hook in getattr(result, hooks).items() if not _is_of_torch_utils(hook)}
+        setattr(result, hooks, OrderedDict(kept))
+    result.training = module.training
+    return result
+
+
+def _settle_parametrizations(module: Any, result: nn.Module) -> None:
+    values = {}
+    for name, parametrization in module.parametrizations.items():
+        # In training mode, reading a weight may take a step of its power iteration.
+        evaluated = _evaluating_copy(parametrization)
+        learned = [tensor.requires_grad for tensor in parametrization.parameters(recurse=False)]
+        values[name] = nn.Parameter(evaluated().detach(), any(learned)) if learned else evaluated().detach()
+    result.__class__ = parametrize.type_before_parametrizations(module)
+    del result._modules["parametrizations"]
+    for name, value in values.items():
+        if isinstance(value, nn.Parameter):
+            setattr(result, name, value)
+        else:
+            result.register_buffer(name, value)
+
+
+def _after_weight_hooks(module: nn.Module) -> nn.Module:
+    """Copy a module without its tensors, and compute its weights as its next forward pass in evaluation mode does."""
+    result = _shallow_copy(module)
+    result.training = False
+    for hook in _weight_hooks(module):
+        hook(result, ())
+    return result
+
+
+def _evaluating_copy(module: nn.Module) -> Any:
+    result = _shallow_copy(module)
+    result.training = False
+    result._modules = {name: part and _evaluating_copy(part) for name, part in module._modules.items()}
+    return result
+
+
+def _shallow_copy(module: nn.Module) -> nn.Module:
+    """Copy a module with its lists and dictionaries, not with what these hold."""
+    result = object.__new__(type(module))
+    for name, value in vars(module).items():
+        result.__dict__[name] = copy.copy(value) if isinstance(value, list | dict) else value
+    return result
+
+
+def _weight_hooks(module: nn.Module) -> Iterator[Any]:
+    """Hooks with which torch recomputes a weight before a forward pass."""
+    return (hook for hook in module._forward_pre_hooks.values() if _is_of_torch_utils(hook))
+
+
+def _is_of_torch_utils(hook: Any) -> bool:
+    hook = getattr(hook, "hook", hook)
+    return any(kind.__module__.startswith("torch.nn.utils.") for kind in type(hook).__mro__)
 
 
 def refuse_plain(why: str) -> NoReturn:
@@ -46,6 +145,7 @@ def with_weights(
     kind: type[nn.Module], inputs: int, outputs: int, *size: int, layer: Any, **settings: Any
 ) -> nn.Module:
     """Convolution or dense layer with the expanded weights of ``layer``; torch's random generators are not used."""
+    layer = with_current_weights(layer)
     weight, bias = layer.expanded_weight(), layer.expanded_bias()
     settings |= {"bias": bias is not None, "device": weight.device, "dtype": weight.dtype}
     made: Any = skip_init(kind, inputs, outputs, *size, **settings)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rcviz._core.checks import check_features, check_positive
 from rcviz.layers import pairing
 from rcviz.layers.initializers import uniform_
-from rcviz.layers.plain import in_order, with_weights
+from rcviz.layers.plain import current, in_order, with_weights
 from rcviz.layers.symmetry import NO_SYMMETRY, PAIRED, Symmetry
 
 
@@ -78,20 +78,22 @@ class WeightedSum1d(nn.Module):
 
     def expanded_weight(self) -> Float[Tensor, "channels length"]:
         """Weight of every channel at every position, (n_channels, length)."""
-        weight: Tensor = self.weight
+        weight: Tensor = current(self, "weight")
         if self.symmetric:
             weight = torch.cat([weight, weight[:, : self.length // 2].flip(1)], dim=1)
         return pairing.tie_positions(weight) if self.revcomp else weight
 
     def expanded_bias(self) -> Float[Tensor, " channels"] | None:
         """Bias of every channel, (n_channels,), or None."""
-        return pairing.tie_channels(self.bias) if self.revcomp and self.bias is not None else self.bias
+        bias: Tensor | None = current(self, "bias")
+        return pairing.tie_channels(bias) if self.revcomp and bias is not None else bias
 
     def smoothness_penalty(self) -> Float[Tensor, ""]:
         """``smoothness`` times the mean absolute difference of neighbouring stored positions."""
-        if self.weight.shape[1] < 2:
-            return self.weight.new_zeros(())
-        return self.smoothness * self.weight.diff(dim=1).abs().mean()
+        weight: Tensor = current(self, "weight")
+        if weight.shape[1] < 2:
+            return weight.new_zeros(())
+        return self.smoothness * weight.diff(dim=1).abs().mean()
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch channels"]:
         """Sum over positions."""

@@ -105,11 +105,16 @@ def gradient(logits: Float[Tensor, " batch"], of: Tensor, name: str) -> Tensor:
     """Gradient of each sequence's logit with respect to ``of``, which errors call ``name``."""
     (result,) = gradients(logits, [of])
     if result is None:
-        raise ValueError(
-            f"the logit has no gradient with respect to {name}: the model does not use it for this output, or runs "
-            f"under torch.no_grad() or with .detach()"
-        )
+        raise no_gradient(name)
     return result
+
+
+def no_gradient(name: str) -> ValueError:
+    """Error for a logit that does not depend on ``name``."""
+    return ValueError(
+        f"the logit has no gradient with respect to {name}: the model does not use it for this output, or runs under "
+        f"torch.no_grad() or with .detach()"
+    )
 
 
 def gradients(values: Tensor, of: Sequence[Tensor]) -> Sequence[Tensor | None]:

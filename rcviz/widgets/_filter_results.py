@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import nn
 
 from rcviz.analysis.contributions import FilterContributions, filter_contributions
-from rcviz.analysis.filters import FilterBank, filter_bank, reads_bases
-from rcviz.analysis.neurons import At, reached
+from rcviz.analysis.filters import FilterBank, filter_bank
+from rcviz.analysis.neurons import At, sequence_layers
 from rcviz.analysis.palindromes import Palindromes, palindromes
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
@@ -25,8 +25,8 @@ Stored = TypeVar("Stored")
 
 TOP_SITES = 500
 BINS = 40
-PROFILE_NUMBERS = 1 << 29
-"""Most numbers stored for profiles, in half precision: 1 GB, or 40 bins of 1,000 filters in 13,000 sequences."""
+PROFILE_NUMBERS = 1 << 28
+"""Most numbers stored for profiles, as float32: 1 GB, or 40 bins of 1,000 filters in 6,700 sequences."""
 
 POSITIVES = {
     "labelled": "labelled positive",
@@ -45,7 +45,7 @@ class FilterResults:
     model : nn.Module
     data : SequenceSet
         With labels.
-    at : "activation" or "convolution"
+    at : "auto", "activation" or "convolution"
     """
 
     def __init__(self, model: nn.Module, data: SequenceSet, at: At) -> None:
@@ -70,8 +70,7 @@ class FilterResults:
     def layers(self) -> list[str]:
         """List the convolutions in use that read the four bases, so that their filters have logos."""
         with evaluating(self.model):
-            used = set(reached(self.model, one_hot_batch(self.data.codes[:1], self.model)))
-        return [name for name, module in self.model.named_modules() if reads_bases(module) and module in used]
+            return sequence_layers(self.model, one_hot_batch(self.data.codes[:1], self.model))
 
     def bank(self, layer: str) -> FilterBank:
         """The filters of a layer."""

@@ -87,7 +87,7 @@ class FilterExplorer(Explorer):
         motifs: Any = None,
         task: int | np.integer | str = 0,
         layer: nn.Module | str | None = None,
-        at: At = "activation",
+        at: At = "auto",
         colors: Any = "colorblind",
     ) -> None:
         self._naming: dict[str, Naming] = {}  # first, as close() uses it and is called even if the rest fails

@@ -70,7 +70,7 @@ class StrandExplorer(Explorer):
     """
 
     def __init__(
-        self, models: Any, data: Any, *, task: int | np.integer | str = 0, layer: Any = None, at: At = "activation"
+        self, models: Any, data: Any, *, task: int | np.integer | str = 0, layer: Any = None, at: At = "auto"
     ) -> None:
         self._data = as_sequence_set(data)
         self._results = StrandResults(models, self._data, at, layer)

@@ -113,7 +113,7 @@ def test_refusals(branched, toy, how, match):
         filter_contributions(branched, toy, **how)
 
 
-def test_a_module_used_twice_is_refused(toy):
+def test_a_module_used_twice_has_the_sum_of_its_uses(toy):
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
@@ -122,8 +122,16 @@ def test_a_module_used_twice_is_refused(toy):
         def forward(self, x):
             return self.mix(self.relu(self.mix(self.conv(x)))).mean(2)
 
-    with pytest.raises(ValueError, match="layer mix is used 2 times"):
-        filter_contributions(Twice(), toy, layer="mix")
+    torch.manual_seed(0)
+    model, kept = Twice().double(), []
+    handle = model.mix.register_forward_hook(lambda m, i, o: kept.append(o))
+    logits = model(torch.from_numpy(one_hot(toy.codes, dtype="float64")))
+    handle.remove()
+    slopes = torch.autograd.grad(logits[:, 0].sum(), kept)
+    expected = sum((slope * y).sum(2) for slope, y in zip(slopes, kept, strict=True)).detach().numpy()
+    found = filter_contributions(model, toy, layer="mix")
+    assert found.at.startswith("convolution: no elementwise activation follows mix")  # none follows the second use
+    np.testing.assert_allclose(found.per_sequence, expected, atol=1e-12)
 
 
 def test_recurrent_parts_before_the_layer_do_no_harm(toy):

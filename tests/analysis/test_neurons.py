@@ -16,7 +16,7 @@ from rcviz import (
     one_hot,
     reverse_complement,
 )
-from rcviz.analysis.neurons import find_neurons, reached
+from rcviz.analysis.neurons import find_neurons, sequence_layers
 
 
 def products(network, codes, task, tail, leaf):
@@ -128,6 +128,7 @@ def test_what_follows_is_found_by_following_it(case, toy):
     norm = model.norm if hasattr(model, "norm") else nn.Identity()
     found = filter_contributions(model, toy.codes, task=2)
     assert found.layer == name
+    assert found.at.startswith("activation")
     aside = torch.relu(model.other(torch.from_numpy(one_hot(toy.codes, dtype="float64")))).detach()
     add = aside if "branch" in case else 0
     want = products(
@@ -151,8 +152,12 @@ def test_what_follows_is_found_by_following_it(case, toy):
 def test_neurons_that_were_mixed_before_have_no_activation(follow, toy):
     model = seeded(Block, follow, mix=nn.Conv1d(3, 3, 3, padding=1))
     with pytest.raises(ValueError, match="follows conv; pass at='convolution'"):
-        filter_contributions(model, toy.codes)
-    assert filter_contributions(model, toy.codes, at="convolution").layer == "conv"
+        filter_contributions(model, toy.codes, at="activation")
+    by_default = filter_contributions(model, toy.codes)
+    assert by_default.at.startswith("convolution")
+    assert by_default.layer == "conv"
+    found = filter_contributions(model, toy.codes, at="convolution")
+    np.testing.assert_array_equal(found.per_sequence, by_default.per_sequence)
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -172,20 +177,6 @@ def test_a_conjoined_model_adds_up_both_strands(toy, tied):
         for network, data in ((both, toy), (model, toy), (model, toy.reverse_complement()))
     )
     np.testing.assert_allclose(profiles, one + other[:, :, ::-1], atol=4e-3)
-
-
-def test_strands_put_into_one_batch_by_hand_are_refused(toy):
-    class Siamese(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv1d(4, 3, 7)
-
-        def forward(self, x):
-            y = torch.relu(self.conv(torch.cat([x, x.flip((1, 2))]))).mean(dim=2)
-            return y[: len(x)] + y[len(x) :]
-
-    with pytest.raises(ValueError, match="200 rows for 100 sequences"):
-        filter_contributions(seeded(Siamese), toy.codes)
 
 
 def test_layers_that_cannot_have_contributions_are_explained(toy):
@@ -224,4 +215,4 @@ def test_the_model_is_left_as_found_even_when_it_fails(toy):
         find_neurons(model, None, "activation", x[:, :, :9])
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
     assert torch.relu(torch.tensor(-1.0)) == 0  # no mode is left behind
-    assert [type(part).__name__ for part in reached(model, x)] == ["Conv1d", "LSTM", "Linear", "Linear", "Danq"]
+    assert sequence_layers(model, x) == ["conv"]

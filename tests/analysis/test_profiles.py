@@ -1,6 +1,7 @@
 """Profiles of activation: centres by hand, means against a loop over neurons, and the same from the other strand."""
 
-from itertools import chain, pairwise
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from torch import nn
 from rcviz import RevCompConv1d, one_hot, reverse_complement
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 
-HALF = {"rtol": 2**-10, "atol": 1e-6}  # a number in half precision has ten bits after the first
+SINGLE = {"rtol": 2**-22, "atol": 1e-7}  # profiles are stored as float32
 
 
 def network(convolution, seed=0):
@@ -41,11 +42,15 @@ def neurons(model, codes):
 
 
 def means_by_loop(values, centers, edges):
-    """Mean of the neurons that lie in each stretch, [start, end)."""
-    members = [[p for p, center in enumerate(centers) if start <= center < end] for start, end in pairwise(edges)]
-    assert sorted(chain.from_iterable(members)) == list(range(len(centers))), "every neuron is in one stretch"
-    assert all(members), "no stretch is empty"
-    return np.stack([values[:, :, chosen].mean(axis=2) for chosen in members], axis=2)
+    """Mean of the neurons in each of equal bins, one on the bound of two counting half in each; in exact fractions."""
+    bins, first, last = len(edges) - 1, Fraction(edges[0]), Fraction(edges[-1])
+    bounds = [first + (last - first) * Fraction(j, bins) for j in range(bins + 1)]
+    means = []
+    for start, end in pairwise(bounds):
+        weights = [(start < c < end) + Fraction(c in (start, end), 2) for c in map(Fraction, centers)]
+        assert sum(weights) > 0, "no bin is empty"
+        means.append(sum(values[:, :, p] * float(w) for p, w in enumerate(weights)) / float(sum(weights)))
+    return np.stack(means, axis=2)
 
 
 # Settings, length of the sequences, and the centre of the windows of the neurons, counted by hand: a window that covers
@@ -76,11 +81,11 @@ def test_windows_are_centred_where_they_are_by_hand(layer, options, length, cent
     profiles = activation_profiles(model, codes, bins=100)
     np.testing.assert_allclose((profiles.edges[:-1] + profiles.edges[1:]) / 2, centers, atol=1e-12)
     np.testing.assert_allclose(np.diff(profiles.edges), options.get("stride", 1), atol=1e-12)
-    np.testing.assert_allclose(profiles.binned, values, **HALF)
+    np.testing.assert_allclose(profiles.binned, values, **SINGLE)
     for bins in range(1, len(centers) + 1):
         profiles = activation_profiles(model, codes, bins=bins)
         assert len(profiles.edges) == bins + 1
-        np.testing.assert_allclose(profiles.binned, means_by_loop(values, centers, profiles.edges), **HALF)
+        np.testing.assert_allclose(profiles.binned, means_by_loop(values, centers, profiles.edges), **SINGLE)
 
 
 @settings(max_examples=40)
@@ -103,7 +108,7 @@ def test_means_are_those_of_a_loop_over_neurons(seed, layer, width, stride, step
     assert profiles.edges[0] == centers[0] - stride / 2
     assert profiles.edges[-1] == centers[-1] + stride / 2
     expected = means_by_loop(neurons(model, codes), centers, profiles.edges)
-    np.testing.assert_allclose(profiles.binned, expected, **HALF)
+    np.testing.assert_allclose(profiles.binned, expected, **SINGLE)
 
 
 def test_a_motif_shows_where_it_is():
@@ -127,30 +132,20 @@ def test_a_motif_shows_where_it_is():
     np.testing.assert_array_equal(profiles.mean(0), (profiles.mean(0, first) + profiles.mean(0, ~first)) / 2)
 
 
-@pytest.mark.parametrize(("n_positions", "bins"), [(40, 40), (41, 41), (40, 8), (45, 9), (45, 5), (46, 46), (47, 1)])
+@pytest.mark.parametrize(
+    ("n_positions", "bins"),
+    [(40, 40), (41, 41), (40, 8), (45, 9), (45, 5), (46, 46), (47, 1), (40, 7), (48, 40), (50, 9), (3, 2), (45, 30)],
+)
 @pytest.mark.parametrize("width", [6, 7])
 def test_the_other_strand_of_the_data_has_the_mirrored_profile(n_positions, bins, width):
-    """Stretches of equally many neurons; odd and even numbers of stretches, of neurons in them and of bp."""
-    assert n_positions % bins == 0
+    """Bins of equally many neurons or not, and neurons on their bounds; odd and even numbers of each and of bp."""
     length = n_positions + width - 1
     model, codes = network(RevCompConv1d(4, 3, width)), sequences(6, length)
     forward = activation_profiles(model, codes, bins=bins)
     reverse = activation_profiles(model, reverse_complement(codes), bins=bins)
-    np.testing.assert_allclose(reverse.binned, forward.binned[:, :, ::-1], **HALF)
+    np.testing.assert_allclose(reverse.binned, forward.binned[:, :, ::-1], **SINGLE)
     np.testing.assert_allclose(length - reverse.edges[::-1], forward.edges, atol=1e-9)
     assert not np.allclose(forward.mean(0), forward.mean(0)[::-1]) or bins == 1
-
-
-@pytest.mark.parametrize(("n_positions", "bins"), [(40, 7), (41, 5), (48, 40), (50, 9)])
-def test_bounds_are_mirrored_even_where_stretches_differ_by_a_neuron(n_positions, bins):
-    """No bound of these falls on a centre, so that no neuron has to be given to one of two sides."""
-    length = n_positions + 6
-    model, codes = network(RevCompConv1d(4, 2, 7)), sequences(6, length)
-    forward = activation_profiles(model, codes, bins=bins)
-    inner = forward.edges[1:-1]
-    assert (np.abs((inner - 3.5) - np.round(inner - 3.5)) > 1e-6).all()
-    reverse = activation_profiles(model, reverse_complement(codes), bins=bins)
-    np.testing.assert_allclose(reverse.binned, forward.binned[:, :, ::-1], **HALF)
 
 
 def test_at_convolution_takes_what_comes_before_the_nonlinearity(make_model, toy):
@@ -159,7 +154,7 @@ def test_at_convolution_takes_what_comes_before_the_nonlinearity(make_model, toy
         values = model.conv1(torch.from_numpy(one_hot(toy.codes, dtype="float64"))).numpy()
     values = values[:, :3] + values[:, :2:-1]
     profiles = activation_profiles(model, toy, at="convolution", bins=54)
-    np.testing.assert_allclose(profiles.binned, values, **HALF)
+    np.testing.assert_allclose(profiles.binned, values, **SINGLE)
     assert (values < 0).any()
 
 
@@ -188,7 +183,7 @@ def test_at_activation_takes_the_blocks_output_in_evaluation_mode(make_model, to
         values = model[:3](torch.from_numpy(one_hot(toy.codes, dtype="float64"))).numpy()
     if architecture == "revcomp":
         values = values[:, :3] + values[:, :2:-1]
-    np.testing.assert_allclose(profiles.binned, values, **HALF)
+    np.testing.assert_allclose(profiles.binned, values, **SINGLE)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -208,21 +203,36 @@ def test_batches_do_not_matter(make_model, toy):
     whole = activation_profiles(model, toy)
     for batch_size in (1, 7, 120):
         parts = activation_profiles(model, toy, batch_size=batch_size)
-        np.testing.assert_allclose(parts.binned, whole.binned, **HALF)
+        np.testing.assert_allclose(parts.binned, whole.binned, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(parts.edges, whole.edges)
 
 
-def test_means_and_table_do_not_add_up_in_half_precision():
-    """Above 2,048 a number in half precision cannot grow by one: 5,000 times one must stay one."""
-    codes = np.zeros((5000, 6), np.uint8)
+def test_means_and_table_do_not_add_up_in_single_precision():
+    """Above 2**24 a number in single precision cannot grow by one; the mean of a million equal ones must not change."""
+    profiles = ActivationProfiles(np.full((1_000_000, 1, 1), 40.1, np.float32), np.array([0.0, 4]))
+    assert profiles.mean(0)[0] == pytest.approx(np.float32(40.1), rel=1e-12)
+    assert profiles.table["activation"][0] == pytest.approx(np.float32(40.1), rel=1e-12)
+    assert profiles.mean(0, np.arange(1_000_000) < 3)[0] == np.float32(40.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_exponential_activations_stay_finite(dtype):
+    """Half precision ends at 65,504 = exp(11.09); 20 neurons of exp(14) are in a bin."""
+    convolution = nn.Conv1d(4, 1, 1)
+    model = nn.Sequential(convolution, Exponential(), nn.AdaptiveAvgPool1d(1), nn.Flatten()).to(dtype)
+    with torch.no_grad():
+        convolution.weight.zero_()
+        convolution.bias.fill_(14)
+    profiles = activation_profiles(model, sequences(2, 40), bins=2)
+    np.testing.assert_allclose(profiles.binned, np.exp(14), rtol=1e-6 if dtype is not torch.bfloat16 else 0.01)
+
+
+def test_the_table_has_a_row_per_filter_and_bin():
     convolution = nn.Conv1d(4, 2, 3)
     model = network(convolution)
     with torch.no_grad():
         convolution.weight.fill_(0)
         convolution.bias.copy_(torch.tensor([1.0, 20]))
-    profiles = activation_profiles(model, codes, bins=2)
-    np.testing.assert_array_equal(profiles.mean(0), [1, 1])
-    np.testing.assert_array_equal(profiles.mean(1, np.arange(5000) > 0), [20, 20])
     expected = pd.DataFrame(
         {
             "filter": [0, 0, 1, 1],
@@ -231,14 +241,12 @@ def test_means_and_table_do_not_add_up_in_half_precision():
             "activation": [1.0, 1.0, 20.0, 20.0],
         }
     )
-    pd.testing.assert_frame_equal(profiles.table, expected)
+    pd.testing.assert_frame_equal(activation_profiles(model, np.zeros((3, 6), np.uint8), bins=2).table, expected)
 
 
-def test_a_mean_may_lie_between_two_numbers_of_half_precision():
-    binned = np.float16([1, 1 + 2**-10])[:, None, None]
-    profiles = ActivationProfiles(binned, np.array([0.0, 4]))
-    assert profiles.mean(0)[0] == profiles.table["activation"][0] == 1 + 2**-11
-    assert profiles.mean(0, np.array([False, True]))[0] == 1 + 2**-10
+class Exponential(nn.Module):
+    def forward(self, x):
+        return torch.exp(x)
 
 
 @pytest.mark.usefixtures("as_users_run")

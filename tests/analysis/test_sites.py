@@ -130,6 +130,49 @@ def test_by_hand_on_both_strands():
     np.testing.assert_allclose(sites.motif(0).probabilities, (counts + 0.25) / 5, atol=1e-15)
 
 
+SETTINGS = [
+    {"kernel_size": 5, "stride": 4},
+    {"kernel_size": 3, "stride": 5},
+    {"kernel_size": 4, "stride": 3, "padding": 2},
+    {"kernel_size": 3, "stride": 3, "padding": 1, "dilation": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 4, "padding_mode": "circular"},
+    {"kernel_size": 4, "padding": "same"},
+    {"kernel_size": 3, "padding": "same", "dilation": 2, "padding_mode": "reflect"},
+]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("strands", ["both", "forward"])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_sites_are_the_windows_that_the_layer_reads(settings, strands):
+    """The convolution itself, on both strands: its largest output over windows that lie inside the sequence."""
+    torch.manual_seed(0)
+    layer = nn.Conv1d(4, 3, **settings).double()
+    for length in (23, 24, 25, 26):
+        codes = np.random.default_rng(length).integers(0, 4, (40, length), dtype=np.uint8)
+        sites = filter_bank(nn.Sequential(layer)).activating_sites(codes, strands=strands)
+        reach = layer.dilation[0] * (layer.kernel_size[0] - 1) + 1
+        before = (reach - 1) // 2 if layer.padding == "same" else layer.padding[0]
+        with torch.no_grad():
+            read = [layer(torch.from_numpy(one_hot(x, dtype="float64"))).numpy() for x in (codes, codes[:, ::-1] ^ 3)]
+        starts = np.arange(read[0].shape[2]) * layer.stride[0] - before
+        inside = (starts >= 0) & (starts + reach <= length)
+        assert not inside.all() or before == 0
+        outputs = np.stack(read[: 2 if strands == "both" else 1])[..., inside]
+        np.testing.assert_allclose(sites.best, outputs.max(axis=(0, 3)), atol=1e-12)
+        own_start = np.where(sites.reverse, length - sites.start - reach, sites.start)  # on the strand that is read
+        at = np.searchsorted(starts[inside], own_start)
+        np.testing.assert_array_equal(starts[inside][at], own_start)
+        rows, filters = np.indices(at.shape)
+        np.testing.assert_allclose(outputs[sites.reverse.astype(int), rows, filters, at], sites.best, atol=1e-12)
+
+
+def test_no_window_of_the_layer_inside_the_sequence():
+    bank = filter_bank(nn.Sequential(nn.Conv1d(4, 1, 5, stride=9, padding=1)))
+    with pytest.raises(ValueError, match="no window of 5 bp"):
+        bank.activating_sites(["ACGTAC"])
+
+
 def test_forward_reads_the_sequences_as_they_are_given():
     weights = np.full((1, 4, 3), -1.0)
     weights[0, [2, 0, 3], [0, 1, 2]] = 3

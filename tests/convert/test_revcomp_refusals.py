@@ -100,7 +100,6 @@ def shared():
         (lambda: nn.Sequential(rcviz.RevCompConv1d(4, 2, 3)), (r"0 \(RevCompConv1d\)", "already")),
         (conv(rcviz.WeightedSum1d(6, 17)), ("WeightedSum1d", "already")),
         (lambda: nn.Sequential(nn.ReLU()), ("neither a convolution nor a dense layer",)),
-        (lambda: nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 2, 3)), ("ParametrizedConv1d", "counterpart")),
     ],
 )
 def test_what_cannot_be_converted_is_named(network, words):

@@ -1,0 +1,185 @@
+"""Trial runs of a model: which modules and functions it uses on a few sequences, and what follows a layer.
+
+Users' networks call functions instead of modules, use one ReLU many times and modify tensors in place. So a run is
+traced module by module and function by function, from each use of the layer on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from rcviz.layers.facts import is_convolution
+from rcviz.models.outputs import run_model
+
+ACTIVATIONS = frozenset(
+    (
+        *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus"),
+        *("hardswish", "hardtanh", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink", "softshrink", "hardshrink"),
+        *("threshold", "sigmoid", "tanh", "exp", "clamp", "clamp_min", "clip"),
+    )
+)
+"""Elementwise functions, by their names in torch without the underscore of in-place variants."""
+
+_MIXING = (
+    *("conv", "pool", "linear", "mm", "matmul", "einsum", "attention", "lstm", "gru", "rnn", "transpose", "permute"),
+    *("flip", "roll", "sort", "cumsum", "softmax", "getitem", "select", "gather", "take"),
+)
+"""Parts of the names of functions that mix or move neurons, even if the shape is the same."""
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of the layer.
+
+    Attributes
+    ----------
+    number : int
+        Among the calls of the layer, 0-based.
+    position : int
+        Number of calls of other modules that ended before it.
+    read : Tensor or None
+        Copy of its input.
+    result : Tensor
+        Copy of its output.
+    activation : (str, nn.Module or None, int) or None
+        First elementwise function after it: its name, the module that is that function and nothing else, and the
+        number of the call, of this module or of all activation functions.
+    """
+
+    number: int
+    position: int
+    read: Tensor | None
+    result: Tensor
+    activation: tuple[str, nn.Module | None, int] | None = None
+    same: list[Tensor] = field(default_factory=list)  # its output, and what was computed from it neuron by neuron
+
+
+class Trial:
+    """One forward pass on ``x``: the modules that it used, and the first activation after each call of a layer."""
+
+    def __init__(self, model: nn.Module, layer: nn.Module | None, x: Float[Tensor, "batch 4 length"]) -> None:
+        self.used: list[tuple[nn.Module, Any]] = []
+        self.inputs: dict[nn.Module, Tensor] = {}
+        self.calls: list[Call] = []
+        self.other: Any = None
+        self._layer = layer
+        self._running: list[_RunningModule] = []
+        self._n_activations = 0
+        handles = [part.register_forward_pre_hook(self._enter) for part in model.modules()]
+        handles += [part.register_forward_hook(self._leave) for part in model.modules()]
+        try:
+            with torch.no_grad(), Functions(self._function):
+                run_model(model, x)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def convolution_before(self, call: Call) -> nn.Module | None:
+        """The last convolution before a call of the layer that has as many channels."""
+        n_channels = call.result.shape[1]
+        before = [part for part, y in self.used[: call.position] if is_convolution(part) and y.shape[1] == n_channels]
+        return before[-1] if before else None
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        read = next(tensors_in(args), None)
+        if read is not None and is_convolution(module):
+            self.inputs.setdefault(module, read.detach().clone())
+        self._running.append(_RunningModule(module, self._follows(args), read if module is self._layer else None))
+
+    def _leave(self, module: nn.Module, args: Any, result: Any) -> None:
+        done = self._running.pop()
+        if module is self._layer:
+            if isinstance(result, Tensor):
+                read = None if done.read is None else done.read.detach().clone()
+                call = Call(len(self.calls), len(self.used), read, result.detach().clone())
+                call.same.append(result)
+                self.calls.append(call)
+            else:
+                self.other = result
+        elif not done.mixes and not any(module.children()):
+            self._follow(done.follows, result)  # also where it reshapes inside, or calls functions that are not torch's
+        self.used.append((module, result))
+
+    def _function(self, name: str, args: Any, result: Any) -> Any:
+        if not isinstance(result, Tensor):
+            return result
+        if name in ACTIVATIONS:
+            self._n_activations += 1
+        if any(part in name for part in _MIXING):
+            for module in self._running:
+                module.mixes = True
+            return result
+        follows = self._follows(args)
+        for call in follows:
+            if name in ACTIVATIONS and call.activation is None:
+                call.activation = (name, *self._caller(call))
+        self._follow(follows, result)
+        return result
+
+    def _caller(self, call: Call) -> tuple[nn.Module | None, int]:
+        """The module that is an activation and nothing else, and its call; or None and the number of the function's."""
+        inner = self._running[-1] if self._running else None
+        if inner is None or call not in inner.follows or any(inner.module.children()):
+            return None, self._n_activations - 1
+        return inner.module, sum(part is inner.module for part, _ in self.used)
+
+    def _follows(self, args: Any) -> list[Call]:
+        tensors = list(tensors_in(args))
+        return [call for call in self.calls if any(tensor is same for tensor in tensors for same in call.same)]
+
+    @staticmethod
+    def _follow(follows: list[Call], result: Any) -> None:
+        """Remember what has one number per neuron, if with another number of axes of length one."""
+        if isinstance(result, Tensor):
+            for call in follows:
+                if _without_ones(result) == _without_ones(call.result):
+                    call.same.append(result)
+
+
+@dataclass(eq=False)
+class _RunningModule:
+    """A module that is being called, the calls of the layer that it follows, and whether it has mixed neurons."""
+
+    module: nn.Module
+    follows: list[Call]
+    read: Tensor | None
+    mixes: bool = False
+
+
+class Functions(TorchFunctionMode):
+    """Call ``replace`` with the name, arguments and result of every torch function; what it returns is the result."""
+
+    def __init__(self, replace: Callable[[str, Any, Any], Any]) -> None:
+        super().__init__()
+        self._replace = replace
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        return self._replace(name.rstrip("_"), (*args, *(kwargs or {}).values()), result)
+
+
+def tensors_in(values: Any) -> Iterator[Tensor]:
+    """Tensors in arguments or in an output: alone, or in tuples, lists and dictionaries."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, Mapping):
+        yield from tensors_in(list(values.values()))
+    elif isinstance(values, tuple | list):
+        for value in values:
+            yield from tensors_in(value)
+
+
+def random_sequences(n: int, like: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "n 4 length"]:
+    """One-hot sequences, always the same ones, of the length, device and type of others."""
+    bases = torch.randint(4, (n, like.shape[2]), generator=torch.Generator().manual_seed(0))
+    return nn.functional.one_hot(bases, 4).mT.to(like)
+
+
+def _without_ones(tensor: Tensor) -> tuple[int, list[int]]:
+    return len(tensor), [size for size in tensor.shape[1:] if size != 1]
