@@ -1,6 +1,5 @@
 """Make a model card: metrics of every part, the gap between the strands, and how the model was trained."""
 
-import copy
 import dataclasses
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -9,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from rcviz.analysis.strands import strand_agreement
-from rcviz.layers.plain import with_current_weights
 from rcviz.models.card import COLUMNS, ModelCard
 from rcviz.models.network import SequenceModel
+from rcviz.models.runtime import copy_module
 from rcviz.sequences.splits import Splits
 from rcviz.training.checkpoint import fingerprint
 from rcviz.training.config import TrainConfig
@@ -64,7 +63,7 @@ def model_card(
     if not filled:
         raise ValueError("parts must have sequences, all are empty; pass those of the training and the test")
     part, data = list(filled.items())[-1]
-    agreement = strand_agreement(copy.deepcopy(with_current_weights(model)).float(), data)
+    agreement = strand_agreement(copy_module(model).float(), data)
     table = metrics_by_part(model, parts) if metrics is None else metrics
     table = table.assign(n=[len(filled[part]) for part in table["part"]])[list(COLUMNS)]
     records = table.astype(object).where(table.notna(), None).to_dict(orient="records")

@@ -1,6 +1,7 @@
 """Facts about any module: those that it declares, and those of torch's own modules from one table."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
