@@ -47,7 +47,7 @@ class StrandExplorer(Explorer):
         Task to start with, by index or by name.
     layer : nn.Module, str or dict of these by model, optional
         Layer whose filters the gap is split by; by default each model's first convolution.
-    at : "activation" or "convolution"
+    at : "auto", "activation" or "convolution"
         Which neurons of the layer; see :func:`rcviz.filter_contributions`.
 
     Attributes

@@ -285,12 +285,13 @@ def test_a_network_of_ones_own_without_an_activation_has_logos_all_the_same(toy)
         def forward(self, x):
             return self.conv(x).amax(2)[:, :2]
 
-    explorer = StrandExplorer(Own(), toy)
+    explorer = StrandExplorer(Own(), toy, at="activation")
     assert "no elementwise activation follows conv" in explorer._gaps.value
     assert explorer._logos.value.count("rcviz-logo") == 2
     with pytest.raises(ValueError, match="could be split by filter"):
         _ = explorer.gap_table
-    assert len(StrandExplorer(Own(), toy, at="convolution").gap_table) == 4
+    for at in ("auto", "convolution"):
+        assert len(StrandExplorer(Own(), toy, at=at).gap_table) == 4
 
 
 def test_networks_of_torch_modules_beside_each_other_and_conjoined(toy):
