@@ -1,69 +1,150 @@
 """Running any model on one-hot sequences, its output as logits ``(batch, tasks)``, and gradients of these."""
 
+import dataclasses
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz.models.runtime import check_not_meta, several_devices_error
+from rcviz.models.runtime import check_not_meta, evaluating, several_devices_error
 
-_SIZES = re.compile("shape|size|dimension|channels")  # words in torch's errors about another length or layout
+Layout = Literal["NCL", "NLC", "NC1L", "NCL1", "N1CL", "N1LC"]
+
+_AXES = {"N": "batch", "C": "4", "L": "length", "1": "1"}
+_SIZES = re.compile("shape|size|dimension|channels|elements|expected")  # words in errors about a length or layout
 
 
 def logits_of(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch tasks"]:
     """Run a model that returns logits (batch, tasks), or (batch,) for one task."""
-    return as_logits(one_tensor(run_model(model, x)), len(x))
+    return as_logits(one_tensor(run_model(model, x)), x.shape[0])
 
 
-def run_model(model: nn.Module, x: Float[Tensor, "..."]) -> Any:
-    """Run a model; torch's errors about layout, length or device are replaced by one that names the remedy."""
+def run_model(
+    model: nn.Module,
+    x: Float[Tensor, "..."],
+    *,
+    layout: Layout = "NCL",
+    inputs: Callable[[Tensor], Any] | None = None,
+) -> Any:
+    """Run a model; torch's errors about layout, length, inputs or device are replaced by one that names the remedy."""
+    args, named = _arguments(x, layout, inputs)
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return model(*args, **named)
     check_not_meta(model)
     try:
-        return model(x)
+        return model(*args, **named)
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:
-        if (several := several_devices_error(model)) is not None:
-            raise several from error
-        if _accepts(model, x.transpose(1, 2).contiguous()):
-            axes, layout = ("length, 4", "NLC") if x.shape[1] == 4 else ("4, length", "NCL")
-            raise ValueError(
-                f"the model reads sequences as (batch, {axes}); declare that with "
-                f"rcviz.as_sequence_model(model, layout={layout!r})"
-            ) from error
-        if not _SIZES.search(str(error)):  # an error of the model's own code is passed on
+    except Exception as error:  # a user's model may raise anything
+        better = _explained(error, model, x, layout, inputs)
+        if better is None:
             raise
+        raise better from error
+
+
+def in_layout(x: Float[Tensor, "..."], layout: Layout) -> Tensor:
+    """Order the axes of sequences as ``layout`` names them; 1 is an axis of size one."""
+    if layout.index("L") < layout.index("C"):
+        x = x.transpose(1, 2).contiguous()
+    return x.unsqueeze(layout.index("1")) if "1" in layout else x
+
+
+def _arguments(
+    x: Tensor, layout: Layout, inputs: Callable[[Tensor], Any] | None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments that a model is called with, by position and by name."""
+    x = in_layout(x, layout)
+    if inputs is None:
+        return (x,), {}
+    given = inputs(x)
+    args = () if isinstance(given, Mapping) else tuple(given) if isinstance(given, tuple | list) else (given,)
+    named = dict(given) if isinstance(given, Mapping) else {}
+    tensors = [value for value in (*args, *named.values()) if isinstance(value, Tensor)]
+    if not tensors:
         raise ValueError(
-            f"the model does not accept one-hot sequences (batch, {x.shape[1]}, {x.shape[2]}): "
-            f"{str(error).splitlines()[0]}; pass sequences of the length that it was built for, and declare another "
-            f"layout with rcviz.as_sequence_model"
-        ) from error
+            f"inputs must return what the model is called with, a tensor, or a tuple or dict of tensors, got a "
+            f"{describe_output(given)}"
+        )
+    if x.requires_grad and torch.is_grad_enabled() and not any(tensor.requires_grad for tensor in tensors):
+        raise ValueError(
+            "the output has no gradient with respect to the bases, because inputs= makes integers of them, such as "
+            "token ids, or detaches them; rcviz.filter_contributions(model, data, layer=...) of a layer after the "
+            "embedding needs no such gradient"
+        )
+    return args, named
 
 
-def _accepts(model: nn.Module, x: Tensor) -> bool:
+def _explained(
+    error: Exception, model: nn.Module, x: Tensor, layout: Layout, inputs: Callable[[Tensor], Any] | None
+) -> ValueError | None:
+    """Error that names the remedy for what a model raised, or None where there is none to name."""
+    message = (str(error) or type(error).__name__).splitlines()[0]
+    if isinstance(error, TypeError) and "required positional argument" in message:
+        return ValueError(
+            f"the model takes more than the sequences ({message}); pass everything that it is called with, for "
+            f"example rcviz.as_sequence_model(model, inputs=lambda x: (x, controls))"
+        )
+    if isinstance(error, RuntimeError) and "indices" in message and "embedding" in message:
+        return ValueError(
+            f"the model reads integer token ids ({message}); convert one-hot sequences to them with "
+            f"rcviz.as_sequence_model(model, inputs=lambda x: ...)"
+        )
+    about_sizes = _SIZES.search(message) is not None
+    if not isinstance(error, RuntimeError | IndexError | AssertionError) and not about_sizes:
+        return None
+    if (several := several_devices_error(model)) is not None:
+        return several
+    accepted = [name for name in get_args(Layout) if name != layout and _accepts(model, x, name)] if not inputs else []
+    if accepted:
+        axes = ", ".join(_AXES[axis] for axis in accepted[0])
+        return ValueError(
+            f"the model reads sequences as ({axes}); declare that with "
+            f"rcviz.as_sequence_model(model, layout={accepted[0]!r})"
+        )
+    if not isinstance(error, RuntimeError) or not about_sizes:  # an error of the model's own code is passed on
+        return None
+    return ValueError(
+        f"the model does not accept one-hot sequences (batch, {', '.join(map(str, x.shape[1:]))}): {message}; pass "
+        f"sequences of the length that it was built for, and declare another layout with rcviz.as_sequence_model"
+    )
+
+
+def _accepts(model: nn.Module, x: Tensor, layout: Layout) -> bool:
+    """Whether a model runs on sequences in that layout, tried with three of them."""
+    if x.ndim != 3 or x.shape[1] != 4 or not len(x):
+        return False
     try:
-        model(x)
+        with evaluating(model), torch.no_grad():
+            y = model(in_layout(x[:1].expand(3, -1, -1), layout))
     except Exception:  # a user's model may raise anything
         return False
-    return True
+    return not isinstance(y, Tensor) or (y.ndim > 0 and len(y) == 3)
 
 
 def one_tensor(y: Any) -> Tensor:
     """Return a model's output if it is a tensor; the error names the way to select one of several outputs."""
     if isinstance(y, Tensor):
         return y
-    selector = "lambda y: ..."
-    if isinstance(y, Mapping) and y:
-        selector = repr(next(iter(y)))
-    elif isinstance(y, tuple | list):
-        selector = "0"
+    names = [name for name, value in fields_of(y).items() if isinstance(value, Tensor)]
+    selector = repr(names[0]) if names else "0" if isinstance(y, tuple | list) else "lambda y: ..."
     raise ValueError(
         f"expected logits from the model, one tensor (batch, tasks), got a {describe_output(y)}; select it with "
         f"rcviz.as_sequence_model(model, output={selector})"
     )
+
+
+def fields_of(y: Any) -> dict[Any, Any]:
+    """Entries of an output that have names: keys of a mapping, fields of a named tuple, attributes of an object."""
+    if isinstance(y, Mapping):
+        return dict(y)
+    if isinstance(y, tuple):
+        return {name: getattr(y, name) for name in getattr(y, "_fields", ())}
+    if dataclasses.is_dataclass(y):
+        return {field.name: getattr(y, field.name) for field in dataclasses.fields(y)}
+    return {} if isinstance(y, Tensor) else dict(getattr(y, "__dict__", {}))
 
 
 def describe_output(y: Any) -> str:
@@ -71,6 +152,8 @@ def describe_output(y: Any) -> str:
     kind = type(y).__name__
     if isinstance(y, Mapping):
         return f"{kind} with the keys {', '.join(map(repr, y))}"
+    if fields := fields_of(y):
+        return f"{kind} with the fields {', '.join(map(repr, fields))}"
     return f"{kind} of {len(y)}" if isinstance(y, tuple | list) else kind
 
 
@@ -112,8 +195,8 @@ def gradient(logits: Float[Tensor, " batch"], of: Tensor, name: str) -> Tensor:
 def no_gradient(name: str) -> ValueError:
     """Error for a logit that does not depend on ``name``."""
     return ValueError(
-        f"the logit has no gradient with respect to {name}: the model does not use it for this output, or runs under "
-        f"torch.no_grad() or with .detach()"
+        f"the logit has no gradient with respect to {name}: the model does not use it for this output, runs under "
+        f"torch.no_grad(), or makes integers of it or detaches it, as with token ids or .detach()"
     )
 
 
