@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from rcviz.layers.symmetry import declares
+from rcviz.models.adapter import AdaptedModel
 from rcviz.models.network import SequenceModel
 from rcviz.models.runtime import check_module, evaluating
 
@@ -55,6 +56,11 @@ def chain_of(model: nn.Module) -> list[Link]:
         For a part that joins or splits tensors, that has weights and is used twice, or that cannot be traced.
     """
     check_module(model)
+    if isinstance(model, AdaptedModel):
+        raise NotConvertibleError(
+            f"model is adapted by rcviz.as_sequence_model ({model.extra_repr()}), which no chain of modules does; "
+            f"convert model.model, and adapt the result"
+        )
     links = list(_links("", model))
     first: dict[nn.Module, str] = {}
     for name, part in links:

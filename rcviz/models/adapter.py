@@ -1,20 +1,23 @@
-"""Adapters for models of other layouts, orders of bases and outputs: one-hot ``(batch, 4, length)`` in, logits out."""
+"""Adapters for models of other layouts, inputs and outputs: one-hot ``(batch, 4, length)`` in, logits out."""
 
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+import math
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_features
 from rcviz.layers.facts import has_paired_channels, is_convolution
-from rcviz.models.outputs import as_logits, describe_output, one_tensor, run_model
+from rcviz.models.outputs import Layout, as_logits, describe_output, fields_of, one_tensor, run_model
 from rcviz.models.runtime import check_module
 from rcviz.models.scale import Scale, logits_of_probabilities
 from rcviz.sequences.alphabet import BASES, reverse_complement
 
-Layout = Literal["NCL", "NLC"]
 Selector = int | str | Callable[[Any], Any]
+Inputs = Callable[[Tensor], Any]
 
 
 class AdaptedModel(nn.Module):
@@ -24,7 +27,7 @@ class AdaptedModel(nn.Module):
     ----------
     model : nn.Module
         The model itself, not a copy.
-    layout, bases, output, output_is
+    layout, bases, unknown, inputs, output, output_is
         As given.
 
     Examples
@@ -36,10 +39,20 @@ class AdaptedModel(nn.Module):
     (True, 'model.0')
     """
 
-    def __init__(self, model: nn.Module, layout: Layout, bases: str, output: Selector | None, output_is: Scale) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        layout: Layout,
+        bases: str,
+        unknown: float,
+        inputs: Inputs | None,
+        output: Selector | None,
+        output_is: Scale,
+    ) -> None:
         super().__init__()
         self.model = model
-        self.layout, self.bases, self.output, self.output_is = layout, bases, output, output_is
+        self.layout, self.bases, self.unknown, self.inputs = layout, bases, unknown, inputs
+        self.output, self.output_is = output, output_is
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
         """Compute the logits, or the values of ``output_is="value"``."""
@@ -52,9 +65,11 @@ class AdaptedModel(nn.Module):
         check_features(x.shape, 4)
         if self.bases != BASES:
             x = x[:, [BASES.index(base) for base in self.bases]]
-        y = run_model(self.model, x.transpose(1, 2).contiguous() if self.layout == "NLC" else x)
+        if self.unknown:
+            x = torch.where((x == 0).all(dim=1, keepdim=True), self.unknown, x)
+        y = run_model(self.model, x, layout=self.layout, inputs=self.inputs)
         y, expression = self._select(y)
-        return as_logits(y, len(x), expression)
+        return as_logits(y, x.shape[0], expression)  # not len(), which torch.export would record as a fixed number
 
     def _select(self, y: Any) -> tuple[Tensor, str]:
         """Return the tensor that ``output`` selects, and the expression for it that advice in errors uses."""
@@ -68,12 +83,7 @@ class AdaptedModel(nn.Module):
                 f"{tuple(y.shape)}; leave output out, or pass a function of that tensor"
             )
         else:
-            try:
-                selected, expression = y[self.output], f"y[{self.output!r}]"
-            except (LookupError, TypeError) as error:
-                raise ValueError(
-                    f"output={self.output!r} is not in the model's output, a {describe_output(y)}; select one of these"
-                ) from error
+            selected, expression = self._entry(y)
         if not isinstance(selected, Tensor):
             raise ValueError(
                 f"output={_short(self.output)} must select one tensor, got a {type(selected).__name__}; pass a "
@@ -81,10 +91,25 @@ class AdaptedModel(nn.Module):
             )
         return selected, expression
 
+    def _entry(self, y: Any) -> tuple[Any, str]:
+        """Return the entry of several outputs that has the index, key or name ``output``."""
+        fields = fields_of(y)
+        if self.output in fields:
+            return fields[self.output], f"y[{self.output!r}]" if isinstance(y, Mapping) else f"y.{self.output}"
+        try:
+            return y[self.output], f"y[{self.output!r}]"
+        except (LookupError, TypeError) as error:
+            raise ValueError(
+                f"output={self.output!r} is not in the model's output, a {describe_output(y)}; select one of these"
+            ) from error
+
     def extra_repr(self) -> str:
         """Describe the adapter in ``print(model)``."""
+        peculiar = f", unknown={self.unknown!r}" if self.unknown else ""
+        peculiar += "" if self.inputs is None else f", inputs={_short(self.inputs)}"
         return (
-            f"layout={self.layout!r}, bases={self.bases!r}, output={_short(self.output)}, output_is={self.output_is!r}"
+            f"layout={self.layout!r}, bases={self.bases!r}{peculiar}, output={_short(self.output)}, "
+            f"output_is={self.output_is!r}"
         )
 
 
@@ -93,6 +118,8 @@ def as_sequence_model(
     *,
     layout: Layout = "NCL",
     bases: str = BASES,
+    unknown: float = 0.0,
+    inputs: Inputs | None = None,
     output: Selector | None = None,
     output_is: Scale = "logit",
 ) -> AdaptedModel:
@@ -105,14 +132,22 @@ def as_sequence_model(
     ----------
     model : nn.Module
         Not modified.
-    layout : "NCL" or "NLC"
-        Shape of the model's input: (batch, 4, length) or (batch, length, 4).
+    layout : "NCL", "NLC", "NC1L", "NCL1", "N1CL" or "N1LC"
+        Axes of the model's input: N sequences, C the four bases, L positions, and 1 an axis of size one for networks
+        with two-dimensional convolutions. "NCL" is (batch, 4, length) and "NC1L" is (batch, 4, 1, length).
     bases : str
         Order of its four channels, such as "ACTG"; U is read as T. Filters are still shown in the order A, C, G, T.
+    unknown : float
+        Value of the four channels where the base is not known (N), such as the 0.25 of Selene and Sei.
+    inputs : callable, optional
+        From the sequences, a tensor in ``layout`` with the channels in the order of ``bases``, to what the model is
+        called with: a tensor, a tuple for ``model(*inputs(x))``, or a dict for ``model(**inputs(x))``. For control
+        tracks, such as ``lambda x: (x, x.new_zeros(len(x), 2, x.shape[2]))``, and for token ids, such as
+        ``lambda x: x.argmax(dim=1)``. Token ids have no gradient: attributions to bases are then refused.
     output : int, str or callable, optional
-        Selects the logits among several outputs: the index in a tuple, the key in a dict, or a function of
-        everything that the model returns. A profile (batch, tasks, length) needs a function that reduces it to one
-        number per task, such as ``lambda y: y["profile"].mean(dim=2)``.
+        Selects the logits among several outputs: the index in a tuple, the key in a dict, the name of an attribute, or
+        a function of everything that the model returns. A profile (batch, tasks, length) needs a function that reduces
+        it to one number per task, such as ``lambda y: y["profile"].mean(dim=2)``.
     output_is : "logit", "probability" or "value"
         Scale of the output, which all predictions, analyses and plots follow; see :func:`rcviz.output_scale`.
         ``"probability"``: the adapted model returns the logits, which are those that went into the last sigmoid where
@@ -126,8 +161,9 @@ def as_sequence_model(
     Raises
     ------
     ValueError
-        For an unknown layout, order of bases or scale; for tied layers if reversing the order of bases does not give
-        their complements; and, when the model is called, if ``output`` does not select logits.
+        For a layout, order of bases or scale that does not exist, and a model that is adapted already; for tied layers
+        if reversing the order of bases does not give their complements; and, when the model is called, if ``inputs`` or
+        ``output`` does not fit it.
 
     Examples
     --------
@@ -138,12 +174,23 @@ def as_sequence_model(
     (1, 3)
     """
     check_module(model)
+    if isinstance(model, AdaptedModel):
+        raise ValueError(
+            f"model is adapted already ({model.extra_repr()}); pass model.model, and declare everything in one call"
+        )
     check_choice("layout", layout, get_args(Layout))
     check_choice("output_is", output_is, get_args(Scale))
-    order = bases.upper().replace("U", "T")
+    order = str(bases).upper().replace("U", "T")
     if sorted(order) != sorted(BASES):
         raise ValueError(
             f"bases must name A, C, G and T once each, in the order of the model's channels, got {bases!r}"
+        )
+    if isinstance(unknown, bool) or not isinstance(unknown, Real) or not math.isfinite(unknown):
+        raise ValueError(f"unknown must be a finite number, the value of the four bases at an N, got {unknown!r:.100}")
+    if inputs is not None and not callable(inputs):
+        raise ValueError(
+            f"inputs must be a function from the sequences to what the model is called with, got a "
+            f"{type(inputs).__name__}"
         )
     tied = [
         name
@@ -155,15 +202,16 @@ def as_sequence_model(
             f"bases must pair complements for tied layers: {tied[0]} pairs the first channel with the last and the "
             f"second with the third, got {order}; use an order such as ACGT or CATG"
         )
-    return AdaptedModel(model, layout, order, output, output_is)
+    return AdaptedModel(model, layout, order, float(unknown), inputs, output, output_is)
 
 
 def channel_of_each_base(model: nn.Module, layer: nn.Module) -> list[int]:
     """Channels in which a layer of ``model`` reads A, C, G and T, as declared by the adapter around it."""
-    for part in model.modules():
+    order = BASES  # of the channels that the model inside is given
+    for part in model.modules():  # from the outside in
         if isinstance(part, AdaptedModel) and any(inside is layer for inside in part.modules()):
-            return [part.bases.index(base) for base in BASES]
-    return list(range(len(BASES)))
+            order = "".join(order[BASES.index(base)] for base in part.bases)
+    return [order.index(base) for base in BASES]
 
 
 def _short(output: Any) -> str:

@@ -50,10 +50,9 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
     True
     """
     if not isinstance(model, SequenceModel):
-        raise ValueError(
-            f"model must be one that build_model made, got {type(model).__name__}; save any other with "
-            f"safetensors.torch.save_model, and keep its code"
-        )
+        inside = isinstance(getattr(model, "model", None), SequenceModel)
+        advice = "model.model" if inside else "any other with safetensors.torch.save_model, and keep its code"
+        raise ValueError(f"model must be one that build_model made, got {type(model).__name__}; save {advice}")
     check_single_device(model)  # because load_model gives all parameters one dtype
     settings = dataclasses.asdict(model.config)
     if card is not None:
