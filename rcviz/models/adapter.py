@@ -142,7 +142,7 @@ def as_sequence_model(
     inputs : callable, optional
         From the sequences, a tensor in ``layout`` with the channels in the order of ``bases``, to what the model is
         called with: a tensor, a tuple for ``model(*inputs(x))``, or a dict for ``model(**inputs(x))``. For control
-        tracks, such as ``lambda x: (x, x.new_zeros(len(x), 2, x.shape[2]))``, and for token ids, such as
+        tracks, such as ``lambda x: (x, x.new_zeros(x.shape[0], 2, x.shape[2]))``, and for token ids, such as
         ``lambda x: x.argmax(dim=1)``. Token ids have no gradient: attributions to bases are then refused.
     output : int, str or callable, optional
         Selects the logits among several outputs: the index in a tuple, the key in a dict, the name of an attribute, or

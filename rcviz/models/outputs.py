@@ -169,9 +169,9 @@ def as_logits(y: Tensor, n_sequences: int, expression: str = "y") -> Float[Tenso
         )
     if y.ndim <= 1 and (n_sequences == 1 or y.shape == (n_sequences,)):
         return y.reshape(n_sequences, -1)
-    if y.ndim == 2 and len(y) == n_sequences:
+    if y.ndim == 2 and y.shape[0] == n_sequences:  # not len(), which torch.export would record as a fixed number
         return y
-    if y.ndim < 2 or len(y) != n_sequences:
+    if y.ndim < 2 or y.shape[0] != n_sequences:
         advice = "return one row per sequence"
     else:
         axes = "2" if y.ndim == 3 else str(tuple(range(2, y.ndim)))
