@@ -185,13 +185,7 @@ def as_sequence_model(
         raise ValueError(
             f"bases must name A, C, G and T once each, in the order of the model's channels, got {bases!r}"
         )
-    if isinstance(unknown, bool) or not isinstance(unknown, Real) or not math.isfinite(unknown):
-        raise ValueError(f"unknown must be a finite number, the value of the four bases at an N, got {unknown!r:.100}")
-    if inputs is not None and not callable(inputs):
-        raise ValueError(
-            f"inputs must be a function from the sequences to what the model is called with, got a "
-            f"{type(inputs).__name__}"
-        )
+    _check_input_settings(unknown, inputs)
     tied = [
         name
         for name, part in model.named_modules()
@@ -203,6 +197,16 @@ def as_sequence_model(
             f"second with the third, got {order}; use an order such as ACGT or CATG"
         )
     return AdaptedModel(model, layout, order, float(unknown), inputs, output, output_is)
+
+
+def _check_input_settings(unknown: Any, inputs: Any) -> None:
+    if isinstance(unknown, bool) or not isinstance(unknown, Real) or not math.isfinite(unknown):
+        raise ValueError(f"unknown must be a finite number, the value of the four bases at an N, got {unknown!r:.100}")
+    if inputs is not None and not callable(inputs):
+        raise ValueError(
+            f"inputs must be a function from the sequences to what the model is called with, got a "
+            f"{type(inputs).__name__}"
+        )
 
 
 def channel_of_each_base(model: nn.Module, layer: nn.Module) -> list[int]:

@@ -50,9 +50,7 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
     True
     """
     if not isinstance(model, SequenceModel):
-        inside = isinstance(getattr(model, "model", None), SequenceModel)
-        advice = "model.model" if inside else "any other with safetensors.torch.save_model, and keep its code"
-        raise ValueError(f"model must be one that build_model made, got {type(model).__name__}; save {advice}")
+        raise _not_built(model)
     check_single_device(model)  # because load_model gives all parameters one dtype
     settings = dataclasses.asdict(model.config)
     if card is not None:
@@ -64,6 +62,12 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
     metadata = {FORMAT: json.dumps(settings)}
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata)
+
+
+def _not_built(model: Any) -> ValueError:
+    inside = isinstance(getattr(model, "model", None), SequenceModel)
+    advice = "model.model" if inside else "any other with safetensors.torch.save_model, and keep its code"
+    return ValueError(f"model must be one that build_model made, got {type(model).__name__}; save {advice}")
 
 
 def load_model(path: str | os.PathLike[str]) -> SequenceModel:
