@@ -93,10 +93,10 @@ def blocks_of(model: nn.Module) -> Blocks | None:
 
 
 def _is_untouched(blocks: Blocks, *, training: bool) -> bool:
-    """Whether every part is in the model's mode, in float32, without hooks and with the ``forward`` of its class."""
+    """Whether every part is in the model's mode, in float32, without hooks and with the methods of its class."""
     return all(
         part.training == training
-        and "forward" not in vars(part)
+        and not any(callable(value) and hasattr(type(part), name) for name, value in vars(part).items())
         and not (part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks)
         and all(
             tensor.dtype == torch.float32 and tensor.device.type == "cpu"
@@ -122,13 +122,16 @@ def _is_simple_convolution(conv: Conv) -> bool:
     if isinstance(conv, RevCompConv1d):
         simple = (conv.stride, conv.pad, conv.dilation) == (1, 0, 1)
     else:
-        simple = (conv.stride, conv.dilation, conv.groups) == ((1,), (1,), 1) and conv.padding in ("valid", (0,))
+        settings = (conv.stride, conv.dilation, conv.groups, conv.padding_mode)
+        simple = settings == ((1,), (1,), 1, "zeros") and conv.padding in ("valid", (0,))
     return simple and conv.bias is not None
 
 
 def _is_simple_norm(norm: nn.BatchNorm1d) -> bool:
+    """Whether a batch norm has all parts; not with a scale of zero, after which all values of a window are maxima."""
     return (
         norm.weight is not None
+        and bool(norm.weight.all())
         and norm.bias is not None
         and norm.track_running_stats
         and norm.running_mean is not None

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.nn.utils import parametrizations, prune
 
 import rcviz
 from rcviz.models import fused
@@ -218,6 +219,10 @@ OTHER_SETTINGS = {
     "a plain pooling with dilation": lambda model: setattr(model, "pool", torch.nn.MaxPool1d(3, 5, dilation=2)),
     "a plain pooling that rounds up": lambda model: setattr(model, "pool", torch.nn.MaxPool1d(7, 6, ceil_mode=True)),
     "a subclass": lambda model: setattr(model, "conv1", Squared(4, 4, 5)),
+    "a scale of zero": lambda model: model.norm1.weight.data[:2].zero_(),
+    "a parametrisation": lambda model: parametrizations.weight_norm(model.conv1),
+    "a pruned weight": lambda model: prune.l1_unstructured(model.conv1, "weight", 0.5),
+    "another method": lambda model: setattr(model.conv1, "expanded_weight", lambda: torch.ones(8, 4, 5)),
 }
 PLAIN_SETTINGS = {
     "dilation": lambda model: setattr(model, "conv1", torch.nn.Conv1d(4, 8, 3, dilation=2)),
@@ -226,6 +231,10 @@ PLAIN_SETTINGS = {
     "groups": lambda model: setattr(model, "conv1", torch.nn.Conv1d(4, 8, 5, groups=2)),
     "no bias": lambda model: setattr(model, "conv1", torch.nn.Conv1d(4, 8, 5, bias=False)),
     "no statistics": lambda model: setattr(model, "norm1", torch.nn.BatchNorm1d(8, track_running_stats=False)),
+    "another padding": lambda model: setattr(
+        model, "conv1", torch.nn.Conv1d(4, 8, 5, padding=1, padding_mode="circular")
+    ),
+    "another method": lambda model: setattr(model.conv1, "_conv_forward", lambda x, w, b: F.conv1d(x, 2 * w, b)),
     "a tied batch norm": lambda model: setattr(model, "norm1", rcviz.RevCompBatchNorm1d(8)),
     "sizes in tuples": lambda model: setattr(model, "pool", torch.nn.MaxPool1d((6,), (5,))),
 }
