@@ -11,6 +11,13 @@ from rcviz._core.checks import check_choice
 if TYPE_CHECKING:
     import pandas as pd
 
+METRIC_NAMES = {
+    **{"loss": "loss", "auroc": "auROC", "auprc": "auPRC"},
+    **{"pearson": "Pearson correlation", "spearman": "Spearman correlation", "mse": "mean squared error"},
+}
+"""Metrics by their names in tables, as written in figures and messages."""
+LOWER_IS_BETTER = ("loss", "mse")
+
 # Takes a few seconds, enough for 100 values against 100; ten against ten need 90,000.
 _MOST_ADDITIONS = 2_000_000_000
 
@@ -76,12 +83,7 @@ def score_tasks(labels: Any, scores: Any, task_names: Sequence[str]) -> "pd.Data
     """
     import pandas as pd
 
-    labels, scores = np.asarray(labels), np.asarray(scores)
-    if labels.ndim != 2 or scores.shape != labels.shape or len(task_names) != labels.shape[1]:
-        raise ValueError(
-            f"expected labels and scores of one shape (n, {len(task_names)}), a column for each task name, "
-            f"got {labels.shape} and {scores.shape}"
-        )
+    labels, scores = _columns_of_tasks(labels, scores, task_names)
     return pd.DataFrame(
         {
             "task": list(task_names),
@@ -89,6 +91,84 @@ def score_tasks(labels: Any, scores: Any, task_names: Sequence[str]) -> "pd.Data
             "n_negative": np.count_nonzero(labels == 0, axis=0),
             "auroc": [auroc(*columns) for columns in zip(labels.T, scores.T, strict=True)],
             "auprc": [auprc(*columns) for columns in zip(labels.T, scores.T, strict=True)],
+        }
+    )
+
+
+def pearson(labels: Any, values: Any) -> float:
+    """Pearson's correlation of predictions with labels that are values.
+
+    Parameters
+    ----------
+    labels : array (n,)
+        Finite numbers; NaN unknown (ignored).
+    values : array (n,)
+        Predictions.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; NaN if fewer than two labels are known, or all labels or all predictions are equal.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or a label or the prediction of a known label is infinite.
+    """
+    labels, values = _known_values(labels, values)
+    if not (_varies(labels) and _varies(values)):
+        return float("nan")
+    from scipy.stats import pearsonr
+
+    return float(pearsonr(labels, values).statistic)
+
+
+def spearman(labels: Any, values: Any) -> float:
+    """Spearman's rank correlation of predictions with labels that are values; equal ones have their mean rank.
+
+    Parameters, errors and NaN are those of :func:`pearson`.
+    """
+    labels, values = _known_values(labels, values)
+    if not (_varies(labels) and _varies(values)):
+        return float("nan")
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(labels, values).statistic)
+
+
+def mean_squared_error(labels: Any, values: Any) -> float:
+    """Mean squared difference of predictions and labels that are values; NaN if no label is known.
+
+    Parameters and errors are those of :func:`pearson`.
+    """
+    labels, values = _known_values(labels, values)
+    return float(np.mean((labels - values) ** 2)) if labels.size else float("nan")
+
+
+def score_values(labels: Any, values: Any, task_names: Sequence[str]) -> "pd.DataFrame":
+    """Compute the metrics of every task whose labels are values, on its known labels.
+
+    Parameters
+    ----------
+    labels, values : array (n, n_tasks)
+    task_names : sequence of n_tasks str
+
+    Returns
+    -------
+    DataFrame, one row per task
+        ``task``, ``n`` (known labels), ``pearson``, ``spearman``, ``mse``.
+    """
+    import pandas as pd
+
+    labels, values = _columns_of_tasks(labels, values, task_names)
+    pairs = list(zip(labels.T, values.T, strict=True))
+    return pd.DataFrame(
+        {
+            "task": list(task_names),
+            "n": np.count_nonzero(~np.isnan(labels), axis=0),
+            "pearson": [pearson(*columns) for columns in pairs],
+            "spearman": [spearman(*columns) for columns in pairs],
+            "mse": [mean_squared_error(*columns) for columns in pairs],
         }
     )
 
@@ -162,6 +242,14 @@ def _sample(name: str, values: Any) -> np.ndarray:
 
 
 def _known(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
+    labels, scores = _with_known_label(labels, scores)
+    wrong = (labels != 0) & (labels != 1)
+    if wrong.any():
+        raise ValueError(f"labels must be 0, 1 or NaN (unknown), got {labels[wrong][0]:g}; binarise them first")
+    return labels, scores
+
+
+def _with_known_label(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
     labels, scores = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if labels.ndim != 1 or labels.shape != scores.shape:
         raise ValueError(
@@ -170,13 +258,31 @@ def _known(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
         )
     known = ~np.isnan(labels)
     labels, scores = labels[known], scores[known]
-    wrong = (labels != 0) & (labels != 1)
-    if wrong.any():
-        raise ValueError(f"labels must be 0, 1 or NaN (unknown), got {labels[wrong][0]:g}; binarise them first")
     if not np.isfinite(scores).all():
         n_wrong = np.count_nonzero(~np.isfinite(scores))
         raise ValueError(f"scores must be finite, {n_wrong} of {len(scores)} are not; the model may have diverged")
     return labels, scores
+
+
+def _columns_of_tasks(labels: Any, scores: Any, task_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    labels, scores = np.asarray(labels), np.asarray(scores)
+    if labels.ndim != 2 or scores.shape != labels.shape or len(task_names) != labels.shape[1]:
+        raise ValueError(
+            f"expected labels and scores of one shape (n, {len(task_names)}), a column for each task name, "
+            f"got {labels.shape} and {scores.shape}"
+        )
+    return labels, scores
+
+
+def _known_values(labels: Any, values: Any) -> tuple[np.ndarray, np.ndarray]:
+    labels, values = _with_known_label(labels, values)
+    if not np.isfinite(labels).all():
+        raise ValueError("labels must be finite or NaN (unknown), got an infinite one: drop it")
+    return labels, values
+
+
+def _varies(values: np.ndarray) -> bool:
+    return values.size > 1 and bool(np.ptp(values) > 0)
 
 
 def _both_classes(labels: np.ndarray) -> bool:

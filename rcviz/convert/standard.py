@@ -12,6 +12,7 @@ from rcviz.layers.plain import Shape, with_current_weights
 from rcviz.layers.symmetry import declares
 from rcviz.models.network import SequenceModel
 from rcviz.models.runtime import check_module, copy_module, device_and_dtype, evaluating
+from rcviz.models.scale import output_scale
 
 
 def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential:
@@ -83,6 +84,8 @@ def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential
             shape = tuple(sample.shape[1:])
     standard = assemble(done)
     standard.training = model.training
+    if output_scale(model) == "value":
+        standard.output_is = "value"  # type: ignore[assignment] - a declaration, see rcviz.output_scale
     return standard
 
 

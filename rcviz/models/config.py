@@ -30,7 +30,7 @@ class ModelConfig:
         Max-pooling after the last convolution. The RC model trims an even remainder evenly from both ends; a plain one
         drops it at the right end, as the paper's did.
     n_tasks : int
-        Logits per sequence.
+        Outputs per sequence.
     head : "weighted_sum" or "flatten", optional
         Layer between pooling and the dense layer; by default the weighted sum for ``"revcomp"`` and flattening for
         ``"standard"``, as in the paper.
@@ -43,6 +43,8 @@ class ModelConfig:
         As in :class:`RevCompBatchNorm1d`.
     symmetric, smoothness
         Settings of the weighted sum, see :class:`WeightedSum1d`.
+    output_is : "logit" or "value"
+        ``"value"`` for a regression, such as log counts; see :func:`rcviz.output_scale`.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class ModelConfig:
     batchnorm_momentum: float = 0.01
     symmetric: bool = False
     smoothness: float = 0.0
+    output_is: Literal["logit", "value"] = "logit"
 
     def __post_init__(self) -> None:
         check_choice("architecture", self.architecture, get_args(Architecture))
@@ -81,6 +84,7 @@ class ModelConfig:
         if self.head is None:
             object.__setattr__(self, "head", "weighted_sum" if self.architecture == "revcomp" else "flatten")
         check_choice("head", self.head, get_args(Head))
+        check_choice("output_is", self.output_is, ("logit", "value"))
         check_initializer(self.initializer)
         if not self.kernel_sizes:
             raise ValueError("kernel_sizes needs the width of at least one convolution, for example (15,)")

@@ -52,6 +52,11 @@ class SequenceModel(nn.Sequential):
         super().__init__(_layers(config))
         self.config = config
 
+    @property
+    def output_is(self) -> str:
+        """Scale of the outputs that the configuration declares, "logit" or "value"."""
+        return self.config.output_is
+
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):  # a part of the model is not a SequenceModel
             return nn.Sequential(OrderedDict(list(self.named_children())[index]))

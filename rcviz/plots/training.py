@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rcviz._core.checks import check_choice
+from rcviz.metrics import LOWER_IS_BETTER, METRIC_NAMES
 from rcviz.plots._axes import INK, despine, integer_ticks, label_axes, legend_below, resolve_axes
 from rcviz.plots.colors import MODEL_COLORS, model_colors
 from rcviz.plots.results import table_of
 
-METRICS = {"loss": "loss", "auroc": "auROC", "auprc": "auPRC"}
 _STYLES: dict[str, Literal["dotted", "solid"]] = {"train": "dotted", "valid": "solid"}
 _NAMES = {"train": "training", "valid": "validation"}
 _NOTE_WIDTH = 70  # characters: a wider legend would squeeze its Axes
 
 
-def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -> Axes:
+def plot_history(table: Any, ax: Axes | None = None, *, metric: str | None = None) -> Axes:
     """Draw a metric over the epochs, validation solid and training dotted as in the paper's Figure 2.
 
     Parameters
@@ -29,12 +29,13 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     ax
         Axes to draw into; None makes a figure.
     metric
-        "loss", "auroc" or "auprc".
+        "loss", "auroc" or "auprc"; "loss", "pearson", "spearman" or "mse" where labels are values. By default "auroc"
+        or "pearson".
 
     Returns
     -------
     Axes
-        A dot marks the best validation epoch of each run: the highest value, for the loss the lowest. Values that are
+        A dot marks the best validation epoch of each run: the highest value, of losses and errors the lowest. Values that are
         not known leave gaps; the note names the curves that have none at all.
 
     Raises
@@ -49,8 +50,11 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
     >>> history = rcviz.fit(model, parts.train, parts.valid, training, progress=False)
     >>> ax = rcviz.plot_history(history, metric="loss")
     """
-    check_choice("metric", metric, tuple(METRICS))
-    runs = [column for column in ("model", "seed") if column in getattr(table, "columns", ())]
+    columns = getattr(table if hasattr(table, "columns") else getattr(table, "table", None), "columns", ())
+    if metric is None:
+        metric = "pearson" if "pearson" in columns and "auroc" not in columns else "auroc"
+    check_choice("metric", metric, tuple(METRIC_NAMES))
+    runs = [column for column in ("model", "seed") if column in columns]
     table = table_of(table, ["epoch", "split", metric], "epoch and split", keys=[*runs, "epoch", "split"])
     for split in table["split"].unique():
         check_choice("split", split, tuple(_STYLES))
@@ -85,7 +89,7 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
                 if split in table["split"].unique():
                     unknown.append(" ".join([name, *map(str, key)]).strip())
             elif split == "valid":
-                at = int(np.nanargmin(value) if metric == "loss" else np.nanargmax(value))
+                at = int(np.nanargmin(value) if metric in LOWER_IS_BETTER else np.nanargmax(value))
                 best[model].append((epoch[at], value[at]))
     for model, points in best.items():
         single = len(points) == 1
@@ -102,7 +106,7 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str = "auroc") -
         )
     despine(ax)
     integer_ticks(ax, 10)
-    label_axes(ax, "epoch", METRICS[metric], grid=True)
+    label_axes(ax, "epoch", METRIC_NAMES[metric], grid=True)
     keys = [
         Line2D([], [], color=palette[model], linewidth=2, marker="o", label=_model_label(model, best[model]))
         for model in models

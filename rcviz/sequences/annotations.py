@@ -3,7 +3,7 @@
 import json
 import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SITE_COLUMNS = ("sequence", "motif", "start", "end", "strand")
+LabelKind = Literal["binary", "value"]
 
 
 def toggle_chr(chrom: str) -> str:
@@ -21,8 +22,8 @@ def toggle_chr(chrom: str) -> str:
     return chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
 
 
-def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
-    """Return labels as float32 (n, n_tasks); anything but 0, 1 and NaN is an error."""
+def checked_labels(labels: Any, n: int, kind: LabelKind = "binary") -> Float32[np.ndarray, "n n_tasks"]:
+    """Return labels as float32 (n, n_tasks); of kind "binary" 0, 1 or NaN, of kind "value" any finite number or NaN."""
     if hasattr(labels, "detach"):
         labels = labels.detach().cpu().numpy()
     try:
@@ -36,12 +37,15 @@ def checked_labels(labels: Any, n: int) -> Float32[np.ndarray, "n n_tasks"]:
             f"expected labels of shape ({n},) or ({n}, n_tasks), one row for each of the {n} sequences, "
             f"got {np.shape(labels)}"
         )
-    wrong = ~((array == 0) | (array == 1) | np.isnan(array))
+    wrong = np.isinf(array) if kind == "value" else ~((array == 0) | (array == 1) | np.isnan(array))
     if wrong.any():
         row, task = np.argwhere(wrong)[0]
+        got = f"got {array[row, task]:g} at sequence {row}, task {task}"
+        if kind == "value":
+            raise ValueError(f"labels must be finite, or NaN (unknown), {got}: drop it, or label it NaN")
         raise ValueError(
-            f"labels must be 0, 1 or NaN (unknown), got {array[row, task]:g} at sequence {row}, task {task}: "
-            f"binarise scores first, for example scores > 0.5"
+            f'labels must be 0, 1 or NaN (unknown), {got}: for a regression pass label_kind="value", '
+            f"for a classifier binarise first, for example labels > 0.5"
         )
     return without_negative_strides(array)
 

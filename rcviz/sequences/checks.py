@@ -24,16 +24,31 @@ def labels_of(data: SequenceSet, name: str = "data") -> Float[np.ndarray, "n tas
 
 
 def check_both_classes(data: SequenceSet, name: str = "data", *, tasks: Sequence[int] | None = None) -> None:
-    """Refuse labels without a positive and a negative for each task, or for the tasks with the given indices."""
+    """Refuse labels without a positive and a negative for each task, or for the tasks with the given indices.
+
+    Values must differ, because no correlation exists otherwise.
+    """
     labels = labels_of(data, name)
     for task in range(len(data.task_names)) if tasks is None else tasks:
-        check_classes(labels[:, task], name, data.task_names[task])
+        check_classes(labels[:, task], name, data.task_names[task], data.label_kind)
 
 
 def check_classes(
-    labels: Float[np.ndarray, " n"], name: str, task: str, *, fix: str = "choose sequences of both, or another task"
+    labels: Float[np.ndarray, " n"],
+    name: str,
+    task: str,
+    kind: str = "binary",
+    *,
+    fix: str = "choose other sequences, or another task",
 ) -> None:
-    """Refuse labels of one task without a positive and a negative; ``fix`` is what the error recommends."""
+    """Refuse labels of one task without a positive and a negative, or values that are all equal.
+
+    ``fix`` is what the error recommends.
+    """
+    if kind == "value":
+        if len(np.unique(labels[~np.isnan(labels)])) < 2:
+            raise ValueError(f"{name} has no two different values for task {task}, and a regression needs them: {fix}")
+        return
     for value, kind in ((1, "positives"), (0, "negatives")):
         if not (labels == value).any():
             raise ValueError(f"{name} has no {kind} for task {task}, and both classes are needed: {fix}")

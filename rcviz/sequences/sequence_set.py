@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
-from rcviz._core.checks import brief, quoted, task_index
+from rcviz._core.checks import brief, check_choice, quoted, task_index
 from rcviz.sequences import storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
 from rcviz.sequences.annotations import (
+    LabelKind,
     as_index,
     checked_columns,
     checked_labels,
@@ -33,19 +35,21 @@ class SequenceSet:
         Not copied: do not change it afterwards. Any form that :func:`rcviz.encode` or :func:`rcviz.one_hot`
         takes or returns is accepted and encoded.
     labels : array (n,) or (n, n_tasks), optional
-        1 positive, 0 negative, NaN unknown.
+        1 positive, 0 negative, NaN unknown; or any numbers, see ``label_kind``.
     task_names : sequence of str, optional
         By default "task_0", "task_1" and so on.
     names, chrom : sequence of n str, optional
     start, end : sequence of n int, optional
         Zero-based, half-open.
+    label_kind : "binary" or "value"
+        ``"value"``: labels are finite numbers, such as log counts, for a regression; NaN unknown.
     provenance : mapping, optional
         Where the sequences come from; must be JSON-serialisable.
 
     Raises
     ------
     ValueError
-        When numbers of rows differ, a label is not 0, 1 or NaN, task names are missing or not unique, a position is
+        When numbers of rows differ, a label is not of its kind, task names are missing or not unique, a position is
         negative or an end is not after its start.
 
     Notes
@@ -75,11 +79,14 @@ class SequenceSet:
         chrom: Any = None,
         start: Any = None,
         end: Any = None,
+        label_kind: LabelKind = "binary",
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self._codes = as_codes(codes)
         n = len(self._codes)
-        self._labels = None if labels is None else checked_labels(labels, n)
+        check_choice("label_kind", label_kind, get_args(LabelKind))
+        self._label_kind = label_kind
+        self._labels = None if labels is None else checked_labels(labels, n, label_kind)
         self._task_names = checked_task_names(task_names, 0 if self._labels is None else self._labels.shape[1])
         self._columns = checked_columns(n, names=names, chrom=chrom, start=start, end=end)
         self._provenance = checked_provenance(provenance)
@@ -91,8 +98,13 @@ class SequenceSet:
 
     @property
     def labels(self) -> Float32[np.ndarray, "n n_tasks"] | None:
-        """1 positive, 0 negative, NaN unknown; None for an unlabelled set."""
+        """1 positive, 0 negative, NaN unknown, or values, see ``label_kind``; None for an unlabelled set."""
         return self._labels
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """Kind of the labels: "binary" for classes, "value" for numbers."""
+        return self._label_kind
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -152,11 +164,40 @@ class SequenceSet:
 
     def positives(self, task: int | np.integer | str = 0) -> "SequenceSet":
         """Select the sequences labelled 1 in a task, given by name or index."""
-        return self.subset(self._labels_of(task) == 1)
+        return self.subset(self._classes(task) == 1)
 
     def negatives(self, task: int | np.integer | str = 0) -> "SequenceSet":
         """Select the sequences labelled 0 in a task, given by name or index."""
-        return self.subset(self._labels_of(task) == 0)
+        return self.subset(self._classes(task) == 0)
+
+    def upper_part(self, share: float = 0.25, *, task: int | np.integer | str = 0) -> Bool[np.ndarray, " n"]:
+        """Mark the sequences with the largest labels of a task, for example as positives of values.
+
+        Parameters
+        ----------
+        share : float
+            Part of the sequences with a known label, above 0 and below 1. Sequences that have the same label as the
+            last one of this part are included.
+        task : int or str
+
+        Returns
+        -------
+        ndarray (n,) of bool
+
+        Examples
+        --------
+        >>> import rcviz
+        >>> data = rcviz.SequenceSet(["ACGT", "GGGG", "TTTT"], [0.2, 3.1, 0.7], label_kind="value")
+        >>> data.upper_part(0.4)
+        array([False,  True, False])
+        """
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
+            raise ValueError(f"share must be a number above 0 and below 1, got {share!r:.100}")
+        labels = self._labels_of(task)
+        known = np.sort(labels[~np.isnan(labels)])[::-1]
+        if not known.size:
+            raise ValueError("no label of this task is known, so none is among the largest: choose another task")
+        return labels >= known[max(1, round(float(share) * known.size)) - 1]
 
     def reverse_complement(self) -> "SequenceSet":
         """Return the set with every sequence reverse-complemented.
@@ -172,11 +213,14 @@ class SequenceSet:
         -------
         DataFrame, one row per task
             ``task``, ``n_positive``, ``n_negative``, ``n_unknown``, ``ratio`` (negatives per positive, as in
-            Table 1), ``gc_positive``, ``gc_negative`` (mean over sequences); NaN if there are none.
+            Table 1), ``gc_positive``, ``gc_negative`` (mean over sequences); NaN if there are none. For values
+            ``task``, ``n``, ``n_unknown``, ``mean``, ``std``, ``min``, ``max``, ``gc_correlation`` (Spearman's).
         """
         import pandas as pd
 
         gc = pd.Series(gc_content(self._codes))
+        if self._label_kind == "value":
+            return self._summary_of_values(gc)
         rows = []
         for name in self.task_names:
             labels = self._labels_of(name)
@@ -187,6 +231,19 @@ class SequenceSet:
             rows.append((name, n_positive, n_negative, n_unknown, ratio, gc[positive].mean(), gc[negative].mean()))
         columns = ["task", "n_positive", "n_negative", "n_unknown", "ratio", "gc_positive", "gc_negative"]
         return pd.DataFrame(rows, columns=columns)
+
+    def _summary_of_values(self, gc: "pd.Series") -> "pd.DataFrame":
+        import pandas as pd
+
+        values = pd.DataFrame(self._labels, columns=list(self._task_names), dtype=float)
+        columns = {
+            "task": self._task_names,
+            "n": values.count(),
+            "n_unknown": values.isna().sum(),
+            **{name: values.agg(name) for name in ("mean", "std", "min", "max")},
+            "gc_correlation": [values[task].corr(gc, method="spearman") for task in values],
+        }
+        return pd.DataFrame({name: list(column) for name, column in columns.items()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the set to one safetensors file, atomically; :meth:`load` returns an equal set."""
@@ -220,7 +277,12 @@ class SequenceSet:
 
     @classmethod
     def from_fasta(
-        cls, path: str | os.PathLike[str], labels: Any = None, *, task_names: Sequence[str] | None = None
+        cls,
+        path: str | os.PathLike[str],
+        labels: Any = None,
+        *,
+        task_names: Sequence[str] | None = None,
+        label_kind: LabelKind = "binary",
     ) -> "SequenceSet":
         """Read a FASTA file of windows, plain, gzipped or bgzipped.
 
@@ -229,7 +291,7 @@ class SequenceSet:
         path : path-like
             All records must have one length. The first word of a header is the name; if all names are
             coordinates (``chr21:9439500-9439700``), these are kept as well.
-        labels, task_names
+        labels, task_names, label_kind
             As in the constructor.
 
         Raises
@@ -243,6 +305,7 @@ class SequenceSet:
             sequences,
             labels,
             task_names=task_names,
+            label_kind=label_kind,
             names=names,
             **(coordinates._asdict() if coordinates else {}),
             provenance={"source": "FASTA", "path": str(path)},
@@ -254,6 +317,7 @@ class SequenceSet:
             "codes": self._codes[chosen],
             "labels": None if self._labels is None else self._labels[chosen],
             "task_names": list(self._task_names) or None,
+            **({"label_kind": "value"} if self._label_kind == "value" else {}),
             **{key: values[chosen] for key, values in self._columns.items()},
             "provenance": self._provenance,
         }
@@ -263,6 +327,14 @@ class SequenceSet:
         if self._labels is None:
             raise ValueError("this set has no labels: pass labels=... when making it")
         return task_index(task, self.task_names)
+
+    def _classes(self, task: int | np.integer | str) -> np.ndarray:
+        if self._label_kind == "value":
+            raise ValueError(
+                "the labels are values, so there are no positives and negatives: choose which count as positive, "
+                "for example with data.subset(data.upper_part(0.25))"
+            )
+        return self._labels_of(task)
 
     def _labels_of(self, task: int | np.integer | str) -> np.ndarray:
         index = self.task_index(task)

@@ -219,6 +219,6 @@ def _divide(data: SequenceSet, parts: dict[str, np.ndarray], *, fix: str, withou
         if data.labels is None:
             continue
         for task, labels in zip(data.task_names, data.labels.T, strict=True):
-            check_classes(labels, "data", task)
-            check_classes(labels[index], part, task, fix=fix)
+            check_classes(labels, "data", task, data.label_kind)
+            check_classes(labels[index], part, task, data.label_kind, fix=fix)
     return Splits(**{part: data.subset(index) for part, index in parts.items()})

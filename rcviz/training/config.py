@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 
 from rcviz._core.checks import brief, check_choice, check_positive, check_settings, check_whole
 
-Monitor = Literal["auroc", "auprc", "loss"]
+Loss = Literal["bce", "mse", "poisson"]
+Monitor = Literal["auroc", "auprc", "loss", "pearson", "spearman", "mse"]
 Augmentation = Literal["none", "revcomp"]
 Precision = Literal["float32", "bfloat16"]
 
@@ -33,8 +34,13 @@ class TrainConfig:
         Factor on the loss of positives, such as the ratio of negatives to positives.
     patience : int, optional
         Stop when the monitored validation metric has not improved for this many epochs; None trains all epochs.
-    monitor : "auroc", "auprc" or "loss"
-        Validation metric, averaged over tasks, that selects the best epoch; of equal values the earlier epoch.
+    monitor : "auroc", "auprc", "loss", "pearson", "spearman" or "mse", optional
+        Validation metric, averaged over tasks, that selects the best epoch; of equal values the earlier epoch. By
+        default ``"auroc"``; ``"loss"`` for values, which have no auROC and auPRC.
+    loss : "bce", "mse" or "poisson"
+        ``"bce"``: binary cross-entropy of logits, for labels 0 and 1. For labels that are values
+        (``label_kind="value"``) and a model that declares values: ``"mse"``, the mean squared error, or ``"poisson"``,
+        the negative log-likelihood of counts, where the model's output is the logarithm of the expected count.
     augmentation : "none" or "revcomp"
         ``"revcomp"`` doubles the training set with the reverse complement of every sequence.
     seed : int
@@ -66,11 +72,12 @@ class TrainConfig:
     learning_rate: float = 1e-3
     positive_weight: float = 1.0
     patience: int | None = None
-    monitor: Monitor = "auroc"
+    monitor: Monitor = None  # type: ignore[assignment] - set in __post_init__
     augmentation: Augmentation = "none"
     seed: int = 0
     device: str = "auto"
     precision: Precision = "float32"
+    loss: Loss = "bce"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "samples_per_epoch"):
@@ -84,9 +91,23 @@ class TrainConfig:
         check_whole("seed", self.seed, 0)
         if not isinstance(self.device, str) or not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", self.device):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r:.100}")
+        check_choice("loss", self.loss, get_args(Loss))
+        if self.monitor is None:
+            object.__setattr__(self, "monitor", "auroc" if self.loss == "bce" else "loss")
         check_choice("monitor", self.monitor, get_args(Monitor))
+        if self.monitor not in self.metrics:
+            raise ValueError(
+                f"monitor must be one of {', '.join(self.metrics)} for loss={self.loss!r}, got {self.monitor!r}"
+            )
+        if self.loss != "bce" and self.positive_weight != 1:
+            raise ValueError(f"positive_weight needs loss='bce', got loss={self.loss!r}: values have no positives")
         check_choice("augmentation", self.augmentation, get_args(Augmentation))
         check_choice("precision", self.precision, get_args(Precision))
+
+    @property
+    def metrics(self) -> tuple[Monitor, ...]:
+        """Metrics that are recorded in training: those of classes, or of values."""
+        return ("auroc", "auprc", "loss") if self.loss == "bce" else ("pearson", "spearman", "mse", "loss")
 
     @classmethod
     def simulated(cls, **changes: Any) -> "TrainConfig":

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rcviz._core.memory import reuse_memory
 from rcviz.layers.facts import draws_random
 from rcviz.layers.weighted_sum import WeightedSum1d
-from rcviz.metrics import score_tasks
+from rcviz.metrics import score_tasks, score_values
 from rcviz.models.outputs import as_logits, one_tensor
 from rcviz.models.prediction import batches_of_logits, concatenate_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import RandomStream, device_and_dtype, exact_arithmetic, training_mode
@@ -22,7 +22,7 @@ from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.checks import labels_of
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
-from rcviz.training.history import Metrics
+from rcviz.training.history import Metrics, ValueMetrics
 
 _VALIDATION_BATCH = 500  # sequences
 
@@ -64,7 +64,7 @@ def train_one_epoch(
     on_batch: Callable[[BatchRecord], None] | None,
     interrupt: Callable[[], None] | None = None,
     evaluated: Collection[str] = (),
-) -> Metrics:
+) -> Metrics | ValueMetrics:
     """Take one step per batch of ``items``; those beyond the last sequence are the reverse complements, in order.
 
     The modules named in ``evaluated`` stay in evaluation mode.
@@ -92,7 +92,7 @@ def train_one_epoch(
                 on_batch(BatchRecord(epoch, start + len(batch), value))
 
     logits = to_numpy(concatenate_batches(steps(), len(items)))
-    return _metrics(labels[items % len(train)], logits, train.task_names, config.positive_weight)
+    return _metrics(labels[items % len(train)], logits, train.task_names, config)
 
 
 @reuse_memory()
@@ -102,7 +102,7 @@ def validate(
     config: TrainConfig,
     epoch: int,
     on_batch: Callable[[int], None] | None,
-) -> Metrics:
+) -> Metrics | ValueMetrics:
     """Score the whole validation set; ``on_batch`` is called after every batch with the number of sequences done."""
 
     def finite_logits() -> Iterator[Float[Tensor, "batch tasks"]]:
@@ -116,7 +116,7 @@ def validate(
                 on_batch(n_sequences)
 
     logits = to_numpy(concatenate_batches(finite_logits(), len(valid)))
-    return _metrics(labels_of(valid, "valid"), logits, valid.task_names, config.positive_weight)
+    return _metrics(labels_of(valid, "valid"), logits, valid.task_names, config)
 
 
 def _logits_and_loss(
@@ -126,7 +126,7 @@ def _logits_and_loss(
     with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
         logits = as_logits(one_tensor(model(x)), len(x))
     logits = logits.float() if config.precision == "bfloat16" else logits
-    loss = mean_loss(logits, targets.to(logits), config.positive_weight)
+    loss = mean_loss(logits, targets.to(logits), config)
     for module in model.modules():
         if isinstance(module, WeightedSum1d) and module.smoothness > 0:
             loss = loss + module.smoothness_penalty()
@@ -162,25 +162,33 @@ def items_of_epoch(order: Int[np.ndarray, " items"], epoch: int, config: TrainCo
 
 
 def mean_loss(
-    logits: Float[Tensor, "batch tasks"], targets: Float[Tensor, "batch tasks"], positive_weight: float
+    outputs: Float[Tensor, "batch tasks"], targets: Float[Tensor, "batch tasks"], config: TrainConfig
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy, averaged over the known labels."""
-    known = ~targets.isnan()
-    losses = F.binary_cross_entropy_with_logits(
-        logits, targets.nan_to_num(), pos_weight=logits.new_tensor(positive_weight), reduction="none"
-    )
+    """Loss of the configuration, averaged over the known labels."""
+    known, targets = ~targets.isnan(), targets.nan_to_num()
+    if config.loss == "bce":
+        weight = outputs.new_tensor(config.positive_weight)
+        losses = F.binary_cross_entropy_with_logits(outputs, targets, pos_weight=weight, reduction="none")
+    elif config.loss == "mse":
+        losses = F.mse_loss(outputs, targets, reduction="none")
+    else:
+        losses = F.poisson_nll_loss(outputs, targets, log_input=True, reduction="none")
     return losses.where(known, 0.0).sum() / known.sum().clamp(min=1)
 
 
 def _metrics(
     labels: Float[np.ndarray, "n tasks"],
-    logits: Float[np.ndarray, "n tasks"],
+    outputs: Float[np.ndarray, "n tasks"],
     task_names: tuple[str, ...],
-    positive_weight: float,
-) -> Metrics:
-    loss = mean_loss(torch.from_numpy(logits), torch.from_numpy(labels).to(torch.from_numpy(logits)), positive_weight)
-    tasks = score_tasks(labels, logits, task_names)
-    return Metrics(float(loss), float(tasks["auroc"].mean()), float(tasks["auprc"].mean()))
+    config: TrainConfig,
+) -> Metrics | ValueMetrics:
+    values = torch.from_numpy(outputs)
+    loss = float(mean_loss(values, torch.from_numpy(labels).to(values), config))
+    if config.loss == "bce":
+        tasks = score_tasks(labels, outputs, task_names)
+        return Metrics(loss, float(tasks["auroc"].mean()), float(tasks["auprc"].mean()))
+    tasks = score_values(labels, outputs, task_names)
+    return ValueMetrics(loss, *(float(tasks[name].mean()) for name in ("pearson", "spearman", "mse")))
 
 
 def _random_numbers(model: nn.Module, seed: int, epoch: int) -> Callable[[], AbstractContextManager[None]]:

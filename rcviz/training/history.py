@@ -25,6 +25,16 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class ValueMetrics:
+    """Loss, Pearson's and Spearman's correlation and mean squared error of one split, averaged over tasks."""
+
+    loss: float
+    pearson: float
+    spearman: float
+    mse: float
+
+
+@dataclass(frozen=True)
 class EpochRecord:
     """One finished epoch.
 
@@ -32,9 +42,9 @@ class EpochRecord:
     ----------
     epoch : int
         Number of the epoch, 1-based.
-    train : Metrics
+    train : Metrics, or ValueMetrics where labels are values
         From the logits of the training steps, each computed before the step changed the weights.
-    valid : Metrics
+    valid : Metrics or ValueMetrics
         From the whole validation set after the epoch, in evaluation mode.
     best_epoch : int
         Number of the best epoch so far, 1-based; of equal values the earlier.
@@ -52,8 +62,8 @@ class EpochRecord:
     """
 
     epoch: int
-    train: Metrics
-    valid: Metrics
+    train: Metrics | ValueMetrics
+    valid: Metrics | ValueMetrics
     best_epoch: int
     n_samples: int
     seconds: float
@@ -64,8 +74,10 @@ class EpochRecord:
         _check_fields("an epoch", values, cls)
         metrics = {}
         for part in ("train", "valid"):
-            _check_fields(part, values[part], Metrics)
-            metrics[part] = Metrics(**values[part])
+            of_values = isinstance(values[part], dict) and "mse" in values[part]
+            kind: Any = ValueMetrics if of_values else Metrics
+            _check_fields(part, values[part], kind)
+            metrics[part] = kind(**values[part])
         if not 1 <= values["best_epoch"] <= values["epoch"]:
             raise ValueError(f"best_epoch must lie in 1 to {values['epoch']}, got {values['best_epoch']}")
         return cls(**{**values, **metrics})
@@ -155,10 +167,15 @@ def _check_fields(name: str, values: Any, kind: type) -> None:
 
 
 def epoch_table(records: Sequence[EpochRecord]) -> pd.DataFrame:
-    """One row per epoch and split: epoch, split ("train" or "valid"), loss, auroc, auprc."""
+    """One row per epoch and split: epoch, split ("train" or "valid"), loss, auroc, auprc.
+
+    For values: loss, pearson, spearman, mse.
+    """
     rows = [
         {"epoch": record.epoch, "split": split, **dataclasses.asdict(metrics)}
         for record in records
         for split, metrics in (("train", record.train), ("valid", record.valid))
     ]
-    return pd.DataFrame(rows, columns=["epoch", "split", "loss", "auroc", "auprc"])
+    kind = type(records[0].valid) if records else Metrics
+    names = [field.name for field in dataclasses.fields(kind)]
+    return pd.DataFrame(rows, columns=["epoch", "split", *names])

@@ -8,15 +8,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from rcviz.metrics import score_tasks
+from rcviz.metrics import LOWER_IS_BETTER, METRIC_NAMES, score_tasks, score_values
 from rcviz.models.outputs import gradients, logits_of
 from rcviz.models.prediction import one_hot_batch, predict
 from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic, model_lock, restore, snapshot
-from rcviz.models.scale import returned_scale
+from rcviz.models.scale import output_scale, returned_scale
+from rcviz.sequences.annotations import LabelKind
 from rcviz.sequences.checks import check_both_classes, check_output_count, labels_of
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 from rcviz.sequences.splits import Splits
@@ -30,7 +32,7 @@ from rcviz.training.epoch import (
     train_one_epoch,
     validate,
 )
-from rcviz.training.history import EpochRecord, History, Metrics
+from rcviz.training.history import EpochRecord, History, Metrics, ValueMetrics
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, like StopIteration
@@ -128,7 +130,7 @@ def fit(
     model, train, valid, config, checkpoint
         As in :func:`train_epochs`; ``fit(model, splits, config=config)`` works as well.
     progress : bool
-        Show a progress bar with loss and auROC.
+        Show a progress bar with the loss and auROC, or Pearson's correlation of values.
     on_epoch : callable, optional
         Called with every :class:`EpochRecord`, for example ``TrainingCurves().follow("RC")``.
 
@@ -156,9 +158,9 @@ def fit(
         for record in epochs:
             records.append(record)
             bar.update()
-            bar.set_postfix_str(
-                f"loss {record.train.loss:.3f}, validation auROC {record.valid.auroc:.4f}, best {record.best_epoch}"
-            )
+            metric = "auroc" if config.loss == "bce" else "pearson"
+            value = f"{METRIC_NAMES[metric]} {getattr(record.valid, metric):.4f}"
+            bar.set_postfix_str(f"loss {record.train.loss:.3f}, validation {value}, best {record.best_epoch}")
             if on_epoch is not None:
                 on_epoch(record)
     return History(config, tuple(records))
@@ -173,14 +175,16 @@ def evaluate(model: nn.Module, data: Any, *, labels: Any = None, batch_size: int
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
     labels : array (N,) or (N, tasks), optional
-        1, 0 or NaN (unknown, ignored); by default those of the SequenceSet.
+        1, 0 or NaN (unknown, ignored), or values where the model declares ``output_is="value"``; by default those of
+        the SequenceSet.
     batch_size : int
         Number of sequences that are in memory as floats at a time.
 
     Returns
     -------
     DataFrame
-        One row per task: task, n_positive, n_negative, auroc, auprc.
+        One row per task: task, n_positive, n_negative, auroc, auprc. For labels that are values: task, n, pearson,
+        spearman, mse, which compare them with the model's outputs as they are.
 
     Examples
     --------
@@ -190,11 +194,14 @@ def evaluate(model: nn.Module, data: Any, *, labels: Any = None, batch_size: int
     """
     data = as_sequence_set(data)
     if labels is not None:
-        data = SequenceSet(data.codes, labels)
+        data = SequenceSet(data.codes, labels, label_kind=_kind_for(model, labels))
     known = labels_of(data)
+    if data.label_kind == "value":
+        check_declares_values(model, "labels are values")
     predictions = predict(model, data, batch_size=batch_size, output=returned_scale(model))
     check_output_count(predictions.shape[1], data)
-    return score_tasks(known, predictions, data.task_names)
+    score = score_values if data.label_kind == "value" else score_tasks
+    return score(known, predictions, data.task_names)
 
 
 def training_data(
@@ -229,6 +236,7 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
             "than 'float32' here",
             stacklevel=3,
         )
+    _check_loss(model, train, valid, config)
     check_both_classes(train, "train")
     check_both_classes(valid, "valid")
     if train.task_names != valid.task_names or train.length != valid.length:
@@ -248,6 +256,46 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
                 "the logits have no gradient with respect to any weight: the model does not use its trainable weights, "
                 "or runs under torch.no_grad() or with .detach()"
             )
+
+
+def _check_loss(model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
+    """Refuse a loss that does not fit the labels, or labels that do not fit the model's declared scale."""
+    kinds = {labelled.label_kind for labelled in (train, valid) if isinstance(labelled, SequenceSet)}
+    if kinds == {"binary", "value"}:
+        raise ValueError('train and valid must have the same label_kind, got "binary" and "value"')
+    if "value" in kinds:
+        if config.loss == "bce":
+            raise ValueError("labels that are values need loss='mse' or loss='poisson', got loss='bce'")
+        check_declares_values(model, "labels are values")
+        if config.loss == "poisson" and any((labelled.labels < 0).any() for labelled in (train, valid)):
+            raise ValueError("loss='poisson' needs counts, which are at least 0; use loss='mse' for negative labels")
+        return
+    if config.loss != "bce":
+        raise ValueError(
+            f'loss={config.loss!r} needs labels that are values, SequenceSet(codes, labels, label_kind="value"); '
+            f"for classes 0 and 1 use loss='bce'"
+        )
+    if output_scale(model) == "value":
+        raise ValueError(
+            'the model declares values and the labels are classes; use label_kind="value" in the SequenceSet, or '
+            "declare logits with output_is='logit'"
+        )
+
+
+def check_declares_values(model: nn.Module, why: str) -> None:
+    """Refuse a model that does not declare that its outputs are values."""
+    if output_scale(model) != "value":
+        raise ValueError(
+            f"{why}, but the model declares {output_scale(model)}s; declare values with "
+            f"rcviz.as_sequence_model(model, output_is='value'), or ModelConfig(..., output_is='value')"
+        )
+
+
+def _kind_for(model: nn.Module, labels: Any) -> LabelKind:
+    """Kind of labels given as an array: values where the model declares them and one is not 0, 1 or NaN."""
+    array = np.asarray(labels, dtype=float)
+    are_classes = bool(((array == 0) | (array == 1) | np.isnan(array)).all())
+    return "value" if output_scale(model) == "value" and not are_classes else "binary"
 
 
 def device_of(name: str) -> torch.device:
@@ -319,7 +367,7 @@ def _train_epochs(
         restore(model, progress.best_weights)
 
 
-def best_epoch(records: list[EpochRecord], newest: Metrics, monitor: str) -> int:
+def best_epoch(records: list[EpochRecord], newest: Metrics | ValueMetrics, monitor: str) -> int:
     """Number of the best epoch when ``newest`` follows ``records``; of equal values the earlier stays best."""
     if not records:
         return 1
@@ -328,9 +376,9 @@ def best_epoch(records: list[EpochRecord], newest: Metrics, monitor: str) -> int
     return len(records) + 1 if is_better else best
 
 
-def _merit(metrics: Metrics, monitor: str) -> float:
+def _merit(metrics: Metrics | ValueMetrics, monitor: str) -> float:
     """Monitored metric as a number that is larger for a better epoch; NaN is worse than any number."""
     value = float(getattr(metrics, monitor))
     if math.isnan(value):
         return -math.inf
-    return -value if monitor == "loss" else value
+    return -value if monitor in LOWER_IS_BETTER else value

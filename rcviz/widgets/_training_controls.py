@@ -1,18 +1,18 @@
 """The controls of a training monitor, each with a description and a tooltip."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
 
-from rcviz.widgets._training_messages import METRIC_NAMES
-from rcviz.widgets._training_state import METRICS
+from rcviz.metrics import METRIC_NAMES
 
 
-def training_controls(*, built: bool) -> dict[str, Any]:
+def training_controls(*, built: bool, metrics: Sequence[str]) -> dict[str, Any]:
     """Make the controls, by the name of their setting; a model not ``built`` by rcviz has a fixed architecture."""
     architectures = [("RC", "revcomp"), ("standard", "standard")] if built else [("its own", None)]
     augmentations = [("none", "none"), ("reverse complement", "revcomp")]
-    curves = [(METRIC_NAMES[name], name) for name in METRICS]
+    curves = [(METRIC_NAMES[name], name) for name in metrics]
     return {
         "architecture": _choice("Architecture", "RC or standard layers; a change builds a new model", architectures),
         "n_filters": _number("Filters", "Filters of every convolution; a change builds a new model"),

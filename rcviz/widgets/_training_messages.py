@@ -4,12 +4,11 @@ import html
 import math
 from collections.abc import Sequence
 
+from rcviz.metrics import METRIC_NAMES
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import EpochRecord
 from rcviz.training.session import Status, TrainingProgress
 from rcviz.widgets._training_start import Plan
-
-METRIC_NAMES = {"auroc": "auROC", "auprc": "auPRC", "loss": "loss"}
 
 
 def start_message(plan: Plan, name: str, seed: int) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import traitlets
 
 from rcviz._core.checks import check_choice, check_positive
+from rcviz.metrics import METRIC_NAMES
 
 SETTINGS = ("architecture", "n_filters", "seed", "learning_rate", "augmentation", "epochs")
-METRICS = ("auroc", "auprc", "loss")
 
 
 class TrainingState(traitlets.HasTraits):
@@ -22,8 +22,8 @@ class TrainingState(traitlets.HasTraits):
         As in :class:`ModelConfig`; both are always None for a network that rcviz did not build.
     seed, learning_rate, augmentation, epochs
         As in :class:`TrainConfig`. Settings cannot change during a run.
-    metric : "auroc", "auprc" or "loss"
-        Metric that is drawn.
+    metric : str
+        Metric of the table of epochs that is drawn.
     status : str
         As :attr:`TrainingSession.status`; "ready" before the first start.
     progress, records
@@ -91,5 +91,5 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "learning_rate": _number,
     "augmentation": lambda name, value: check_choice(name, value, ("none", "revcomp")),
     "epochs": check_positive,
-    "metric": lambda name, value: check_choice(name, value, METRICS),
+    "metric": lambda name, value: check_choice(name, value, tuple(METRIC_NAMES)),
 }

@@ -167,7 +167,7 @@ class TrainingMonitor(Explorer):
         return dataclasses.replace(self._config, **changed)
 
     def _build(self) -> None:
-        self._controls = training_controls(built=self.state.architecture is not None)
+        self._controls = training_controls(built=self.state.architecture is not None, metrics=self._config.metrics)
         self._heading, self._note, self._status, self._progress = (MarkupPane() for _ in range(4))
         self._error = ErrorPane()
         self._curves = TrainingCurves(size=(4.7, 3.1))

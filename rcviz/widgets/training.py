@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from rcviz._core.checks import check_choice
+from rcviz.metrics import METRIC_NAMES
 from rcviz.plots._axes import new_figure
 from rcviz.plots.training import plot_history
 from rcviz.training.history import EpochRecord, epoch_table
 from rcviz.widgets._pane import FigurePane
-from rcviz.widgets._training_state import METRICS
 from rcviz.widgets.explorer import Explorer
 
 
@@ -18,8 +18,8 @@ class TrainingCurves(Explorer):
 
     Parameters
     ----------
-    metric : "auroc", "auprc" or "loss"
-        Metric to draw.
+    metric : str, optional
+        Metric to draw, as in :func:`rcviz.plot_history`.
     size : (float, float)
         Width and height, in inches.
 
@@ -33,8 +33,9 @@ class TrainingCurves(Explorer):
     2
     """
 
-    def __init__(self, *, metric: str = "auroc", size: tuple[float, float] = (6.4, 3.4)) -> None:
-        check_choice("metric", metric, METRICS)
+    def __init__(self, *, metric: str | None = None, size: tuple[float, float] = (6.4, 3.4)) -> None:
+        if metric is not None:
+            check_choice("metric", metric, tuple(METRIC_NAMES))
         self._metric, self._size = metric, size
         self._records: dict[str, list[EpochRecord]] = {}
         self._pane = FigurePane()
@@ -56,7 +57,7 @@ class TrainingCurves(Explorer):
 
     def show(self, records: Mapping[str, Sequence[EpochRecord]], *, metric: str) -> None:
         """Replace the curves by these, given by name; without any epoch the picture does not change."""
-        check_choice("metric", metric, METRICS)
+        check_choice("metric", metric, tuple(METRIC_NAMES))
         self._metric = metric
         self._records = {name: list(epochs) for name, epochs in records.items()}
         if any(self._records.values()):
@@ -64,7 +65,7 @@ class TrainingCurves(Explorer):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The curves: model, epoch, split, loss, auroc, auprc."""
+        """The curves: model, epoch, split, and the metrics of the epochs."""
         tables = [epoch_table(records).assign(model=name) for name, records in self._records.items() if records]
         return pd.concat(tables or [epoch_table([]).assign(model="")], ignore_index=True)
 
