@@ -91,7 +91,7 @@ def test_changing_the_table_does_not_change_the_set(data):
         ({"labels": [1, 0, 1]}, r"labels of shape \(4,\) or \(4, n_tasks\), one row for each .* got \(3,\)"),
         ({"labels": np.ones((4, 2, 1))}, r"got \(4, 2, 1\)"),
         ({"labels": np.ones((4, 0))}, r"got \(4, 0\)"),
-        ({"labels": [1, 0, 0.5, 1]}, "got 0.5 at sequence 2, task 0: binarise"),
+        ({"labels": [1, 0, 0.5, 1]}, "got 0.5 at sequence 2, task 0"),
         ({"labels": [1, 0, np.inf, 1]}, "got inf at sequence 2"),
         ({"labels": ["bound", "x", "x", "x"]}, "must be numbers"),
         ({"labels": [1, 0, 0, 1], "task_names": ["a", "b"]}, "expected 1 different task names"),
