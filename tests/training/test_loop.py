@@ -92,7 +92,9 @@ def test_unknown_labels_do_not_count():
         F.binary_cross_entropy_with_logits(logits[i, j], targets[i, j]) * (3.0 if targets[i, j] else 1.0)
         for i, j in known
     ) / len(known)
-    torch.testing.assert_close(mean_loss(logits, targets, TrainConfig(epochs=1, batch_size=1, positive_weight=3.0)), expected)
+    torch.testing.assert_close(
+        mean_loss(logits, targets, TrainConfig(epochs=1, batch_size=1, positive_weight=3.0)), expected
+    )
 
 
 def test_best_weights_are_left_in_the_model(toy, make_model):
