@@ -35,8 +35,8 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str | None = Non
     Returns
     -------
     Axes
-        A dot marks the best validation epoch of each run: the highest value, of losses and errors the lowest. Values that are
-        not known leave gaps; the note names the curves that have none at all.
+        A dot marks the best validation epoch of each run: the highest value, of losses and errors the lowest. Values
+        that are not known leave gaps; the note names the curves that have none at all.
 
     Raises
     ------
