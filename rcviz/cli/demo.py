@@ -26,7 +26,7 @@ from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.examples import load_example
 from rcviz.sequences.splits import Splits, split
 from rcviz.training.config import TrainConfig
-from rcviz.training.history import EpochRecord, History
+from rcviz.training.history import EpochRecord, History, progress_text
 from rcviz.training.loop import evaluate, fit
 
 TOP = 4
@@ -95,7 +95,7 @@ def _run(
     )
 
     def advance(record: EpochRecord) -> None:
-        bar.set_postfix_str(f"loss {record.train.loss:.3f}, validation auROC {record.valid.auroc:.3f}")
+        bar.set_postfix_str(progress_text(record))
         bar.update()
 
     history = fit(model, parts.train, parts.valid, training, progress=False, on_epoch=advance)

@@ -85,7 +85,7 @@ def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential
     standard = assemble(done)
     standard.training = model.training
     if output_scale(model) == "value":
-        standard.output_is = "value"  # type: ignore[assignment] - a declaration, see rcviz.output_scale
+        vars(standard)["output_is"] = "value"  # a declaration, see rcviz.output_scale
     return standard
 
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -191,7 +190,7 @@ class SequenceSet:
         >>> data.upper_part(0.4)
         array([False,  True, False])
         """
-        if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
+        if isinstance(share, bool | str) or not 0 < share < 1:
             raise ValueError(f"share must be a number above 0 and below 1, got {share!r:.100}")
         labels = self._labels_of(task)
         known = np.sort(labels[~np.isnan(labels)])[::-1]
@@ -236,14 +235,10 @@ class SequenceSet:
         import pandas as pd
 
         values = pd.DataFrame(self._labels, columns=list(self._task_names), dtype=float)
-        columns = {
-            "task": self._task_names,
-            "n": values.count(),
-            "n_unknown": values.isna().sum(),
-            **{name: values.agg(name) for name in ("mean", "std", "min", "max")},
-            "gc_correlation": [values[task].corr(gc, method="spearman") for task in values],
-        }
-        return pd.DataFrame({name: list(column) for name, column in columns.items()})
+        table = values.agg(["count", "mean", "std", "min", "max"]).T.rename(columns={"count": "n"})
+        table.insert(1, "n_unknown", len(self) - table["n"])
+        table["gc_correlation"] = [values[task].corr(gc, method="spearman") for task in values]
+        return table.rename_axis("task").reset_index().astype({"n": int, "n_unknown": int})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the set to one safetensors file, atomically; :meth:`load` returns an equal set."""

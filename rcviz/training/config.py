@@ -72,7 +72,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     positive_weight: float = 1.0
     patience: int | None = None
-    monitor: Monitor = None  # type: ignore[assignment] - set in __post_init__
+    monitor: Monitor | None = None
     augmentation: Augmentation = "none"
     seed: int = 0
     device: str = "auto"

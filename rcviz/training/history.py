@@ -12,6 +12,7 @@ import pandas as pd
 
 from rcviz._core.checks import brief, quoted
 from rcviz._core.files import atomic_write
+from rcviz.metrics import METRIC_NAMES
 from rcviz.training.config import TrainConfig
 
 
@@ -138,6 +139,13 @@ class History:
             raise ValueError(
                 f"{path} is not a history that rcviz wrote ({brief(error)}); give a file that History.save wrote"
             ) from error
+
+
+def progress_text(record: EpochRecord) -> str:
+    """Describe an epoch for a progress bar."""
+    metric = "pearson" if isinstance(record.valid, ValueMetrics) else "auroc"
+    value = f"validation {METRIC_NAMES[metric]} {getattr(record.valid, metric):.4f}"
+    return f"loss {record.train.loss:.3f}, {value}, best {record.best_epoch}"
 
 
 def epochs_in_order(content: Any) -> tuple[EpochRecord, ...]:

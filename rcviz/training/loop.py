@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rcviz.metrics import LOWER_IS_BETTER, METRIC_NAMES, score_tasks, score_values
+from rcviz.metrics import LOWER_IS_BETTER, score_tasks, score_values
 from rcviz.models.outputs import gradients, logits_of
 from rcviz.models.prediction import one_hot_batch, predict
 from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic, model_lock, restore, snapshot
@@ -32,7 +32,7 @@ from rcviz.training.epoch import (
     train_one_epoch,
     validate,
 )
-from rcviz.training.history import EpochRecord, History, Metrics, ValueMetrics
+from rcviz.training.history import EpochRecord, History, Metrics, ValueMetrics, progress_text
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, like StopIteration
@@ -158,9 +158,7 @@ def fit(
         for record in epochs:
             records.append(record)
             bar.update()
-            metric = "auroc" if config.loss == "bce" else "pearson"
-            value = f"{METRIC_NAMES[metric]} {getattr(record.valid, metric):.4f}"
-            bar.set_postfix_str(f"loss {record.train.loss:.3f}, validation {value}, best {record.best_epoch}")
+            bar.set_postfix_str(progress_text(record))
             if on_epoch is not None:
                 on_epoch(record)
     return History(config, tuple(records))
@@ -267,7 +265,7 @@ def _check_loss(model: nn.Module, train: SequenceSet, valid: SequenceSet, config
         if config.loss == "bce":
             raise ValueError("labels that are values need loss='mse' or loss='poisson', got loss='bce'")
         check_declares_values(model, "labels are values")
-        if config.loss == "poisson" and any((labelled.labels < 0).any() for labelled in (train, valid)):
+        if config.loss == "poisson" and any(np.any(labels_of(labelled) < 0) for labelled in (train, valid)):
             raise ValueError("loss='poisson' needs counts, which are at least 0; use loss='mse' for negative labels")
         return
     if config.loss != "bce":
@@ -350,7 +348,7 @@ def _train_epochs(
                 model, optimizer, train, items, config, epoch, on_batch, interrupt, progress.evaluated
             )
             valid_metrics = validate(model, valid, config, epoch, on_validation_batch)
-            best = best_epoch(progress.records, valid_metrics, config.monitor)
+            best = best_epoch(progress.records, valid_metrics, str(config.monitor))
             if best == epoch:
                 progress.best_weights = snapshot(model)
             seconds = time.perf_counter() - started

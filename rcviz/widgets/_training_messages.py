@@ -78,5 +78,5 @@ def _best(records: Sequence[EpochRecord], config: TrainConfig) -> str:
     if not records:
         return "no epoch is complete yet"
     best = records[records[-1].best_epoch - 1]
-    value = getattr(best.valid, config.monitor)
-    return f"best epoch so far {best.epoch}, validation {METRIC_NAMES[config.monitor]} {value:.3f}"
+    value = getattr(best.valid, str(config.monitor))
+    return f"best epoch so far {best.epoch}, validation {METRIC_NAMES[str(config.monitor)]} {value:.3f}"
