@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal, get_args
 
 import torch
@@ -18,8 +19,18 @@ _SIZES = re.compile("shape|size|dimension|channels|elements|expected")  # words 
 
 
 def logits_of(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch tasks"]:
-    """Run a model that returns logits (batch, tasks), or (batch,) for one task."""
-    return as_logits(one_tensor(run_model(model, x)), x.shape[0])
+    """Run a model that returns logits (batch, tasks), or (batch,) for one task; NaN weights are refused by name."""
+    y = as_logits(one_tensor(run_model(model, x)), x.shape[0])
+    if y.isnan().any():
+        tensors = chain(model.named_parameters(), model.named_buffers())
+        names = [name for name, tensor in tensors if tensor.is_floating_point() and tensor.isnan().any()]
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise ValueError(
+                f"the model's outputs are NaN because weights are NaN ({', '.join(names[:3])}{more}): training has "
+                f"diverged, or the weights were loaded wrongly; load them again, or train with a lower learning rate"
+            )
+    return y
 
 
 def run_model(

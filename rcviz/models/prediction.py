@@ -1,5 +1,6 @@
 """Predictions of any model for any kind of sequence data, and the one loop over batches."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -49,7 +50,7 @@ def predict(
     ------
     ValueError
         When there are no sequences, the model does not have the ``output`` asked for, does not return logits, reads
-        (batch, length, 4), or has parameters on different devices or of different dtypes.
+        (batch, length, 4), or has parameters that are NaN, on different devices or of different dtypes.
 
     Examples
     --------
@@ -64,6 +65,13 @@ def predict(
     check_not_empty(data)
     with evaluating(model):  # all batches see the same weights, even if another thread trains the model
         logits = concatenate_batches(batches_of_logits(model, data.codes, batch_size), len(data))
+    n_nan = int(logits.isnan().any(dim=1).sum())
+    if n_nan:
+        warnings.warn(
+            f"outputs of {n_nan:,} of {len(data):,} sequences are NaN, and no weight is: the forward pass makes "
+            f"them, for example by a division by zero, a logarithm of zero, or numbers beyond the range of its dtype",
+            stacklevel=3,
+        )
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a sigmoid in half precision rounds to 1
     return to_numpy(logits.sigmoid() if output == "probability" else logits)
 

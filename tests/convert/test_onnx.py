@@ -67,6 +67,73 @@ def test_onnxruntime_gives_the_same(make, stirred, outputs, tmp_path):
     np.testing.assert_allclose(np.concatenate(outputs(path, batches(length))), want, atol=1e-4)
 
 
+class Images(nn.Module):
+    """Reads (batch, 4, length, 1) and returns a dict with probabilities."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(4, 5, (7, 1)), nn.BatchNorm2d(5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        return {"features": x, "bound": self.head(self.norm(self.conv(x)).relu().amax(dim=(2, 3))).sigmoid()}
+
+
+class Tracks(nn.Module):
+    """Reads (batch, length, 4) with control tracks and returns a profile and counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.profile, self.counts = nn.Conv1d(4, 5, 7), nn.Conv1d(7, 1, 5), nn.Linear(7, 1)
+
+    def forward(self, x, controls):
+        h = torch.cat([self.conv(x.transpose(1, 2)).relu(), controls[..., :-6]], dim=1)
+        return self.profile(h), self.counts(h.mean(dim=2))
+
+
+ADAPTED = {
+    "image": (
+        Images,
+        {"layout": "NCL1", "bases": "AGCT", "unknown": 0.25, "output": "bound", "output_is": "probability"},
+    ),
+    "tracks": (
+        Tracks,
+        {
+            "layout": "NLC",
+            "inputs": lambda x: (x, torch.stack([x[..., 0], 1 - x[..., 3]], dim=1)),
+            "output": 1,
+            "output_is": "value",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ADAPTED)
+def test_adapted_models_are_exported_and_compiled(kind, outputs, tmp_path):
+    """By ``export_onnx``, ``torch.export`` and ``torch.compile``: the same logits or values, N included.
+
+    Over 10 s, because the first use of each exporter in a process takes seconds.
+    """
+    make, settings = ADAPTED[kind]
+    model = rcviz.as_sequence_model(make(), **settings).eval()
+    given = batches(40)
+    for x in given:
+        x[0, :, 5:9] = 0  # unknown bases
+    with torch.no_grad():
+        want = [model(x) for x in given]
+    assert torch.cat(want).std() > 1e-3
+    rcviz.export_onnx(model, tmp_path / "model.onnx", length=40)
+    batch = ({0: torch.export.Dim("batch")},)
+    exported = torch.export.export(model, (given[1],), dynamic_shapes=batch).module()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    for run in (
+        lambda x: torch.from_numpy(outputs(tmp_path / "model.onnx", [x])[0]),
+        exported,
+        compiled,
+    ):
+        for x, expected in zip(given, want, strict=True):
+            torch.testing.assert_close(run(x), expected, atol=1e-5, rtol=0)
+
+
 def test_one_file_with_nothing_of_this_machine(outputs, tmp_path):
     """Plain operations only, the same file every time, and the model as it was."""
     onnx = pytest.importorskip("onnx")

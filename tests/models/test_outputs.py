@@ -113,3 +113,35 @@ def test_gradients_that_torch_refuses_have_an_error_with_the_remedy():
 
     with pytest.raises(ValueError, match=r"gradient.* conv"):
         filter_contributions(Aside(None), codes, at="convolution")
+
+
+@pytest.mark.parametrize("name", ["conv.weight", "norm.running_var"])
+def test_weights_that_are_nan_are_named(name):
+    import rcviz
+
+    model = nn.Sequential()
+    model.conv, model.norm, model.relu = nn.Conv1d(4, 3, 5), nn.BatchNorm1d(3), nn.ReLU()
+    model.pool, model.flat, model.head = nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(3, 2)
+    adapted, codes = rcviz.as_sequence_model(model), np.arange(60, dtype=np.uint8).reshape(2, 30) % 4
+    model.state_dict()[name].view(-1)[1] = float("nan")
+    for function in (
+        rcviz.predict,
+        rcviz.strand_agreement,
+        rcviz.filter_contributions,
+        rcviz.gap_by_filter,
+        rcviz.strand_attributions,
+        rcviz.hypothetical_attributions,
+    ):
+        with pytest.raises(ValueError, match=rf"outputs are NaN .*\(model\.{name}\)"):
+            function(adapted, codes)
+
+
+def test_outputs_that_are_nan_without_such_weights_are_counted():
+    import rcviz
+
+    model = Returns(lambda y: torch.where(y > 29, y, torch.nan))
+    codes = np.zeros((5, 30), dtype=np.uint8)
+    codes[[1, 3, 4], 2] = 4
+    with pytest.warns(UserWarning, match="3 of 5 sequences are NaN"):
+        found = rcviz.predict(model, codes, batch_size=2)
+    assert np.isnan(found[:, 0]).tolist() == [False, True, False, True, True]
