@@ -22,7 +22,7 @@ BASES = np.array(list("ACGT"))
 
 @pytest.fixture
 def with_files(tmp_path, monkeypatch):
-    """A small genome, peaks and open chromatin, with the names of the pages."""
+    """A small genome, peaks, open chromatin and files of models, with the names of the pages."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     names = [f"chr{number}" for number in (1, 2, 3, 4)]
@@ -35,6 +35,16 @@ def with_files(tmp_path, monkeypatch):
             for at in range(500 + first, 19_000, 500)
         ]
         Path(f"{file}.narrowPeak").write_text("\n".join(lines) + "\n")
+    layers = {"scan": torch.nn.Conv1d(4, 6, 11), "head": torch.nn.Linear(6, 1)}
+    weights = {f"{name}.{key}": value for name, layer in layers.items() for key, value in layer.state_dict().items()}
+    torch.save(weights, "own.pt")
+    torch.save({"epoch": 3, "state_dict": {f"net.{key}": value for key, value in weights.items()}}, "last.ckpt")
+    Path("hub").mkdir()
+    Path("hub", "hubconf.py").write_text(
+        "from torch import nn\n\n\ndef small():\n"
+        "    layers = nn.Conv1d(4, 6, 9), nn.ReLU(), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(6, 1)\n"
+        "    return nn.Sequential(*layers)\n"
+    )
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "howto").glob("*.md")), ids=lambda page: page.stem)
