@@ -15,25 +15,30 @@ from rcviz.analysis.tasks import Task, resolve_task
 from rcviz.models.outputs import gradient, logits_of
 from rcviz.models.prediction import concatenate_batches, map_batches, to_numpy
 from rcviz.models.runtime import differentiating, evaluating
-from rcviz.sequences.alphabet import decode, reverse_complement
+from rcviz.models.scale import returned_scale
+from rcviz.sequences.alphabet import decode
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
+from rcviz.symmetry.strands import OtherStrand
 
 Strand = Literal["forward", "both"]
 
 
 @dataclass(frozen=True)
 class StrandAttributions:
-    """Contribution of each base to one task's logit, read on either strand.
+    """Contribution of each base to one task's logit, or value, read on either strand.
 
     Attributes
     ----------
     forward, reverse : ndarray (N, 4, L)
         In the unit of the logit; zero for all bases but the observed one. ``reverse`` holds the attributions of the
         reverse complement, aligned to the forward sequence, so that the same position in both is the same base pair.
+        If the model declares that the reverse complement exchanges tasks, they are those of the task's partner.
     codes : uint8 ndarray (N, L)
         The sequences.
     task : str
+    scale : "logit" or "value"
+        What is attributed: a logit, or a value of a model that declares ``output_is="value"``.
 
     Examples
     --------
@@ -47,6 +52,7 @@ class StrandAttributions:
     reverse: Float[np.ndarray, "sequences 4 length"]
     codes: UInt8[np.ndarray, "sequences length"]
     task: str
+    scale: Literal["logit", "value"] = "logit"
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -71,13 +77,15 @@ class StrandAttributions:
         check_index("sequence", sequence, len(self.codes))
         strands = [self.forward[sequence], self.reverse[sequence]]
         names = ["forward", "reverse complement, in forward coordinates"]
-        return draw(plot_filters, strands, ax, {"names": names, "columns": 1, "unit": "of the logit", **options})
+        return draw(
+            plot_filters, strands, ax, {"names": names, "columns": 1, "unit": f"of the {self.scale}", **options}
+        )
 
 
 def strand_attributions(
     model: nn.Module, data: Any, *, task: int | np.integer | str = 0, batch_size: int = 100
 ) -> StrandAttributions:
-    """Attribute a logit to the bases of both strands: mean-centred gradient times input.
+    """Attribute a logit, or value, to the bases of both strands: mean-centred gradient times input.
 
     The gradient at each position is taken minus its mean over the four bases, then multiplied by the one-hot input.
     That is, to first order, how much the logit would fall if the base were replaced by the average of the four. The
@@ -115,9 +123,10 @@ def strand_attributions(
     data, asked = _checked(data, task, batch_size)
     x = data.one_hot()
     with evaluating(model):  # both strands with the same weights, if another thread trains them
-        forward = _centred_gradients(model, data.codes, asked, batch_size) * x
-        reverse = _centred_gradients(model, reverse_complement(data.codes), asked, batch_size) * reverse_complement(x)
-    return StrandAttributions(forward, reverse_complement(reverse), data.codes, asked.name)
+        forward, reverse = (
+            _centred_gradients(strand, data.codes, asked, batch_size) * x for strand in (model, OtherStrand(model))
+        )
+    return StrandAttributions(forward, reverse, data.codes, asked.name, returned_scale(model))
 
 
 def hypothetical_attributions(
@@ -128,7 +137,7 @@ def hypothetical_attributions(
     strands: Strand = "forward",
     batch_size: int = 100,
 ) -> Float[np.ndarray, "sequences 4 length"]:
-    """Attribute a logit to all four bases at every position, observed or not: the mean-centred gradient.
+    """Attribute a logit, or value, to all four bases at every position: the mean-centred gradient.
 
     At the observed bases they are those of :func:`strand_attributions`; the others estimate, to first order, the effect
     of a change to that base. TF-MoDISco finds motifs in them, see :func:`rcviz.save_modisco`.
@@ -157,8 +166,8 @@ def hypothetical_attributions(
         forward = _centred_gradients(model, data.codes, asked, batch_size)
         if strands == "forward":
             return forward
-        reverse = _centred_gradients(model, reverse_complement(data.codes), asked, batch_size)
-    return (forward + reverse_complement(reverse)) / 2
+        reverse = _centred_gradients(OtherStrand(model), data.codes, asked, batch_size)
+    return (forward + reverse) / 2
 
 
 def _checked(data: Any, task: int | np.integer | str, batch_size: int) -> tuple[SequenceSet, Task]:

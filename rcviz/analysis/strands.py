@@ -6,16 +6,21 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from rcviz._core.checks import check_positive
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.analysis.tasks import model_tasks, resolve_task
-from rcviz.models.prediction import predict
-from rcviz.models.runtime import evaluating
-from rcviz.sequences.alphabet import reverse_complement
+from rcviz.models.outputs import logits_of, one_tensor, run_model
+from rcviz.models.prediction import one_hot_batch, predict, predict_outputs
+from rcviz.models.runtime import evaluating, exact_arithmetic, find_module
+from rcviz.models.scale import Scale, resolve_output, returned_scale
+from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
+from rcviz.symmetry.strands import OtherStrand, declares_output
 
 
 @dataclass(frozen=True)
@@ -24,14 +29,17 @@ class StrandAgreement:
 
     Attributes
     ----------
-    forward, reverse : ndarray (N, T)
-        Predictions for the sequences as given and for their reverse complements.
+    forward, reverse : ndarray (N, T), or (N, T, L) of profiles
+        Predictions for the sequences as given and for their reverse complements. If the model declares that the reverse
+        complement exchanges tasks or positions, ``reverse`` holds them in the order of ``forward``.
     labels : ndarray (N, T) or None
     task_names : tuple of str
-    threshold : float
-        Decision threshold: a prediction at or above it is positive.
+    threshold : float or None
+        Decision threshold: a prediction at or above it is positive. None for values and profiles, which decide nothing.
     names : ndarray (N,) of str, or None
         Names of the sequences.
+    scale : "probability", "logit" or "value"
+        Scale of the predictions and of their gaps.
 
     Examples
     --------
@@ -41,17 +49,18 @@ class StrandAgreement:
     >>> ax = agreement.plot()
     """
 
-    forward: Float[np.ndarray, "sequences tasks"]
-    reverse: Float[np.ndarray, "sequences tasks"]
+    forward: Float[np.ndarray, "sequences tasks *length"]
+    reverse: Float[np.ndarray, "sequences tasks *length"]
     labels: Float[np.ndarray, "sequences tasks"] | None
     task_names: tuple[str, ...]
-    threshold: float
+    threshold: float | None
     names: np.ndarray | None = None
+    scale: Scale = "probability"
 
     @cached_property
     def gap(self) -> Float[np.ndarray, "sequences tasks"]:
-        """Absolute difference of the two strands."""
-        return np.abs(self.forward - self.reverse)
+        """Absolute difference of the two strands; of profiles its mean over the positions."""
+        return self._of_sequence(np.abs(self.forward - self.reverse))
 
     @property
     def max_gap(self) -> float:
@@ -65,8 +74,12 @@ class StrandAgreement:
 
     @cached_property
     def correlation(self) -> Float[np.ndarray, " tasks"]:
-        """Pearson's correlation of the two strands, by task; NaN where all predictions for a strand are the same."""
-        both = [values.astype(float) for values in (self.forward, self.reverse)]
+        """Pearson's correlation of the two strands, by task; NaN where all predictions for a strand are the same.
+
+        Of profiles it is taken over the positions of all sequences.
+        """
+        n_tasks = self.forward.shape[1]
+        both = [np.moveaxis(each, 1, -1).reshape(-1, n_tasks).astype(float) for each in (self.forward, self.reverse)]
         one, other = (values - values.mean(axis=0) for values in both)
         varies = (np.ptp(both[0], axis=0) > 0) & (np.ptp(both[1], axis=0) > 0)
         spread = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
@@ -74,45 +87,55 @@ class StrandAgreement:
 
     @cached_property
     def flips(self) -> Bool[np.ndarray, "sequences tasks"]:
-        """Whether the two strands lie on different sides of ``threshold``."""
+        """Whether the two strands lie on different sides of ``threshold``; nowhere if there is none."""
+        if self.threshold is None:
+            return np.zeros(self.forward.shape[:2], dtype=bool)
         return (self.forward >= self.threshold) != (self.reverse >= self.threshold)
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row per sequence and task, largest gap first.
 
-        Columns: sequence, name (where the sequences have names), task, label, forward, reverse, gap, flips.
+        Columns: sequence, name (where the sequences have names), task, label, forward, reverse, gap, flips (where there
+        is a threshold). Of profiles, forward and reverse are means over the positions.
         """
-        n_sequences, n_tasks = self.forward.shape
-        labels = np.full(self.forward.shape, np.nan) if self.labels is None else self.labels
+        n_sequences, n_tasks = self.forward.shape[:2]
+        labels = np.full(self.gap.shape, np.nan) if self.labels is None else self.labels
         columns = {
             "sequence": np.repeat(np.arange(n_sequences), n_tasks),
             **({} if self.names is None else {"name": np.repeat(self.names, n_tasks)}),
             "task": np.tile(np.array(self.task_names, dtype=object), n_sequences),
             "label": labels.ravel(),
-            "forward": self.forward.ravel(),
-            "reverse": self.reverse.ravel(),
+            "forward": self._of_sequence(self.forward).ravel(),
+            "reverse": self._of_sequence(self.reverse).ravel(),
             "gap": self.gap.ravel(),
-            "flips": self.flips.ravel(),
+            **({} if self.threshold is None else {"flips": self.flips.ravel()}),
         }
         return pd.DataFrame(columns).sort_values("gap", ascending=False, kind="stable").reset_index(drop=True)
 
     @property
     def flipped(self) -> pd.DataFrame:
         """The rows of :attr:`table` whose decision flips: which sequences, their labels and both predictions."""
+        if self.threshold is None:
+            raise ValueError(
+                "decisions need a threshold, and this agreement has none; pass one to strand_agreement(threshold=...)"
+            )
         return self.table[self.table["flips"]].drop(columns="flips").reset_index(drop=True)
 
     def summary(self) -> pd.DataFrame:
-        """Summarise each task in a row: task, n (sequences), correlation, max_gap, mean_gap, n_flips, share_flips."""
+        """Summarise each task in a row: task, n (sequences), correlation, max_gap, mean_gap, n_flips, share_flips.
+
+        Without a threshold there are no flips to count, and the last two columns are missing.
+        """
         columns = {
             "task": list(self.task_names),
             "n": len(self.forward),
             "correlation": self.correlation,
             "max_gap": self.gap.max(axis=0),
             "mean_gap": self.gap.mean(axis=0),
-            "n_flips": self.flips.sum(axis=0),
-            "share_flips": self.flips.mean(axis=0),
         }
+        if self.threshold is not None:
+            columns |= {"n_flips": self.flips.sum(axis=0), "share_flips": self.flips.mean(axis=0)}
         return pd.DataFrame(columns)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
@@ -122,27 +145,37 @@ class StrandAgreement:
 
         return draw(plot_strands, self, ax, options)
 
+    def _of_sequence(
+        self, values: Float[np.ndarray, "sequences tasks *length"]
+    ) -> Float[np.ndarray, "sequences tasks"]:
+        return values.mean(axis=2) if values.ndim == 3 else values
+
 
 def strand_agreement(
     model: nn.Module,
     data: Any,
     *,
-    output: Literal["probability", "logit"] = "probability",
+    output: Scale | None = None,
     threshold: float | None = None,
     batch_size: int = 500,
 ) -> StrandAgreement:
     """Predict sequences and their reverse complements, and compare (Figure 4).
 
+    Where the model declares that the reverse complement exchanges tasks or positions, as :class:`rcviz.RevCompConjoined`
+    with ``output_kind="stranded"`` or ``"profile"`` does, each is compared with its partner.
+
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified.
+        Maps one-hot ``(batch, 4, length)`` to logits or values ``(batch, tasks)``; it is not modified. Profiles
+        ``(batch, tasks, length)`` need a model that declares what the reverse complement does to them.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
-    output : "probability" or "logit"
-        Scale of the predictions that are compared.
+    output : "probability", "logit" or "value", optional
+        Scale of the predictions that are compared; by default probabilities of a classifier, values of a model that
+        declares ``output_is="value"``, and profiles as the model returns them.
     threshold : float, optional
         Decision threshold, to count the decisions that differ between the strands; by default a probability of 0.5, a
-        logit of 0. A prediction that is equal to it may flip by rounding alone.
+        logit of 0, and none for values and profiles. A prediction that is equal to it may flip by rounding alone.
     batch_size : int
         Number of sequences that are in memory as floats at a time.
 
@@ -158,44 +191,55 @@ def strand_agreement(
     >>> flipped = rcviz.strand_agreement(standard, parts.test, threshold=0.9).flipped
     """
     data = as_sequence_set(data)
+    check_not_empty(data)
+    check_positive("batch_size", batch_size)
+    strands = model, OtherStrand(model)
     with evaluating(model):  # both strands with the same weights, if another thread trains them
-        forward, reverse = (
-            predict(strand, data, batch_size=batch_size, output=output) for strand in (model, _OtherStrand(model))
-        )
+        profiles = _returns_profiles(model, data)
+        scale = resolve_output(model, returned_scale(model) if profiles and output is None else output)
+        if profiles and threshold is not None:
+            raise ValueError("threshold needs one prediction per task, and the model returns profiles; leave it out")
+        run = _raw_outputs if profiles else logits_of
+        forward, reverse = (predict_outputs(run, strand, data, batch_size, scale) for strand in strands)
+    if threshold is None and not profiles:
+        threshold = {"probability": 0.5, "logit": 0.0, "value": None}[scale]
     tasks = model_tasks(data, forward.shape[1])
-    if threshold is None:
-        threshold = 0.5 if output == "probability" else 0.0
     names = data.table.get("name")
     return StrandAgreement(
-        forward, reverse, data.labels, tasks, threshold, None if names is None else names.to_numpy(dtype=object)
+        forward, reverse, data.labels, tasks, threshold, None if names is None else names.to_numpy(dtype=object), scale
     )
 
 
-class _OtherStrand(nn.Module):
-    """A model that reads the reverse complement of every batch; of all data at once it would be a second copy."""
+def _raw_outputs(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Tensor:
+    return one_tensor(run_model(model, x))
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
 
-    def forward(self, x: Float[Tensor, "batch 4 length"]) -> Any:
-        return self.model(reverse_complement(x))
+def _returns_profiles(model: nn.Module, data: SequenceSet) -> bool:
+    """Whether a model that declares how the strands change its output returns (batch, tasks, length)."""
+    if not declares_output(model):
+        return False
+    with torch.no_grad(), exact_arithmetic():
+        return _raw_outputs(model, one_hot_batch(data.codes[:1], model)).ndim == 3
 
 
 @dataclass(frozen=True)
 class GapByFilter:
-    """The gap between two strands' logits, split by filter.
+    """The gap between two strands' logits, or values of a regression, split by filter.
 
     Attributes
     ----------
     forward, reverse : ndarray (N, F)
         Each filter's contribution to the logit of the sequence as given and of its reverse complement.
     logits_forward, logits_reverse : ndarray (N,)
+        The logits, or values. If the model declares that the reverse complement exchanges tasks, ``reverse`` and
+        ``logits_reverse`` are those of the task's partner.
     task : str
     layer : str
         The module whose output the contributions belong to.
     at : str
         Begins with "activation" or "convolution", for the neurons that were taken, and says why.
+    scale : "logit" or "value"
+        Scale of all these numbers.
 
     Examples
     --------
@@ -211,6 +255,7 @@ class GapByFilter:
     task: str
     layer: str
     at: str = ""
+    scale: Literal["logit", "value"] = "logit"
 
     @cached_property
     def difference(self) -> Float[np.ndarray, "sequences filters"]:
@@ -264,7 +309,7 @@ def gap_by_filter(
     at: At = "auto",
     batch_size: int = 100,
 ) -> GapByFilter:
-    """Split the difference between the two strands' logits by filter, to see which of them disagree.
+    """Split the difference between the two strands' logits, or values, by filter, to see which of them disagree.
 
     A filter's share is its contribution (gradient times activation, section 3.5) on the sequence minus that on its
     reverse complement.
@@ -298,12 +343,18 @@ def gap_by_filter(
     """
     data = as_sequence_set(data)
     asked = resolve_task(data, task)
-    both = [SequenceSet(data.codes), SequenceSet(data.codes).reverse_complement()]
-    forward, reverse = (
-        filter_contributions(model, strand, task=asked.index, layer=layer, at=at, batch_size=batch_size)
-        for strand in both
-    )
-    logits = [predict(model, strand, batch_size=batch_size, output="logit")[:, asked.index] for strand in both]
+    codes = SequenceSet(data.codes)
+    scale = returned_scale(model)
+    module = None if layer is None else find_module(model, layer)[1]
+    with evaluating(model):  # both strands with the same weights, if another thread trains them
+        forward, reverse = (
+            filter_contributions(strand, codes, task=asked.index, layer=module, at=at, batch_size=batch_size)
+            for strand in (model, OtherStrand(model))
+        )
+        logits = [
+            predict(strand, codes, batch_size=batch_size, output=scale)[:, asked.index]
+            for strand in (model, OtherStrand(model))
+        ]
     return GapByFilter(
-        forward.per_sequence, reverse.per_sequence, logits[0], logits[1], asked.name, forward.layer, forward.at
+        forward.per_sequence, reverse.per_sequence, logits[0], logits[1], asked.name, forward.layer, forward.at, scale
     )

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,17 +64,29 @@ def predict(
     check_positive("batch_size", batch_size)
     data = as_sequence_set(data)
     check_not_empty(data)
+    return predict_outputs(logits_of, model, data, batch_size, output)
+
+
+def predict_outputs(
+    outputs_of: Callable[[nn.Module, Float[Tensor, "batch 4 length"]], Tensor],
+    model: nn.Module,
+    data: SequenceSet,
+    batch_size: int,
+    output: Scale,
+) -> np.ndarray:
+    """Predict every sequence with ``outputs_of(model, x)``, on a scale that the model has."""
     with evaluating(model):  # all batches see the same weights, even if another thread trains the model
-        logits = concatenate_batches(batches_of_logits(model, data.codes, batch_size), len(data))
-    n_nan = int(logits.isnan().any(dim=1).sum())
+        batches = map_batches(torch.no_grad()(partial(outputs_of, model)), model, data.codes, batch_size)
+        outputs = concatenate_batches(batches, len(data))
+    n_nan = int(outputs.isnan().flatten(1).any(dim=1).sum())
     if n_nan:
         warnings.warn(
             f"outputs of {n_nan:,} of {len(data):,} sequences are NaN, and no weight is: the forward pass makes "
             f"them, for example by a division by zero, a logarithm of zero, or numbers beyond the range of its dtype",
-            stacklevel=3,
+            stacklevel=4,
         )
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a sigmoid in half precision rounds to 1
-    return to_numpy(logits.sigmoid() if output == "probability" else logits)
+    outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))  # half precision rounds sigmoids to 1
+    return to_numpy(outputs.sigmoid() if output == "probability" else outputs)
 
 
 def count_outputs(model: nn.Module, length: int) -> int:
@@ -107,7 +120,7 @@ def batches_of_logits(
     model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], batch_size: int
 ) -> Iterator[Float[Tensor, "batch tasks"]]:
     """Yield the model's logits batch by batch, without gradients."""
-    return map_batches(torch.no_grad()(lambda x: logits_of(model, x)), model, codes, batch_size)
+    return map_batches(torch.no_grad()(partial(logits_of, model)), model, codes, batch_size)
 
 
 def one_hot_batch(codes: UInt8[np.ndarray, "batch length"], model: nn.Module) -> Float[Tensor, "batch 4 length"]:

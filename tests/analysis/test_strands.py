@@ -8,8 +8,8 @@ from torch import nn
 
 import rcviz
 from rcviz import SequenceSet, TrainConfig, fit, predict, reverse_complement, strand_agreement
-from rcviz.analysis import strands
 from rcviz.analysis.strands import gap_by_filter
+from rcviz.symmetry import strands
 
 
 @pytest.fixture(scope="module")
