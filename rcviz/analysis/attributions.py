@@ -15,7 +15,7 @@ from rcviz.analysis.tasks import Task, resolve_task
 from rcviz.models.outputs import gradient, logits_of
 from rcviz.models.prediction import concatenate_batches, map_batches, to_numpy
 from rcviz.models.runtime import differentiating, evaluating
-from rcviz.models.scale import returned_scale
+from rcviz.models.scale import one_warning, returned_scale
 from rcviz.sequences.alphabet import decode
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
@@ -122,7 +122,7 @@ def strand_attributions(
     """
     data, asked = _checked(data, task, batch_size)
     x = data.one_hot()
-    with evaluating(model):  # both strands with the same weights, if another thread trains them
+    with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them
         forward, reverse = (
             _centred_gradients(strand, data.codes, asked, batch_size) * x for strand in (model, OtherStrand(model))
         )
@@ -162,7 +162,7 @@ def hypothetical_attributions(
     """
     check_choice("strands", strands, get_args(Strand))
     data, asked = _checked(data, task, batch_size)
-    with evaluating(model):
+    with evaluating(model), one_warning():
         forward = _centred_gradients(model, data.codes, asked, batch_size)
         if strands == "forward":
             return forward

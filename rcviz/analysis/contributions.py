@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from rcviz.analysis.tasks import Task, resolve_task
 from rcviz.models.outputs import gradients, logits_of, no_gradient
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import differentiating, evaluating, exact_arithmetic
+from rcviz.models.scale import one_warning, returned_scale
 from rcviz.sequences.checks import check_both_classes, check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
 
@@ -37,6 +38,8 @@ class FilterContributions:
         The module whose output the contributions belong to.
     at : str
         Begins with "activation" or "convolution", for the neurons that were taken, and says why.
+    scale : "logit" or "value"
+        What the contributions add to: a logit, or a value of a model that declares ``output_is="value"``.
 
     Examples
     --------
@@ -51,6 +54,7 @@ class FilterContributions:
     task: str
     layer: str
     at: str = ""
+    scale: Literal["logit", "value"] = "logit"
 
     def positive(self, index: int | np.integer) -> Float[np.ndarray, " positives"]:
         """Contributions of one filter in the positives."""
@@ -136,7 +140,7 @@ def filter_contributions(
     Returns
     -------
     FilterContributions
-        Metrics are in the unit of the logit.
+        Scores are in the unit of the logit, or of the value.
 
     Raises
     ------
@@ -160,11 +164,11 @@ def filter_contributions(
         asked = replace(asked, labels=_as_labels(positives, len(data)))
     elif asked.labels is not None:
         check_both_classes(data, tasks=[asked.index])
-    with evaluating(model), exact_arithmetic():
+    with evaluating(model), exact_arithmetic(), one_warning():
         neurons = find_neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
         batches = map_batches(partial(_contributions, model, neurons, asked), model, data.codes, batch_size)
         per_sequence = to_numpy(concatenate_batches(batches, len(data)))
-    return FilterContributions(per_sequence, asked.labels, asked.name, neurons.name, neurons.at)
+    return FilterContributions(per_sequence, asked.labels, asked.name, neurons.name, neurons.at, returned_scale(model))
 
 
 def _as_labels(positives: Any, n: int) -> Float[np.ndarray, " sequences"]:

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import nn
 
 from rcviz._core.checks import check_positive
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.analysis.tasks import model_tasks, resolve_task
-from rcviz.models.outputs import logits_of, one_tensor, run_model
+from rcviz.models.outputs import logits_of, output_of
 from rcviz.models.prediction import one_hot_batch, predict, predict_outputs
 from rcviz.models.runtime import evaluating, exact_arithmetic, find_module
-from rcviz.models.scale import Scale, resolve_output, returned_scale
+from rcviz.models.scale import Scale, one_warning, resolve_output, returned_scale
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 from rcviz.symmetry.strands import OtherStrand, declares_output
@@ -60,7 +60,7 @@ class StrandAgreement:
     @cached_property
     def gap(self) -> Float[np.ndarray, "sequences tasks"]:
         """Absolute difference of the two strands; of profiles its mean over the positions."""
-        return self._of_sequence(np.abs(self.forward - self.reverse))
+        return _of_sequence(np.abs(self.forward - self.reverse))
 
     @property
     def max_gap(self) -> float:
@@ -106,8 +106,8 @@ class StrandAgreement:
             **({} if self.names is None else {"name": np.repeat(self.names, n_tasks)}),
             "task": np.tile(np.array(self.task_names, dtype=object), n_sequences),
             "label": labels.ravel(),
-            "forward": self._of_sequence(self.forward).ravel(),
-            "reverse": self._of_sequence(self.reverse).ravel(),
+            "forward": _of_sequence(self.forward).ravel(),
+            "reverse": _of_sequence(self.reverse).ravel(),
             "gap": self.gap.ravel(),
             **({} if self.threshold is None else {"flips": self.flips.ravel()}),
         }
@@ -145,10 +145,9 @@ class StrandAgreement:
 
         return draw(plot_strands, self, ax, options)
 
-    def _of_sequence(
-        self, values: Float[np.ndarray, "sequences tasks *length"]
-    ) -> Float[np.ndarray, "sequences tasks"]:
-        return values.mean(axis=2) if values.ndim == 3 else values
+
+def _of_sequence(values: Float[np.ndarray, "n tasks *length"]) -> Float[np.ndarray, "n tasks"]:
+    return values.mean(axis=2) if values.ndim == 3 else values
 
 
 def strand_agreement(
@@ -161,8 +160,8 @@ def strand_agreement(
 ) -> StrandAgreement:
     """Predict sequences and their reverse complements, and compare (Figure 4).
 
-    Where the model declares that the reverse complement exchanges tasks or positions, as :class:`rcviz.RevCompConjoined`
-    with ``output_kind="stranded"`` or ``"profile"`` does, each is compared with its partner.
+    Where the model declares that the reverse complement exchanges tasks or positions, as
+    :class:`rcviz.RevCompConjoined` does for stranded tasks and profiles, each is compared with its partner.
 
     Parameters
     ----------
@@ -194,12 +193,12 @@ def strand_agreement(
     check_not_empty(data)
     check_positive("batch_size", batch_size)
     strands = model, OtherStrand(model)
-    with evaluating(model):  # both strands with the same weights, if another thread trains them
+    with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them
         profiles = _returns_profiles(model, data)
         scale = resolve_output(model, returned_scale(model) if profiles and output is None else output)
         if profiles and threshold is not None:
             raise ValueError("threshold needs one prediction per task, and the model returns profiles; leave it out")
-        run = _raw_outputs if profiles else logits_of
+        run = output_of if profiles else logits_of
         forward, reverse = (predict_outputs(run, strand, data, batch_size, scale) for strand in strands)
     if threshold is None and not profiles:
         threshold = {"probability": 0.5, "logit": 0.0, "value": None}[scale]
@@ -210,16 +209,12 @@ def strand_agreement(
     )
 
 
-def _raw_outputs(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Tensor:
-    return one_tensor(run_model(model, x))
-
-
 def _returns_profiles(model: nn.Module, data: SequenceSet) -> bool:
     """Whether a model that declares how the strands change its output returns (batch, tasks, length)."""
     if not declares_output(model):
         return False
     with torch.no_grad(), exact_arithmetic():
-        return _raw_outputs(model, one_hot_batch(data.codes[:1], model)).ndim == 3
+        return output_of(model, one_hot_batch(data.codes[:1], model)).ndim == 3
 
 
 @dataclass(frozen=True)
@@ -344,17 +339,14 @@ def gap_by_filter(
     data = as_sequence_set(data)
     asked = resolve_task(data, task)
     codes = SequenceSet(data.codes)
-    scale = returned_scale(model)
+    scale, strands = returned_scale(model), (model, OtherStrand(model))
     module = None if layer is None else find_module(model, layer)[1]
-    with evaluating(model):  # both strands with the same weights, if another thread trains them
+    with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them
         forward, reverse = (
             filter_contributions(strand, codes, task=asked.index, layer=module, at=at, batch_size=batch_size)
-            for strand in (model, OtherStrand(model))
+            for strand in strands
         )
-        logits = [
-            predict(strand, codes, batch_size=batch_size, output=scale)[:, asked.index]
-            for strand in (model, OtherStrand(model))
-        ]
+        logits = [predict(strand, codes, batch_size=batch_size, output=scale)[:, asked.index] for strand in strands]
     return GapByFilter(
         forward.per_sequence, reverse.per_sequence, logits[0], logits[1], asked.name, forward.layer, forward.at, scale
     )

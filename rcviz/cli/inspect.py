@@ -114,6 +114,7 @@ def write_page(
         filters = explorer.html_parts()
         bar.update()
     on = "" if "chrom" not in sequences.table else f" on {', '.join(dict.fromkeys(sequences.table['chrom']))}"
+    scales = {"probability": "probabilities", "logit": "logits", "value": "values"}[agreement.scale]
     gaps = f"by up to {gap.max():.2g}, by {gap.mean():.2g} on average"
     parts = [
         "<style>figure { width: fit-content; }</style>",
@@ -126,7 +127,7 @@ def write_page(
         page.paragraph("For these sequences; if the model was trained on them, the metrics are too high."),
         page.table(metrics),
         page.heading("Strands"),
-        page.paragraph(f"The probabilities of {name} for a sequence and its reverse complement differ {gaps}."),
+        page.paragraph(f"The {scales} of {name} for a sequence and its reverse complement differ {gaps}."),
         page.result(agreement, "Predictions for both strands (Figure 4).", (5.2, 5.8), task=index, task_name=name),
         page.heading("Filters"),
         *filters,
@@ -145,7 +146,7 @@ def write_page(
     explorer.close()
     text = (
         f"{metrics.to_string(index=False, float_format='{:.4f}'.format)}\n\n"
-        f"The probabilities of the two strands differ {gaps}. The top filter is {table['filter'].iloc[0]}.\n"
+        f"The {scales} of the two strands differ {gaps}. The top filter is {table['filter'].iloc[0]}.\n"
         f"Written: {path} (open it in a browser)."
     )
     values: dict[str, Any] = {
@@ -153,6 +154,7 @@ def write_page(
         "task": name,
         "n_sequences": len(sequences),
         "metrics": records(metrics),
+        "scale": agreement.scale,
         "max_gap": float(gap.max()),
         "mean_gap": float(gap.mean()),
         "filters": records(table),

@@ -18,15 +18,16 @@ from rcviz.layers.plain import with_current_weights
 from rcviz.models.network import SequenceModel
 from rcviz.models.outputs import one_tensor, run_model
 from rcviz.models.runtime import check_not_meta, copy_module
+from rcviz.models.scale import returned_scale
 
 
 def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int | None = None) -> None:
     """Write a model as one ONNX file, atomically.
 
-    The input is named ``sequences``, one-hot float32 (batch, 4, length), the output ``logits``; the batch may have any
-    size, the length is fixed. The model is exported in evaluation mode, with weights in float32. Tied weights are
-    expanded by :func:`rcviz.to_standard` where that is possible, so that the graph consists of plain convolutions; any
-    other model is exported as it is. The model itself is not modified.
+    The input is named ``sequences``, one-hot float32 (batch, 4, length), the output ``logits``, or ``values`` if the
+    model declares these. The batch may have any size, the length is fixed. The model is exported in evaluation mode,
+    with weights in float32. Tied weights are expanded by :func:`rcviz.to_standard` where that is possible, so that the
+    graph consists of plain convolutions; any other model is exported as it is. The model itself is not modified.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
         network = to_standard(network, length=length)
     sequences = torch.zeros(2, 4, length)  # two sequences, because torch.export takes a size of one for a constant
     _try(network, sequences)
-    exported = _exported(network, sequences)
+    exported = _exported(network, sequences, returned_scale(model))
     onnx.checker.check_model(exported)
     with atomic_write(path) as temporary:
         onnx.save_model(exported, str(temporary))
@@ -85,7 +86,7 @@ def _try(network: nn.Module, sequences: Tensor) -> None:
         one_tensor(run_model(network, sequences))
 
 
-def _exported(network: nn.Module, sequences: Tensor) -> Any:
+def _exported(network: nn.Module, sequences: Tensor, scale: str) -> Any:
     """ONNX model (a protobuf), without the paths of source files that torch writes into it."""
     try:
         with _quietly():
@@ -95,7 +96,7 @@ def _exported(network: nn.Module, sequences: Tensor) -> Any:
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=["sequences"],
-                output_names=["logits"],
+                output_names=[f"{scale}s"],
                 verbose=False,
             )
     except Exception as error:  # the exporter raises many kinds of errors

@@ -43,8 +43,9 @@ class RevCompConjoined(nn.Module):
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to logits, one tensor whose shape fits ``output_kind``.
     average : "logit" or "probability"
-        What is averaged. With ``"probability"`` every output is treated as the logit of a separate probability, and
-        the result is the logit of the mean probability, so that losses and :func:`rcviz.predict` still get logits.
+        What is averaged. ``"logit"``: outputs as they are, also for values of a regression. ``"probability"``: every
+        output is treated as the logit of a separate probability, and the result is the logit of the mean probability,
+        so that losses and :func:`rcviz.predict` still get logits.
     output_kind : "invariant", "stranded" or "profile"
         ``"invariant"``: (batch,) or (batch, tasks), no task belongs to a strand. ``"stranded"``: (batch, tasks),
         tasks such as plus and minus are exchanged. ``"profile"``: (batch, length) or (batch, channels, length).
@@ -55,7 +56,8 @@ class RevCompConjoined(nn.Module):
     Raises
     ------
     ValueError
-        For a permutation that is not its own inverse and, when called, for outputs that do not fit ``output_kind``.
+        For a permutation that is not its own inverse, for ``average="probability"`` of a model that declares
+        ``output_is="value"`` and, when called, for outputs that do not fit ``output_kind``.
 
     Examples
     --------
@@ -87,6 +89,11 @@ class RevCompConjoined(nn.Module):
             check_choice("permutation", permutation, ("reversed",))
         elif permutation is not None:
             permutation = _own_inverse(permutation)
+        if average == "probability" and any(getattr(part, "output_is", None) == "value" for part in model.modules()):
+            raise ValueError(
+                "average='probability' needs logits, but the model declares output_is='value'; average values as they "
+                "are, with average='logit'"
+            )
         self.model, self.average = model, average
         self.output_kind, self.permutation = output_kind, permutation
 

@@ -57,7 +57,7 @@ class AdaptedModel(nn.Module):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
         """Compute the logits, or the values of ``output_is="value"``."""
         if self.output_is == "probability":
-            return logits_of_probabilities(lambda: self._outputs(x))
+            return logits_of_probabilities(self.model, lambda: self._outputs(x))
         return self._outputs(x)
 
     def _outputs(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
@@ -180,6 +180,11 @@ def as_sequence_model(
         )
     check_choice("layout", layout, get_args(Layout))
     check_choice("output_is", output_is, get_args(Scale))
+    if output_is == "value" and getattr(model, "average", None) == "probability":
+        raise ValueError(
+            "output_is='value' does not fit RevCompConjoined(average='probability'), which treats outputs as logits; "
+            "average values as they are, with average='logit'"
+        )
     order = str(bases).upper().replace("U", "T")
     if sorted(order) != sorted(BASES):
         raise ValueError(

@@ -14,7 +14,7 @@ from rcviz._core.checks import check_positive
 from rcviz._core.memory import reuse_memory
 from rcviz.models.outputs import logits_of
 from rcviz.models.runtime import device_and_dtype, evaluating, exact_arithmetic
-from rcviz.models.scale import Scale, resolve_output
+from rcviz.models.scale import Scale, one_warning, resolve_output
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.checks import check_not_empty, check_output_count
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
@@ -75,7 +75,7 @@ def predict_outputs(
     output: Scale,
 ) -> np.ndarray:
     """Predict every sequence with ``outputs_of(model, x)``, on a scale that the model has."""
-    with evaluating(model):  # all batches see the same weights, even if another thread trains the model
+    with evaluating(model), one_warning():  # all batches see the same weights, even if another thread trains the model
         batches = map_batches(torch.no_grad()(partial(outputs_of, model)), model, data.codes, batch_size)
         outputs = concatenate_batches(batches, len(data))
     n_nan = int(outputs.isnan().flatten(1).any(dim=1).sum())

@@ -1,7 +1,9 @@
 """Scale of a model's outputs: logits, probabilities or values; and logits of models that return probabilities."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -27,6 +29,9 @@ _MOVES = frozenset(
 )
 """Functions of torch that move numbers and compute nothing."""
 _CONVERSIONS = frozenset(("to", "type", "float", "double", "half", "bfloat16", "cpu", "cuda"))
+
+_rounded: ContextVar[list[int] | None] = ContextVar("rounded", default=None)
+"""Number of probabilities that were rounded to 0 or 1, and of all, in the computation that is running."""
 
 
 def output_scale(model: nn.Module) -> Scale:
@@ -92,19 +97,27 @@ def _declared(module: nn.Module) -> set[Scale]:
     return {scale for child in module.children() for scale in _declared(child)}
 
 
-def logits_of_probabilities(probabilities: Callable[[], Float[Tensor, "batch tasks"]]) -> Float[Tensor, "batch tasks"]:
-    """Call a function that computes probabilities, and return their logits.
+def logits_of_probabilities(
+    model: nn.Module, probabilities: Callable[[], Float[Tensor, "batch tasks"]]
+) -> Float[Tensor, "batch tasks"]:
+    """Call a function that computes probabilities with ``model``, and return their logits.
 
     Where the probabilities are the result of a sigmoid, that is the tensor which went into it, exactly. Else, and in
     compiled or traced code, the logits are computed from the probabilities.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
         return _logit(probabilities(), check=False)
+    if any(_is_compiled(part) for part in model.modules()):  # it could not be compiled while functions are followed
+        return _logit(probabilities(), check=True)
     sigmoids = _SigmoidInputs()
     with sigmoids:
         y = probabilities()
     logits = sigmoids.input_of(y)
     return _logit(y, check=True) if logits is None else logits
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def _logit(y: Float[Tensor, "batch tasks"], *, check: bool) -> Float[Tensor, "batch tasks"]:
@@ -121,20 +134,41 @@ def _logit(y: Float[Tensor, "batch tasks"], *, check: bool) -> Float[Tensor, "ba
     return logits.to(torch.promote_types(y.dtype, torch.float32))
 
 
+@contextmanager
+def one_warning() -> Iterator[None]:
+    """Count probabilities of exactly 0 or 1 in all batches inside, and warn of them once, at the end."""
+    if _rounded.get() is not None:  # the outer one warns
+        yield
+        return
+    counts = [0, 0]
+    token = _rounded.set(counts)
+    try:
+        yield
+    finally:
+        _rounded.reset(token)
+    _warn_of_rounded(*counts)
+
+
+def _warn_of_rounded(n_rounded: int, n: int) -> None:
+    if n_rounded:
+        warnings.warn(
+            f"{n_rounded:,} of {n:,} probabilities that the model returned are exactly 0 or 1, so that their logits "
+            f"are cut off and have no gradient; return the logit instead, and declare output_is='logit'",
+            stacklevel=3,
+        )
+
+
 def _check_probabilities(y: Float[Tensor, "batch tasks"]) -> None:
     if bool(((y < 0) | (y > 1)).any()):
         raise ValueError(
             f"output_is='probability' needs outputs between 0 and 1, got values from {float(y.min()):.3g} to "
             f"{float(y.max()):.3g}; use output_is='logit', or 'value' for a regression"
         )
-    n_rounded = int(((y == 0) | (y == 1)).sum())
-    if n_rounded:
-        dtype = str(y.dtype).removeprefix("torch.")
-        warnings.warn(
-            f"{n_rounded:,} of {y.numel():,} probabilities are exactly 0 or 1 in {dtype}, so that their logits are cut "
-            f"off and have no gradient; return the logit instead of the probability, and declare output_is='logit'",
-            stacklevel=2,
-        )
+    n_rounded, counts = int(((y == 0) | (y == 1)).sum()), _rounded.get()
+    if counts is None:
+        _warn_of_rounded(n_rounded, y.numel())
+    else:
+        counts[:] = counts[0] + n_rounded, counts[1] + y.numel()
 
 
 class _SigmoidInputs(TorchFunctionMode):

@@ -19,26 +19,28 @@ from rcviz.plots._axes import (
     signed_number,
 )
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
-from rcviz.plots.results import table_of
+from rcviz.plots.results import scale_of, table_of
 
 _COLUMNS = ("filter", "score", "mean_positive", "mean_negative")
 _BINS = 40
 _BAR = "#dcdfe4"
 
 
-def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = None) -> Axes:
+def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = None, scale: str | None = None) -> Axes:
     """Rank filters by contribution score, the best on top (section 3.5).
 
     Parameters
     ----------
     table
         A FilterContributions, or its table: a DataFrame with columns ``filter``, ``score``, ``mean_positive`` and
-        ``mean_negative``, all but the first in units of the logit; `score` is the mean over positives minus the mean
+        ``mean_negative``, all but the first in units of the output; `score` is the mean over positives minus the mean
         over negatives. The rows are ranked here; missing scores come last.
     ax
         Axes to draw into; None makes a figure that grows with the number of filters.
     top
         Draw only this many of the best; None draws all.
+    scale
+        "logit" or "value", for the label of the axis; by default that of the FilterContributions, or "logit".
 
     Returns
     -------
@@ -54,6 +56,7 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     --------
     >>> ax = rcviz.plot_contributions(rcviz.filter_contributions(model, parts.test), top=5)
     """
+    scale = scale_of(table, scale) or "logit"
     table = table_of(table, _COLUMNS, "filter")
     if top is not None:
         check_positive("top", top)
@@ -80,7 +83,7 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     rank = range(len(ranked))
     (negatives,) = ax.plot(negative, rank, "o", label="mean of negatives", **below)
     (positives,) = ax.plot(positive, rank, "o", label="mean of positives", **above)
-    label_axes(ax, "contribution to the logit")
+    label_axes(ax, f"contribution to the {scale}")
     legend_below(ax, [bars, positives, negatives], 3)
     return ax
 
@@ -102,6 +105,7 @@ def plot_contribution_distribution(
     *,
     kind: str = "ecdf",
     title: str | None = None,
+    scale: str = "logit",
 ) -> Axes:
     """Compare one filter's contributions in positive and in negative sequences (section 3.5).
 
@@ -110,7 +114,7 @@ def plot_contribution_distribution(
     Parameters
     ----------
     positive, negative
-        One contribution per sequence, in units of the logit: (P,) and (M,) arrays. Either may be empty; NaN are
+        One contribution per sequence, in units of the output: (P,) and (M,) arrays. Either may be empty; NaN are
         excluded and counted in the legend.
     ax
         Axes to draw into; None makes a figure.
@@ -119,6 +123,8 @@ def plot_contribution_distribution(
         after a ReLU, as jumps; "histogram": share of sequences in each of 40 common bins.
     title
         Title, such as the filter's name.
+    scale
+        "logit" or "value", for the label of the axis.
 
     Returns
     -------
@@ -161,7 +167,7 @@ def plot_contribution_distribution(
     ax.set_xlim(edges[0] - 0.02 * np.ptp(edges), edges[-1] + 0.02 * np.ptp(edges))
     ax.set_ylim(0.0, None if kind == "histogram" else 1.02)
     ax.locator_params(axis="x", nbins=6)
-    label_axes(ax, "contribution to the logit", "share" if kind == "histogram" else "cumulative share")
+    label_axes(ax, f"contribution to the {scale}", "share" if kind == "histogram" else "cumulative share")
     legend_below(ax, handles, 1)
     plain_title(ax, title)
     return ax

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rcviz._core.checks import as_numbers, check_options, check_table
+from rcviz._core.checks import as_numbers, check_choice, check_options, check_table
+
+SCALES = ("probability", "logit", "value")
 
 
 def draw(plot: Callable[..., Axes], subject: Any, ax: Any, options: Mapping[str, Any]) -> Axes:
@@ -53,6 +55,14 @@ def _named(table: pd.DataFrame, keys: Sequence[str]) -> str:
 def has(result: Any, *attributes: str) -> bool:
     """Whether an argument is a result that has all of these attributes, and not a table or an array."""
     return not isinstance(result, pd.DataFrame) and all(hasattr(result, name) for name in attributes)
+
+
+def scale_of(result: Any, scale: str | None) -> str | None:
+    """Scale that was asked for, else that of a result; None of arrays and tables, which do not know theirs."""
+    if scale is not None:
+        check_choice("scale", scale, SCALES)
+        return scale
+    return result.scale if has(result, "scale") else None
 
 
 def axes_of_result(second: Any, ax: Any) -> Any:

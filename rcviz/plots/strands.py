@@ -20,7 +20,7 @@ from rcviz.plots._axes import (
     signed_number,
 )
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
-from rcviz.plots.results import axes_of_result, has, table_of
+from rcviz.plots.results import axes_of_result, has, scale_of, table_of
 
 _RASTERIZE_ABOVE = 1000
 """More points than this are stored as one bitmap in a vector file, which would grow large and slow."""
@@ -40,14 +40,15 @@ def plot_strands(
     task: int | np.integer | str = 0,
     task_name: str | None = None,
     threshold: float | None = None,
+    scale: str | None = None,
 ) -> Axes:
     """Draw predictions on the reverse complement against predictions on the forward strand (Figure 4).
 
     Parameters
     ----------
     forward, reverse
-        Predictions, probabilities or logits, for the same sequences in the same order: (N,) or (N, 1). Or a
-        StrandAgreement instead of both, which also brings labels and threshold.
+        Predictions for the same sequences in the same order: (N,) or (N, 1). Or a StrandAgreement instead of both,
+        which also brings labels, threshold and scale; of profiles every position is a point.
     labels
         1 positive, 0 negative, NaN unknown: (N,) or (N, 1); None draws all points in one colour.
     ax
@@ -59,6 +60,8 @@ def plot_strands(
     threshold
         Decision threshold: a line for each strand; decisions flip where only one of the two predictions is above it.
         None draws no line.
+    scale
+        "probability", "logit" or "value", for the labels of the axes; probabilities are drawn from 0 to 1.
 
     Returns
     -------
@@ -79,11 +82,15 @@ def plot_strands(
     >>> reverse = rcviz.predict(standard, parts.test.reverse_complement())[:, 0]
     >>> ax = rcviz.plot_strands(forward, reverse, parts.test.labels[:, 0], threshold=0.5)
     """
+    scale = scale_of(forward, scale)
     if has(forward, "forward", "reverse", "labels", "task_names", "threshold"):
         agreement, index = forward, task_index(task, forward.task_names)
         ax = axes_of_result(reverse, ax)
         forward, reverse = agreement.forward[:, index], agreement.reverse[:, index]
         labels = None if agreement.labels is None else agreement.labels[:, index]
+        if forward.ndim == 2:  # profiles
+            labels = None if labels is None else np.repeat(labels, forward.shape[1])
+            forward, reverse = forward.ravel(), reverse.ravel()
         threshold = agreement.threshold if threshold is None else threshold
     elif reverse is None:
         raise ValueError(f"expected forward and reverse, or a StrandAgreement, got one {type(forward).__name__}")
@@ -105,7 +112,7 @@ def plot_strands(
     colors, keys = _colors(labels, len(x))
 
     ax = resolve_axes(ax, 4.6, 5.2 + 0.18 * (len(keys) + (threshold is not None)))
-    low, high = _range(x, y)
+    low, high = prediction_range(x, y, scale)
     ax.plot([low, high], [low, high], color=FAINT, linewidth=0.8, zorder=1)
     if threshold is not None:
         ax.axvline(threshold, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
@@ -127,22 +134,29 @@ def plot_strands(
     ax.set_aspect("equal", adjustable="box")
     despine(ax)
     ax.locator_params(nbins=5)
-    label_axes(ax, "prediction, forward strand", "prediction, reverse complement")
+    what = scale or "prediction"
+    label_axes(ax, f"{what}, forward strand", f"{what}, reverse complement")
     legend_below(ax, keys, 1, note=_summary(x, y, threshold))
     plain_title(ax, task_name)
     return ax
 
 
 def plot_gap_by_filter(
-    table: Any, ax: Axes | None = None, *, rest: Any = None, top: int | None = None, title: str | None = None
+    table: Any,
+    ax: Axes | None = None,
+    *,
+    rest: Any = None,
+    top: int | None = None,
+    title: str | None = None,
+    scale: str | None = None,
 ) -> Axes:
-    """Draw how much each filter adds to the difference between the two strands' logits.
+    """Draw how much each filter adds to the difference between the two strands' logits, or values.
 
     Parameters
     ----------
     table
-        A GapByFilter, which also brings its rest, or a DataFrame with columns ``filter``, ``difference`` (forward
-        minus reverse, in units of the logit) and ``magnitude``, by which the rows are ranked here.
+        A GapByFilter, which also brings its rest and scale, or a DataFrame with columns ``filter``, ``difference``
+        (forward minus reverse) and ``magnitude``, by which the rows are ranked here.
     ax
         Axes to draw into; None makes a figure that grows with the number of bars.
     rest
@@ -151,6 +165,8 @@ def plot_gap_by_filter(
         Draw only this many filters, and the sum of all others as one bar; None draws each.
     title
         Title, such as the model's name.
+    scale
+        "logit" (default) or "value", for the label of the axis.
 
     Returns
     -------
@@ -163,6 +179,7 @@ def plot_gap_by_filter(
     ValueError
         If a column is missing, the table is empty, a number is not finite, or `top` is below 1.
     """
+    scale = scale_of(table, scale) or "logit"
     if rest is None and has(table, "table", "rest"):
         rest = float(table.rest.mean())
     table = table_of(table, ["filter", "difference", "magnitude"], "filter", finite=["difference", "magnitude"])
@@ -183,7 +200,7 @@ def plot_gap_by_filter(
     reach = 1.05 * max(SMALLEST_SCALE, *map(abs, values))
     ax.set_xlim(-reach, reach)
     ax.locator_params(axis="x", nbins=5)
-    label_axes(ax, "logit: forward minus reverse complement")
+    label_axes(ax, f"{scale}: forward minus reverse complement")
     plain_title(ax, title)
     return ax
 
@@ -228,10 +245,12 @@ def _colors(labels: Any, count: int) -> tuple[Float[np.ndarray, "N 4"], list[Lin
     return colors, keys
 
 
-def _range(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"]) -> tuple[float, float]:
-    """Return one range for both axes: 0 to 1 if all points are inside, else that of the points."""
+def prediction_range(
+    x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"], scale: str | None = None
+) -> tuple[float, float]:
+    """Return one range for both axes: 0 to 1 for probabilities, and where no scale is given and all points fit in."""
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
-    if low >= 0 and high <= 1:
+    if scale == "probability" or (scale is None and low >= 0 and high <= 1):
         low, high = 0.0, 1.0
     room = 0.03 * (high - low) or 0.5
     return low - room, high + room

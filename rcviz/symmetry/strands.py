@@ -54,7 +54,7 @@ def reverse_labels(model: nn.Module, labels: Float[np.ndarray, "n tasks"]) -> Fl
     declared = _declared(model)
     if declared is None or declared.representation == "invariant":
         return labels
-    if isinstance(model, AdaptedModel) and model.output is not None:
+    if declared.selected:
         raise ValueError(
             "augmentation='revcomp' needs the labels of the reverse complements, but the model selects an output from "
             "tasks or positions that it exchanges between the strands; such a model is equivariant without "
@@ -70,11 +70,15 @@ def reverse_labels(model: nn.Module, labels: Float[np.ndarray, "n tasks"]) -> Fl
 
 
 class _Declared(NamedTuple):
-    """What a model declares about its output: how it is represented, and by which module."""
+    """What a model declares about its output: how it is represented, by which module, and where that is returned.
+
+    ``selected``: an adapter selects one of several outputs from it.
+    """
 
     representation: Representation
     declared_by: nn.Module
     returned_by: nn.Module
+    selected: bool
 
     def reversed(self, y: Any) -> Any:
         """Output as it is for the reverse complement."""
@@ -94,10 +98,11 @@ class _Declared(NamedTuple):
 def _declared(model: nn.Module) -> _Declared | None:
     """Find what a model declares about its output; None if it declares nothing, or its layers break the symmetry."""
     returned_by = inside = model
-    while isinstance(inside, AdaptedModel) or _wrapped(inside) is not None:
-        wrapped = inside.model if isinstance(inside, AdaptedModel) else _wrapped(inside)
-        assert wrapped is not None
-        returned_by = wrapped if isinstance(inside, AdaptedModel) else returned_by
+    selected = False
+    while (wrapped := _wrapped(inside)) is not None:
+        if isinstance(inside, AdaptedModel):
+            selected |= inside.output is not None
+            returned_by = wrapped
         inside = wrapped
     representation: Representation = "paired"
     declared_by = None
@@ -107,11 +112,13 @@ def _declared(model: nn.Module) -> _Declared | None:
             return None
         representation = plain_output(part, symmetry.after(representation))
         declared_by = part if symmetry.output != "same" else declared_by
-    return None if declared_by is None else _Declared(representation, declared_by, returned_by)
+    return None if declared_by is None else _Declared(representation, declared_by, returned_by, selected)
 
 
 def _wrapped(model: nn.Module) -> nn.Module | None:
-    """Model inside a wrapper of torch that returns what the model returns: DataParallel, DDP, a compiled model."""
+    """Model inside an adapter, or inside a wrapper of torch with one module: DataParallel, DDP, a compiled model."""
+    if isinstance(model, AdaptedModel):
+        return model.model
     children = dict(model.named_children())
     return next(iter(children.values())) if len(children) == 1 and set(children) <= {"module", "_orig_mod"} else None
 

@@ -18,9 +18,11 @@ from rcviz.metrics import score_tasks, score_values
 from rcviz.models.outputs import as_logits, one_tensor
 from rcviz.models.prediction import batches_of_logits, concatenate_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import RandomStream, device_and_dtype, exact_arithmetic, training_mode
+from rcviz.models.scale import one_warning
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.checks import labels_of
 from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.symmetry.strands import reverse_labels
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import Metrics, ValueMetrics
 
@@ -53,6 +55,7 @@ class BatchRecord:
     loss: float
 
 
+@one_warning()
 @reuse_memory()
 def train_one_epoch(
     model: nn.Module,
@@ -70,13 +73,15 @@ def train_one_epoch(
     The modules named in ``evaluated`` stay in evaluation mode.
     """
     labels = labels_of(train, "train")
+    if config.augmentation == "revcomp":
+        labels = np.concatenate([labels, reverse_labels(model, labels)])
     random_numbers = _random_numbers(model, config.seed, epoch)
 
     def steps() -> Iterator[Float[Tensor, "batch tasks"]]:
         for start in range(0, len(items), config.batch_size):
             batch = items[start : start + config.batch_size]
             x = one_hot_batch(_codes(train.codes, batch), model)
-            targets = torch.from_numpy(labels[batch % len(train)])
+            targets = torch.from_numpy(labels[batch])
             with training_mode(model, evaluated=evaluated), exact_arithmetic(), random_numbers():
                 logits, loss = _logits_and_loss(model, x, targets, config)
                 value = float(loss.detach())
@@ -92,9 +97,10 @@ def train_one_epoch(
                 on_batch(BatchRecord(epoch, start + len(batch), value))
 
     logits = to_numpy(concatenate_batches(steps(), len(items)))
-    return _metrics(labels[items % len(train)], logits, train.task_names, config)
+    return _metrics(labels[items], logits, train.task_names, config)
 
 
+@one_warning()
 @reuse_memory()
 def validate(
     model: nn.Module,
@@ -125,7 +131,7 @@ def _logits_and_loss(
     """Logits of a batch and the loss to minimise, with the smoothness penalties of the model's weighted sums."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
         logits = as_logits(one_tensor(model(x)), len(x))
-    logits = logits.float() if config.precision == "bfloat16" else logits
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     loss = mean_loss(logits, targets.to(logits), config)
     for module in model.modules():
         if isinstance(module, WeightedSum1d) and module.smoothness > 0:

@@ -22,6 +22,7 @@ from rcviz.sequences.annotations import LabelKind
 from rcviz.sequences.checks import check_both_classes, check_output_count, labels_of
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 from rcviz.sequences.splits import Splits
+from rcviz.symmetry.strands import reverse_labels
 from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import (
@@ -246,6 +247,8 @@ def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, con
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise ValueError("the model has no weights to train; make some trainable with .requires_grad_()")
+    if config.augmentation == "revcomp":
+        reverse_labels(model, labels_of(train, "train")[:1])
     with evaluating(model), exact_arithmetic(), torch.enable_grad():
         logits = logits_of(model, one_hot_batch(train.codes[:2], model))
         check_output_count(logits.shape[1], train)

@@ -45,8 +45,8 @@ def caption(results: FilterResults, question: Question, index: int) -> str:
     row = contributions.table.iloc[rank]
     return (
         f"<b>Filter {index}</b>, rank {rank + 1} of {len(contributions.ranking)}: score {row['score']:+z.3f}. On "
-        f"average it adds {row['mean_positive']:+z.2f} to the logit of {html.escape(contributions.task)} in a "
-        f"positive, {row['mean_negative']:+z.2f} in a negative."
+        f"average it adds {row['mean_positive']:+z.2f} to the {contributions.scale} of "
+        f"{html.escape(contributions.task)} in a positive, {row['mean_negative']:+z.2f} in a negative."
     )
 
 
@@ -100,7 +100,9 @@ def activity(results: FilterResults, question: Question, index: int) -> str:
 def _activity_pictures(results: FilterResults, question: Question, index: int) -> list[str]:
     contributions = results.contributions(*question)
     left, right = (new_figure(4.0, 2.5, margins=(0.62, 0.92, 0.08, 0.08)) for _ in range(2))
-    plot_contribution_distribution(contributions.positive(index), contributions.negative(index), left.add_subplot())
+    plot_contribution_distribution(
+        contributions.positive(index), contributions.negative(index), left.add_subplot(), scale=contributions.scale
+    )
     plot_profile(results.profiles(question.layer).edges, results.curves(question, index), right.add_subplot())
     return [
         f'<div role="img" aria-label="{what} of filter {index} in positives and negatives">{figure_svg(figure)}</div>'
@@ -187,7 +189,9 @@ def picture(results: FilterResults, question: Question, index: int, colors: Any)
     plot_logo(reverse_complement(weights), axes[0, 1], y_range=limits, colors=colors, title="its reverse complement")
     plot_logo(motif, axes[1, 0], colors=colors, title=f"motif of {count:,} activating sites")
     plot_logo(motif.reverse_complement(), axes[1, 1], colors=colors, title="its reverse complement")
-    plot_contribution_distribution(contributions.positive(index), contributions.negative(index), axes[2, 0])
+    plot_contribution_distribution(
+        contributions.positive(index), contributions.negative(index), axes[2, 0], scale=contributions.scale
+    )
     plot_profile(results.profiles(question.layer).edges, results.curves(question, index), axes[2, 1])
     axes[2, 1].set_title(results.sample(question.layer), fontsize="small")
     title = f"filter {index}: score {contributions.scores[index]:+z.3f} for {contributions.task}"

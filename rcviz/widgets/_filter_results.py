@@ -17,6 +17,7 @@ from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.models.prediction import check_outputs, one_hot_batch, predict
 from rcviz.models.runtime import evaluating
+from rcviz.models.scale import returned_scale
 from rcviz.sequences.checks import check_classes
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.widgets.state import Question
@@ -46,11 +47,17 @@ class FilterResults:
     data : SequenceSet
         With labels.
     at : "auto", "activation" or "convolution"
+
+    Attributes
+    ----------
+    scale : "logit" or "value"
+        What contributions add to.
     """
 
     def __init__(self, model: nn.Module, data: SequenceSet, at: At) -> None:
         check_outputs(model, data)
         self.model, self.data, self._at = model, data, at
+        self.scale = returned_scale(model)
         self._own: Bool[np.ndarray, " sequences"] | None = None
         self._results: dict[tuple[Any, ...], Any] = {}
 
@@ -113,7 +120,7 @@ class FilterResults:
         return curves or {"all": profiles.mean(index)}
 
     def contributions(self, layer: str, task: int, positives: str) -> FilterContributions:
-        """Contributions to a task's logit, compared between positives and negatives."""
+        """Contributions to a task's logit or value, compared between positives and negatives."""
         contributions = self._stored(
             ("contributions", layer, task),
             lambda: filter_contributions(self.model, self.data, task=task, layer=layer, at=self._at),
@@ -134,6 +141,11 @@ class FilterResults:
         elif positives == "labelled":
             labels = given
         else:
+            if self.scale == "value":
+                raise ValueError(
+                    "the model's outputs are values, without a threshold above which they are positive; choose other "
+                    "positives, or call set_positives with a mask"
+                )
             predicted = (self._stored(("predictions",), lambda: predict(self.model, self.data))[:, task] >= 0.5) * 1.0
             labels = predicted if positives == "predicted" else np.where(predicted == given, given, np.nan)
         check_classes(labels, f"the selection ({POSITIVES[positives]})", self.data.task_names[task])

@@ -13,7 +13,7 @@ import pandas as pd
 
 from rcviz.plots._axes import FAINT, new_figure
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
-from rcviz.plots.strands import plot_strands
+from rcviz.plots.strands import plot_strands, prediction_range
 from rcviz.widgets._pane import FigurePane, MarkupPane
 
 LABELS = {"positive": POSITIVE, "negative": NEGATIVE, "unknown": UNKNOWN}
@@ -26,7 +26,6 @@ MISSING = (
 _SIZE = 245
 """Side in pixels: three panels with their axes fit beside each other in a notebook 1400 pixels wide."""
 
-_RANGE = (-0.03, 1.03)
 _PAUSE = 0.15
 """Seconds."""
 
@@ -67,13 +66,15 @@ class StrandScatters(ipywidgets.HBox):
         self._panes: dict[str, FigurePane] = {}
         self._shown: tuple[int, ...] = ()
         self._waiting: asyncio.TimerHandle | None = None
+        self._ranges: dict[str, tuple[float, float]] = {}
         self._panels: list[ipywidgets.VBox] = []
         super().__init__(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.add_class("rcviz-strand-scatters")
 
-    def show(self, predictions: Mapping[str, tuple[Any, Any]], labels: Any) -> None:
-        """Draw forward and reverse predictions of each model, coloured by label."""
+    def show(self, predictions: Mapping[str, tuple[Any, Any]], labels: Any, scales: Mapping[str, str]) -> None:
+        """Draw forward and reverse predictions of each model on its scale, coloured by label."""
         for name, (forward, reverse) in predictions.items():
+            self._ranges[name] = limits = prediction_range(forward, reverse, scales[name])
             if can_select():
                 named = label_names(labels, len(forward))
                 # jscatter numbers only the categories that occur, in their order: colours are given for those.
@@ -81,17 +82,18 @@ class StrandScatters(ipywidgets.HBox):
                 category = pd.Categorical(named, categories=present)
                 frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": category})
                 if name not in self._scatters:
-                    self._scatters[name] = self._scatter(frame)
-                    self._add(name, self._scatters[name].widget)
+                    self._scatters[name] = self._scatter(frame, limits)
+                    self._add(name, scales[name], self._scatters[name].widget)
                 else:
                     self._scatters[name].data(frame)
+                    self._scatters[name].x(scale=limits).y(scale=limits)
                 self._scatters[name].color(by="label", map=[LABELS[label] for label in present])
             else:
                 if name not in self._panes:
                     self._panes[name] = FigurePane()
-                    self._add(name, self._panes[name])
+                    self._add(name, scales[name], self._panes[name])
                 figure = new_figure(3.2, 3.9)
-                plot_strands(forward, reverse, labels, figure.add_subplot())
+                plot_strands(forward, reverse, labels, figure.add_subplot(), scale=scales[name])
                 described = f"{name}: predictions for the reverse complement against those for the forward strand"
                 self._panes[name].show_figure(figure, described)
 
@@ -111,27 +113,29 @@ class StrandScatters(ipywidgets.HBox):
             self._mark(marked)
 
     def _mark(self, sequence: int) -> None:
-        for scatter in self._scatters.values():
+        for name, scatter in self._scatters.items():
             point = scatter._data.iloc[sequence]
-            scatter.annotations(_lines(float(point["forward"]), float(point["reverse complement"])))
+            forward, reverse = float(point["forward"]), float(point["reverse complement"])
+            scatter.annotations(_lines(forward, reverse, self._ranges[name]))
 
-    def _add(self, name: str, view: ipywidgets.DOMWidget) -> None:
+    def _add(self, name: str, scale: str, view: ipywidgets.DOMWidget) -> None:
         title = MarkupPane()
         title.show(
-            f'<div class="rcviz-panel-title"><b>{html.escape(name)}</b><br>\N{UPWARDS ARROW} reverse complement</div>'
+            f'<div class="rcviz-panel-title"><b>{html.escape(name)}</b> ({scale})<br>'
+            f"\N{UPWARDS ARROW} reverse complement</div>"
         )
         panel = ipywidgets.VBox([title, view], layout=ipywidgets.Layout(width="320px", overflow="hidden"))
         self._panels.append(panel)
         self.children = tuple(self._panels)
 
-    def _scatter(self, frame: pd.DataFrame) -> Any:
+    def _scatter(self, frame: pd.DataFrame, limits: tuple[float, float]) -> Any:
         jscatter = importlib.import_module("jscatter")
         scatter = jscatter.Scatter(
             data=frame,
             x="forward",
             y="reverse complement",
-            x_scale=_RANGE,
-            y_scale=_RANGE,
+            x_scale=limits,
+            y_scale=limits,
             opacity=0.7,
             size=4,
             opacity_unselected=0.15,
@@ -153,11 +157,12 @@ class StrandScatters(ipywidgets.HBox):
             self._on_select(chosen)
 
 
-def _lines(forward: float, reverse: float) -> list[Any]:
+def _lines(forward: float, reverse: float, limits: tuple[float, float]) -> list[Any]:
     """Draw the diagonal, on which both strands agree, and a cross on one point."""
     jscatter = importlib.import_module("jscatter")
+    low, high = limits
     return [
-        jscatter.Line([(0.0, 0.0), (1.0, 1.0)], line_color=FAINT),
+        jscatter.Line([(low, low), (high, high)], line_color=FAINT),
         jscatter.VLine(forward, line_color="#00000066"),
         jscatter.HLine(reverse, line_color="#00000066"),
     ]

@@ -68,16 +68,22 @@ class StrandResults:
         return None if self._data.labels is None else self._data.labels[:, task]
 
     def predictions(self, task: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Forward and reverse probabilities of each model."""
+        """Forward and reverse predictions of each model, on its scale."""
         return {name: (each.forward[:, task], each.reverse[:, task]) for name, each in self._agreements.items()}
 
     def gap(self, model: str, task: int) -> Float[np.ndarray, " sequences"]:
-        """Absolute difference of a model's two probabilities."""
+        """Absolute difference of a model's two predictions."""
         return self._agreements[model].gap[:, task]
 
     def largest_gap_model(self, task: int) -> str:
-        """Name of the model with the largest mean gap."""
-        return max(self.models, key=lambda name: float(self.gap(name, task).mean()))
+        """Name of the model with the largest mean gap, among those on the scale of the first model."""
+        scales = self.scales()
+        comparable = [name for name in self.models if scales[name] == next(iter(scales.values()))]
+        return max(comparable, key=lambda name: float(self.gap(name, task).mean()))
+
+    def scales(self) -> dict[str, str]:
+        """Scale of each model's predictions."""
+        return {name: each.scale for name, each in self._agreements.items()}
 
     def order(self, model: str, task: int, selection: tuple[int, ...]) -> Int[np.ndarray, " n"]:
         """Order the selected sequences, or all, by a model's gap, largest first."""
@@ -149,11 +155,14 @@ class StrandResults:
         figure = new_figure(4.2 * len(self.models), 5.0)
         panels = figure.subplots(1, len(self.models), squeeze=False)[0]
         for ax, (name, (forward, reverse)) in zip(panels, self.predictions(task).items(), strict=True):
-            plot_strands(forward, reverse, self.labels(task), ax, task_name=name)
+            scale = self._agreements[name].scale
+            plot_strands(forward, reverse, self.labels(task), ax, task_name=name, scale=scale)
         return figure
 
 
 def _finite(agreement: StrandAgreement) -> StrandAgreement:
+    if agreement.forward.ndim == 3:
+        raise ValueError("it returns profiles; select one number per task with rcviz.as_sequence_model(output=...)")
     if not (np.isfinite(agreement.forward).all() and np.isfinite(agreement.reverse).all()):
         raise ValueError("some of its predictions are not finite")
     return agreement

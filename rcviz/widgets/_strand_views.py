@@ -70,11 +70,11 @@ def gap_markup(splits: Mapping[str, GapByFilter | str]) -> str:
 
 
 def _rows(split: GapByFilter) -> list[_Row]:
-    """List the logits and each filter's contribution to them: forward, reverse, difference."""
+    """List the logits, or values, and each filter's contribution to them: forward, reverse, difference."""
     columns = ["forward", "reverse", "difference"]
     of_filters = split.table[columns].to_numpy()
     whole = np.array([split.logits_forward.mean(), split.logits_reverse.mean(), split.logit_difference.mean()])
-    rows = [("logit", whole)]
+    rows: list[_Row] = [(split.scale, whole)]
     rows += [(f"filter {i}", values) for i, values in zip(split.table["filter"][:_TOP], of_filters, strict=False)]
     if len(of_filters) > _TOP:
         count = len(of_filters) - _TOP
@@ -84,7 +84,7 @@ def _rows(split: GapByFilter) -> list[_Row]:
 
 def _table(name: str, rows: list[_Row], scale: float) -> str:
     head = "".join(f'<th scope="col">{column}</th>' for column in ("", "forward", "reverse", "difference"))
-    body = "".join(_line(label, values, None if label == "logit" else scale) for label, values in rows)
+    body = "".join(_line(label, values, scale if i else None) for i, (label, values) in enumerate(rows))
     return (
         f'<table class="rcviz-gap"><caption><b>{html.escape(name)}</b></caption>'
         f'<thead><tr>{head}<th aria-hidden="true"></th></tr></thead><tbody>{body}</tbody></table>'

@@ -217,7 +217,7 @@ class FilterExplorer(Explorer):
 
     def _build(self) -> None:
         self._error = ErrorPane()
-        self._task = _choice("Task", enumerate(self.state.task_names), "Task whose logit the contributions belong to")
+        self._task = _choice("Task", enumerate(self.state.task_names), "Task that the contributions belong to")
         self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Layer whose filters are shown")
         self._positives = _choice("Positives", POSITIVES.items(), "Sequences treated as positive", width="290px")
         self._sort = _choice("Sort by", SORTS.items(), "Order of the gallery")

@@ -23,7 +23,7 @@ class FilterState(traitlets.HasTraits):
     layer : str
         The convolution whose filters are shown.
     task : int
-        Index of the task whose logit the contributions belong to.
+        Index of the task that the contributions belong to.
     positives : str
         Sequences that are treated as positive.
     sort : str

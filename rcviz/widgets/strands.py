@@ -103,16 +103,16 @@ class StrandExplorer(Explorer):
         """The chosen sequences, or all, the largest gap of the sorting model first.
 
         One row per sequence and model: model, sequence, the columns of ``data.table``, label, forward, reverse
-        (probabilities), gap.
+        (probabilities, or values of a model that declares ``output_is="value"``), gap.
         """
         return self._results.table(self.state.task, self._order())
 
     @property
     def gap_table(self) -> pd.DataFrame:
-        """The shown sequence's logit difference by filter: model, sequence, filter, forward, reverse, difference.
+        """The shown sequence's difference by filter: model, sequence, filter, forward, reverse, difference.
 
-        The rows of a model add up to its two logits and their difference: the part that no filter explains, such as the
-        output's bias, is in the row whose filter is "rest".
+        The rows of a model add up to its two logits, or values, and their difference: the part that no filter explains,
+        such as the output's bias, is in the row whose filter is "rest".
         """
         return self._results.gap_table(self.state.task, self.state.sequence)
 
@@ -224,7 +224,8 @@ class StrandExplorer(Explorer):
             self.state.selection = chosen
 
     def _on_task(self, change: Any = None) -> None:
-        self._scatters.show(self._results.predictions(self.state.task), self._results.labels(self.state.task))
+        task = self.state.task
+        self._scatters.show(self._results.predictions(task), self._results.labels(task), self._results.scales())
         self._draw()
 
     def _on_model(self, change: Any) -> None:
@@ -306,11 +307,11 @@ class StrandExplorer(Explorer):
             self._following = before
 
     def _caption_text(self) -> str:
-        i, task = self.state.sequence, self.state.task
+        i, task, scales = self.state.sequence, self.state.task, self._results.scales()
         names = self._data.table.get("name")
         name = "" if names is None else f" ({html.escape(str(names[i]))})"
         predictions = "; ".join(
-            f"{html.escape(model)} {forward[i]:.3f} forward, {reverse[i]:.3f} reverse"
+            f"{html.escape(model)} {forward[i]:.3f} forward, {reverse[i]:.3f} reverse ({scales[model]})"
             for model, (forward, reverse) in self._results.predictions(task).items()
         )
         return (

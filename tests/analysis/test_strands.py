@@ -117,6 +117,117 @@ def test_the_threshold_is_that_of_the_predictions():
         assert strand_agreement(model, codes, **settings).flips[:, 0].tolist() == flips
 
 
+def test_values_are_compared_as_they_are():
+    """Log counts of 5.00 and 0.41: a gap of 4.59, which no sigmoid touches and no threshold divides."""
+    model = rcviz.as_sequence_model(Given([[5.0], [0.1], [0.2], [0.41]]), output_is="value")
+    found = strand_agreement(model, ["AA", "AC", "GG"])
+    assert (found.scale, found.threshold) == ("value", None)
+    np.testing.assert_allclose(found.gap[:, 0], [4.59, 4.8, 0.1], atol=1e-12)
+    assert not found.flips.any()
+    assert list(found.table.columns) == ["sequence", "task", "label", "forward", "reverse", "gap"]
+    assert not any("flips" in name for name in found.summary())
+    with pytest.raises(ValueError, match="threshold"):
+        _ = found.flipped
+    ax = found.plot()
+    assert ax.get_xlabel() == "value, forward strand"
+    note = ax.get_legend().get_title().get_text()
+    assert "largest gap 4.8" in note
+    assert "flip" not in note
+    chosen = strand_agreement(model, ["AA", "AC", "GG"], threshold=0.15)
+    assert chosen.flips[:, 0].tolist() == [False, False, True]
+    assert strand_agreement(model, ["AA", "AC", "GG"], threshold=0.3).summary()["n_flips"].item() == 1
+
+
+def test_the_scale_is_written_at_the_axes(agreements, toy):
+    model, agreement = agreements["standard"]
+    assert agreement.plot().get_xlabel() == "probability, forward strand"
+    assert strand_agreement(model, toy, output="logit").plot().get_ylabel() == "logit, reverse complement"
+    values = rcviz.as_sequence_model(model, output_is="value")
+    assert gap_by_filter(model, toy).plot().get_xlabel().startswith("logit")
+    assert gap_by_filter(values, toy).plot().get_xlabel().startswith("value")
+    assert rcviz.strand_attributions(values, toy.subset([0])).plot().get_xlabel().endswith("of the value")
+    assert rcviz.filter_contributions(values, toy).plot().get_xlabel().endswith("to the value")
+
+
+def stranded(permutation=(1, 0)):
+    """Both strands of a network with two tasks, which the reverse complement exchanges."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv1d(4, 5, 7), nn.Tanh(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(5, 2)
+    ).double()
+    return rcviz.RevCompConjoined(network, output_kind="stranded", permutation=permutation).eval()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model,
+        nn.DataParallel,
+        rcviz.as_sequence_model,
+        lambda model: rcviz.as_sequence_model(model, output_is="value"),
+        lambda model: rcviz.as_sequence_model(model, output=lambda y: 2 * y[:, [0]]),
+    ],
+)
+def test_exchanged_tasks_are_compared_with_their_partners(wrap, toy):
+    codes, model = toy.codes[:20], wrap(stranded())
+    agreement = strand_agreement(model, codes)
+    assert agreement.max_gap < 1e-12
+    np.testing.assert_array_equal(agreement.forward, predict(model, codes))
+    assert np.abs(predict(model, reverse_complement(codes)) - agreement.forward).max() > 1e-3
+    split = gap_by_filter(model, codes, layer=next(m for m in model.modules() if isinstance(m, nn.Conv1d)))
+    for each in (split.difference, split.logit_difference, split.rest):
+        assert np.abs(each).max() < 1e-12
+    attributions = rcviz.strand_attributions(model, codes)
+    np.testing.assert_allclose(attributions.reverse, attributions.forward, atol=1e-12)
+    one, both = (rcviz.hypothetical_attributions(model, codes, strands=strands) for strands in ("forward", "both"))
+    np.testing.assert_allclose(both, one, atol=1e-12)
+    assert np.abs(one).max() > 1e-4
+
+
+class Profile(nn.Module):
+    """Declares that its two channels are exchanged and its positions reversed, though its layers do not do that."""
+
+    symmetry = rcviz.Symmetry(input="paired", output="paired")
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv1d(4, 2, 7, padding=3)
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def test_profiles_by_hand(toy):
+    model = Profile().double()
+    data = toy.subset(range(8))
+    with torch.no_grad():
+        forward, reverse = (
+            model(torch.from_numpy(each.one_hot()).double()) for each in (data, data.reverse_complement())
+        )
+    reverse = reverse.numpy()[:, [1, 0], ::-1]
+    found = strand_agreement(model, data)
+    assert (found.scale, found.threshold) == ("logit", None)
+    np.testing.assert_array_equal(found.forward, forward)
+    np.testing.assert_array_equal(found.reverse, reverse)
+    gap = np.abs(forward.numpy() - reverse).mean(axis=2)
+    np.testing.assert_allclose(found.gap, gap)
+    assert found.max_gap == gap.max() > 0.1
+    row = found.table.iloc[0]
+    task = data.task_names.index(row["task"])
+    assert (row["gap"], len(found.table)) == (gap.max(), 16)
+    np.testing.assert_allclose(row["forward"], forward[row["sequence"], task].mean())
+    np.testing.assert_allclose(row["reverse"], reverse[row["sequence"], task].mean())
+    flat = forward[:, 1].numpy().ravel(), reverse[:, 1].ravel()
+    np.testing.assert_allclose(found.correlation[1], np.corrcoef(*flat)[0, 1])
+    assert "n = 480" in found.plot(task=1).get_legend().get_title().get_text()
+    likely = strand_agreement(model, data, output="probability")
+    np.testing.assert_allclose(likely.forward, forward.sigmoid(), rtol=1e-12)
+    with pytest.raises(ValueError, match="threshold"):
+        strand_agreement(model, data, threshold=0.5)
+    conjoined = rcviz.RevCompConjoined(Profile().double(), output_kind="profile", permutation=(1, 0))
+    assert strand_agreement(conjoined, data).max_gap < 1e-12
+
+
 def test_the_picture_counts_the_flips(agreements):
     agreement = agreements["standard"][1]
     note = agreement.plot(task=1).get_legend().get_title().get_text()

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+import rcviz
 from rcviz import SequenceSet, TrainConfig, build_model, decode, evaluate, fit, predict, split, train_epochs
-from rcviz.training.epoch import _codes, mean_loss, parts_to_evaluate, sample_order
+from rcviz.training.epoch import _codes, mean_loss, parts_to_evaluate, sample_order, train_one_epoch
 from rcviz.training.history import EpochRecord, Metrics
 from rcviz.training.loop import StopTraining, best_epoch
 from rcviz.training.session import TrainingSession
@@ -76,6 +77,27 @@ def test_samples_follow_the_order(toy, make_model):
     rows = torch.cat(shown).argmax(1).numpy().astype(np.uint8)
     order = np.random.default_rng(0).permutation(120)
     np.testing.assert_array_equal(rows, toy.codes[np.r_[order, order][:240]])
+
+
+def test_labels_of_augmented_items_follow_the_partners_that_a_model_declares(toy, same_weights):
+    """A step on the reverse complements is a step on these sequences with the labels of two tasks exchanged."""
+
+    def conjoined():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv1d(4, 3, 7), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(3, 2))
+        return rcviz.RevCompConjoined(network, output_kind="stranded")
+
+    exchanged = SequenceSet(rcviz.reverse_complement(toy.codes), toy.labels[:, ::-1])
+    trained = []
+    for data, items, augmentation in ((toy, range(120, 240), "revcomp"), (exchanged, range(120), "none")):
+        model, config = conjoined(), TrainConfig(epochs=1, batch_size=30, augmentation=augmentation)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        train_one_epoch(model, optimizer, data, np.array(items), config, 1, None)
+        trained.append(model.state_dict())
+    assert same_weights(*trained)
+    selected = rcviz.as_sequence_model(conjoined(), output=lambda y: y[:, [1, 0]])
+    with pytest.raises(ValueError, match="augmentation='none'"):
+        train_epochs(selected, toy, toy, TrainConfig(epochs=1, batch_size=30, augmentation="revcomp"))
 
 
 def test_augmented_items_are_reverse_complements(toy):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import html
+import re
 import threading
 import xml.etree.ElementTree as ElementTree
 
@@ -132,7 +133,7 @@ def test_a_click_shows_that_sequence(explorer):
 def drawn(explorer, model):
     """What goes to the front end: probabilities and the colour of every point."""
     widget = explorer._scatters._scatters[model].widget
-    low, high = _scatter._RANGE
+    low, high = explorer._scatters._ranges[model]
     forward, reverse = ((np.array(widget.points)[:, column] + 1) / 2 * (high - low) + low for column in (0, 1))
     colors = [to_hex(widget.color[int(code)]) for code in np.array(widget.points)[:, 2]]
     return forward, reverse, colors
@@ -154,6 +155,44 @@ def test_points_are_the_predictions_coloured_by_label(models, toy, second):
             np.testing.assert_allclose(forward, predict(model, toy)[:, task], atol=1e-6)
             np.testing.assert_allclose(reverse, predict(model, reverse_complement(toy.codes))[:, task], atol=1e-6)
             assert colors == wanted.tolist()
+
+
+def test_each_model_is_shown_on_its_scale(models, toy, tmp_path):
+    """A classifier beside a regression with a gap of 4.59, and beside a model whose tasks the strands exchange."""
+    regression = Regression().double()
+    models = {
+        "counts": as_sequence_model(regression, output_is="value"),
+        "classifier": models["standard"],
+        "stranded": RevCompConjoined(models["standard"], output_kind="stranded"),
+    }
+    explorer = StrandExplorer(models, toy)
+    gap = explorer.table.set_index("model")["gap"]
+    assert gap["counts"].max() == pytest.approx(4.59)
+    assert gap["stranded"].max() < 1e-5 < gap["classifier"].max()
+    assert explorer.state.model == "counts"
+    forward, reverse, _ = drawn(explorer, "counts")
+    np.testing.assert_allclose(forward, predict(models["counts"], toy)[:, 0], atol=1e-5)
+    assert np.abs(forward - reverse).max() == pytest.approx(4.59, abs=1e-4)
+    assert [ax.get_xlabel().split(",")[0] for ax in explorer.picture().axes] == ["value", "probability", "probability"]
+    assert "(value)" in explorer._caption.value
+    assert re.findall(r'<th scope="row">(value|logit)</th>', explorer._gaps.value) == ["value", "logit", "logit"]
+    rows = explorer.gap_table.query("model == 'counts'")
+    assert rows["difference"].abs().sum() == pytest.approx(4.59)
+    assert explorer.gap_table.query("model == 'stranded'")["difference"].abs().max() < 1e-5
+
+
+class Regression(nn.Module):
+    """Log counts 5 of sequences that begin with A, 0.41 of the others, from one filter."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 1, 1)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.tensor([4.59, 0, 0, 0])[None, :, None])
+            self.conv.bias.fill_(0.41)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x))[:, :, 0].expand(-1, 2)
 
 
 def crosses(explorer):
