@@ -38,7 +38,7 @@ class StrandAttributions:
         The sequences.
     task : str
     scale : "logit" or "value"
-        What is attributed: a logit, or a value of a model that declares ``output_is="value"``.
+        Kind of number that is attributed; ``"value"`` if the model declares ``output_is="value"``.
 
     Examples
     --------

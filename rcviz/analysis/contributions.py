@@ -39,7 +39,7 @@ class FilterContributions:
     at : str
         Begins with "activation" or "convolution", for the neurons that were taken, and says why.
     scale : "logit" or "value"
-        What the contributions add to: a logit, or a value of a model that declares ``output_is="value"``.
+        Kind of number that contributions add to; ``"value"`` if the model declares ``output_is="value"``.
 
     Examples
     --------

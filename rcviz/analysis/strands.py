@@ -127,13 +127,8 @@ class StrandAgreement:
 
         Without a threshold there are no flips to count, and the last two columns are missing.
         """
-        columns = {
-            "task": list(self.task_names),
-            "n": len(self.forward),
-            "correlation": self.correlation,
-            "max_gap": self.gap.max(axis=0),
-            "mean_gap": self.gap.mean(axis=0),
-        }
+        columns = {"task": list(self.task_names), "n": len(self.forward), "correlation": self.correlation}
+        columns |= {"max_gap": self.gap.max(axis=0), "mean_gap": self.gap.mean(axis=0)}
         if self.threshold is not None:
             columns |= {"n_flips": self.flips.sum(axis=0), "share_flips": self.flips.mean(axis=0)}
         return pd.DataFrame(columns)

@@ -51,7 +51,7 @@ class FilterResults:
     Attributes
     ----------
     scale : "logit" or "value"
-        What contributions add to.
+        Kind of number that contributions add to.
     """
 
     def __init__(self, model: nn.Module, data: SequenceSet, at: At) -> None:
