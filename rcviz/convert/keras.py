@@ -15,6 +15,8 @@ from rcviz.convert.chain import chain_of
 from rcviz.convert.keras_files import SavedLayer, SavedModel, opened, read
 from rcviz.convert.keras_layers import Quirks, Slot, channels_after, is_readable, slots_of
 from rcviz.layers.conv import RevCompConv1d
+from rcviz.layers.plain import with_current_weights
+from rcviz.models.runtime import check_module
 
 Backend = Literal["theano", "tensorflow"]
 Source = Literal["keras-genomics", "other"]
@@ -80,7 +82,8 @@ def load_keras_weights(
         When there is no such file.
     ValueError
         When the file cannot be read, does not fit the model (naming the layer and both shapes), or does not tell
-        whether its convolutions are tied, or of which origin they are (naming ``source``).
+        whether its convolutions are tied, or of which origin they are (naming ``source``); and for a model that
+        recomputes weights before every forward pass, as under weight norm.
 
     Examples
     --------
@@ -92,6 +95,12 @@ def load_keras_weights(
         check_choice("backend", backend, get_args(Backend))
     if source is not None:
         check_choice("source", source, get_args(Source))
+    check_module(model)
+    if with_current_weights(model) is not model:
+        raise ValueError(
+            "model recomputes weights before every forward pass (weight norm, spectral norm or pruning), which would "
+            "overwrite the loaded ones; load them into the plain model first"
+        )
     parts = _parts(model)
     with opened(path) as saved:
         if len(saved.layers) != len(parts):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rcviz._core.checks import brief
 from rcviz._core.files import atomic_write
+from rcviz.layers.plain import with_current_weights
 from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import SequenceModel, build_model
@@ -57,7 +58,8 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
         if card.config != model.config:
             raise ValueError("card must have the same configuration as the model; make it with rcviz.model_card")
         settings[_CARD] = card.to_json()
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = with_current_weights(model).state_dict()  # under the names that build_model gives
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     # One entry: safetensors writes several in random order, and the same model should give the same file.
     metadata = {FORMAT: json.dumps(settings)}
     with atomic_write(path) as temporary:

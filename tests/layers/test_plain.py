@@ -67,9 +67,9 @@ def network(tied):
     return nn.Sequential(*layers).double()
 
 
-def step(model, x):
+def step(model, x, rate=0.5):
     """One step of training, after which the attribute ``weight`` may be that before it."""
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
+    optimiser = torch.optim.SGD(model.parameters(), lr=rate)
     model.train()(x).square().sum().backward()
     optimiser.step()
     optimiser.zero_grad()
@@ -174,3 +174,47 @@ def test_recurrent_layers_keep_their_weights(x):
     plain = with_current_weights(lstm)
     assert lstm._flat_weights is stale
     torch.testing.assert_close(plain(x.mT)[0], lstm(x.mT)[0])
+
+
+@pytest.mark.parametrize("architecture", ["standard", "revcomp"])
+def test_a_built_model_is_saved_and_converted_with_its_next_weights(decorate, architecture, tmp_path):
+    config = rcviz.ModelConfig.simulated(architecture, n_filters=4, sequence_length=60, pool_size=10, pool_stride=10)
+    model = rcviz.build_model(config)
+    decorate(model.conv1)
+    x = torch.from_numpy(rcviz.one_hot(np.random.default_rng(0).integers(0, 4, (6, 60), dtype=np.uint8)))
+    step(model, x, rate=0.001)
+    model.eval()
+    rcviz.save_model(model, tmp_path / "model.safetensors")
+    made = {
+        "saved": rcviz.load_model(tmp_path / "model.safetensors").eval(),
+        "standard": rcviz.to_standard(model),
+    }
+    copied = {name: module(x) for name, module in made.items()}
+    if architecture == "standard":
+        converted = rcviz.to_revcomp(model).model.eval()(x)
+    logits = model(x)
+    for name in made:
+        torch.testing.assert_close(copied[name], logits, atol=1e-5, rtol=0, msg=name)
+    if architecture == "standard":
+        torch.testing.assert_close(converted, (logits + model(x.flip((1, 2)))) / 2, atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_a_file_for_other_runtimes_has_them(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model = rcviz.RevCompConjoined(network(tied=False).float())  # which to_standard does not take
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        weight_norm(model.model[0])
+    x = torch.from_numpy(rcviz.one_hot(["ACGTTGCATGATAAGCCATG", "TTTTTTTTTTAAAAACCCCC"]))
+    step(model, x, rate=0.01)
+    rcviz.export_onnx(model, tmp_path / "model.onnx", length=20)
+    (exported,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"sequences": x.numpy()})
+    np.testing.assert_allclose(exported, model.eval()(x).detach(), atol=1e-5)
+
+
+def test_keras_weights_are_not_loaded_under_what_overwrites_them(decorate, tmp_path):
+    model = network(tied=False)
+    decorate(model[0])
+    with pytest.raises(ValueError, match="weight norm"):
+        rcviz.load_keras_weights(model, tmp_path / "weights.h5")
