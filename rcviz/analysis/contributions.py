@@ -121,7 +121,7 @@ def filter_contributions(
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
-        Without labels, scores are means over all sequences.
+        Without labels, or with labels that are values, scores are means over all sequences.
     task : int or str
         Task whose logit is used, by index or by name; without labels the names are ``task_0`` and so on.
     layer : nn.Module or str, optional
@@ -133,7 +133,7 @@ def filter_contributions(
         where a shortcut passes it by, the convolution. ``"activation"`` takes it even then: the contributions are those
         of that path alone.
     positives : ndarray (N,) of bool, optional
-        Sequences to compare with the others, in place of the labels.
+        Sequences to compare with the others, in place of the labels; for values for example ``data.upper_part()``.
     batch_size : int
         Number of sequences that are in memory as floats at a time.
 
@@ -162,6 +162,8 @@ def filter_contributions(
     asked = resolve_task(data, task)
     if positives is not None:
         asked = replace(asked, labels=_as_labels(positives, len(data)))
+    elif data.label_kind == "value":
+        asked = replace(asked, labels=None)
     elif asked.labels is not None:
         check_both_classes(data, tasks=[asked.index])
     with evaluating(model), exact_arithmetic(), one_warning():

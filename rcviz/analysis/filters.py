@@ -19,7 +19,7 @@ from rcviz.layers.facts import (
     windows_of,
 )
 from rcviz.layers.plain import with_current_weights
-from rcviz.models.adapter import channel_of_each_base
+from rcviz.models.adapter import AdaptedModel, channel_of_each_base
 from rcviz.models.runtime import check_module, check_not_meta, find_module
 from rcviz.motifs.motif import Motif
 from rcviz.motifs.similarity import match_motifs
@@ -270,6 +270,12 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
         raise ValueError(
             f"{name} reads {n_channels_read(convolution)} channels of the layer before it, not the 4 bases, so its "
             f"filters have no logo; use the first convolution, or the contributions of {name}"
+        )
+    rows_are_bases = any(isinstance(part, AdaptedModel) and part.layout == "N1CL" for part in model.modules())
+    if getattr(convolution, "kernel_size", None) == (4, 4) and convolution.in_channels == 1 and not rows_are_bases:
+        raise ValueError(
+            f"{name} has kernels of 4 x 4, which do not tell whether their rows are bases or positions; if they are "
+            f"bases, declare the input with rcviz.as_sequence_model(model, layout='N1CL')"
         )
     check_not_meta(convolution)
     windows, plain = windows_of(convolution), with_current_weights(convolution)

@@ -250,14 +250,14 @@ def _strands(
 
 def _strand(read: Float[Tensor, "4 positions"], sequence: Float[Tensor, "4 length"]) -> Strand | None:
     """Which strand of a sequence an input is, which may be longer or shorter and have other numbers than 0 and 1."""
-    bases = _letters(read)
+    bases, strands = _letters(read), []
     for reverse in (False, True):
         letters = _letters(sequence.flip((0, 1)) if reverse else sequence)
         if letters in bases:
-            return Strand(reverse, bases.index(letters), len(bases))
-        if bases in letters:
-            return Strand(reverse, -letters.index(bases), len(bases))
-    return None
+            strands.append(Strand(reverse, bases.index(letters), len(bases)))
+        elif bases in letters:
+            strands.append(Strand(reverse, -letters.index(bases), len(bases)))
+    return strands[0] if len(strands) == 1 else None  # both, where they are joined into one sequence
 
 
 def _letters(one_hot: Float[Tensor, "4 positions"]) -> bytes:

@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from foreign import seeded
 from scipy.stats import spearmanr
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from rcviz import (
     RevCompConjoined,
     RevCompConv1d,
+    SequenceSet,
     activation_profiles,
     as_sequence_model,
     filter_bank,
@@ -320,6 +322,39 @@ def test_deeper_layers_of_a_network_that_reads_both_strands():
     np.testing.assert_allclose(found.per_sequence, products(both, both.model[3], pairs), atol=1e-12)
 
 
+def test_both_strands_joined_into_one_sequence_have_no_profile():
+    model = seeded(Network, lambda m, x: m.conv(torch.cat([x, x.flip((1, 2))], dim=2)).relu().mean(2))
+    found = filter_contributions(model, CODES)
+    assert found.at.startswith("activation")
+    with pytest.raises(ValueError, match="positions"):
+        activation_profiles(model, CODES)
+
+
+def test_recomputed_blocks_have_the_same_contributions():
+    """Activation checkpointing runs a block a second time, in the backward pass."""
+
+    def block(m):
+        return lambda x: m.out(F.max_pool1d(m.act(m.conv(x)), 8).flatten(1))
+
+    parts = {"act": nn.ReLU(), "out": seeded(nn.Linear, 30, 2)}
+    plain = seeded(Network, lambda m, x: block(m)(x) ** 2, **parts)
+    kept = seeded(Network, lambda m, x: checkpoint(block(m), x, use_reentrant=False) ** 2, **parts)
+    np.testing.assert_allclose(
+        filter_contributions(kept, CODES).per_sequence, filter_contributions(plain, CODES).per_sequence, atol=1e-12
+    )
+
+
+def test_values_without_positives_are_compared_with_nothing():
+    model = as_sequence_model(seeded(Network, lambda m, x: m.conv(x).relu().mean(2)), output_is="value")
+    data = SequenceSet(CODES, np.random.default_rng(0).normal(size=(30, 6)), label_kind="value")
+    found = filter_contributions(model, data, task=2)
+    np.testing.assert_allclose(found.scores, found.per_sequence.mean(axis=0), atol=1e-14)
+    upper = data.upper_part(0.3, task=2)
+    compared = filter_contributions(model, data, task=2, positives=upper)
+    expected = found.per_sequence[upper].mean(axis=0) - found.per_sequence[~upper].mean(axis=0)
+    np.testing.assert_allclose(compared.scores, expected, atol=1e-14)
+
+
 def test_rows_that_belong_to_no_sequence_alone_are_refused():
     def mixed(m, x):
         shuffled = torch.cat([x, x.flip((1, 2))])
@@ -395,12 +430,16 @@ def line():
     return nn.Sequential(first, norm, nn.ReLU(), second, nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(5, 2))
 
 
-@pytest.mark.parametrize("bases", ["ACGT", "TGAC"])
+@pytest.mark.parametrize(("bases", "declared"), [("ACGT", True), ("TGAC", False), ("TGAC", True)])
 @pytest.mark.parametrize("squeeze", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_convolutions_over_images_are_those_over_sequences(layout, squeeze, bases):
+def test_convolutions_over_images_are_those_over_sequences(layout, squeeze, bases, declared):
+    """Whether the network makes the image or its layout is declared."""
     one = seeded(line)
-    image = as_sequence_model(Image(layout, one, squeeze=squeeze).double().eval(), bases=bases)
+    image = Image(layout, one, squeeze=squeeze).double().eval()
+    if declared:
+        image.turn = nn.Identity()
+    image = as_sequence_model(image, bases=bases, layout=layout if declared else "NCL")
     plain = as_sequence_model(one, bases=bases)
     banks = filter_bank(image), filter_bank(plain)
     assert banks[0].layer == "model.conv"
@@ -427,6 +466,19 @@ def test_convolutions_over_images_are_those_over_sequences(layout, squeeze, base
     np.testing.assert_allclose(deeper[0].per_sequence, deeper[1].per_sequence, atol=1e-12)
     with pytest.raises(ValueError, match="reads 6 channels"):
         filter_bank(image, layer="model.second")
+
+
+def test_square_kernels_tell_nothing_of_their_rows():
+    def square():
+        return nn.Sequential(nn.Conv2d(1, 6, (4, 4)), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten())
+
+    model = seeded(square)
+    for network in (model, as_sequence_model(model, layout="N1LC")):
+        with pytest.raises(ValueError, match="N1CL"):
+            filter_bank(network)
+    bank = filter_bank(as_sequence_model(model, layout="N1CL"))
+    weight = model[0].weight.detach().numpy()[:, 0]
+    np.testing.assert_allclose(bank.weights, weight - weight.mean(axis=1, keepdims=True), atol=1e-14)
 
 
 def test_images_proper_are_no_sequences():
