@@ -4,10 +4,9 @@ What a layer does to the symmetry is what it declares (:mod:`rcviz.layers.symmet
 table in :mod:`rcviz.layers.facts` says.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+import warnings
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 import torch
@@ -15,10 +14,7 @@ from torch import Tensor, nn
 
 from rcviz.layers.facts import symmetry_of
 from rcviz.layers.pairing import reverse_complement_features
-from rcviz.layers.strategies import RevCompConjoined
 from rcviz.layers.symmetry import declares
-from rcviz.models.outputs import run_model
-from rcviz.models.runtime import evaluating, exact_arithmetic
 from rcviz.symmetry.advice import CONJOIN, suggestion_for
 from rcviz.symmetry.comparison import (
     Relation,
@@ -29,6 +25,10 @@ from rcviz.symmetry.comparison import (
     reversed_output,
     rounding,
 )
+from rcviz.symmetry.recording import Dependence, find_dependence, record
+
+_Row: TypeAlias = tuple[str, str, float, str, str]
+"""Columns of the diagnosis."""
 
 
 def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
@@ -44,7 +44,10 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``.attrs["dtype"]`` is the floating-point type in which it was judged, such as "float64".
+        ``.attrs["dtype"]`` is the floating-point type in which it was judged, such as "float64";
+        ``.attrs["depends_on"]`` is "chance" where the model draws random numbers in evaluation mode, whose module is
+        then the one that breaks the symmetry, "batch" where predictions depend on the other sequences of a batch
+        (with a warning), otherwise empty.
         One row per module in order of use: ``module`` (dotted name, with a number if the module is used several times;
         the whole model is ``"(model)"``), ``kind`` (class), ``error`` (largest difference to the output that the
         symmetry demands; NaN for "unknown"), ``verdict`` and ``suggestion`` (what to use instead of a module that
@@ -75,6 +78,7 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     'a plain convolution reads one strand; use rcviz.RevCompConv1d(4, n_filters=8, kernel_size=15)'
     """
     judged, x, dtype = as_judged(model, x)
+    dependence = find_dependence(judged, x)
     uses = _follow(judged, x, dtype)
     if not uses:
         raise ValueError(
@@ -90,62 +94,25 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     rows = _judge(uses, sound, _matching_again(uses))
     if uses[-1].returned.kind == "broken" and not any(row[3] == "breaks" for row in rows):
         rows = _judge(uses, sound, set())
+    if dependence is not None:
+        rows = [_with_dependence(row, dependence) for row in rows]
+        if dependence.on == "batch":
+            warnings.warn(str(dependence), stacklevel=2)
     table = pd.DataFrame(rows, columns=["module", "kind", "error", "verdict", "suggestion"])
     table.attrs["dtype"] = str(dtype).removeprefix("torch.")
+    table.attrs["depends_on"] = "" if dependence is None else dependence.on
     return table
 
 
-@dataclass
-class _Call:
-    """One use of a module: its inputs and its outputs."""
-
-    name: str
-    title: str
-    module: nn.Module
-    inputs: list[Tensor]
-    outputs: list[Tensor]
-
-
-def _record(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[_Call]:
-    """Run a model and list the uses of its modules, in the order in which they end; tensors are kept in ``dtype``."""
-    calls: list[_Call] = []
-    waiting: list[list[Tensor]] = []  # inputs of the modules at work, copied before these may write over them
-    uses: Counter[str] = Counter()
-    wrapped = [part for part in model.modules() if isinstance(part, RevCompConjoined)]
-    hidden = {id(inner) for wrapper in wrapped for inner in wrapper.model.modules()}
-
-    def note(name: str, module: nn.Module, output: object) -> None:
-        inputs, outputs = waiting.pop(), _tensors(output, dtype)
-        if outputs:
-            uses[name] += 1
-            title = (name or "(model)") + (f" (use {uses[name]})" if uses[name] > 1 else "")
-            calls.append(_Call(name, title, module, inputs, outputs))
-
-    handles = []
-    for name, module in model.named_modules():
-        if id(module) not in hidden:
-            handles += [
-                module.register_forward_pre_hook(
-                    lambda part, args, named: waiting.append(_tensors((args, named), dtype)), with_kwargs=True
-                ),
-                module.register_forward_hook(lambda part, args, output, name=name: note(name, part, output)),
-            ]
-    try:
-        with evaluating(model), torch.no_grad(), exact_arithmetic():
-            run_model(model, x.clone())
-    finally:
-        for handle in handles:
-            handle.remove()
-    return calls
-
-
-def _tensors(value: object, dtype: torch.dtype) -> list[Tensor]:
-    """Copies of the floating-point tensors in what a module returned."""
-    if isinstance(value, Tensor):
-        return [value.detach().clone().to(dtype)] if value.is_floating_point() else []
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    return [tensor for item in value for tensor in _tensors(item, dtype)] if isinstance(value, tuple | list) else []
+def _with_dependence(row: _Row, dependence: Dependence) -> _Row:
+    """Name the module because of which predictions depend on chance, which breaks any symmetry, or on the batch."""
+    title, kind, error, verdict, suggestion = row
+    first = title == dependence.modules[0]
+    if dependence.on == "chance" and title in dependence.modules:
+        verdict, suggestion = ("breaks", dependence.remedy) if first else ("propagated", "")
+    elif dependence.on == "batch" and first:
+        suggestion = "; ".join(filter(None, (suggestion, dependence.remedy)))
+    return title, kind, error, verdict, suggestion
 
 
 @dataclass(frozen=True)
@@ -176,7 +143,7 @@ class _Use:
 
 def _follow(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[_Use]:
     """Run a model on both strands."""
-    calls, others = (_record(model, strand, dtype) for strand in (x, reverse_complement_features(x)))
+    calls, others = (record(model, strand, dtype) for strand in (x, reverse_complement_features(x)))
     views = declared_views(model)
     return [
         _Use(
@@ -193,9 +160,9 @@ def _follow(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[_Use]:
     ]
 
 
-def _judge(uses: list[_Use], sound: list[str], excused: set[int]) -> list[tuple[str, str, float, str, str]]:
+def _judge(uses: list[_Use], sound: list[str], excused: set[int]) -> list[_Row]:
     """Rows of the diagnosis; ``excused`` are uses that are not to blame, by index."""
-    rows: list[tuple[str, str, float, str, str]] = []
+    rows: list[_Row] = []
     broken: list[str] = []
     causes: list[str] = []
     last_sound = "its input"

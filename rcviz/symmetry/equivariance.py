@@ -11,6 +11,7 @@ from rcviz.models.outputs import one_tensor, run_model
 from rcviz.models.runtime import evaluating, exact_arithmetic
 from rcviz.symmetry.comparison import check_batch, largest_difference, reversed_output
 from rcviz.symmetry.diagnosis import diagnose_equivariance
+from rcviz.symmetry.recording import warn_of_dependence
 
 
 def equivariance_error(module: nn.Module, x: Any) -> float:
@@ -42,6 +43,7 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
     x = check_batch(module, x)
     strands = x.clone(), reverse_complement_features(x)  # copies both: a module may work in place
     with evaluating(module), torch.no_grad(), exact_arithmetic():
+        warn_of_dependence(module, x)
         y, y_rc = (one_tensor(run_model(module, strand)) for strand in strands)
     expected = reversed_output(module, y) if declares(module, "reverse_output") else None
     if expected is None:
@@ -103,6 +105,8 @@ def _assert(module: nn.Module, x: Any, allowed: set[str], symmetry: str) -> None
     if whole["verdict"] in allowed:
         return
     causes = table[table["verdict"] == "breaks"]
+    if table.attrs["depends_on"] == "chance":
+        causes = causes[causes["suggestion"].str.contains("random numbers in evaluation")]
     if len(causes):
         first = causes.iloc[0]
         cause = f"first broken by {first['module']} ({first['kind']}): {first['suggestion']}"
