@@ -41,7 +41,8 @@ class Relation:
     Attributes
     ----------
     kind : "equivariant", "invariant", "own pairing" or "broken"
-        ``"own pairing"``: the channels are the same numbers in an order, or with signs, that no layer declares.
+        ``"own pairing"``: the channels are the same numbers in an order, or with signs, that no layer declares. The two
+        strands may also be two tensors, or lie beside each other in the batch.
     error : float
         Largest difference to the representation that was expected.
     representation : str or None
@@ -167,9 +168,14 @@ def compare(one: Tensor, other: Tensor, views: list[View]) -> Relation:
     return Relation("own pairing" if _have_own_pairing(one, other, limit) else "broken", error)
 
 
-def compare_all(ones: list[Tensor], others: list[Tensor], views: list[View]) -> Relation:
+def compare_all(ones: list[Tensor], others: list[Tensor], views: list[View], n_sequences: int) -> Relation:
     """The worst relation of several pairs; invariant where there is none."""
     relations = [compare(one, other, views) for one, other in zip(ones, others, strict=True)]
+    if any(relation.kind == "broken" for relation in relations):
+        both = _strands_as_channels(ones, n_sequences), _strands_as_channels(others, n_sequences)
+        for one, other in zip(*both, strict=True):
+            if one.shape == other.shape and _have_own_pairing(one, other, rounding(one)):
+                return Relation("own pairing", max(relation.error for relation in relations))
     for kind in ("broken", "own pairing", "equivariant", "invariant"):
         of_kind = [relation for relation in relations if relation.kind == kind]
         if of_kind:
@@ -183,22 +189,41 @@ def _reversed(y: Tensor) -> Tensor:
     return seen
 
 
+def _strands_as_channels(tensors: list[Tensor], n_sequences: int) -> list[Tensor]:
+    """Tensors of the two strands as channels of one: of a tuple of strands, or one after the other in the batch."""
+    if not tensors or tensors[0].ndim < 2 or any(tensor.shape != tensors[0].shape for tensor in tensors):
+        return []
+    joined = torch.cat(tensors, dim=1)
+    arranged = [joined] if len(tensors) > 1 else []
+    if len(joined) == 2 * n_sequences:
+        halves, neighbours = joined.unflatten(0, (2, -1)).transpose(0, 1), joined.unflatten(0, (-1, 2))
+        arranged += [halves.flatten(1, 2), neighbours.flatten(1, 2)]
+    return arranged
+
+
 def _have_own_pairing(one: Tensor, other: Tensor, limit: float) -> bool:
     """Whether the channels of both are the same up to their order and their signs, positions reversed or not.
 
-    Channels are compared by their projections on random numbers, which are the same for the same channels.
+    Channels may be the last axis. They are compared by several projections on random numbers, which are the
+    same for the same channels.
     """
     if one.ndim < 2 or not one.numel():
         return False
+    if one.ndim == 3 and _match_as_channels(one.transpose(1, 2), other.transpose(1, 2), limit):
+        return True
+    return _match_as_channels(one, other, limit)
+
+
+def _match_as_channels(one: Tensor, other: Tensor, limit: float) -> bool:
     shape = (len(one), -1, one.shape[-1] if one.ndim > 2 else 1)
     channels = one.reshape(shape)
     generator = torch.Generator().manual_seed(0)
-    weights = torch.randn(len(one), channels.shape[2], generator=generator, dtype=torch.float64).to(one)
+    weights = torch.randn(8, len(one), channels.shape[2], generator=generator, dtype=torch.float64).to(one)
     expected = _projections(channels, weights)
-    limit *= weights.numel() ** 0.5
+    limit *= weights[0].numel() ** 0.5
     candidates = (other.reshape(shape), other.reshape(shape).flip(-1))
     return any(largest_difference(_projections(candidate, weights), expected) <= limit for candidate in candidates)
 
 
 def _projections(channels: Tensor, weights: Tensor) -> Tensor:
-    return (channels * weights[:, None]).sum((0, 2)).abs().sort().values
+    return torch.einsum("ncl,knl->kc", channels, weights).abs().sort().values

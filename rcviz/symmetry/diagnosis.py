@@ -84,13 +84,9 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
         raise ValueError(
             f"{type(model).__name__} must return a floating-point tensor, which can be compared between the strands"
         )
-    sound = [
-        f"{use.name}." if use.name else ""
-        for use in uses
-        if use.returned.representation is not None and (not use.name or any(use.module.children()))
-    ]
-    if not _breaks_elsewhere(uses, sound):
+    if not _is_foreign(judged) and not _breaks_elsewhere(uses, _sound(uses)):
         uses = [replace(use, given=_as_broken(use.given), returned=_as_broken(use.returned)) for use in uses]
+    sound = _sound(uses)
     rows = _judge(uses, sound, _matching_again(uses))
     if uses[-1].returned.kind == "broken" and not any(row[3] == "breaks" for row in rows):
         rows = _judge(uses, sound, set())
@@ -153,8 +149,8 @@ def _follow(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[_Use]:
             one.inputs,
             one.outputs,
             other.outputs,
-            given=compare_all(one.inputs, other.inputs, views),
-            returned=compare_all(one.outputs, other.outputs, views),
+            given=compare_all(one.inputs, other.inputs, views, len(x)),
+            returned=compare_all(one.outputs, other.outputs, views, len(x)),
         )
         for one, other in zip(calls, others, strict=True)
     ]
@@ -206,6 +202,21 @@ def _contradicts(use: _Use) -> bool:
         if expected.shape != other.shape or largest_difference(expected, other) > rounding(one):
             return True
     return False
+
+
+def _is_foreign(model: nn.Module) -> bool:
+    """Whether no layer of a model declares how its channels are paired, so that any pairing may be meant."""
+    declared = [symmetry_of(part) for part in model.modules() if declares(part, "symmetry")]
+    return all(symmetry is None or symmetry.output in ("same", "invariant") for symmetry in declared)
+
+
+def _sound(uses: list[_Use]) -> list[str]:
+    """Prefixes of the names inside modules after which the strands match, the whole model included."""
+    return [
+        f"{use.name}." if use.name else ""
+        for use in uses
+        if use.returned.kind != "broken" and (not use.name or any(use.module.children()))
+    ]
 
 
 def _is_inside(use: _Use, sound: list[str]) -> bool:

@@ -110,6 +110,10 @@ def _assert(module: nn.Module, x: Any, allowed: set[str], symmetry: str) -> None
     if len(causes):
         first = causes.iloc[0]
         cause = f"first broken by {first['module']} ({first['kind']}): {first['suggestion']}"
+    elif whole["verdict"] == "unknown":
+        cause = (
+            "the outputs match in an order of channels or strands that it does not declare; declare reverse_output(y)"
+        )
     else:
         cause = f"its output is {whole['verdict']}"
     dtype = table.attrs["dtype"]

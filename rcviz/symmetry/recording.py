@@ -125,16 +125,16 @@ def find_dependence(model: nn.Module, x: Tensor) -> Dependence | None:
     device, _ = device_and_dtype(model)
     with _own_random_numbers(device):
         once, again = (_outputs(model, x) for _ in range(2))
-        if difference := _difference(once, again):
-            found = [record(model, x, once[0].dtype) for _ in range(2)]
-            return _located("chance", difference, *found)
+        if difference := _difference(once, again, len(x)):
+            calls = [record(model, x, once[0].dtype) for _ in range(2)]
+            return _located("chance", difference, calls, len(x))
         whole, part = x, x[: len(x) // 2]
         if len(x) == 1:  # with another one, whose channels are exchanged
             whole, part = torch.cat([x, x.roll(1, dims=1)]), x
         with suppress(Exception):  # a model for batches of one size may raise anything
-            if difference := _difference(_outputs(model, whole), _outputs(model, part)):
-                found = [record(model, batch, once[0].dtype) for batch in (whole, part)]
-                return _located("batch", difference, *found)
+            if difference := _difference(_outputs(model, whole), _outputs(model, part), len(part)):
+                calls = [record(model, batch, once[0].dtype) for batch in (whole, part)]
+                return _located("batch", difference, calls, len(part))
     return None
 
 
@@ -161,25 +161,28 @@ def _outputs(model: nn.Module, x: Tensor) -> list[Tensor]:
         return tensors_in(run_model(model, x.clone()))
 
 
-def _difference(whole: list[Tensor], part: list[Tensor]) -> float:
-    """Largest difference beyond rounding, zero if there is none; ``part`` may be the first rows of ``whole``."""
+def _difference(whole: list[Tensor], part: list[Tensor], n_rows: int) -> float:
+    """Largest difference beyond rounding, zero if there is none; rows of ``part`` are the first ``n_rows`` of all.
+
+    Tensors whose rows are not those of sequences, such as both strands' one after the other, are not compared.
+    """
     largest = 0.0
     for one, other in zip(whole, part, strict=False):
-        if one.ndim and one.shape[1:] == other.shape[1:]:
-            one = one[: len(other)]
-        if one.shape == other.shape and (difference := largest_difference(one, other)) > rounding(one):
+        first = one[:n_rows] if one.ndim and other.ndim and len(other) == n_rows else one
+        if first.shape == other.shape and (difference := largest_difference(first, other)) > rounding(first):
             largest = max(largest, difference)
     return largest
 
 
-def _located(on: Literal["chance", "batch"], difference: float, whole: list[Call], part: list[Call]) -> Dependence:
+def _located(on: Literal["chance", "batch"], difference: float, calls: list[list[Call]], n_rows: int) -> Dependence:
     """Name the modules whose outputs differ, beginning with the first whose inputs do not."""
+    whole, part = calls
     differing = [
         (one, other)
         for one, other in zip(whole, part, strict=False)
-        if one.name == other.name and _difference(one.outputs, other.outputs)
+        if one.name == other.name and _difference(one.outputs, other.outputs, n_rows)
     ]
-    causes = [one for one, other in differing if not _difference(one.inputs, other.inputs)]
+    causes = [one for one, other in differing if not _difference(one.inputs, other.inputs, n_rows)]
     cause = (causes or whole[-1:])[0]
     names = dict.fromkeys([cause.title, *(one.title for one, _ in differing)])
     return Dependence(on, difference, tuple(names), type(cause.module).__name__)
