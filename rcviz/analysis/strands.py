@@ -20,6 +20,7 @@ from rcviz.models.runtime import evaluating, exact_arithmetic, find_module
 from rcviz.models.scale import Scale, one_warning, resolve_output, returned_scale
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
+from rcviz.symmetry.recording import warn_of_dependence
 from rcviz.symmetry.strands import OtherStrand, declares_output
 
 
@@ -156,7 +157,9 @@ def strand_agreement(
     """Predict sequences and their reverse complements, and compare (Figure 4).
 
     Where the model declares that the reverse complement exchanges tasks or positions, as
-    :class:`rcviz.RevCompConjoined` does for stranded tasks and profiles, each is compared with its partner.
+    :class:`rcviz.RevCompConjoined` does for stranded tasks and profiles, each is compared with its partner. A warning
+    names a model that draws random numbers in evaluation mode, or whose predictions depend on the other sequences of a
+    batch: its gaps are not those of the strands.
 
     Parameters
     ----------
@@ -188,6 +191,7 @@ def strand_agreement(
     check_not_empty(data)
     check_positive("batch_size", batch_size)
     strands = model, OtherStrand(model)
+    warn_of_dependence(model, one_hot_batch(data.codes[: min(batch_size, 4)], model))
     with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them
         profiles = _returns_profiles(model, data)
         scale = resolve_output(model, returned_scale(model) if profiles and output is None else output)

@@ -130,3 +130,14 @@ def test_nothing_is_said_of_others(model, length, n):
 def test_a_model_for_batches_of_one_size_is_not_asked():
     model = tied(Function(lambda x: x + torch.ones(4, 6, 1)))
     assert find_dependence(model, one_hot(4, 20)) is None
+
+
+@pytest.mark.parametrize("layer", [CHANCE["noise"], BATCH["a mean over the batch"]])
+def test_an_agreement_of_strands_says_that_its_gaps_are_not_theirs(layer):
+    data = rcviz.decode(np.random.default_rng(0).integers(0, 4, (6, 20), dtype=np.uint8))
+    model = rcviz.RevCompConjoined(tied(layer))
+    with pytest.warns(UserWarning, match="predictions (are different each time|depend on the other sequences)"):
+        rcviz.strand_agreement(model, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rcviz.strand_agreement(rcviz.RevCompConjoined(tied(nn.Tanh())), data)
