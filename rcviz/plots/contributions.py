@@ -115,7 +115,7 @@ def plot_contribution_distribution(
     ----------
     positive, negative
         One contribution per sequence, in units of the output: (P,) and (M,) arrays. Either may be empty; NaN are
-        excluded and counted in the legend.
+        excluded and counted in the legend. With None for ``negative``, the first are those of all sequences.
     ax
         Axes to draw into; None makes a figure.
     kind
@@ -137,10 +137,13 @@ def plot_contribution_distribution(
         If an array is not one-dimensional or holds an infinite value, both are empty, or `kind` is unknown.
     """
     check_choice("kind", kind, ("ecdf", "histogram"))
-    classes = [
-        ("positives", POSITIVE, *_without_nan("positive", positive)),
-        ("negatives", NEGATIVE, *_without_nan("negative", negative)),
-    ]
+    if negative is None:
+        classes = [("all", POSITIVE, *_without_nan("positive", positive))]
+    else:
+        classes = [
+            ("positives", POSITIVE, *_without_nan("positive", positive)),
+            ("negatives", NEGATIVE, *_without_nan("negative", negative)),
+        ]
     pooled = np.concatenate([scores for _, _, scores, _ in classes])
     if pooled.size == 0:
         raise ValueError("expected contributions of at least one sequence, got none in positive and negative")

@@ -80,10 +80,12 @@ def filter_parts(
             f"{panels.caption(results, question, index)}</p>{panels.logos(results, question, index, colors)}"
             f"{motifs}{panels.behaviour(results, question, index)}</div>"
         )
-    task = results.data.task_names[question.task]
+    task = results.task_names[question.task]
+    compared = POSITIVES[question.positives]
+    compared = compared if question.positives == "all" else f"positives are those {compared}"
     about = (
         f"{len(state.ranking)} filters of layer {question.layer} on {len(results.data):,} sequences of "
-        f"{results.data.length:,} bp; task {task}; positives are those {POSITIVES[question.positives]}."
+        f"{results.data.length:,} bp; task {task}; {compared}."
     )
     return [
         panels.style(colors),

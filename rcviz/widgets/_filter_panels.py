@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from rcviz.analysis.contributions import FilterContributions
 from rcviz.plots._axes import figure_svg, new_figure, short_lived
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.contributions import plot_contribution_distribution
@@ -43,10 +44,13 @@ def caption(results: FilterResults, question: Question, index: int) -> str:
     contributions = results.contributions(*question)
     rank = int(np.flatnonzero(contributions.ranking == index)[0])
     row = contributions.table.iloc[rank]
+    head = f"<b>Filter {index}</b>, rank {rank + 1} of {len(contributions.ranking)}: score {row['score']:+z.3f}"
+    output = f"the {contributions.scale} of {html.escape(contributions.task)}"
+    if contributions.labels is None:
+        return f"{head}, which it adds to {output} on average."
     return (
-        f"<b>Filter {index}</b>, rank {rank + 1} of {len(contributions.ranking)}: score {row['score']:+z.3f}. On "
-        f"average it adds {row['mean_positive']:+z.2f} to the {contributions.scale} of "
-        f"{html.escape(contributions.task)} in a positive, {row['mean_negative']:+z.2f} in a negative."
+        f"{head}. On average it adds {row['mean_positive']:+z.2f} to {output} in a positive, "
+        f"{row['mean_negative']:+z.2f} in a negative."
     )
 
 
@@ -100,14 +104,21 @@ def activity(results: FilterResults, question: Question, index: int) -> str:
 def _activity_pictures(results: FilterResults, question: Question, index: int) -> list[str]:
     contributions = results.contributions(*question)
     left, right = (new_figure(4.0, 2.5, margins=(0.62, 0.92, 0.08, 0.08)) for _ in range(2))
-    plot_contribution_distribution(
-        contributions.positive(index), contributions.negative(index), left.add_subplot(), scale=contributions.scale
-    )
+    _plot_distribution(contributions, index, left.add_subplot())
     plot_profile(results.profiles(question.layer).edges, results.curves(question, index), right.add_subplot())
+    where = "all sequences" if contributions.labels is None else "positives and negatives"
     return [
-        f'<div role="img" aria-label="{what} of filter {index} in positives and negatives">{figure_svg(figure)}</div>'
+        f'<div role="img" aria-label="{what} of filter {index} in {where}">{figure_svg(figure)}</div>'
         for what, figure in (("Contributions", left), ("Activation along the sequence", right))
     ]
+
+
+def _plot_distribution(contributions: FilterContributions, index: int, ax: Any) -> None:
+    if contributions.labels is None:
+        classes = contributions.per_sequence[:, index], None
+    else:
+        classes = contributions.positive(index), contributions.negative(index)
+    plot_contribution_distribution(*classes, ax, scale=contributions.scale)
 
 
 def palindrome(results: FilterResults, layer: str, index: int) -> str:
@@ -189,9 +200,7 @@ def picture(results: FilterResults, question: Question, index: int, colors: Any)
     plot_logo(reverse_complement(weights), axes[0, 1], y_range=limits, colors=colors, title="its reverse complement")
     plot_logo(motif, axes[1, 0], colors=colors, title=f"motif of {count:,} activating sites")
     plot_logo(motif.reverse_complement(), axes[1, 1], colors=colors, title="its reverse complement")
-    plot_contribution_distribution(
-        contributions.positive(index), contributions.negative(index), axes[2, 0], scale=contributions.scale
-    )
+    _plot_distribution(contributions, index, axes[2, 0])
     plot_profile(results.profiles(question.layer).edges, results.curves(question, index), axes[2, 1])
     axes[2, 1].set_title(results.sample(question.layer), fontsize="small")
     title = f"filter {index}: score {contributions.scores[index]:+z.3f} for {contributions.task}"

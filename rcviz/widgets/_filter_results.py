@@ -15,7 +15,8 @@ from rcviz.analysis.neurons import At, sequence_layers
 from rcviz.analysis.palindromes import Palindromes, palindromes
 from rcviz.analysis.profiles import ActivationProfiles, activation_profiles
 from rcviz.analysis.sites import ActivatingSites
-from rcviz.models.prediction import check_outputs, one_hot_batch, predict
+from rcviz.analysis.tasks import model_tasks
+from rcviz.models.prediction import count_outputs, one_hot_batch, predict
 from rcviz.models.runtime import evaluating
 from rcviz.models.scale import returned_scale
 from rcviz.sequences.checks import check_classes
@@ -30,6 +31,7 @@ PROFILE_NUMBERS = 1 << 28
 """Most numbers stored for profiles, as float32: 1 GB, or 40 bins of 1,000 filters in 6,700 sequences."""
 
 POSITIVES = {
+    "all": "no comparison: all sequences",
     "labelled": "labelled positive",
     "predicted": "predicted at 0.5 or more",
     "agreed": "labels that the predictions agree with",
@@ -39,24 +41,29 @@ POSITIVES = {
 
 
 class FilterResults:
-    """Analyses of a model's filters on labelled sequences, stored once computed.
+    """Analyses of a model's filters on sequences, stored once computed.
 
     Parameters
     ----------
     model : nn.Module
     data : SequenceSet
-        With labels.
+        Without labels, scores are means over all sequences until there is an own selection.
     at : "auto", "activation" or "convolution"
+    batch_size : int
 
     Attributes
     ----------
+    task_names : tuple of str
+    positives : tuple of str
+        Names of the choices in ``POSITIVES`` that there are for these data, the one to start with first.
     scale : "logit" or "value"
         Kind of number that contributions add to.
     """
 
-    def __init__(self, model: nn.Module, data: SequenceSet, at: At) -> None:
-        check_outputs(model, data)
-        self.model, self.data, self._at = model, data, at
+    def __init__(self, model: nn.Module, data: SequenceSet, at: At, batch_size: int) -> None:
+        self.task_names = model_tasks(data, count_outputs(model, data.length))
+        self.positives = ("all", "predicted", "own") if data.labels is None else tuple(POSITIVES)[1:]
+        self.model, self.data, self._at, self._batch_size = model, data, at, batch_size
         self.scale = returned_scale(model)
         self._own: Bool[np.ndarray, " sequences"] | None = None
         self._results: dict[tuple[Any, ...], Any] = {}
@@ -101,7 +108,9 @@ class FilterResults:
         def computed() -> ActivationProfiles:
             chosen = self.profiled(layer)
             data = self.data if len(chosen) == len(self.data) else self.data.subset(chosen)
-            return activation_profiles(self.model, data, layer=layer, at=self._at, bins=BINS)
+            return activation_profiles(
+                self.model, data, layer=layer, at=self._at, bins=BINS, batch_size=self._batch_size
+            )
 
         return self._stored(("profiles", layer), computed)
 
@@ -113,7 +122,8 @@ class FilterResults:
     def curves(self, question: Question, index: int) -> dict[str, Float[np.ndarray, " bins"]]:
         """One filter's mean profile in positives and in negatives; in all where neither was sampled."""
         profiles, labels = self.profiles(question.layer), self.contributions(*question).labels
-        assert labels is not None
+        if labels is None:
+            return {"all": profiles.mean(index)}
         sampled = labels[self.profiled(question.layer)]
         classes = {"positives": sampled == 1, "negatives": sampled == 0}
         curves = {name: profiles.mean(index, mask) for name, mask in classes.items() if mask.any()}
@@ -123,22 +133,25 @@ class FilterResults:
         """Contributions to a task's logit or value, compared between positives and negatives."""
         contributions = self._stored(
             ("contributions", layer, task),
-            lambda: filter_contributions(self.model, self.data, task=task, layer=layer, at=self._at),
+            lambda: filter_contributions(
+                self.model, self.data, task=task, layer=layer, at=self._at, batch_size=self._batch_size
+            ),
         )
         return self._stored(
             ("contributions", layer, task, positives),
             lambda: dataclasses.replace(contributions, labels=self.labels(task, positives)),
         )
 
-    def labels(self, task: int, positives: str) -> Float[np.ndarray, " sequences"]:
-        """1 for positives, 0 for negatives, NaN for sequences that are neither."""
-        assert self.data.labels is not None
-        given = self.data.labels[:, task]
+    def labels(self, task: int, positives: str) -> Float[np.ndarray, " sequences"] | None:
+        """1 for positives, 0 for negatives, NaN for sequences that are neither; None without a comparison."""
+        if positives == "all":
+            return None
+        given = None if self.data.labels is None else self.data.labels[:, task]
         if positives == "own":
             if self._own is None:
                 raise ValueError("there is no own selection yet; call set_positives with a mask")
             labels = self._own.astype(np.float32)
-        elif positives == "labelled":
+        elif positives == "labelled" and given is not None:
             labels = given
         else:
             if self.scale == "value":
@@ -146,9 +159,12 @@ class FilterResults:
                     "the model's outputs are values, without a threshold above which they are positive; choose other "
                     "positives, or call set_positives with a mask"
                 )
-            predicted = (self._stored(("predictions",), lambda: predict(self.model, self.data))[:, task] >= 0.5) * 1.0
+            predictions = self._stored(
+                ("predictions",), lambda: predict(self.model, self.data, batch_size=self._batch_size)
+            )
+            predicted = (predictions[:, task] >= 0.5) * 1.0
             labels = predicted if positives == "predicted" else np.where(predicted == given, given, np.nan)
-        check_classes(labels, f"the selection ({POSITIVES[positives]})", self.data.task_names[task])
+        check_classes(labels, f"the selection ({POSITIVES[positives]})", self.task_names[task])
         return labels.astype(np.float32)
 
     def palindromicity(self, layer: str) -> Palindromes:
@@ -157,9 +173,10 @@ class FilterResults:
 
     def palindrome(self, layer: str, index: int) -> pd.Series:
         """One filter's row of the palindrome table, with the verdict from its sites in the labelled positives."""
-        assert self.data.labels is not None
         labels = self.data.labels
-        sites = self._stored(("positive sites", layer), lambda: self.sites(layer).subset((labels == 1).any(axis=1)))
+        sites = self.sites(layer)
+        if labels is not None:
+            sites = self._stored(("positive sites", layer), lambda: sites.subset((labels == 1).any(axis=1)))
         return self._stored(
             ("palindrome", layer, index),
             lambda: palindromes(self.bank(layer), sites, filters=[index]).table.iloc[0],

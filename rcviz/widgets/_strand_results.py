@@ -43,7 +43,7 @@ class StrandResults:
     task_names : tuple of str
     """
 
-    def __init__(self, models: Any, data: SequenceSet, at: At, layer: Any = None) -> None:
+    def __init__(self, models: Any, data: SequenceSet, at: At, layer: Any = None, batch_size: int = 500) -> None:
         check_not_empty(data)
         self._data, self._at = data, at
         self._agreements: dict[str, StrandAgreement] = {}
@@ -52,7 +52,7 @@ class StrandResults:
         self._layers = _layers(named, layer)
         for name, model in named.items():
             try:
-                self._agreements[name] = _finite(strand_agreement(model, data))
+                self._agreements[name] = _finite(strand_agreement(model, data, batch_size=batch_size))
             except Exception as error:  # a user's model may raise anything
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 refused.append(f"{name} does not accept sequences of {data.length:,} bp and is excluded: {reason}")

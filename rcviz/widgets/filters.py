@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from rcviz._core.checks import task_index
+from rcviz._core.checks import check_positive, task_index
 from rcviz._core.files import atomic_write, check_ending
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
@@ -22,7 +22,8 @@ from rcviz.motifs.formats.transfac import write_transfac
 from rcviz.motifs.similarity import as_motifs
 from rcviz.plots import saving
 from rcviz.plots.page import html_page
-from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.checks import check_not_empty
+from rcviz.sequences.sequence_set import as_sequence_set
 from rcviz.widgets import _filter_panels as panels
 from rcviz.widgets._export import ExportBox
 from rcviz.widgets._filter_page import filter_parts
@@ -51,9 +52,10 @@ class FilterExplorer(Explorer):
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified. For other
         inputs and outputs see :func:`rcviz.as_sequence_model`.
-    data : SequenceSet
-        Labelled sequences for contributions and sites. Profiles along the sequence use a random sample where all
-        sequences would need more than 1 GB, and the panel then states its size.
+    data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
+        Sequences for contributions and sites; without labels, scores are means over all sequences, until
+        :meth:`set_positives` selects some. Profiles along the sequence use a random sample where all sequences would
+        need more than 1 GB, and the panel then states its size.
     motifs : list of Motif, path of a MEME file, or None
         Known motifs to compare filters with; None takes the vertebrate motifs of JASPAR 2024.
     task : int or str
@@ -64,6 +66,8 @@ class FilterExplorer(Explorer):
     colors
         Colours of the letters, as in :func:`rcviz.plot_logo`: "colorblind", "classic", a scheme of logomaker or a
         dict.
+    batch_size : int
+        Number of sequences that are in memory as floats at a time.
 
     Attributes
     ----------
@@ -82,29 +86,31 @@ class FilterExplorer(Explorer):
     def __init__(
         self,
         model: nn.Module,
-        data: SequenceSet,
+        data: Any,
         *,
         motifs: Any = None,
         task: int | np.integer | str = 0,
         layer: nn.Module | str | None = None,
         at: At = "auto",
         colors: Any = "colorblind",
+        batch_size: int = 500,
     ) -> None:
         self._naming: dict[str, Naming] = {}  # first, as close() uses it and is called even if the rest fails
-        if getattr(data, "labels", None) is None:
-            raise ValueError("data must be a SequenceSet with labels: the explorer compares positives with negatives")
-        first_task = task_index(task, data.task_names)
+        check_positive("batch_size", batch_size)
+        data = as_sequence_set(data)
+        check_not_empty(data)
         self._targets = as_motifs(motifs)
         self._colors = colors
-        self._results = FilterResults(model, data, at)
+        self._results = FilterResults(model, data, at, batch_size)
+        first_task = task_index(task, self._results.task_names)
         layers = self._layers(layer)
-        first = self._results.contributions(layers[0], first_task, "labelled")
+        first = self._results.contributions(layers[0], first_task, self._results.positives[0])
         self._results.sites(layers[0])
         self._results.profiles(layers[0])
         self.state = FilterState(
             layers=layers,
-            task_names=data.task_names,
-            positives=tuple(POSITIVES),
+            task_names=self._results.task_names,
+            positives=self._results.positives,
             sorts=tuple(SORTS),
             ranking=tuple(first.ranking.tolist()),
         )
@@ -219,7 +225,8 @@ class FilterExplorer(Explorer):
         self._error = ErrorPane()
         self._task = _choice("Task", enumerate(self.state.task_names), "Task that the contributions belong to")
         self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Layer whose filters are shown")
-        self._positives = _choice("Positives", POSITIVES.items(), "Sequences treated as positive", width="290px")
+        choices = [(name, POSITIVES[name]) for name in self._results.positives]
+        self._positives = _choice("Positives", choices, "Sequences treated as positive", width="290px")
         self._sort = _choice("Sort by", SORTS.items(), "Order of the gallery")
         self._page = _choice("Page", [(0, "")], "Page of the gallery")
         self._gallery = Gallery(description="Filters", layout=ipywidgets.Layout(flex="0 0 352px"))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rcviz._core.checks import task_index
+from rcviz._core.checks import check_positive, task_index
 from rcviz._core.files import check_ending
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
@@ -49,6 +49,8 @@ class StrandExplorer(Explorer):
         Layer whose filters the gap is split by; by default each model's first convolution.
     at : "auto", "activation" or "convolution"
         Which neurons of the layer; see :func:`rcviz.filter_contributions`.
+    batch_size : int
+        Number of sequences that are in memory as floats at a time.
 
     Attributes
     ----------
@@ -70,10 +72,18 @@ class StrandExplorer(Explorer):
     """
 
     def __init__(
-        self, models: Any, data: Any, *, task: int | np.integer | str = 0, layer: Any = None, at: At = "auto"
+        self,
+        models: Any,
+        data: Any,
+        *,
+        task: int | np.integer | str = 0,
+        layer: Any = None,
+        at: At = "auto",
+        batch_size: int = 500,
     ) -> None:
+        check_positive("batch_size", batch_size)
         self._data = as_sequence_set(data)
-        self._results = StrandResults(models, self._data, at, layer)
+        self._results = StrandResults(models, self._data, at, layer, batch_size)
         first_task = task_index(task, self._results.task_names)
         self.state = StrandState(
             task_names=self._results.task_names,

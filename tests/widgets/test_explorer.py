@@ -8,8 +8,8 @@ import rcviz
 @pytest.mark.parametrize(
     ("explorer", "options"),
     [
-        ("FilterExplorer", "at, colors, data, layer, model, motifs, task"),
-        ("StrandExplorer", "at, data, layer, models, task"),
+        ("FilterExplorer", "at, batch_size, colors, data, layer, model, motifs, task"),
+        ("StrandExplorer", "at, batch_size, data, layer, models, task"),
         ("TrainingMonitor", "config, model, train, valid"),
         ("TrainingCurves", "metric, size"),
     ],

@@ -18,10 +18,13 @@ from rcviz import (
     Motif,
     RevCompConjoined,
     SequenceSet,
+    StrandExplorer,
     activation_profiles,
     as_sequence_model,
+    decode,
     filter_bank,
     filter_contributions,
+    one_hot,
     palindromes,
     predict,
     read_jaspar,
@@ -443,10 +446,46 @@ def test_networks_of_torch_modules(make, layer, toy):
         FilterExplorer(seeded(ProfileAndCounts), toy)
 
 
-@pytest.mark.parametrize("data", [["ACGT" * 15], SequenceSet(np.zeros((2, 60), np.uint8))], ids=["strings", "codes"])
-def test_data_without_labels_are_refused(as_users_run, make_model, data):
-    with pytest.raises(ValueError, match="a SequenceSet with labels"):
-        FilterExplorer(make_model(), data)
+@pytest.mark.parametrize("form", [lambda codes: codes, decode, SequenceSet, one_hot])
+def test_sequences_without_labels(form, toy, make_model, tmp_path):
+    """Scores are means over all sequences, until some are selected."""
+    model = make_model(n_filters=5)
+    explorer = FilterExplorer(model, form(toy.codes), task="task_1", batch_size=7)
+    want = filter_contributions(model, toy.codes, task=1)
+    assert explorer.state.task_names == ("task_0", "task_1")
+    assert explorer.state.positives == "all"
+    assert explorer.state.ranking == tuple(want.ranking)
+    np.testing.assert_allclose(explorer.table["score"], want.scores[want.ranking], atol=1e-6)
+    assert "on average" in explorer._caption.value
+    assert "positive" not in explorer._caption.value + explorer._behaviour.value
+    explorer.picture()
+    explorer.export(tmp_path / "page.html")
+    assert "positives" not in (tmp_path / "page.html").read_text().partition("<script>")[0]
+    mask = np.arange(len(toy)) % 3 == 0
+    explorer.set_positives(mask)
+    want = filter_contributions(model, toy.codes, task=1, positives=mask)
+    np.testing.assert_allclose(explorer.table["score"], want.scores[want.ranking], atol=1e-6)
+    assert "in a positive" in explorer._caption.value
+    explorer._positives.value = "predicted"
+    predicted = predict(model, toy.codes)[:, 1] >= 0.5
+    want = filter_contributions(model, toy.codes, task=1, positives=predicted)
+    np.testing.assert_allclose(explorer.table["score"], want.scores[want.ranking], atol=1e-6)
+    assert {value for _, value in explorer._positives.options} == {"all", "predicted", "own"}
+
+
+@pytest.mark.parametrize("explorer", [FilterExplorer, StrandExplorer])
+def test_no_batch_is_larger_than_asked(explorer, toy):
+    """Also where all data are read once; a strand explorer reads both strands."""
+    model, sizes = seeded(Danq), []
+    model.register_forward_hook(lambda part, args, y: sizes.append(len(args[0])))
+    explorer(model, toy.codes[:11], batch_size=4).close()
+    assert max(sizes) == 4
+
+
+@pytest.mark.parametrize("batch_size", [0, -3])
+def test_a_batch_size_that_is_none(batch_size, toy, make_model):
+    with pytest.raises(ValueError, match="batch_size"):
+        FilterExplorer(make_model(), toy, batch_size=batch_size)
 
 
 def test_sequences_of_nothing_but_n_are_refused(toy, make_model):
