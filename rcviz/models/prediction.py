@@ -16,7 +16,7 @@ from rcviz.models.outputs import logits_of
 from rcviz.models.runtime import device_and_dtype, evaluating, exact_arithmetic
 from rcviz.models.scale import Scale, one_warning, resolve_output
 from rcviz.sequences.alphabet import UNKNOWN
-from rcviz.sequences.checks import check_not_empty, check_output_count
+from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
 
@@ -92,11 +92,6 @@ def predict_outputs(
 def count_outputs(model: nn.Module, length: int) -> int:
     """Number of logits per sequence of ``length`` bp, from a prediction for one sequence of unknown bases."""
     return predict(model, np.full((1, length), UNKNOWN, dtype=np.uint8)).shape[1]
-
-
-def check_outputs(model: nn.Module, data: SequenceSet) -> None:
-    """Refuse a model that does not give one output per task of ``data``."""
-    check_output_count(count_outputs(model, data.length), data)
 
 
 def map_batches(
