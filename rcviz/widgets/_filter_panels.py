@@ -114,11 +114,10 @@ def _activity_pictures(results: FilterResults, question: Question, index: int) -
 
 
 def _plot_distribution(contributions: FilterContributions, index: int, ax: Any) -> None:
-    if contributions.labels is None:
-        classes = contributions.per_sequence[:, index], None
-    else:
-        classes = contributions.positive(index), contributions.negative(index)
-    plot_contribution_distribution(*classes, ax, scale=contributions.scale)
+    labelled = contributions.labels is not None
+    positive = contributions.positive(index) if labelled else contributions.per_sequence[:, index]
+    negative = contributions.negative(index) if labelled else None
+    plot_contribution_distribution(positive, negative, ax, scale=contributions.scale)
 
 
 def palindrome(results: FilterResults, layer: str, index: int) -> str:

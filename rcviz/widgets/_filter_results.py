@@ -162,8 +162,9 @@ class FilterResults:
             predictions = self._stored(
                 ("predictions",), lambda: predict(self.model, self.data, batch_size=self._batch_size)
             )
-            predicted = (predictions[:, task] >= 0.5) * 1.0
-            labels = predicted if positives == "predicted" else np.where(predicted == given, given, np.nan)
+            labels = (predictions[:, task] >= 0.5) * 1.0
+            if positives == "agreed" and given is not None:
+                labels = np.where(labels == given, given, np.nan)
         check_classes(labels, f"the selection ({POSITIVES[positives]})", self.task_names[task])
         return labels.astype(np.float32)
 
