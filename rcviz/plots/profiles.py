@@ -70,7 +70,7 @@ def plot_profile(
         handles.append(ax.stairs(values, bounds, baseline=None, color=_COLORS.get(name, INK), linewidth=1.6))
         handles[-1].set_label(name)
     low, high = ax.get_ylim()
-    ax.set_ylim(min(low, 0.0), max(high, 0.0) or 1.0)
+    ax.set_ylim(min(low, 0.0), max(high, 0.0))
     ax.set_xlim(bounds[0], bounds[-1])
     despine(ax)
     integer_ticks(ax, 6)

@@ -49,6 +49,7 @@ def test_any_heights_fit_with_zero(axes, values):
     assert low <= min(*values, 0)
     assert high >= max(*values, 0)
     assert low < high
+    assert high - low <= 1.15 * (max(*values, 0) - min(*values, 0)) or not any(values)
 
 
 def test_curves_may_be_any_sequence_of_numbers():
