@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from rcviz.analysis.strands import strand_agreement
-from rcviz.models.card import COLUMNS, ModelCard
+from rcviz.models.card import COLUMNS, VALUE_COLUMNS, ModelCard
 from rcviz.models.network import SequenceModel
 from rcviz.models.runtime import copy_module
 from rcviz.sequences.splits import Splits
@@ -28,7 +28,7 @@ def model_card(
     metrics: pd.DataFrame | None = None,
     notes: str = "",
 ) -> ModelCard:
-    """Make the card of a trained model: data, split, metrics, float32 strand gap and training.
+    """Make the card of a trained model: data, split, metrics (of classes or of values), float32 strand gap, training.
 
     Parameters
     ----------
@@ -65,7 +65,9 @@ def model_card(
     part, data = list(filled.items())[-1]
     agreement = strand_agreement(copy_module(model).float(), data)
     table = metrics_by_part(model, parts) if metrics is None else metrics
-    table = table.assign(n=[len(filled[part]) for part in table["part"]])[list(COLUMNS)]
+    if "n" not in table:  # of classes
+        table = table.assign(n=[len(filled[part]) for part in table["part"]])
+    table = table[list(VALUE_COLUMNS if "pearson" in table else COLUMNS)]
     records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
     history = training if isinstance(training, History) else None
     settings = dataclasses.asdict(training.config if isinstance(training, History) else training)

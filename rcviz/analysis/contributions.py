@@ -18,7 +18,7 @@ from rcviz.models.outputs import gradients, logits_of, no_gradient
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import differentiating, evaluating, exact_arithmetic
 from rcviz.models.scale import one_warning, returned_scale
-from rcviz.sequences.checks import check_both_classes, check_not_empty
+from rcviz.sequences.checks import check_both_classes, check_classes, check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
 
 
@@ -32,7 +32,7 @@ class FilterContributions:
         Gradient times activation, summed over positions, over all uses of the layer and, under RC sharing, over the
         filter's two channels.
     labels : ndarray (N,) or None
-        1 positive, 0 negative, NaN unknown.
+        1 positive, 0 negative, NaN unknown; None where all sequences were treated alike.
     task : str
     layer : str
         The module whose output the contributions belong to.
@@ -121,7 +121,7 @@ def filter_contributions(
     model : nn.Module
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
-        Without labels, or with labels that are values, scores are means over all sequences.
+        Without labels, scores are means over all sequences. Labels that are values need ``positives``.
     task : int or str
         Task whose logit is used, by index or by name; without labels the names are ``task_0`` and so on.
     layer : nn.Module or str, optional
@@ -133,7 +133,8 @@ def filter_contributions(
         where a shortcut passes it by, the convolution. ``"activation"`` takes it even then: the contributions are those
         of that path alone.
     positives : ndarray (N,) of bool, optional
-        Sequences to compare with the others, in place of the labels; for values for example ``data.upper_part()``.
+        Sequences to compare with the others, in place of the labels; for values for example
+        ``data.upper_part(0.25, task=task)``. Sequences whose value is unknown are in neither class unless selected.
     batch_size : int
         Number of sequences that are in memory as floats at a time.
 
@@ -145,8 +146,8 @@ def filter_contributions(
     Raises
     ------
     ValueError
-        If the task or the layer does not exist, the labels or ``positives`` hold one class only, or no nonlinearity
-        follows with ``at="activation"``.
+        If the task or the layer does not exist, the labels or ``positives`` hold one class only, labels are values and
+        ``positives`` is missing, or no nonlinearity follows with ``at="activation"``.
 
     Examples
     --------
@@ -161,9 +162,16 @@ def filter_contributions(
     check_not_empty(data)
     asked = resolve_task(data, task)
     if positives is not None:
-        asked = replace(asked, labels=_as_labels(positives, len(data)))
-    elif data.label_kind == "value":
-        asked = replace(asked, labels=None)
+        classes = _as_labels(positives, len(data))
+        if data.label_kind == "value" and asked.labels is not None:
+            classes[(classes == 0) & np.isnan(asked.labels)] = np.nan
+            check_classes(classes, "positives", asked.name, fix="select some, but not all, of the known values")
+        asked = replace(asked, labels=classes)
+    elif data.label_kind == "value" and asked.labels is not None:
+        raise ValueError(
+            "positives is missing: the labels are values, so choose which sequences are compared with the others, for "
+            f"example positives=data.upper_part(0.25, task={asked.name!r}); SequenceSet(data.codes) uses all alike"
+        )
     elif asked.labels is not None:
         check_both_classes(data, tasks=[asked.index])
     with evaluating(model), exact_arithmetic(), one_warning():

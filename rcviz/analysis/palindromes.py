@@ -16,6 +16,7 @@ from rcviz.analysis.sites import ActivatingSites
 from rcviz.motifs.motif import Motif
 from rcviz.motifs.palindromicity import Palindromicity, palindromicity, palindromicity_p_value
 from rcviz.sequences.alphabet import UNKNOWN, reverse_complement
+from rcviz.sequences.checks import positive_rows
 from rcviz.sequences.sequence_set import as_sequence_set
 
 SIGNIFICANCE = 0.05
@@ -108,6 +109,8 @@ def palindromes(
         Sequences to search for sites. Of labelled data only the positives of any task are searched, if there are any:
         sites that occur by chance resemble the filter, and so make a palindromic filter look genuine. Without data, or
         with fewer than 25 sites, palindromic filters are "unknown": weights alone cannot separate hybrid from genuine.
+        Of labels that are values none is positive, and all sequences are searched: select those with large values
+        first, ``data.subset(data.upper_part(0.25))``.
     filters : indices, optional
         Filters of the bank to judge; by default all.
     top : int
@@ -167,7 +170,7 @@ def _sites_to_judge(bank: FilterBank, data: Any, top: int) -> ActivatingSites | 
         return None
     if not isinstance(data, ActivatingSites):
         data = as_sequence_set(data)
-        positive = np.zeros(len(data), bool) if data.labels is None else (data.labels == 1).any(axis=1)
+        positive = positive_rows(data)
         return bank.activating_sites(data.subset(positive) if positive.any() else data, top=top)
     if (data.n_filters, data.width) != (len(bank), bank.width):
         raise ValueError(

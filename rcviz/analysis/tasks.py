@@ -26,7 +26,7 @@ class Task:
     name : str
         ``task_0``, ``task_1`` and so on where the data has no labels.
     labels : ndarray (N,) or None
-        1 positive, 0 negative, NaN unknown; None where the data has no labels.
+        1 positive, 0 negative, NaN unknown, or values; None where the data has no labels.
     """
 
     index: int

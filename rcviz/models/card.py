@@ -10,12 +10,15 @@ from typing import Any
 import pandas as pd
 
 from rcviz._core.checks import brief, quoted
+from rcviz.metrics import METRIC_NAMES
 from rcviz.models.config import ModelConfig
 
 _TEXTS, _COUNTS, _METRICS = ("part", "task"), ("n", "n_positive", "n_negative"), ("auroc", "auprc")
 COLUMNS = (*_TEXTS, *_COUNTS, *_METRICS)
+_OF_VALUES = ("pearson", "spearman", "mse")
+VALUE_COLUMNS = (*_TEXTS, "n", *_OF_VALUES)
 _REQUIRED: dict[str, tuple[str, ...]] = {"data": ("name", "fingerprint"), "strand_gap": ("part", "n", "max", "mean")}
-_TITLES = ("part", "task", "sequences", "positive", "negative", "auROC", "auPRC")
+_TITLES = {"n": "sequences", "n_positive": "positive", "n_negative": "negative", **METRIC_NAMES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +34,11 @@ class ModelCard:
     split : dict
         How the data was divided, as in the section [split] of the configuration of ``rcviz train``.
     metrics : list of dict
-        Metrics by part and task: part, task, n (sequences), n_positive, n_negative, auroc, auprc; None if undefined.
+        Metrics by part and task: part, task, n (sequences), n_positive, n_negative, auroc, auprc; where labels are
+        values part, task, n (known labels), pearson, spearman, mse. None if undefined.
     strand_gap : dict
-        Difference between the predicted probabilities of the two strands in float32: ``part`` and ``n`` name the
-        sequences, ``max`` and ``mean`` are those of the absolute difference.
+        Difference between the predicted probabilities, or values, of the two strands in float32: ``part`` and ``n``
+        name the sequences, ``max`` and ``mean`` are those of the absolute difference.
     training : dict
         Settings of the training run, with the names in :class:`TrainConfig`, and ``best_epoch``.
     rcviz : str
@@ -72,29 +76,41 @@ class ModelCard:
         _check_types("strand_gap", {key: self.strand_gap[key] for key in ("max", "mean")}, int, float)
         if not isinstance(self.metrics, list):
             raise ValueError(f"metrics must be a list of one mapping per part and task, got {quoted(self.metrics)}")
+        counts, metrics = self._measured
         for row in self.metrics:
-            _check_keys("every row of metrics", row, COLUMNS)
+            _check_keys("every row of metrics", row, (*_TEXTS, *counts, *metrics))
             _check_types("every row of metrics", {key: row[key] for key in _TEXTS}, str)
-            _check_types("every row of metrics", {key: row[key] for key in _COUNTS}, int)
-            numbers = {key: row[key] for key in _METRICS if row[key] is not None}
+            _check_types("every row of metrics", {key: row[key] for key in counts}, int)
+            numbers = {key: row[key] for key in metrics if row[key] is not None}
             _check_types("every row of metrics", numbers, int, float)
+
+    @property
+    def _measured(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Columns of the metrics that are counts and numbers, of classes or of values."""
+        first = self.metrics[0] if self.metrics else {}
+        return (("n",), _OF_VALUES) if isinstance(first, Mapping) and "pearson" in first else (_COUNTS, _METRICS)
 
     @property
     def table(self) -> pd.DataFrame:
         """:attr:`metrics` as a table, NaN where a metric is undefined."""
-        table = pd.DataFrame(list(self.metrics), columns=list(COLUMNS))
-        return table.astype({"auroc": float, "auprc": float})
+        counts, metrics = self._measured
+        table = pd.DataFrame(list(self.metrics), columns=[*_TEXTS, *counts, *metrics])
+        return table.astype(dict.fromkeys(metrics, float))
 
     def markdown(self) -> str:
         """Return the card as Markdown; names and notes are escaped, so that they cannot add markup."""
+        counts, metrics = self._measured
         rows = [
             [code_span(row[key]).replace("|", "\\|") for key in _TEXTS]
-            + [f"{row[key]:,}" for key in _COUNTS]
-            + ["" if row[key] is None else f"{row[key]:.4f}" for key in _METRICS]
+            + [f"{row[key]:,}" for key in counts]
+            + ["" if row[key] is None else f"{row[key]:.4g}" if key == "mse" else f"{row[key]:.4f}" for key in metrics]
             for row in self.metrics
         ]
-        table = [_TITLES, ("---",) * 2 + ("---:",) * 5, *rows]
+        numbers = (*counts, *metrics)
+        titles = [*_TEXTS, *(_TITLES[key] for key in numbers)]
+        table = [titles, ("---",) * len(_TEXTS) + ("---:",) * len(numbers), *rows]
         gap, config = self.strand_gap, self.config
+        scale = "values" if config.output_is == "value" else "probabilities"
         widths = ", ".join(map(str, config.kernel_sizes))
         further = {name: value for name, value in self.data.items() if name not in _REQUIRED["data"]}
         parts = [
@@ -109,7 +125,7 @@ class ModelCard:
             "## Split",
             _block(self.split),
             "## Strands",
-            f"In float32, the predicted probabilities of the two strands of the {gap['n']:,} sequences of "
+            f"In float32, the predicted {scale} of the two strands of the {gap['n']:,} sequences of "
             f"{code_span(gap['part'])} differ by at most {gap['max']:.2g}, by {gap['mean']:.2g} on average.",
             "## Training",
             _block(self.training),

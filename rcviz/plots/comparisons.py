@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from rcviz._core.checks import check_choice
-from rcviz.metrics import rank_sum_test
+from rcviz.metrics import LOWER_IS_BETTER, METRIC_NAMES, rank_sum_test
 from rcviz.plots._axes import INK, despine, integer_ticks, label_axes, legend_below, resolve_axes
 from rcviz.plots.colors import model_colors
 from rcviz.plots.results import has, table_of
@@ -29,7 +29,7 @@ _NOTE_WIDTH = 48  # characters: a legend wider than its Axes would squeeze them
 _CHARACTER = 0.075  # inches, of a small tick label
 _LONGEST_WORD = 10  # characters of a tick label that has little room
 _MOST_LINES = 3  # of a tick label: below them is the note
-_WORDS = {"auroc": "auROC", "auprc": "auPRC", "valid": "validation", "test": "test", "train": "training"}
+_WORDS = {**METRIC_NAMES, "valid": "validation", "test": "test", "train": "training"}
 _PHRASES = {
     "gap_max": "largest gap between the strands",
     "gap_mean": "mean gap between the strands",
@@ -56,12 +56,12 @@ def plot_architectures(
         Axes to draw into; None makes a figure.
     metric
         Column to draw, such as "valid_auroc" or "valid_auprc"; of a Sweep, part and metric, such as "test_auprc". None:
-        "valid_auroc", of a Sweep "test_auroc".
+        "valid_auroc", of a Sweep "test_auroc", or "test_pearson" where labels are values.
     group
         Column by which arms are grouped side by side, such as "dataset"; None draws one group.
     compare
-        Pairs of arms, the one expected to be higher first; None compares the first arm with every other one. In each
-        group a bracket shows the p-value of a pair by the exact one-sided rank-sum test (section 3.8).
+        Pairs of arms, the one expected to be better first (errors such as "test_mse" are better when lower); None
+        compares the first arm with every other one. A bracket shows a pair's p-value, exact and one-sided.
 
     Returns
     -------
@@ -85,11 +85,12 @@ def plot_architectures(
     keys = ["arm", "seed", *([] if group is None else [group])]
     expected = []
     if has(table, "arms", "valid", "test"):
-        metric = metric or "test_auroc"
+        metric = metric or ("test_auroc" if "auroc" in table.test else "test_pearson")
         expected = [str(arm) for arm in table.arms]
         table = _by_seed(table, metric)
     metric = metric or "valid_auroc"
     table = _runs(table, keys, metric)
+    alternative = "less" if metric.rpartition("_")[2] in LOWER_IS_BETTER else "greater"
     arms = list(table["arm"].unique())
     pairs = [(arms[0], arm) for arm in arms[1:]] if compare is None else [(str(a), str(b)) for a, b in compare]
     for name in itertools.chain.from_iterable(pairs):
@@ -116,7 +117,7 @@ def plot_architectures(
         base = float(part[metric].max())
         for level, (better, other) in enumerate(pair for pair in pairs if seeds.keys() >= set(pair)):
             height = base + (0.07 + level * _LEVEL) * scale
-            p_value = rank_sum_test(seeds[better], seeds[other])
+            p_value = rank_sum_test(seeds[better], seeds[other], alternative=alternative)
             _draw_bracket(ax, places[better], places[other], height, 0.02 * scale, p_value)
             top = max(top, height + _LEVEL * scale)
     despine(ax)
@@ -135,7 +136,9 @@ def plot_architectures(
         ax.set_xticks(places_of_groups, [str(name) for name, _ in groups], parse_math=False)
     note = f"mean, and least to greatest of {_counted(table, group, expected)}"
     if pairs:
-        note += "\n" + textwrap.fill(f"p: exact one-sided rank-sum test, {_directions(pairs)}", _NOTE_WIDTH)
+        note += "\n" + textwrap.fill(
+            f"p: exact one-sided rank-sum test, {_directions(pairs, alternative)}", _NOTE_WIDTH
+        )
     handles = [
         Line2D([], [], color=palette[arm], marker=_MARKERS[place % len(_MARKERS)], linewidth=2, label=name)
         for place, (arm, name) in enumerate(zip(arms, legend_names, strict=True))
@@ -218,7 +221,7 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     ax
         Axes to draw into; None makes a figure.
     metric
-        "loss", "auroc" or "auprc".
+        "loss", "auroc" or "auprc"; "loss", "pearson", "spearman" or "mse" where labels are values.
 
     Returns
     -------
@@ -238,7 +241,7 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     >>> epochs = pd.DataFrame({"arm": "RC-20", "seed": 0, "epoch": [1, 1, 2, 2], "split": ["train", "valid"] * 2})
     >>> ax = rcviz.plot_learning_curves(epochs.assign(auroc=[0.60, 0.58, 0.80, 0.75]))
     """
-    check_choice("metric", metric, ("loss", "auroc", "auprc"))
+    check_choice("metric", metric, tuple(METRIC_NAMES))
     table = _runs(table, ["arm", "seed", "epoch", "split"], metric, "epoch and split")
     for split in table["split"].unique():
         check_choice("split", split, ("train", "valid"))
@@ -331,12 +334,11 @@ def _draw_bracket(ax: Axes, one: float, other: float, height: float, drop: float
     ax.text((left + right) / 2, height + drop / 2, text, fontsize="small", color=INK, ha="center", va="bottom")
 
 
-def _directions(pairs: Sequence[tuple[str, str]]) -> str:
-    """Write which arm of each pair is tested to be higher."""
-    higher = list(dict.fromkeys(better for better, _ in pairs))
-    if len(higher) == 1:
-        return f"{higher[0]} above the other"
-    return "; ".join(f"{better} above {other}" for better, other in pairs)
+def _directions(pairs: Sequence[tuple[str, str]], alternative: str) -> str:
+    """Write which arm of each pair is tested to be higher, or lower."""
+    word = "below" if alternative == "less" else "above"
+    is_one = len({better for better, _ in pairs}) == 1
+    return f"{pairs[0][0]} {word} the other" if is_one else "; ".join(f"{a} {word} {b}" for a, b in pairs)
 
 
 def _counted(table: pd.DataFrame, by: str | None = None, expected: Sequence[str] = ()) -> str:

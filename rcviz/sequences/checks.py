@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from rcviz.sequences.sequence_set import SequenceSet
 
@@ -21,6 +21,14 @@ def labels_of(data: SequenceSet, name: str = "data") -> Float[np.ndarray, "n tas
     if data.labels is None:
         raise ValueError(f"{name} has no labels; make it with SequenceSet(codes, labels)")
     return data.labels
+
+
+def positive_rows(data: SequenceSet) -> Bool[np.ndarray, " n"]:
+    """Mark the sequences that are positive for any task; none where labels are missing or values."""
+    if data.labels is None or data.label_kind == "value":
+        return np.zeros(len(data), dtype=bool)
+    rows: np.ndarray = (data.labels == 1).any(axis=1)
+    return rows
 
 
 def check_both_classes(data: SequenceSet, name: str = "data", *, tasks: Sequence[int] | None = None) -> None:

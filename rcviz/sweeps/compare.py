@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from rcviz.metrics import rank_sum_test
+from rcviz.metrics import LOWER_IS_BETTER, METRIC_NAMES, rank_sum_test
 
 ALPHA = 0.05
 """Significance level: largest p-value at which a difference is reported."""
@@ -18,12 +18,12 @@ LEVEL = 0.95
 
 Verdict = Literal["ahead", "level", "behind", "too few seeds to tell"]
 
-_WORDS = {"auroc": "auROC", "auprc": "auPRC"}
-
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Comparison of two arms over their seeds, with a one-sided rank-sum test (section 3.8 of the 2017 paper).
+
+    The test asks whether `a` is better: above `b`, or, where the metric is an error such as "mse", below it.
 
     Attributes
     ----------
@@ -51,17 +51,25 @@ class Comparison:
 
     @property
     def p_value(self) -> float:
-        """Exact one-sided rank-sum test, `a` above `b`; NaN where an arm has fewer than two seeds, see `reason`."""
-        return math.nan if self.reason else rank_sum_test(self.values_a, self.values_b)
+        """Exact one-sided rank-sum test, `a` above `b`, or below it where :attr:`lower_is_better`.
+
+        NaN where an arm has fewer than two seeds, see `reason`.
+        """
+        return math.nan if self.reason else rank_sum_test(self._merits(self.values_a), self._merits(self.values_b))
 
     @property
-    def p_value_below(self) -> float:
-        """The same test for the other direction, `a` below `b`."""
-        return math.nan if self.reason else rank_sum_test(self.values_b, self.values_a)
+    def p_value_behind(self) -> float:
+        """The same test for the other direction, `b` better than `a`."""
+        return math.nan if self.reason else rank_sum_test(self._merits(self.values_b), self._merits(self.values_a))
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the metric is an error, such as "mse", so that the better arm is the one below."""
+        return self.metric in LOWER_IS_BETTER
 
     @property
     def smallest_p(self) -> float:
-        """The smallest p-value that this number of seeds can reach: every one of `a` above every one of `b`."""
+        """The smallest p-value that this number of seeds can reach: every one of `a` better than every one of `b`."""
         return 1 / comb(len(self.values_a) + len(self.values_b), len(self.values_a))
 
     @property
@@ -92,19 +100,24 @@ class Comparison:
         Parameters
         ----------
         n_rivals : int
-            Number of arms of which `b` is the best. "ahead" needs no correction: an arm above the best is above all.
+            Number of arms of which `b` is the best. "ahead" needs no correction: an arm ahead of the best is ahead of
+            all.
             "behind" does, because the best of many arms may be the best by chance: its p-value is multiplied by their
             number (Bonferroni).
         """
         if not self.reason and self.p_value <= ALPHA:
             return "ahead"
-        if not self.reason and self.p_value_below * n_rivals <= ALPHA:
+        if not self.reason and self.p_value_behind * n_rivals <= ALPHA:
             return "behind"
         return "too few seeds to tell" if self.reason or self.smallest_p * n_rivals > ALPHA else "level"
 
     def summary(self) -> str:
         """Describe the comparison in one sentence."""
         return sentence([self])
+
+    def _merits(self, values: Float[np.ndarray, " seeds"]) -> Float[np.ndarray, " seeds"]:
+        """Values as numbers that are larger for a better seed."""
+        return -values if self.lower_is_better else values
 
 
 def welch_interval(
@@ -131,11 +144,14 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
     if not able:
         arms = ", ".join(dict.fromkeys(name for one in comparisons for name in (one.a, one.b)))
         return f"There is nothing to compare: no seed is finished, or there is no other arm ({arms})."
-    best = min(able, key=lambda comparison: comparison.effect)
-    n_rivals, metric = len(able), _WORDS.get(best.metric, best.metric)
+    # The effects are those of one arm against each rival: the best rival leaves it the least lead.
+    best = min(able, key=lambda comparison: -comparison.effect if comparison.lower_is_better else comparison.effect)
+    n_rivals, metric = len(able), METRIC_NAMES.get(best.metric, best.metric).removeprefix("mean ")
+    lower = ", lower is better" if best.lower_is_better else ""
     of = f"the best of {n_rivals} other arms, {best.b!r}" if n_rivals > 1 else repr(best.b)
     means = (
-        f"mean {metric} {best.values_a.mean():.4f} against {best.values_b.mean():.4f}, difference {best.effect:+.4f}"
+        f"mean {metric} {best.values_a.mean():.4f} against {best.values_b.mean():.4f}{lower}, "
+        f"difference {best.effect:+.4f}"
     )
     numbers = f"{len(best.values_a)} and {len(best.values_b)} seeds"
     verdict = best.verdict(n_rivals=n_rivals)
@@ -148,7 +164,7 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
         return f"{claim} {means} ({best.reason})."
     (low, high), p_value, corrected = best.interval, best.p_value, ""
     if verdict == "behind":
-        p_value, corrected = best.p_value_below, f", times {n_rivals}" if n_rivals > 1 else ""
+        p_value, corrected = best.p_value_behind, f", times {n_rivals}" if n_rivals > 1 else ""
     return (
         f"{claim} {means} ({LEVEL:.0%} interval {low:+.4f} to {high:+.4f}; "
         f"exact one-sided rank-sum p = {p_value:.2g}{corrected}; {numbers})."

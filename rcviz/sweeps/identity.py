@@ -31,6 +31,8 @@ from rcviz.sweeps.arms import Arm
 from rcviz.training.checkpoint import digest_of_weights, fingerprint
 
 _LIBRARIES = ("torch", "rcviz")
+_DEFAULTS = {"monitor": "auroc"}
+"""Defaults that names were given with, where the default has become None and depends on other settings."""
 
 
 def run_id(arm: Arm, seed: int, data: str, *, network: str = "", measure: str = "") -> str:
@@ -106,7 +108,7 @@ def _settings(config: Any) -> dict[str, Any]:
     return {
         field.name: _plain_number(value)
         for field in dataclasses.fields(config)
-        if field.name != "seed" and (value := getattr(config, field.name)) != field.default
+        if field.name != "seed" and (value := getattr(config, field.name)) != _DEFAULTS.get(field.name, field.default)
     }
 
 

@@ -16,6 +16,7 @@ from rcviz.sweeps.store import Record
 Part = Literal["test", "valid"]
 
 _COUNTS = ("n_positive", "n_negative", "n")
+_OF_CLASSES, _OF_VALUES = ("auroc", "auprc"), ("pearson", "spearman", "mse")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class Sweep:
             for epoch in record["history"]
             for split in ("train", "valid")
         ]
-        return _table(rows, ["arm", "seed", "epoch", "split", "loss", "auroc", "auprc", "seconds"])
+        return _table(rows, ["arm", "seed", "epoch", "split", "loss", *self._expected, "seconds"])
 
     @cached_property
     def test(self) -> pd.DataFrame:
@@ -78,15 +79,16 @@ class Sweep:
     def runs(self) -> pd.DataFrame:
         """Every run.
 
-        arm, strategy, seed, fraction, n_parameters, n_train, n_train_positive (labels of all tasks), best_epoch,
-        n_epochs, valid_auroc, test_auroc and so on (means over tasks), gap_max, gap_mean (between the probabilities of
-        the two strands, validation part), wall_seconds (of all epochs), cpu_seconds (NaN for a run that was killed
-        and resumed), peak_memory_mb, cpu, threads, code.
+        arm, strategy, seed, fraction, n_parameters, n_train, n_train_positive (labels of all tasks; not for values),
+        best_epoch, n_epochs, valid_auroc, test_auroc and so on (means over tasks), gap_max, gap_mean (between the
+        probabilities, or values, of the two strands, validation part), wall_seconds (of all epochs), cpu_seconds (NaN
+        for a run that was killed and resumed), peak_memory_mb, cpu, threads, code.
         """
         rows = []
         for (arm, seed), record in self._ordered():
             described = self.arms[arm]
-            gap = record["gap"]["valid"]["probability"]
+            gaps = record["gap"]["valid"]
+            gap = gaps["value"] if "value" in gaps else gaps["probability"]
             both = described.strategy == "conjoined"  # the average of two numbers is the same in either order
             machine, code, data = record["machine"], record["code"], record["data"]
             row = {
@@ -96,7 +98,7 @@ class Sweep:
                 "fraction": described.fraction,
                 "n_parameters": record["n_parameters"],
                 "n_train": data["n_train"],
-                "n_train_positive": data["n_train_positive"],
+                **({"n_train_positive": data["n_train_positive"]} if "n_train_positive" in data else {}),
                 "best_epoch": record["best_epoch"],
                 "n_epochs": len(record["history"]),
                 **self._means("valid", arm, seed),
@@ -126,7 +128,7 @@ class Sweep:
         return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
     def compare(
-        self, a: str, b: str, metric: str = "auroc", *, task: str | None = None, part: Part = "test"
+        self, a: str, b: str, metric: str | None = None, *, task: str | None = None, part: Part = "test"
     ) -> Comparison:
         """Compare two arms over their seeds.
 
@@ -136,8 +138,8 @@ class Sweep:
         ----------
         a, b : str
             Names of the arms, the one expected to be better first.
-        metric : str
-            Column of :attr:`test`, such as "auroc" or "auprc".
+        metric : str, optional
+            Column of :attr:`test`, such as "auprc" or, of values, "mse". By default "auroc", of values "pearson".
         task : str, optional
             One task; by default each seed's mean over all tasks.
         part : "test" or "valid"
@@ -146,19 +148,20 @@ class Sweep:
         Returns
         -------
         Comparison
-            With ``p_value`` (exact one-sided rank-sum test, a above b), ``effect`` (mean of a minus mean of b),
-            ``interval`` (95%, Welch) and ``summary()``.
+            With ``p_value`` (exact one-sided rank-sum test, a above b; for "mse", where lower is better, a below b),
+            ``effect`` (mean of a minus mean of b), ``interval`` (95%, Welch) and ``summary()``.
 
         Raises
         ------
         ValueError
-            When an arm, the metric or the task does not exist.
+            When an arm, the metric or the task does not exist, or a correlation is not defined for some of the runs.
         """
+        metric = self._expected[0] if metric is None else metric
         values_a, values_b = (self._by_seed(arm, metric, task, part).dropna().to_numpy(dtype=float) for arm in (a, b))
         return Comparison(a=a, b=b, metric=metric, values_a=values_a, values_b=values_b)
 
     def comparisons(
-        self, arm: str | None = None, *, metric: str = "auroc", task: str | None = None, part: Part = "test"
+        self, arm: str | None = None, *, metric: str | None = None, task: str | None = None, part: Part = "test"
     ) -> pd.DataFrame:
         """Compare an arm with every other one, see :meth:`compare`.
 
@@ -173,8 +176,9 @@ class Sweep:
         -------
         DataFrame, one row per arm
             arm, n_seeds, mean, sd (of the metric over seeds), then, of ``arm`` against this one: difference, low, high
-            (its 95% interval), p_value (``arm`` above this one) and verdict ("ahead", "level", "behind" or "too few
-            seeds to tell", not corrected for the number of pairs). They are NaN and "" in the row of the arm itself.
+            (its 95% interval), p_value (``arm`` better than this one, see :attr:`Comparison.p_value`) and verdict
+            ("ahead", "level", "behind" or "too few seeds to tell", not corrected for the number of pairs). They are NaN
+            and "" in the row of the arm itself.
         """
         arm = next(iter(self.arms)) if arm is None else arm
         rows = []
@@ -192,7 +196,7 @@ class Sweep:
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def summary(self, arm: str | None = None, *, metric: str = "auroc", task: str | None = None) -> str:
+    def summary(self, arm: str | None = None, *, metric: str | None = None, task: str | None = None) -> str:
         """Return one sentence: an arm is ahead of the best of all others, level with it, or behind it.
 
         Parameters
@@ -207,19 +211,26 @@ class Sweep:
         return sentence(comparisons)
 
     def plot(
-        self, ax: Any = None, *, metric: str = "auroc", task: str | None = None, part: Part = "test", **options: Any
+        self, ax: Any = None, *, metric: str | None = None, task: str | None = None, part: Part = "test", **options: Any
     ) -> Any:
-        """Draw the metric of each arm, see :func:`rcviz.plot_architectures`, which takes the options."""
+        """Draw a metric of each arm; ``options`` are those of :func:`rcviz.plot_architectures`."""
         from rcviz.plots.comparisons import plot_architectures
 
         if not self.records:
             raise ValueError("there is no finished run to draw; .failures lists the errors")
+        metric = self._expected[0] if metric is None else metric
         column = f"{part}_{metric}"
         table = pd.concat(
             [self._by_seed(arm, metric, task, part).rename(column).reset_index().assign(arm=arm) for arm in self.arms],
             ignore_index=True,
         )
         return plot_architectures(table, ax, metric=column, **options)
+
+    @property
+    def _expected(self) -> tuple[str, ...]:
+        """Metrics that runs of this sweep have, also where none is finished."""
+        losses = {arm.training.loss for arm in self.arms.values()}
+        return _OF_CLASSES if losses <= {"bce"} else _OF_VALUES
 
     def _ordered(self) -> Iterator[tuple[tuple[str, int], Record]]:
         """Yield arms in the order in which they were given, and seeds within them."""
@@ -235,7 +246,7 @@ class Sweep:
             kind = described.average if described.strategy == "conjoined" else "as is"
             by_task = record["metrics"].get(part, {}).get(kind, ())
             rows += [{"arm": arm, "seed": seed, **_as_numbers(row)} for row in by_task]
-        table = _table(rows, ["arm", "seed", "task", "auroc", "auprc"])
+        table = _table(rows, ["arm", "seed", "task", *self._expected])
         counts = [name for name in _COUNTS if name in table]
         return table[["arm", "seed", "task", *_metrics(table), *counts]]
 
@@ -255,7 +266,14 @@ class Sweep:
         if task is not None:
             check_choice("task", task, tuple(table["task"].unique()))
             table = table[table["task"] == task]
-        return table[table["arm"] == arm].groupby("seed")[metric].mean()
+        tasks = table[table["arm"] == arm].groupby("seed")[metric]
+        most = table.groupby(["arm", "seed"])[metric].count().max()
+        if (tasks.count() < most).any():
+            raise ValueError(
+                f"{metric} is not defined for seed {tasks.count().idxmin()} of {arm!r}, whose predictions are all "
+                f"equal: choose another metric, or leave the seed out of seeds=..."
+            )
+        return tasks.mean()
 
 
 def _metrics(table: pd.DataFrame) -> list[str]:

@@ -162,6 +162,9 @@ def checked_splits(splits: Any) -> Splits:
     for name, part in parts._asdict().items():
         if part.labels is None and (len(part) or name != "test"):
             raise ValueError(f"splits: {name} has no labels; make it with SequenceSet(codes, labels)")
+    kinds = {part.label_kind for part in parts if part.labels is not None}
+    if len(kinds) > 1:
+        raise ValueError("splits: some labels are classes and some are values; give all parts the same label_kind")
     test = parts.test
     if len(test) and (test.task_names != parts.train.task_names or test.length != parts.train.length):
         raise ValueError(

@@ -52,7 +52,8 @@ def compare_strategies(
     ============================= ========== =====================================================================
 
     All arms have the same shape and the same head, a weighted sum over positions. All are trained in the same way,
-    until the validation auROC has not improved for 10 epochs, and the best epoch is evaluated on the test part.
+    until the validation auROC has not improved for 10 epochs, and the best epoch is evaluated on the test part. Labels
+    that are values are learned with the mean squared error, until that of the validation part has not improved.
 
     Parameters
     ----------
@@ -67,8 +68,9 @@ def compare_strategies(
         Changes to the shape, any field of :class:`rcviz.ModelConfig` such as ``{"kernel_sizes": (19,)}``. By default
         it follows from the length, see :func:`rcviz.sweeps.strategies.network_shape`.
     training : dict or TrainConfig, optional
-        Changes to the training, such as ``{"epochs": 30}``, or a complete TrainConfig. By default at most 100 epochs of
-        5,000 samples in batches of 100, patience 10, and positives weighted by the ratio of negatives to positives.
+        Changes to the training, such as ``{"epochs": 30}``, or ``{"loss": "poisson"}`` for counts, or a complete
+        TrainConfig. By default at most 100 epochs of 5,000 samples in batches of 100, patience 10, and positives
+        weighted by the ratio of negatives to positives.
     store, backend, n_jobs, progress
         As in :func:`rcviz.sweep`: with a store, a comparison that was stopped continues where it stopped.
 
@@ -177,11 +179,14 @@ def _shape_of(splits: Splits, model: Mapping[str, Any] | None) -> dict[str, Any]
     changes = dict(model or {})
     fields = [field.name for field in dataclasses.fields(ModelConfig) if field.name not in _FIXED]
     check_settings("model", changes, fields)
-    n_tasks = len(splits.train.task_names)
+    n_tasks, is_value = len(splits.train.task_names), splits.train.label_kind == "value"
     shape = {**network_shape(splits.train.length), "head": "weighted_sum", **changes}
+    if is_value:
+        shape = {"output_is": "value", **shape}
     if "pool_size" in changes and "pool_stride" not in changes:
         shape["pool_stride"] = changes["pool_size"]
-    frozen = n_tasks == 1 and shape["head"] == "weighted_sum"  # as in the paper (section 3.4.2)
+    # As in the paper (section 3.4.2); values have an offset and a scale, which a frozen output could not learn.
+    frozen = n_tasks == 1 and shape["head"] == "weighted_sum" and not is_value
     return {"sequence_length": splits.train.length, "n_tasks": n_tasks, "freeze_output": frozen, **shape}
 
 
@@ -190,8 +195,8 @@ def _training_of(splits: Splits, training: Mapping[str, Any] | TrainConfig | Non
         return training
     changes = dict(training or {})
     check_settings("training", changes, [field.name for field in dataclasses.fields(TrainConfig)])
-    settings = {"epochs": 100, "batch_size": 100, "patience": 10, "positive_weight": _ratio(splits), **changes}
-    return TrainConfig(**settings)
+    of_labels = {"loss": "mse"} if splits.train.label_kind == "value" else {"positive_weight": _ratio(splits)}
+    return TrainConfig(**{"epochs": 100, "batch_size": 100, "patience": 10, **of_labels, **changes})
 
 
 def _ratio(splits: Splits) -> float:

@@ -14,8 +14,9 @@ from jaxtyping import Float
 from torch import nn
 
 from rcviz.analysis.strands import StrandAgreement, strand_agreement
-from rcviz.metrics import score_tasks
+from rcviz.metrics import score_tasks, score_values
 from rcviz.models.network import count_parameters
+from rcviz.models.scale import returned_scale
 from rcviz.sequences.splits import Splits
 from rcviz.sweeps.arms import Arm
 from rcviz.sweeps.machine import code_version, machine, peak_memory_mb, reset_peak_memory
@@ -111,41 +112,43 @@ def nested_subset(n: int, fraction: float, seed: int) -> Any:
 
 
 def averaged(both: StrandAgreement) -> dict[str, Float[np.ndarray, "sequences tasks"]]:
-    """Average the logits of the two strands, and their probabilities; ``both`` holds logits.
+    """Average the logits of the two strands, and their probabilities; values have only the first; ``both`` holds them.
 
     Computed in float64: in float32, means of two probabilities near one would be tied with others.
     """
     forward, reverse = both.forward.astype(np.float64), both.reverse.astype(np.float64)
+    if both.scale == "value":
+        return {"logit": (forward + reverse) / 2}
     probability = (_probabilities(forward) + _probabilities(reverse)) / 2
     return {"logit": (forward + reverse) / 2, "probability": probability}
 
 
 def _counted(splits: Splits) -> dict[str, int]:
-    """Count the sequences of every part, and their positive labels of all tasks."""
+    """Count the sequences of every part, and their positive labels of all tasks, which values do not have."""
     counts = {}
     for name, part in splits._asdict().items():
         counts[f"n_{name}"] = len(part)
-        counts[f"n_{name}_positive"] = 0 if part.labels is None else int(np.count_nonzero(part.labels == 1))
+        if splits.train.label_kind == "binary":
+            counts[f"n_{name}_positive"] = 0 if part.labels is None else int(np.count_nonzero(part.labels == 1))
     return counts
 
 
 def _evaluated(model: nn.Module, splits: Splits, *, siamese: bool) -> Record:
     """Evaluate the best weights by task, on the sequences as given and averaged over both strands; the strands' gap."""
-    metrics, gaps = {}, {}
+    metrics, gaps, scale = {}, {}, returned_scale(model)
+    score = score_values if splits.train.label_kind == "value" else score_tasks
     for name, part in (("valid", splits.valid), ("test", splits.test)):
         if not len(part):
             continue
         assert part.labels is not None
-        both = strand_agreement(model, part, output="logit")
+        both = strand_agreement(model, part, output=scale)
         predicted = {"as is": both.forward, **({} if siamese else averaged(both))}
         metrics[name] = {
-            kind: score_tasks(part.labels, values, part.task_names).to_dict("records")
-            for kind, values in predicted.items()
+            kind: score(part.labels, values, part.task_names).to_dict("records") for kind, values in predicted.items()
         }
-        gaps[name] = {
-            "logit": _gap(both.forward, both.reverse),
-            "probability": _gap(_probabilities(both.forward), _probabilities(both.reverse)),
-        }
+        gaps[name] = {scale: _gap(both.forward, both.reverse)}
+        if scale == "logit":
+            gaps[name]["probability"] = _gap(_probabilities(both.forward), _probabilities(both.reverse))
     return {"metrics": metrics, "gap": gaps}
 
 

@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import rcviz
@@ -90,3 +91,35 @@ def test_the_model_is_left_as_found(trained, same_weights):
     rcviz.model_card(model, parts, name="x", training=history)
     assert model.training
     assert same_weights(before, model.state_dict())
+
+
+def test_the_card_of_values(toy, make_model, tmp_path):
+    labels = np.stack([(toy.codes == base).mean(axis=1) for base in (2, 0)], axis=1) * 4
+    labels[::7, 1] = np.nan
+    data = rcviz.SequenceSet(toy.codes, labels, task_names=["G", "A"], label_kind="value")
+    parts = rcviz.split(data, train=0.5, valid=0.2, test=0.3, seed=1)
+    model = rcviz.build_model(dataclasses.replace(make_model("standard").config, output_is="value"))
+    training = rcviz.TrainConfig(epochs=1, batch_size=20, samples_per_epoch=60, loss="mse")
+    history = rcviz.fit(model, parts, config=training, progress=False)
+    rcviz.save_model(model, tmp_path / "m.safetensors", card=rcviz.model_card(model, parts, name="x", training=history))
+    card = rcviz.read_model_card(tmp_path / "m.safetensors")
+    assert card.table.columns.tolist() == ["part", "task", "n", "pearson", "spearman", "mse"]
+    predicted = rcviz.predict(model, parts.test).astype(float)
+    row = card.table.query("part == 'test' and task == 'A'").iloc[0]
+    known = ~np.isnan(parts.test.labels[:, 1])
+    of_task, values = parts.test.labels[known, 1].astype(float), predicted[known, 1]
+    assert row["n"] == known.sum() < len(parts.test)
+    assert row["pearson"] == pytest.approx(pearsonr(of_task, values).statistic)
+    assert row["spearman"] == pytest.approx(spearmanr(of_task, values).statistic)
+    assert row["mse"] == pytest.approx(((of_task - values) ** 2).mean())
+    both = [rcviz.predict(model, strand) for strand in (parts.test, parts.test.reverse_complement())]
+    assert card.strand_gap["max"] == pytest.approx(float(np.abs(both[0] - both[1]).max()), rel=1e-6)
+    assert (card.training["loss"], card.training["monitor"]) == ("mse", "loss")
+    text = card.markdown()
+    assert "Pearson correlation" in text
+    assert "values of the two strands" in text
+    assert "probabilities" not in text
+    rows = [dict(card.metrics[0], pearson="high"), {"part": "test", "task": "G", "pearson": 0.5}]
+    for wrong in rows:
+        with pytest.raises(ValueError, match="metrics"):
+            dataclasses.replace(card, metrics=[wrong])

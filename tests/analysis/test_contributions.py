@@ -151,3 +151,23 @@ def test_bfloat16_models_and_empty_sets(toy, make_model):
     assert filter_contributions(model, toy).per_sequence.dtype == np.float32
     with pytest.raises(ValueError, match="no sequences"):
         filter_contributions(model, toy.subset(np.zeros(len(toy), bool)))
+
+
+def test_values_are_compared_by_a_mask_only(branched, toy):
+    values = toy.labels.copy()  # 0 and 1, which are no classes here
+    values[::5, 1] = np.nan
+    data = SequenceSet(toy.codes, values, task_names=toy.task_names, label_kind="value")
+    with pytest.raises(ValueError, match=r"positives=data\.upper_part"):
+        filter_contributions(branched, data, task=1, layer="tail.1")
+    mask = np.arange(len(data)) % 3 == 0
+    found = filter_contributions(branched, data, task=1, layer="tail.1", positives=mask)
+    every = by_hand(branched, toy, branched.tail[1], 1)
+    np.testing.assert_allclose(found.per_sequence, every, atol=1e-12)
+    others = ~mask & ~np.isnan(values[:, 1])
+    np.testing.assert_allclose(found.scores, every[mask].mean(0) - every[others].mean(0), atol=1e-12)
+    row = found.table.iloc[0]
+    assert row["mean_negative"] == pytest.approx(every[others, int(row["filter"])].mean())
+    unlabelled = filter_contributions(branched, SequenceSet(data.codes), task=1, layer="tail.1")
+    np.testing.assert_allclose(unlabelled.scores, every.mean(0), atol=1e-12)
+    with pytest.raises(ValueError, match="positives"):
+        filter_contributions(branched, data, task=1, layer="tail.1", positives=~np.isnan(values[:, 1]))

@@ -270,3 +270,13 @@ def test_a_model_counts_as_its_bank(make_model):
     assert palindromes(model).table.equals(palindromes(rcviz.filter_bank(model)).table)
     with pytest.raises(ValueError, match="FilterBank or a model"):
         palindromes("bank")
+
+
+def test_a_value_of_one_is_no_positive(bank, data):
+    values = np.zeros(len(data))
+    values[:10] = 1
+    labelled = rcviz.SequenceSet(data.codes, values, label_kind="value")
+    found = palindromes(bank, labelled, top=300, filters=[1]).table
+    np.testing.assert_array_equal(found.values, palindromes(bank, data.codes, top=300, filters=[1]).table.values)
+    classes = rcviz.SequenceSet(data.codes, values)
+    assert palindromes(bank, classes, top=300, filters=[1]).table["n_sites"].item() == 10

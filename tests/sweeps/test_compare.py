@@ -11,9 +11,9 @@ import rcviz
 from rcviz.sweeps.compare import sentence, welch_interval
 
 
-def comparison(a, b, name="other"):
+def comparison(a, b, name="other", metric="auroc"):
     return rcviz.Comparison(
-        a="mine", b=name, metric="auroc", values_a=np.array(a, dtype=float), values_b=np.array(b, dtype=float)
+        a="mine", b=name, metric=metric, values_a=np.array(a, dtype=float), values_b=np.array(b, dtype=float)
     )
 
 
@@ -104,3 +104,21 @@ def test_the_sentence_is_about_the_best_rival():
     assert "p = 0.05" in text
     assert "too few seeds" in sentence([comparison([0.9], [0.8])])
     assert "nothing to compare" in sentence([comparison([], [])])
+
+
+@pytest.mark.parametrize("metric", ["mse", "loss"])
+def test_of_errors_the_lower_arm_is_ahead(metric):
+    a, b = [0.11, 0.12, 0.13, 0.19], [0.18, 0.2, 0.21, 0.22]
+    one = comparison(a, b, metric=metric)
+    assert one.p_value == pytest.approx(stats.mannwhitneyu(a, b, alternative="less", method="exact").pvalue)
+    assert one.p_value_behind == pytest.approx(stats.mannwhitneyu(b, a, alternative="less", method="exact").pvalue)
+    assert one.effect == pytest.approx(np.mean(a) - np.mean(b))
+    assert one.verdict() == "ahead"
+    assert comparison(b, a, metric=metric).verdict() == "behind"
+    weak = comparison(a, [0.5, 0.6, 0.7, 0.8], "weak", metric=metric)
+    text = sentence([weak, one])
+    assert "'other'" in text
+    assert "'weak'" not in text
+    assert "is ahead" in text
+    assert "lower is better" in text
+    assert "lower is better" not in sentence([comparison(a, b, metric="pearson")])

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import hashlib
+import json
 import subprocess
 import sys
 
@@ -55,6 +57,18 @@ def test_what_determines_nothing_does_not(arm):
         changed(one, fraction=1),
     ]
     assert {run_id(each, 0, "data") for each in same} == {run_id(one, 0, "data")}
+
+
+def test_a_name_holds_the_settings_that_differ_from_their_defaults(arm):
+    """Also of a setting whose default depends on another one: stores keep their runs."""
+    model = rcviz.ModelConfig.simulated("revcomp")
+    one = dataclasses.replace(arm(), model=model, training=rcviz.TrainConfig(epochs=2, batch_size=20))
+    shape = {"architecture": "revcomp", "sequence_length": 200, "n_filters": 20, "kernel_sizes": [21]}
+    shape |= {"pool_size": 20, "pool_stride": 20, "n_tasks": 3, "head": "weighted_sum"}
+    described = {"model": shape, "training": {"epochs": 2, "batch_size": 20}, "siamese": None, "fraction": 1}
+    described |= {"seed": 4, "data": "data", "measure": ""}
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    assert run_id(one, 4, "data") == digest[:16]
 
 
 @pytest.mark.parametrize("kind", ["model", "training"])

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import mannwhitneyu, pearsonr, spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import rcviz
+from rcviz.sweeps.result import Sweep
 
 
 def fitted(arm, splits, seed):
@@ -93,3 +95,72 @@ def test_a_plot_has_every_seed_of_every_arm(quick, two_arms):
     ax = result.plot(metric="auprc", compare=[])
     assert "auPRC" in ax.get_ylabel()
     assert [label.get_text() for label in ax.get_xticklabels()] == ["shared", "standard"]
+
+
+VALUES = {"training": {"loss": "mse", "learning_rate": 0.05}, "model": {"output_is": "value"}}
+
+
+@pytest.fixture(scope="session")
+def value_splits(toy):
+    """The toy sequences with their G and A content as labels, some of them unknown."""
+    shares = np.stack([(toy.codes == base).mean(axis=1) for base in (2, 0)], axis=1)
+    labels = 10 * shares + np.random.default_rng(0).normal(0, 0.1, shares.shape)
+    labels[::10, 1] = np.nan
+    data = rcviz.SequenceSet(toy.codes, labels, task_names=["G", "A"], label_kind="value")
+    return rcviz.split(data, train=0.5, valid=0.25, test=0.25)
+
+
+@pytest.mark.parametrize("strategy", ["as is", "conjoined", "siamese"])
+def test_test_metrics_of_values_are_those_of_scipy(arm, value_splits, strategy):
+    one = arm("standard", strategy=strategy, **VALUES)
+    result = rcviz.sweep({"one": one}, value_splits, seeds=[3], n_jobs=1, progress=False)
+    model, history = fitted(one, value_splits, 3)
+    test = value_splits.test
+    values = rcviz.predict(model, test).astype(float)
+    reverse = rcviz.predict(model, test.reverse_complement()).astype(float)
+    predicted = (values + reverse) / 2 if strategy == "conjoined" else values
+    assert list(result.test) == ["arm", "seed", "task", "pearson", "spearman", "mse", "n"]
+    for task, name in enumerate(test.task_names):
+        row = result.test[result.test["task"] == name].iloc[0]
+        known = ~np.isnan(test.labels[:, task])
+        labels, of_task = test.labels[known, task].astype(float), predicted[known, task]
+        assert row["n"] == known.sum()
+        assert row["pearson"] == pytest.approx(pearsonr(labels, of_task).statistic)
+        assert row["spearman"] == pytest.approx(spearmanr(labels, of_task).statistic)
+        assert row["mse"] == pytest.approx(((labels - of_task) ** 2).mean())
+    columns = ["epoch", "split", "loss", "pearson", "spearman", "mse"]
+    pd.testing.assert_frame_equal(result.table[columns], history.table)
+    run = result.runs.iloc[0]
+    assert "n_train_positive" not in run
+    assert run["test_mse"] == pytest.approx(result.test["mse"].mean())
+    gap = np.abs(
+        rcviz.predict(model, value_splits.valid) - rcviz.predict(model, value_splits.valid.reverse_complement())
+    )
+    assert run["gap_max"] == pytest.approx(0 if strategy == "conjoined" else gap.max(), abs=1e-6)
+
+
+def test_arms_are_compared_and_drawn_by_metrics_of_values(arm, value_splits):
+    arms = {"shared": arm("revcomp", **VALUES), "standard": arm("standard", **VALUES)}
+    result = rcviz.sweep(arms, value_splits, seeds=2, n_jobs=1, progress=False)
+    for metric, alternative in (("pearson", "greater"), ("mse", "less")):
+        means = result.test.groupby(["arm", "seed"])[metric].mean()
+        expected = mannwhitneyu(means["shared"], means["standard"], alternative=alternative, method="exact").pvalue
+        assert result.compare("shared", "standard", metric=metric).p_value == pytest.approx(expected)
+        ax = result.plot(metric=metric)
+        assert f"p = {expected:.2g}" in [text.get_text() for text in ax.texts]
+    assert result.compare("shared", "standard").metric == "pearson"
+    assert "mean squared error" in result.plot(metric="mse").get_ylabel()
+    assert "Pearson" in rcviz.plot_architectures(result).get_ylabel()
+    assert "Spearman" in rcviz.plot_learning_curves(result, metric="spearman").get_ylabel()
+    with pytest.raises(ValueError, match=r"metric.*pearson"):
+        result.compare("shared", "standard", metric="auroc")
+
+
+def test_a_correlation_that_a_run_lacks_is_not_left_out(arm):
+    rows = [{"task": "a", "pearson": value, "spearman": value, "mse": 1.0, "n": 3} for value in (0.5, 0.6, 0.7, None)]
+    keys = [("one", 0), ("one", 1), ("other", 0), ("other", 1)]
+    records = {key: {"metrics": {"test": {"as is": [row]}}} for key, row in zip(keys, rows, strict=True)}
+    made_up = Sweep({"one": arm(**VALUES), "other": arm(**VALUES)}, (0, 1), records, pd.DataFrame())
+    with pytest.raises(ValueError, match="pearson is not defined for seed 1 of 'other'"):
+        made_up.compare("one", "other")
+    assert made_up.compare("one", "other", "mse").effect == 0

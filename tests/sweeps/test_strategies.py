@@ -92,6 +92,28 @@ def test_six_arms_are_five_trainings_per_seed(splits, tmp_path, same):
     same(rcviz.compare_strategies(splits, seeds=1, store=tmp_path, **options), result)
 
 
+def test_strategies_on_values(splits):
+    def as_values(part):
+        gc = (part.codes == 2).mean(axis=1) * 5 + 3
+        return rcviz.SequenceSet(part.codes, gc, task_names=["G"], label_kind="value")
+
+    parts = rcviz.Splits(*map(as_values, splits))
+    arms = strategy_arms(parts, n_filters=2, training={"epochs": 3})
+    assert {(arm.model.output_is, arm.training.loss, arm.training.monitor) for arm in arms.values()} == {
+        ("value", "mse", "loss")
+    }
+    assert not arms["shared"].model.freeze_output
+    assert arms["shared"].training.positive_weight == 1
+    counts = strategy_arms(parts, training={"loss": "poisson", "monitor": "pearson"})["shared"].training
+    assert (counts.loss, counts.monitor) == ("poisson", "pearson")
+    options = {"n_filters": 2, "model": SMALL, "training": SHORT, "n_jobs": 1, "progress": False}
+    result = rcviz.compare_strategies(parts, seeds=1, **options)
+    assert list(result.arms) == result.test["arm"].tolist()
+    best = result.test.set_index("arm")["mse"].drop("shared").idxmin()
+    assert f"{best!r}" in result.summary(metric="mse")
+    assert result.comparisons(metric="spearman")["mean"].tolist() == result.test["spearman"].tolist()
+
+
 @pytest.fixture
 def made_up():
     """A sweep whose metrics are chosen."""
