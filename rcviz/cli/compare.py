@@ -7,7 +7,7 @@ import typer
 
 from rcviz._core.files import check_ending, check_target
 from rcviz.cli.messages import FAILED, answer, answering, records
-from rcviz.cli.options import AsJson, Device, SplitBy, TrainOn, ValidateOn, seed_list, settings_of, split_of
+from rcviz.cli.options import AsJson, Device, Loss, SplitBy, TrainOn, ValidateOn, seed_list, settings_of, split_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,9 @@ def compare(
     data: Annotated[Path, typer.Argument(help="Dataset that rcviz windows or SequenceSet.save wrote.")],
     n_filters: Annotated[int, typer.Option(min=1, help="Filters per convolution of the shared network.")] = 16,
     seeds: Annotated[str, typer.Option(help="Number of seeds (0, 1, ...), or a list such as 0,3,4.")] = "5",
-    metric: Annotated[str, typer.Option(help="auroc or auprc.")] = "auroc",
+    metric: Annotated[
+        str | None, typer.Option(help="auroc (default) or auprc; for values pearson (default), spearman or mse.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Largest number of epochs (default 100).")] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many epochs without improvement (default 10).")
@@ -29,6 +31,7 @@ def compare(
     samples_per_epoch: Annotated[int | None, typer.Option(min=1, help="Samples per epoch (default 5000).")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per step (default 100).")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam (default 0.001).")] = None,
+    loss: Loss = None,
     device: Device = None,
     by: SplitBy = None,
     chr_train: TrainOn = None,
@@ -65,7 +68,6 @@ def compare(
         from rcviz.sweeps.strategies import compare_strategies
         from rcviz.training.config import TrainConfig
 
-        check_choice("--metric", metric, ("auroc", "auprc"))
         listed = seed_list(seeds)
         if plot is not None:
             check_target(plot, "the figure", inputs=[data], ending=check_ending(plot, _PICTURES))
@@ -74,6 +76,9 @@ def compare(
         sequences = SequenceSet.load(data, memory_map=True)
         if sequences.labels is None:
             raise ValueError(f"{data} has no labels to learn; make the dataset with rcviz windows")
+        metrics = ("auroc", "auprc") if sequences.label_kind == "binary" else ("pearson", "spearman", "mse")
+        metric = metrics[0] if metric is None else metric
+        check_choice("--metric", metric, metrics)
         splits = divide(sequences, RANDOM if parts in ({}, {"preset": "random"}) else parts)
         training = settings_of(TrainConfig, options)
         result = compare_strategies(

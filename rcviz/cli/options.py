@@ -8,6 +8,9 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 Device = Annotated[str | None, typer.Option(help="auto (default), cpu, cuda, cuda:N or mps.")]
+Loss = Annotated[
+    str | None, typer.Option(help="bce for classes (default); for labels that are values mse (default) or poisson.")
+]
 SplitBy = Annotated[
     str | None,
     typer.Option(

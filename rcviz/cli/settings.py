@@ -24,6 +24,7 @@ RANDOM = {"train": 0.7, "valid": 0.15, "test": 0.15, "seed": 0}
 _OF_DATA = ("sequence_length", "n_tasks")
 _OF_PRESET = ("kernel_sizes", "pool_size", "pool_stride")
 _OF_ARCHITECTURE = ("head", "freeze_output")
+_FOR_VALUES = {"output_is": "value", "freeze_output": False}  # an output that is frozen at one cannot learn a scale
 _KNOWN = {
     "model": ["preset", "seed", *(field.name for field in dataclasses.fields(ModelConfig))],
     "train": ["preset", *(field.name for field in dataclasses.fields(TrainConfig))],
@@ -89,7 +90,7 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
-    """Combine preset, file and flags for a dataset, which determines length and number of tasks.
+    """Combine preset, file and flags for a dataset, which determines length, number of tasks and kind of labels.
 
     ``flags`` has only the flags that were given. One flag about the split replaces the file's whole section, and
     ``--preset`` and ``--seed`` are keys of [model] and [train]. A ValueError if the settings are not valid, or
@@ -115,6 +116,10 @@ def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
                 f"that of the data {value}; leave it out of [model], or choose the other dataset"
             )
         model[name] = value
+    if data.label_kind == "value":
+        model, train = {**_FOR_VALUES, **model}, {"loss": "mse", **train}
+    if train.get("loss", "bce") != "bce":  # the preset's weight of positives belongs to classes
+        train = {"positive_weight": 1.0, **train}
     training = _train_config(train)
     model_seed = model.pop("seed", training.seed)
     for what, seed in (("model", model_seed), ("train", training.seed)):

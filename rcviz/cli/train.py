@@ -9,7 +9,7 @@ import typer
 
 from rcviz._core.files import atomic_write, check_target, remove
 from rcviz.cli.messages import answer, answering, records, remark
-from rcviz.cli.options import AsJson, Device, SplitBy, TrainOn, ValidateOn, given, settings_of, split_of
+from rcviz.cli.options import AsJson, Device, Loss, SplitBy, TrainOn, ValidateOn, given, settings_of, split_of
 
 
 def train(
@@ -27,6 +27,10 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples per step.")] = None,
     positive_weight: Annotated[float | None, typer.Option(help="Factor on the loss of positives.")] = None,
+    loss: Loss = None,
+    output_is: Annotated[
+        str | None, typer.Option(help="Scale of the outputs, logit or value; by default that of the labels.")
+    ] = None,
     augmentation: Annotated[str | None, typer.Option(help="none or revcomp.")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without improvement.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of starting weights and sample order.")] = None,
@@ -81,6 +85,8 @@ def _train(
     if data.labels is None:
         raise ValueError(f"{source} has no labels; make the dataset with rcviz windows")
     settings = resolve(sections, flags, data)
+    if data.label_kind == "value":
+        remark(f"the labels are values: the model has output_is={settings.model.output_is}, loss={settings.train.loss}")
     parts = divide(data, settings.split)
     model = build_model(settings.model, seed=settings.model_seed)
     if state.exists():

@@ -195,13 +195,15 @@ def _training_of(splits: Splits, training: Mapping[str, Any] | TrainConfig | Non
         return training
     changes = dict(training or {})
     check_settings("training", changes, [field.name for field in dataclasses.fields(TrainConfig)])
-    of_labels = {"loss": "mse"} if splits.train.label_kind == "value" else {"positive_weight": _ratio(splits)}
-    return TrainConfig(**{"epochs": 100, "batch_size": 100, "patience": 10, **of_labels, **changes})
+    loss = "mse" if splits.train.label_kind == "value" else "bce"
+    settings = {"epochs": 100, "batch_size": 100, "patience": 10, "loss": loss, **changes}
+    return TrainConfig(**({"positive_weight": _ratio(splits), **settings} if settings["loss"] == "bce" else settings))
 
 
 def _ratio(splits: Splits) -> float:
-    """Return the negatives per positive of the training part, all tasks together, to three digits."""
+    """Return the negatives per positive of the training part, all tasks together, to three digits; 1 for values."""
     labels = splits.train.labels
-    assert labels is not None
+    if labels is None or splits.train.label_kind == "value":
+        return 1.0
     n_positive, n_negative = np.count_nonzero(labels == 1), np.count_nonzero(labels == 0)
     return float(f"{n_negative / n_positive:.3g}") if n_positive and n_negative else 1.0

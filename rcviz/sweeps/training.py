@@ -135,7 +135,8 @@ def _counted(splits: Splits) -> dict[str, int]:
 
 def _evaluated(model: nn.Module, splits: Splits, *, siamese: bool) -> Record:
     """Evaluate the best weights by task, on the sequences as given and averaged over both strands; the strands' gap."""
-    metrics, gaps, scale = {}, {}, returned_scale(model)
+    metrics, scale = {}, returned_scale(model)
+    gaps: dict[str, dict[str, Any]] = {}
     score = score_values if splits.train.label_kind == "value" else score_tasks
     for name, part in (("valid", splits.valid), ("test", splits.test)):
         if not len(part):

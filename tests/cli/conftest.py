@@ -101,6 +101,16 @@ def dataset(toy, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def values(toy, tmp_path_factory):
+    """The same sequences with their number of G as the label, a value that may be 0 or 1."""
+    path = tmp_path_factory.mktemp("values") / "counts.safetensors"
+    chrom = np.repeat(["chr1", "chr2", "chr3"], 40)
+    counts = (toy.codes == 2).sum(axis=1) % 9
+    rcviz.SequenceSet(toy.codes, counts, task_names=["G"], chrom=chrom, label_kind="value").save(path)
+    return path
+
+
 SMALL = """
 [model]
 preset = "one_layer"

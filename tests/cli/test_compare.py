@@ -65,3 +65,17 @@ def test_wrong_input_is_refused_before_anything_is_trained(refused, dataset, wor
     arguments = SMALL[:-6] if "--split" in options else SMALL
     assert word in refused("compare", dataset, *arguments, *options)
     assert not (work / "runs").exists()
+
+
+def test_values_are_compared_by_their_metrics(run, refused, values, work):
+    result = run("compare", values, *SMALL, "--metric", "mse", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    parts = rcviz.split_by_chromosome(rcviz.SequenceSet.load(values), train="chr1", valid="chr2", test="chr3")
+    training = {"epochs": 1, "samples_per_epoch": 40, "batch_size": 20, "device": "cpu"}
+    expected = rcviz.compare_strategies(parts, n_filters=2, seeds=1, training=training, n_jobs=1, progress=False)
+    assert [row["mse"] for row in found["test"]] == pytest.approx(expected.test["mse"].tolist())
+    assert found["summary"] == expected.summary(metric="mse")
+    assert "test pearson" in run("compare", values, *SMALL).stdout
+    assert "--metric" in refused("compare", values, *SMALL, "--metric", "auroc")
+    assert "loss" in refused("compare", values, *SMALL, "--loss", "bce")

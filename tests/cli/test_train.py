@@ -79,7 +79,7 @@ def test_flags_win_over_the_file(run, dataset, small):
     assert found["train"] == {
         **{"epochs": 1, "batch_size": 10, "samples_per_epoch": 80, "learning_rate": 0.01, "positive_weight": 2.0},
         **{"patience": 7, "monitor": "auroc", "augmentation": "revcomp", "seed": 3, "device": "cpu"},
-        "precision": "float32",
+        **{"precision": "float32", "loss": "bce"},
     }
     assert found["split"] == {"train": ["chr2", "chr3"], "valid": ["chr1"]}
 
@@ -285,3 +285,37 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_first_epoch(r
         assert "cannot write the checkpoint" in refused(*asked, "--checkpoint", path)
     assert "would overwrite a.safetensors" in refused(*asked, "--checkpoint", "a.safetensors")
     assert not (work / "a.safetensors").exists()
+
+
+def test_values_are_learned_as_values(run, values, small, same_weights):
+    result = run("train", values, "--out", "a.safetensors", "--config", small, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "the labels are values" in result.stderr
+    settings = json.loads(result.stdout)["settings"]
+    assert (settings["model"]["output_is"], settings["model"]["freeze_output"]) == ("value", False)
+    assert (settings["train"]["loss"], settings["train"]["positive_weight"]) == ("mse", 1.0)
+    parts = rcviz.split_by_chromosome(rcviz.SequenceSet.load(values), train="chr1", valid="chr2")
+    size = {"n_filters": 3, "kernel_sizes": (7,), "pool_size": 9, "sequence_length": 60}
+    model = rcviz.build_model(
+        rcviz.ModelConfig.one_layer("revcomp", output_is="value", freeze_output=False, **size), seed=0
+    )
+    training = rcviz.TrainConfig(epochs=3, batch_size=20, samples_per_epoch=80, loss="mse")
+    rcviz.fit(model, parts, config=training, progress=False)
+    assert same_weights(trained("a.safetensors"), model.cpu().state_dict())
+    table = pd.read_csv("a.evaluation.csv")
+    assert table.columns.tolist() == ["part", "task", "n", "pearson", "spearman", "mse"]
+    assert table["mse"].iloc[2] == pytest.approx(rcviz.evaluate(model, parts.test)["mse"].item())
+    assert "pearson" in run("train", values, "--out", "b.safetensors", "--config", "a.config.json").stdout
+    assert same_weights(trained("a.safetensors"), trained("b.safetensors"))
+
+
+def test_losses_and_scales_that_do_not_fit_the_labels(run, refused, values, dataset, small):
+    basis = ("--out", "a.safetensors", "--config", small)
+    found = settings_of(run, values, "--config", small, "--loss", "poisson", "--epochs", 1)
+    assert found["train"]["loss"] == "poisson"
+    for option, given, word in (("--loss", "bce", "loss='mse'"), ("--output-is", "logit", "output_is='value'")):
+        result = run("train", values, *basis, option, given)
+        assert result.exit_code == 2
+        assert word in result.stderr
+    assert "label_kind" in refused("train", dataset, *basis, "--loss", "mse")
+    assert "label_kind" in refused("train", dataset, *basis, "--output-is", "value")

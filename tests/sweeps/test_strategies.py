@@ -97,7 +97,7 @@ def test_strategies_on_values(splits):
         gc = (part.codes == 2).mean(axis=1) * 5 + 3
         return rcviz.SequenceSet(part.codes, gc, task_names=["G"], label_kind="value")
 
-    parts = rcviz.Splits(*map(as_values, splits))
+    parts = type(splits)(*map(as_values, splits))
     arms = strategy_arms(parts, n_filters=2, training={"epochs": 3})
     assert {(arm.model.output_is, arm.training.loss, arm.training.monitor) for arm in arms.values()} == {
         ("value", "mse", "loss")
