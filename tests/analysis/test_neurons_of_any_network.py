@@ -344,10 +344,12 @@ def test_recomputed_blocks_have_the_same_contributions():
     )
 
 
-def test_values_without_positives_are_compared_with_nothing():
+def test_values_are_compared_by_positives():
     model = as_sequence_model(seeded(Network, lambda m, x: m.conv(x).relu().mean(2)), output_is="value")
     data = SequenceSet(CODES, np.random.default_rng(0).normal(size=(30, 6)), label_kind="value")
-    found = filter_contributions(model, data, task=2)
+    with pytest.raises(ValueError, match="positives"):
+        filter_contributions(model, data, task=2)
+    found = filter_contributions(model, CODES, task=2)
     np.testing.assert_allclose(found.scores, found.per_sequence.mean(axis=0), atol=1e-14)
     upper = data.upper_part(0.3, task=2)
     compared = filter_contributions(model, data, task=2, positives=upper)
