@@ -1,7 +1,8 @@
 """The alternative to shared parameters: any network, applied to both strands, with its two outputs averaged."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +16,99 @@ from rcviz.layers.symmetry import Representation, Symmetry
 
 Average = Literal["logit", "probability"]
 OutputKind = Literal["invariant", "stranded", "profile"]
+Permutation: TypeAlias = tuple[int, ...] | Literal["reversed"] | None
 
 _SHAPES = {
     "invariant": ("(batch,) or (batch, tasks)", (1, 2)),
     "stranded": ("(batch, tasks)", (2,)),
     "profile": ("(batch, length) or (batch, channels, length)", (2, 3)),
 }
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Kind of one output of a conjoined model, and the partners of its tasks or channels."""
+
+    kind: OutputKind
+    permutation: Permutation
+
+    @property
+    def representation(self) -> Representation:
+        """Name of the way in which the output changes for the reverse complement."""
+        if self.kind == "invariant":
+            return "invariant"
+        if self.permutation == "reversed":
+            return "paired"
+        return "positions reversed" if self.permutation is None else "own"
+
+    def reverse(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return what the output would be for the reverse complement."""
+        partners = None if isinstance(self.permutation, str) else self.permutation
+        if y.ndim not in _SHAPES[self.kind][1] or (
+            partners is not None and (y.ndim < 2 or y.shape[1] != len(partners))
+        ):
+            raise ValueError(f"y must have the shape of an output_kind={self.kind!r}, got {tuple(y.shape)}")
+        if self.permutation == "reversed":
+            y = pairing.reverse_channels(y)
+        elif self.permutation is not None:
+            y = y[:, list(self.permutation)]
+        return pairing.reverse_positions(y) if self.kind == "profile" else y
+
+    def check(self, y: Any, n: int) -> None:
+        """Refuse an output for ``n`` sequences on both strands that is not of this kind."""
+        wanted, axes = _SHAPES[self.kind]
+        if not isinstance(y, Tensor):
+            raise ValueError(f"output_kind={self.kind!r} means a tensor, and the model returned a {type(y).__name__}")
+        if y.ndim not in axes or y.shape[0] != 2 * n:
+            raise ValueError(
+                f"output_kind={self.kind!r} means {wanted}, and the model returned {tuple(y.shape)} for a "
+                f"batch of {2 * n}; declare another of {', '.join(_SHAPES)} or reshape what the model returns"
+            )
+        if self.permutation is None:
+            return
+        if self.kind == "profile" and y.ndim == 2:
+            raise ValueError(
+                f"a permutation needs profiles (batch, channels, length), and the model returned {tuple(y.shape)}; "
+                f"leave permutation out or add the axis of channels"
+            )
+        if self.permutation != "reversed" and len(self.permutation) != y.shape[1]:
+            raise ValueError(
+                f"permutation names {len(self.permutation)} partners, and the model returned {y.shape[1]} outputs; "
+                f"name one for each"
+            )
+
+
+def _declared_outputs(kinds: Any, permutations: Any) -> dict[Any, _Output]:
+    """Kinds and partners of all outputs, by index or key; of a single one under None."""
+    if isinstance(kinds, str):
+        return {None: _declared_output(kinds, permutations)}
+    if not isinstance(kinds, Mapping | tuple | list) or not kinds:
+        raise ValueError(f"output_kind must be one of {', '.join(_SHAPES)}, or a tuple or dict of these, got {kinds!r}")
+    named = dict(kinds) if isinstance(kinds, Mapping) else dict(enumerate(kinds))
+    partners = permutations or {}
+    if not isinstance(partners, Mapping) and not isinstance(kinds, Mapping) and len(partners) == len(named):
+        partners = dict(enumerate(partners))
+    if not isinstance(partners, Mapping) or not partners.keys() <= named.keys():
+        raise ValueError(
+            f"permutation must be a tuple or dict like output_kind={kinds!r}, with None for outputs without partners, "
+            f"got {permutations!r}"
+        )
+    return {name: _declared_output(kind, partners.get(name)) for name, kind in named.items()}
+
+
+def _declared_output(kind: Any, permutation: Any) -> _Output:
+    check_choice("output_kind", kind, get_args(OutputKind))
+    if permutation is not None and kind == "invariant":
+        raise ValueError("invariant outputs have no partners; use output_kind='stranded', or leave permutation out")
+    if permutation is None and kind == "stranded":
+        permutation = "reversed"
+    if isinstance(permutation, str):
+        check_choice("permutation", permutation, ("reversed",))
+    elif permutation is not None:
+        if not isinstance(permutation, Sequence):
+            raise ValueError(f"permutation must name the partner of every output, got {permutation!r}")
+        permutation = _own_inverse(permutation)
+    return _Output(kind, permutation)
 
 
 class RevCompConjoined(nn.Module):
@@ -41,17 +129,20 @@ class RevCompConjoined(nn.Module):
     Parameters
     ----------
     model : nn.Module
-        Maps one-hot ``(batch, 4, length)`` to logits, one tensor whose shape fits ``output_kind``.
+        Maps one-hot ``(batch, 4, length)`` to logits, whose shape fits ``output_kind``: one tensor, or a tuple or dict.
     average : "logit" or "probability"
         What is averaged. ``"logit"``: outputs as they are, also for values of a regression. ``"probability"``: every
         output is treated as the logit of a separate probability, and the result is the logit of the mean probability,
         so that losses and :func:`rcviz.predict` still get logits.
     output_kind : "invariant", "stranded" or "profile"
         ``"invariant"``: (batch,) or (batch, tasks), no task belongs to a strand. ``"stranded"``: (batch, tasks),
-        tasks such as plus and minus are exchanged. ``"profile"``: (batch, length) or (batch, channels, length).
+        tasks such as plus and minus are exchanged. ``"profile"``: (batch, length) or (batch, channels, length). For a
+        model with several outputs, a tuple of these or a dict with the outputs' keys, such as
+        ``("profile", "invariant")`` for the profile and the counts of BPNet; the result is then a tuple or dict too.
     permutation : "reversed" or sequence of int, optional
         Partner of every task or channel: ``i`` on one strand is ``permutation[i]`` on the other. The default is
-        ``"reversed"`` for ``"stranded"``, and none for ``"profile"``, where channels are not permuted.
+        ``"reversed"`` for ``"stranded"``, and none for ``"profile"``, where channels are not permuted. For several
+        outputs a tuple or dict of these, such as ``("reversed", None)``.
 
     Raises
     ------
@@ -75,95 +166,81 @@ class RevCompConjoined(nn.Module):
         model: nn.Module,
         *,
         average: Average = "logit",
-        output_kind: OutputKind = "invariant",
-        permutation: Sequence[int] | Literal["reversed"] | None = None,
+        output_kind: OutputKind | Sequence[OutputKind] | Mapping[str, OutputKind] = "invariant",
+        permutation: Any = None,
     ) -> None:
         super().__init__()
         check_choice("average", average, get_args(Average))
-        check_choice("output_kind", output_kind, get_args(OutputKind))
-        if permutation is not None and output_kind == "invariant":
-            raise ValueError("invariant outputs have no partners; use output_kind='stranded', or leave permutation out")
-        if permutation is None and output_kind == "stranded":
-            permutation = "reversed"
-        if isinstance(permutation, str):
-            check_choice("permutation", permutation, ("reversed",))
-        elif permutation is not None:
-            permutation = _own_inverse(permutation)
+        self._outputs = _declared_outputs(output_kind, permutation)
         if average == "probability" and any(getattr(part, "output_is", None) == "value" for part in model.modules()):
             raise ValueError(
                 "average='probability' needs logits, but the model declares output_is='value'; average values as they "
                 "are, with average='logit'"
             )
         self.model, self.average = model, average
-        self.output_kind, self.permutation = output_kind, permutation
+        self.output_kind = output_kind
+        self.permutation = self._outputs[None].permutation if isinstance(output_kind, str) else permutation
 
-    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def forward(self, x: Float[Tensor, "..."]) -> Any:
         """Average the output for ``x`` and that for its RC, after mapping the second back to the forward strand."""
         check_features(x.shape, 4)
         # The strands alternate, because DeepLIFT compares the first half of every batch with the second.
         both = self.model(torch.stack([x, pairing.reverse_complement_features(x)], dim=1).flatten(0, 1))
-        self._check_outputs(
-            both, x.shape[0]
-        )  # not len(), which torch.export would record as a fixed number of sequences
-        forward, reverse = both[0::2], self.reverse_output(both[1::2])
-        return (forward + reverse) / 2 if self.average == "logit" else _logit_of_mean_probability(forward, reverse)
+        averaged = {}
+        for name, y in self._named(both).items():
+            output = self._outputs[name]
+            output.check(y, x.shape[0])  # not len(), which torch.export would record as a fixed number of sequences
+            forward, reverse = y[0::2], output.reverse(y[1::2])
+            is_logit = self.average == "logit"
+            averaged[name] = (forward + reverse) / 2 if is_logit else _logit_of_mean_probability(forward, reverse)
+        return self._like_outputs(averaged)
 
     @property
     def symmetry(self) -> Symmetry:
         """Paired channels as input; ``output_kind`` and ``permutation`` determine the output."""
-        output: Representation = "own"
-        if self.output_kind == "invariant":
-            output = "invariant"
-        elif self.permutation == "reversed":
-            output = "paired"
-        elif self.permutation is None:
-            output = "positions reversed"
-        return Symmetry(input="paired", output=output)
+        kinds = {output.representation for output in self._outputs.values()}
+        return Symmetry(input="paired", output=kinds.pop() if len(kinds) == 1 else "own")
+
+    @property
+    def views(self) -> list[tuple[Representation, Callable[[Tensor], Tensor]]]:
+        """Representation of each output, and the function that returns it as it is for the reverse complement."""
+        return [(output.representation, output.reverse) for output in self._outputs.values()]
 
     def to_plain(self) -> nn.Module:
         """Raise: a chain of modules sees one strand."""
         refuse_plain("applies its model to both strands")
 
-    def reverse_output(self, y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def reverse_output(self, y: Any) -> Any:
         """Return what the output would be for the reverse complement; applied twice, it changes nothing."""
-        partners = None if isinstance(self.permutation, str) else self.permutation
-        if y.ndim not in self.axes or (partners is not None and (y.ndim < 2 or y.shape[1] != len(partners))):
-            raise ValueError(f"y must have the shape of an output_kind={self.output_kind!r}, got {tuple(y.shape)}")
-        if self.permutation == "reversed":
-            y = pairing.reverse_channels(y)
-        elif self.permutation is not None:
-            y = y[:, list(self.permutation)]
-        return pairing.reverse_positions(y) if self.output_kind == "profile" else y
+        return self._like_outputs({name: self._outputs[name].reverse(part) for name, part in self._named(y).items()})
 
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """Numbers of axes that outputs may have, depending on ``output_kind``."""
-        return _SHAPES[self.output_kind][1]
+    def _named(self, y: Any) -> dict[Any, Any]:
+        """Outputs of the model by index or key, as they are declared; one tensor under None."""
+        if isinstance(self.output_kind, str):
+            if not isinstance(y, Tensor):
+                raise ValueError(
+                    f"output_kind={self.output_kind!r} is that of one tensor, and the model returned a "
+                    f"{type(y).__name__}; give the kind of each of its entries, such as "
+                    f"output_kind=('profile', 'invariant') or a dict, or pick one with "
+                    f"rcviz.as_sequence_model(model, output=...)"
+                )
+            return {None: y}
+        is_mapping = isinstance(self.output_kind, Mapping)
+        entries: dict[Any, Any] = dict(y) if isinstance(y, Mapping) else {}
+        if isinstance(y, tuple | list):
+            entries = dict(enumerate(y))
+        if isinstance(y, Mapping) != is_mapping or entries.keys() != self._outputs.keys():
+            got = f"{type(y).__name__} of {', '.join(map(repr, entries)) or 'no entries'}"
+            raise ValueError(
+                f"output_kind must name a kind for each output of the model, got {self.output_kind!r} for a {got}; "
+                f"pass a tuple in the order of the outputs, or a dict with their keys"
+            )
+        return entries
 
-    def _check_outputs(self, y: Any, n: int) -> None:
-        if not isinstance(y, Tensor):
-            raise ValueError(
-                f"RevCompConjoined averages one tensor of logits, and the model returned a {type(y).__name__}; pick "
-                f"one of its entries, for example with rcviz.as_sequence_model(model, output=...)"
-            )
-        wanted, _ = _SHAPES[self.output_kind]
-        if y.ndim not in self.axes or y.shape[0] != 2 * n:
-            raise ValueError(
-                f"output_kind={self.output_kind!r} means {wanted}, and the model returned {tuple(y.shape)} for a "
-                f"batch of {2 * n}; declare another of {', '.join(_SHAPES)} or reshape what the model returns"
-            )
-        if self.permutation is None:
-            return
-        if self.output_kind == "profile" and y.ndim == 2:
-            raise ValueError(
-                f"a permutation needs profiles (batch, channels, length), and the model returned {tuple(y.shape)}; "
-                f"leave permutation out or add the axis of channels"
-            )
-        if self.permutation != "reversed" and len(self.permutation) != y.shape[1]:
-            raise ValueError(
-                f"permutation names {len(self.permutation)} partners, and the model returned {y.shape[1]} outputs; "
-                f"name one for each"
-            )
+    def _like_outputs(self, named: dict[Any, Tensor]) -> Any:
+        if isinstance(self.output_kind, str):
+            return named[None]
+        return named if isinstance(self.output_kind, Mapping) else tuple(named.values())
 
     def extra_repr(self) -> str:
         """Describe the layer in ``print(model)``."""

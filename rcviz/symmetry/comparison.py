@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from rcviz.layers.facts import symmetry_of
+from rcviz.layers.strategies import RevCompConjoined
 from rcviz.layers.symmetry import Representation, declares, reverse
 from rcviz.models.outputs import run_model
 from rcviz.models.runtime import check_module, copy_module, device_and_dtype, evaluating, exact_arithmetic
@@ -122,7 +123,9 @@ def declared_views(model: nn.Module) -> list[View]:
         symmetry = symmetry_of(module) if declares(module, "symmetry") else None
         if symmetry is None:
             continue
-        if symmetry.output != "same" and symmetry.output not in ("paired", "invariant"):
+        if isinstance(module, RevCompConjoined):
+            views += [View(name, partial(_applied, function)) for name, function in module.views]
+        elif symmetry.output != "same" and symmetry.output not in ("paired", "invariant"):
             views.append(View(symmetry.output, partial(reversed_output, module)))
         if declares(module, "reverse_input"):
             names = symmetry.input if isinstance(symmetry.input, tuple) else (symmetry.input,)
@@ -139,9 +142,13 @@ def reversed_output(module: nn.Module, y: Tensor) -> Tensor | None:
 
 
 def _method(module: nn.Module, name: str, features: Tensor) -> Tensor | None:
+    return _applied(getattr(module, name), features)
+
+
+def _applied(function: Callable[[Tensor], Tensor], features: Tensor) -> Tensor | None:
     """Apply ``reverse_input`` or ``reverse_output``, which may refuse features of another shape."""
     try:
-        seen: Tensor = getattr(module, name)(features)
+        seen = function(features)
     except (ValueError, RuntimeError, IndexError):
         return None
     return seen if seen.shape == features.shape else None

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rcviz.layers.pairing import reverse_complement_features
 from rcviz.layers.symmetry import declares
@@ -11,7 +11,7 @@ from rcviz.models.outputs import one_tensor, run_model
 from rcviz.models.runtime import evaluating, exact_arithmetic
 from rcviz.symmetry.comparison import check_batch, largest_difference, reversed_output
 from rcviz.symmetry.diagnosis import diagnose_equivariance
-from rcviz.symmetry.recording import warn_of_dependence
+from rcviz.symmetry.recording import tensors_in, warn_of_dependence
 
 
 def equivariance_error(module: nn.Module, x: Any) -> float:
@@ -44,7 +44,11 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
     strands = x.clone(), reverse_complement_features(x)  # copies both: a module may work in place
     with evaluating(module), torch.no_grad(), exact_arithmetic():
         warn_of_dependence(module, x)
-        y, y_rc = (one_tensor(run_model(module, strand)) for strand in strands)
+        outputs, outputs_rc = (run_model(module, strand) for strand in strands)
+    if not isinstance(outputs, Tensor) and declares(module, "reverse_output"):
+        expected_all = tensors_in(module.reverse_output(outputs))  # type: ignore[operator]
+        return max(map(largest_difference, tensors_in(outputs_rc), expected_all))
+    y, y_rc = one_tensor(outputs), one_tensor(outputs_rc)
     expected = reversed_output(module, y) if declares(module, "reverse_output") else None
     if expected is None:
         expected = reverse_complement_features(y) if y.ndim == 3 else y

@@ -8,6 +8,7 @@ import oracles
 import pytest
 import torch
 from drawn import filled, learned, numbers, one_hot, other_strand
+from foreign import ProfileAndCounts, seeded
 from torch import nn
 
 import rcviz
@@ -252,3 +253,83 @@ def test_refusals():
         rcviz.RevCompConjoined(nn.Sequential(nn.Flatten(), nn.Unflatten(1, (16, 4)), nn.Flatten(0, 1)))(x)
     with pytest.raises(ValueError, match="channels are last"):
         rcviz.RevCompConjoined(tasks())(x.transpose(1, 2))
+
+
+class TestSeveralOutputs:
+    """Profile and counts, as BPNet returns them: each output has its own kind."""
+
+    KINDS = (
+        ("profile", "invariant"),
+        {"profile": "profile", "counts": "invariant"},
+    )
+
+    @staticmethod
+    def model(as_dict, n_channels=2):
+        class Both(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.profile, self.counts = nn.Conv1d(4, 5, 7), nn.Conv1d(5, n_channels, 3), nn.Linear(5, 2)
+
+            def forward(self, x):
+                y = self.conv(x).relu()
+                both = {"profile": self.profile(y), "counts": self.counts(y.mean(2))}
+                return both if as_dict else tuple(both.values())
+
+        return seeded(Both)
+
+    @pytest.mark.parametrize("as_dict", [False, True])
+    @pytest.mark.parametrize("partners", [None, "reversed", (1, 0)])
+    @pytest.mark.parametrize("average", ["logit", "probability"])
+    def test_each_is_averaged_in_its_own_way(self, as_dict, partners, average):
+        model, x = self.model(as_dict), one_hot(3, 30)
+        permutation = {"profile": partners} if as_dict else (partners, None)
+        both = rcviz.RevCompConjoined(
+            model, output_kind=self.KINDS[as_dict], permutation=partners and permutation, average=average
+        )
+
+        def mean(one, other):
+            if average == "logit":
+                return (one + other) / 2
+            return torch.logit((one.sigmoid() + other.sigmoid()) / 2)
+
+        with torch.no_grad():
+            result, one, other = (f(batch) for f, batch in ((both, x), (model, x), (model, x.flip(1, 2))))
+            assert type(result) is (dict if as_dict else tuple)
+            result, one, other = (tuple(y.values()) if as_dict else y for y in (result, one, other))
+            mirrored = other[0].flip(2) if partners is None else other[0].flip(1, 2)
+            torch.testing.assert_close(result[0], mean(one[0], mirrored), atol=1e-12, rtol=0)
+            torch.testing.assert_close(result[1], mean(one[1], other[1]), atol=1e-12, rtol=0)
+        assert rcviz.equivariance_error(both, x) < 1e-12
+        rcviz.assert_equivariant(both, x)
+        table = rcviz.diagnose_equivariance(nn.Sequential(both), x)
+        assert table["verdict"].tolist() == ["equivariant", "equivariant"]
+        assert table["error"].max() < 1e-12
+        with pytest.raises(AssertionError):
+            rcviz.assert_equivariant(model, x)
+        selected = rcviz.as_sequence_model(both, output="counts" if as_dict else 1)
+        rcviz.assert_invariant(selected, x)
+
+    def test_profiles_and_counts_of_another_library(self):
+        x = one_hot(3, 30)
+        both = rcviz.RevCompConjoined(seeded(ProfileAndCounts), output_kind=("profile", "invariant"))
+        assert rcviz.equivariance_error(both, x) < 1e-12
+        rcviz.assert_equivariant(both, x)
+
+    @pytest.mark.usefixtures("as_users_run")
+    def test_refusals(self):
+        x, model = one_hot(3, 30), self.model(as_dict=False)
+        for kinds, permutation, argument in (
+            (("profile", "counts"), None, "output_kind"),
+            ((), None, "output_kind"),
+            (("profile", "invariant"), "reversed", "permutation"),
+            (("profile", "invariant"), (1, 0), "permutation"),
+            (("profile", "invariant"), {"profile": (1, 0)}, "permutation"),
+            (("profile", "invariant"), (None, "reversed"), "invariant outputs"),
+        ):
+            with pytest.raises(ValueError, match=argument):
+                rcviz.RevCompConjoined(model, output_kind=kinds, permutation=permutation)
+        for kinds in ("invariant", ("profile",), ("profile", "invariant", "invariant"), self.KINDS[1]):
+            with pytest.raises(ValueError, match="output_kind"):
+                rcviz.RevCompConjoined(model, output_kind=kinds)(x)
+        with pytest.raises(ValueError, match="batch"):
+            rcviz.RevCompConjoined(model, output_kind=("invariant", "invariant"))(x)
