@@ -229,6 +229,20 @@ def test_conversions_work_or_say_why_not(name, tmp_path, as_users_run):
     assert not rcviz.check_structure(model).empty
 
 
+@pytest.mark.parametrize("name", WITH_FILTERS)
+def test_explorers(name, data):
+    model = adapted(name, torch.float32)
+    filters = rcviz.FilterExplorer(model, data.codes, motifs=[rcviz.load_motif("CTCF_known1")], batch_size=4)
+    filters.close()
+    strands = rcviz.StrandExplorer({name: model}, data.codes, batch_size=4)
+    strands.close()
+
+
+def test_strands_of_a_token_model_can_be_explored(data):
+    strands = rcviz.StrandExplorer({"tokens": adapted("hyenadna", torch.float32)}, data.codes)
+    strands.close()
+
+
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [(name, torch.float32) for name in NAMES]
@@ -264,7 +278,7 @@ def test_a_convolution_that_is_not_over_the_bases_is_refused_as_a_filter_bank():
     assert isinstance(built("basset").conv2, nn.Conv2d)
 
 
-@pytest.mark.parametrize("name", ["bpnet", "enformer", "hyenadna"])
+@pytest.mark.parametrize("name", ["enformer", "hyenadna"])
 def test_exported_models_give_the_same_numbers(name, x, tmp_path, as_users_run):
     onnxruntime = pytest.importorskip("onnxruntime")
     model, path = adapted(name, torch.float32), tmp_path / "model.onnx"
@@ -272,3 +286,9 @@ def test_exported_models_give_the_same_numbers(name, x, tmp_path, as_users_run):
     session = onnxruntime.InferenceSession(path)
     (found,) = session.run(None, {session.get_inputs()[0].name: x.float().numpy()})
     np.testing.assert_allclose(found, model(x.float()).detach(), atol=1e-5)
+
+
+def test_a_layer_with_positions_before_channels_is_refused(codes):
+    for layer in ("model.embed", "model.mixers.0.norm"):
+        with pytest.raises(ValueError, match="channels, length"):
+            rcviz.filter_contributions(adapted("hyenadna"), codes, layer=layer)

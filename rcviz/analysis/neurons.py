@@ -199,7 +199,8 @@ def _check_calls(name: str, module: nn.Module, trial: Trial, model: nn.Module) -
         such_as = next((f", such as {names[part]}" for part, _ in trial.used if is_convolution(part)), "")
         raise ValueError(f"layer {name} is never used in a forward pass; give one that is{such_as}")
     shape = tuple(trial.calls[0].result.shape)
-    if len(shape) != 3 and not (len(shape) == 4 and 1 in shape[2:]):
+    last = isinstance(module, nn.Linear | nn.LayerNorm | nn.Embedding)  # channels are their last axis
+    if (len(shape) != 3 or last) and not (len(shape) == 4 and 1 in shape[2:]):
         raise ValueError(
             f"layer {name} returns shape {shape}, but contributions need neurons (batch, channels, length); choose a "
             f"layer that has them"
