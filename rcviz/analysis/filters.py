@@ -10,6 +10,7 @@ from torch import nn
 
 from rcviz._core.checks import check_index
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
+from rcviz.analysis.trial import weights_used
 from rcviz.layers.facts import (
     has_paired_channels,
     is_convolution,
@@ -18,7 +19,6 @@ from rcviz.layers.facts import (
     reads_bases,
     windows_of,
 )
-from rcviz.layers.plain import with_current_weights
 from rcviz.models.adapter import AdaptedModel, channel_of_each_base
 from rcviz.models.runtime import check_module, check_not_meta, find_module
 from rcviz.motifs.motif import Motif
@@ -278,10 +278,10 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
             f"bases, declare the input with rcviz.as_sequence_model(model, layout='N1CL')"
         )
     check_not_meta(convolution)
-    windows, plain = windows_of(convolution), with_current_weights(convolution)
-    matrices = _matrices(plain.weight.detach().cpu().double().numpy(), convolution)
+    windows, (used, biases) = windows_of(convolution), weights_used(convolution)
+    matrices = _matrices(used.detach().cpu().double().numpy(), convolution)
     stored = _spread(matrices[:, channel_of_each_base(model, convolution)], windows.dilation)
-    bias = np.zeros(len(stored)) if plain.bias is None else plain.bias.detach().cpu().double().numpy()
+    bias = np.zeros(len(stored)) if biases is None else biases.detach().cpu().double().numpy()
     weights, centered_bias = mean_center(stored, bias)
     assert centered_bias is not None
     tied = has_paired_channels(convolution)

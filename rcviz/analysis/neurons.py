@@ -19,7 +19,7 @@ from rcviz.analysis.trial import ACTIVATIONS, Call, Functions, Trial, random_seq
 from rcviz.layers.facts import has_paired_channels, is_convolution, position_axis, reads_bases, windows_of
 from rcviz.models.adapter import channel_of_each_base
 from rcviz.models.outputs import gradients, run_model
-from rcviz.models.runtime import differentiating, find_module
+from rcviz.models.runtime import RandomStream, differentiating, find_module
 
 At = Literal["auto", "activation", "convolution"]
 
@@ -300,7 +300,7 @@ def _is_cut(model: nn.Module, x: Float[Tensor, "1 4 length"], convolution: Neuro
         neurons.register_hook(torch.zeros_like)
         return None
 
-    with differentiating(model), convolution.tapped(begin), activation.tapped(end):
+    with RandomStream(0, x.device).drawing(), differentiating(model), convolution.tapped(begin), activation.tapped(end):
         outputs = [y.sum() for y in tensors_in(run_model(model, x)) if y.requires_grad]
         if not outputs:
             return True

@@ -13,8 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from rcviz.layers.facts import is_convolution
+from rcviz.layers.facts import has_paired_channels, is_convolution, nearest
+from rcviz.layers.plain import with_current_weights
 from rcviz.models.outputs import run_model
+from rcviz.models.runtime import RandomStream
 
 ACTIVATIONS = frozenset(
     (
@@ -60,7 +62,10 @@ class Call:
 
 
 class Trial:
-    """One forward pass on ``x``: the modules that it used, and the first activation after each call of a layer."""
+    """One forward pass on ``x``: the modules that it used, and the first activation after each call of a layer.
+
+    A model that draws random numbers draws the same ones in every trial.
+    """
 
     def __init__(self, model: nn.Module, layer: nn.Module | None, x: Float[Tensor, "batch 4 length"]) -> None:
         self.used: list[tuple[nn.Module, Any]] = []
@@ -73,7 +78,7 @@ class Trial:
         handles = [part.register_forward_pre_hook(self._enter) for part in model.modules()]
         handles += [part.register_forward_hook(self._leave) for part in model.modules()]
         try:
-            with torch.no_grad(), Functions(self._function):
+            with RandomStream(0, x.device).drawing(), torch.no_grad(), Functions(self._function):
                 run_model(model, x)
         finally:
             for handle in handles:
@@ -162,6 +167,38 @@ class Functions(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         return self._replace(name.rstrip("_"), (*args, *(kwargs or {}).values()), result)
+
+
+@torch.no_grad()
+def weights_used(convolution: Any) -> tuple[Tensor, Tensor | None]:
+    """Filters and biases of a convolution as its next forward pass in evaluation mode uses them.
+
+    A class with a ``forward`` of its own, such as one that standardises its weights, shows them when it is called.
+    """
+    plain = with_current_weights(convolution)
+    if hasattr(plain, "expanded_weight"):
+        weight, bias = plain.expanded_weight(), plain.expanded_bias()
+        stored = slice(len(weight) // 2 if has_paired_channels(plain) else None)
+        return weight[stored], None if bias is None else bias[stored]
+    given: list[list[Tensor]] = []
+
+    def record(name: str, args: Any, result: Any) -> Any:
+        if name in ("conv1d", "conv2d"):
+            given.append([tensor for tensor in args if isinstance(tensor, Tensor)])
+        return result
+
+    if nearest(plain, {nn.Conv1d: True, nn.Conv2d: True}) is None and isinstance(plain, nn.Conv1d | nn.Conv2d):
+        reach = [d * (k - 1) + 1 for k, d in zip(plain.kernel_size, plain.dilation, strict=True)]
+        training, plain.training = plain.training, False
+        try:
+            with Functions(record):
+                plain.forward(plain.weight.new_zeros(1, plain.in_channels, *reach))
+        finally:
+            plain.training = training
+    if len(given) != 1 or given[0][1].shape != plain.weight.shape:
+        return plain.weight, plain.bias
+    _, weight, *bias = given[0]
+    return weight, bias[0] if bias else None
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:

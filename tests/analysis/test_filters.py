@@ -79,6 +79,37 @@ def test_bank_leaves_the_model_as_found(make_model, same_weights):
     assert model.training
 
 
+class Standardised(nn.Conv1d):
+    """A convolution that standardises its weights in forward, as in networks with weight standardisation."""
+
+    def forward(self, x):
+        weight = self.weight - self.weight.mean(dim=(1, 2), keepdim=True)
+        weight = weight / (weight.std(dim=(1, 2), keepdim=True) + 1e-5)
+        return F.conv1d(x, weight, bias=self.bias, padding=self.padding[0])
+
+
+class Positive(RevCompConv1d):
+    """A tied layer whose filters are exponentials of what is stored."""
+
+    def expanded_weight(self):
+        return super().expanded_weight().exp()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", [Standardised, Positive])
+def test_filters_of_a_custom_class_are_those_that_it_scans_with(kind, bias):
+    """Its outputs on one-hot DNA are those of a plain convolution with the filters of the bank."""
+    torch.manual_seed(0)
+    layer = kind(4, 3, 5, padding=2, bias=bias).double().train()
+    bank = filter_bank(nn.Sequential(layer))
+    assert layer.training
+    x = torch.from_numpy(one_hot(["ACGTTGCATGCCATGAATCA"], dtype="float64"))
+    with torch.no_grad():
+        outputs = layer(x)[:, :3, 2:-2]  # windows inside the sequence
+    expected = F.conv1d(x, torch.from_numpy(bank.weights), torch.from_numpy(bank.bias))
+    torch.testing.assert_close(outputs, expected, atol=1e-12, rtol=0)
+
+
 def test_plot_draws_every_filter(make_model):
     assert filter_bank(make_model()).plot().collections
 

@@ -21,7 +21,7 @@ from rcviz import (
     one_hot,
     reverse_complement,
 )
-from rcviz.analysis.neurons import sequence_layers
+from rcviz.analysis.neurons import find_neurons, sequence_layers
 
 CODES = np.random.default_rng(7).integers(0, 4, (30, 40), dtype=np.uint8)
 
@@ -342,6 +342,17 @@ def test_recomputed_blocks_have_the_same_contributions():
     np.testing.assert_allclose(
         filter_contributions(kept, CODES).per_sequence, filter_contributions(plain, CODES).per_sequence, atol=1e-12
     )
+
+
+def test_rows_are_told_apart_in_a_model_that_draws_random_numbers():
+    """The draws are the same in every trial, and the user's own go on as if there had been none."""
+    model = seeded(
+        Network, lambda m, x: stacked(m, F.dropout(x, 0.5, training=True)), act=nn.ReLU(), out=nn.Linear(30, 2)
+    )
+    state = torch.get_rng_state()
+    neurons = find_neurons(model, None, "auto", sequences(CODES[:1]))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [(len(use.strands), use.alternating) for use in neurons.uses] == [(2, False)]
 
 
 def test_values_are_compared_by_positives():
