@@ -139,7 +139,8 @@ def nearest(module: nn.Module, table: Mapping[type[nn.Module], T]) -> T | None:
     kind = type(module)
     if "forward" in vars(module):
         return None
-    classes = [ancestor for ancestor in kind.__mro__ if getattr(ancestor, "forward", None) is kind.forward]
+    forward = getattr(kind, "forward", None)  # TorchScript's classes have none
+    classes = [ancestor for ancestor in kind.__mro__ if getattr(ancestor, "forward", None) is forward]
     return next((table[ancestor] for ancestor in classes if ancestor in table), None)
 
 

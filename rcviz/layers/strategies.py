@@ -260,6 +260,9 @@ def _own_inverse(permutation: Sequence[int]) -> tuple[int, ...]:
 
 def _logit_of_mean_probability(one: Tensor, other: Tensor) -> Tensor:
     """``logit((sigmoid(one) + sigmoid(other)) / 2)``, finite where a sigmoid would round to 0 or 1."""
+    dtype = one.dtype
+    wide = torch.promote_types(dtype, torch.float32)  # the difference of two logarithms loses the digits of a half
+    one, other = one.to(wide), other.to(wide)
     probability = torch.logaddexp(F.logsigmoid(one), F.logsigmoid(other))
     complement = torch.logaddexp(F.logsigmoid(-one), F.logsigmoid(-other))
-    return probability - complement
+    return (probability - complement).to(dtype)

@@ -96,7 +96,8 @@ def declares(module: nn.Module, fact: str) -> bool:
     kind: Any = type(module)
     declaring: Any = next((ancestor for ancestor in kind.__mro__ if fact in vars(ancestor)), None)
     # A base class without a forward declares for those that add one.
-    return declaring is not None and getattr(declaring, "forward", None) in (kind.forward, nn.Module.forward, None)
+    forward = getattr(kind, "forward", None)  # TorchScript's classes have none
+    return declaring is not None and getattr(declaring, "forward", None) in (forward, nn.Module.forward, None)
 
 
 def reverse(features: Tensor, representation: Representation) -> Tensor | None:

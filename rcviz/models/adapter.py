@@ -39,6 +39,8 @@ class AdaptedModel(nn.Module):
     (True, 'model.0')
     """
 
+    converts_probabilities = True
+
     def __init__(
         self,
         model: nn.Module,

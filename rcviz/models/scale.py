@@ -22,12 +22,14 @@ _SIGMOIDS = frozenset(("sigmoid", "special_expit", "expit"))
 _MOVES = frozenset(
     (
         *("__getitem__", "select", "narrow", "index_select", "unbind", "split", "tensor_split", "chunk", "flip"),
+        *("gather", "take_along_dim", "masked_select", "roll", "repeat", "repeat_interleave", "tile", "broadcast_to"),
         *("squeeze", "unsqueeze", "reshape", "view", "flatten", "unflatten", "ravel", "expand", "contiguous", "clone"),
-        *("transpose", "swapaxes", "t", "permute", "movedim", "moveaxis"),
+        *("transpose", "swapaxes", "t", "permute", "movedim", "moveaxis", "detach", "__get__"),
         *("cat", "concat", "concatenate", "stack", "hstack", "vstack", "column_stack"),
     )
 )
-"""Functions of torch that move numbers and compute nothing."""
+"""Functions of torch that move numbers and compute nothing; ``__get__`` is that of ``y.T`` and ``y.mT``."""
+_BOUNDS = {"clamp": ("min", "max"), "clip": ("min", "max"), "clamp_min": ("min",), "clamp_max": ("max",)}
 _CONVERSIONS = frozenset(("to", "type", "float", "double", "half", "bfloat16", "cpu", "cuda"))
 
 _rounded: ContextVar[list[int] | None] = ContextVar("rounded", default=None)
@@ -38,7 +40,8 @@ def output_scale(model: nn.Module) -> Scale:
     """Scale of a model's predictions, as ``as_sequence_model(..., output_is=...)`` declares it; "logit" for others.
 
     A model around an adapted one, such as :class:`rcviz.RevCompConjoined`, ``DataParallel`` or a compiled model, has
-    the scale of the model inside. A module of your own declares its scale with the attribute ``output_is``.
+    the scale of the model inside. A module of your own declares its scale with the attribute ``output_is``, "logit" or
+    "value". A traced or exported program does not keep what the model declared: adapt it again.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def output_scale(model: nn.Module) -> Scale:
     Raises
     ------
     ValueError
-        If models inside declare different scales.
+        If models inside declare different scales, or one that does not exist.
 
     Examples
     --------
@@ -90,11 +93,21 @@ def resolve_output(model: nn.Module, output: Scale | None) -> Scale:
 
 def _declared(module: nn.Module) -> set[Scale]:
     """Scale that a module declares, or those that the modules inside declare."""
-    declared = getattr(module, "output_is", None)
-    for scale in get_args(Scale):
-        if declared == scale:
-            return {scale}
-    return {scale for child in module.children() for scale in _declared(child)}
+    scale: Any = getattr(module, "output_is", None)
+    if getattr(module, "original_name", "") == "AdaptedModel":
+        raise ValueError(
+            "TorchScript does not keep what an adapted model declares, and its logits or values are returned; declare "
+            "them again with rcviz.as_sequence_model(model, output_is='logit'), or 'value'"
+        )
+    if scale is None:
+        return {scale for child in module.children() for scale in _declared(child)}
+    check_choice("output_is", scale, get_args(Scale))
+    if scale == "probability" and not getattr(module, "converts_probabilities", False):
+        raise ValueError(
+            f"{type(module).__name__} declares output_is='probability' by itself, but analyses need its logits; let "
+            f"rcviz.as_sequence_model(model, output_is='probability') convert them, or return logits"
+        )
+    return {scale}
 
 
 def logits_of_probabilities(
@@ -152,8 +165,8 @@ def one_warning() -> Iterator[None]:
 def _warn_of_rounded(n_rounded: int, n: int) -> None:
     if n_rounded:
         warnings.warn(
-            f"{n_rounded:,} of {n:,} probabilities that the model returned are exactly 0 or 1, so that their logits "
-            f"are cut off and have no gradient; return the logit instead, and declare output_is='logit'",
+            f"{n_rounded:,} of {n:,} probabilities that the model returned are exactly 0 or 1, or clamped, so that "
+            f"their logits are cut off and have no gradient; return the logit instead, and declare output_is='logit'",
             stacklevel=3,
         )
 
@@ -164,62 +177,89 @@ def _check_probabilities(y: Float[Tensor, "batch tasks"]) -> None:
             f"output_is='probability' needs outputs between 0 and 1, got values from {float(y.min()):.3g} to "
             f"{float(y.max()):.3g}; use output_is='logit', or 'value' for a regression"
         )
-    n_rounded, counts = int(((y == 0) | (y == 1)).sum()), _rounded.get()
+    _count_rounded((y == 0) | (y == 1))
+
+
+def _count_rounded(rounded: Tensor) -> None:
+    """Warn of probabilities that are rounded or clamped, or leave that to the end of :func:`one_warning`."""
+    n_rounded, counts = int(rounded.sum()), _rounded.get()
     if counts is None:
-        _warn_of_rounded(n_rounded, y.numel())
+        _warn_of_rounded(n_rounded, rounded.numel())
     else:
-        counts[:] = counts[0] + n_rounded, counts[1] + y.numel()
+        counts[:] = counts[0] + n_rounded, counts[1] + rounded.numel()
+
+
+def _clamped(logits: Tensor, low: float | int, high: float | int) -> Tensor:
+    """Logits of probabilities that a model clamps between ``low`` and ``high``."""
+    lowest, highest = torch.logit(torch.tensor([max(low, 0.0), min(high, 1.0)], dtype=torch.float64)).tolist()
+    _count_rounded((logits < lowest) | (logits > highest))
+    return logits.clamp(lowest, highest)
 
 
 class _SigmoidInputs(TorchFunctionMode):
-    """Remember for the result of each sigmoid, and for what is only moved from it, the tensor before the sigmoid."""
+    """Remember for the result of each sigmoid, and for what is moved or clamped from it, how to compute its logits."""
 
     def __init__(self) -> None:
         super().__init__()
         # Functions, so that nothing is computed for the sigmoids inside a network, whose results are soon freed.
-        self._before: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._logits: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         argument = args[0].clone() if name == "sigmoid_" else args[0] if args else None
+        before = self._logits_of(argument)
         result = func(*args, **kwargs)
         if "out" in kwargs:
             return result
-        if name.rstrip("_") in _SIGMOIDS and isinstance(argument, Tensor):
-            self._before[result] = lambda: argument
-        elif name in _MOVES:
-            self._follow(argument, result, lambda before: func(before, *args[1:], **kwargs))
-        elif name in _CONVERSIONS:
-            device = result.device
-            self._follow(argument, result, lambda before: before.to(device))
+        name = name if name.startswith("__") else name.rstrip("_")
+        if isinstance(argument, Tensor) and name in _SIGMOIDS:
+            self._logits[result] = lambda: argument
+        elif isinstance(argument, Tensor) and name == "softmax":
+            axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
+            if isinstance(axis, int) and argument.shape[axis] == 2:
+                self._logits[result] = lambda: argument - argument.flip(axis)
+        elif before is not None:
+            self._follow(name, result, before, func, args[1:], kwargs)
         return result
 
-    def _all_before(self, moved: Any) -> Callable[[], Any] | None:
-        """Compute the tensor before the sigmoid for a tensor, or for each of several; None if one has none."""
-        if isinstance(moved, Tensor):
-            return self._before.get(moved)
-        parts = [self._all_before(part) for part in moved] if isinstance(moved, tuple | list) else []
+    def _logits_of(self, y: Any) -> Callable[[], Any] | None:
+        """Compute the logits of a tensor, or of each of several; None if one has none."""
+        if isinstance(y, Tensor):
+            return self._logits.get(y)
+        parts = [self._logits_of(part) for part in y] if isinstance(y, tuple | list) else []
         known = [part for part in parts if part is not None]
         return (lambda: [part() for part in known]) if known and len(known) == len(parts) else None
 
-    def _follow(self, argument: Any, result: Any, move: Callable[[Any], Any]) -> None:
-        before = self._all_before(argument)
-        if before is None:
-            return
-        if isinstance(result, Tensor):
-            self._before[result] = lambda: move(before())
-        else:
+    def _follow(self, name: str, result: Any, before: Callable[[], Any], func: Any, args: Any, kwargs: Any) -> None:
+        """Remember the logits of what a function of torch returned for probabilities with the logits ``before``."""
+        if name in _MOVES and isinstance(result, tuple | list):
             for i, part in enumerate(result):
-                self._before[part] = partial(lambda i: move(before())[i], i)
+                if isinstance(part, Tensor):
+                    self._logits[part] = partial(lambda i: func(before(), *args, **kwargs)[i], i)
+        elif not isinstance(result, Tensor):
+            return
+        elif name in _MOVES:
+            self._logits[result] = lambda: func(before(), *args, **kwargs)
+        elif name in _CONVERSIONS:
+            device = result.device
+            self._logits[result] = lambda: before().to(device)
+        elif name in _BOUNDS:
+            bounds = {**dict(zip(_BOUNDS[name], args, strict=False)), **kwargs}
+            given = {end: bound for end, bound in bounds.items() if bound is not None}
+            if not any(isinstance(bound, Tensor) for bound in given.values()):
+                self._logits[result] = lambda: _clamped(before(), given.get("min", 0), given.get("max", 1))
+        elif name in ("__rsub__", "rsub") and not kwargs and not isinstance(args[0], Tensor) and args[0] == 1:
+            self._logits[result] = lambda: -before()
 
     def input_of(self, y: Tensor) -> Tensor | None:
         """Tensor whose sigmoid ``y`` is; None if there is none, or if ``y`` was modified in place since."""
-        before = self._before.get(y)
+        before = self._logits.get(y)
         if before is None:
             return None
         logits: Tensor = before()
         # Compared, because an in-place operation on ``y``, or on a tensor that shares its memory, is not seen above.
         expected = logits.detach().to(torch.promote_types(y.dtype, torch.float32)).sigmoid()
-        same = torch.allclose(expected, y.detach().to(expected.dtype), 0, 4 * torch.finfo(y.dtype).eps, equal_nan=True)
+        rounding = 4 * max(torch.finfo(dtype).eps for dtype in (y.dtype, logits.dtype))
+        same = torch.allclose(expected, y.detach().to(expected.dtype), 0, rounding, equal_nan=True)
         return logits if same else None

@@ -333,3 +333,18 @@ class TestSeveralOutputs:
                 rcviz.RevCompConjoined(model, output_kind=kinds)(x)
         with pytest.raises(ValueError, match="batch"):
             rcviz.RevCompConjoined(model, output_kind=("invariant", "invariant"))(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_mean_probability_in_half_precision_is_rounded_once(dtype):
+    """Small logits as well: the two logarithms between are of the size of log 2."""
+    given = torch.tensor([[0.01, -0.003, 2.0], [0.02, 0.001, -9.0]], dtype=dtype)
+
+    class Given(nn.Module):
+        def forward(self, x):
+            return given
+
+    p = given.double().sigmoid().mean(dim=0)
+    both = rcviz.RevCompConjoined(Given(), average="probability")(torch.zeros(1, 4, 5))
+    assert both.dtype == dtype
+    np.testing.assert_allclose(both[0].double(), torch.logit(p), rtol=torch.finfo(dtype).eps)

@@ -44,6 +44,12 @@ ENDINGS = {
     "two heads": lambda z: torch.cat([z[:, :1].sigmoid(), torch.sigmoid(z[:, 1:])], dim=1),
     "moved": lambda z: z[:, :, None].sigmoid().transpose(1, 2).flatten(1)[:, :2].contiguous(),
     "taken apart": lambda z: torch.stack(z.sigmoid().unbind(1), 1),
+    "transposed": lambda z: z.T.sigmoid().repeat(2, 1)[:2].mT,
+    "converted": lambda z: z.sigmoid().float(),
+    "one minus": lambda z: 1 - torch.sigmoid(-z),
+    "two classes": lambda z: torch.stack([torch.zeros_like(z), z], dim=2).softmax(dim=2)[..., 1],
+    "two classes of a module": lambda z: nn.Softmax(1)(torch.stack([torch.zeros_like(z), z], dim=1))[:, 1],
+    "clamped to what it is": lambda z: z.sigmoid().clamp(0, 1),
 }
 
 
@@ -128,6 +134,19 @@ def test_an_output_that_was_changed_after_the_sigmoid_is_taken_as_it_is(x):
         with torch.no_grad():
             want = model(x)
         np.testing.assert_allclose(predict(adapted, x), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_clamp_of_the_model_is_followed_and_named(dtype, x):
+    """Logits are cut at those of the bounds, and differ below them, where their probabilities are rounded to 1."""
+    model = seeded(Ending, lambda z: z.sigmoid().clamp(max=1 - 2e-11), 23.5, dtype=dtype)
+    with pytest.warns(UserWarning, match="of 40 probabilities .* clamped"):
+        logits = predict(as_sequence_model(model, output_is="probability"), x, output="logit")
+    with torch.no_grad():
+        before = seeded(Body, 23.5)(x).numpy()
+    bound = np.log((1 - 2e-11) / 2e-11)
+    assert 0 < (before > bound).sum() < 40
+    np.testing.assert_allclose(logits, np.minimum(before, bound), rtol=0.01 if dtype == torch.bfloat16 else 1e-6)
 
 
 def test_a_gate_inside_the_network_is_not_the_end(x):
@@ -252,3 +271,28 @@ def test_a_module_declares_its_own_scale(x):
 
     assert output_scale(nn.DataParallel(seeded(Counts))) == "value"
     np.testing.assert_array_equal(predict(seeded(Counts), x), seeded(Body)(x).detach())
+
+
+def test_modules_declare_logits_or_values_themselves():
+    class Own(Body):
+        output_is = "value"
+
+    own = Own()
+    assert output_scale(own) == output_scale(nn.DataParallel(own)) == "value"
+    own.output_is = "probability"
+    with pytest.raises(ValueError, match=r"as_sequence_model\(model, output_is='probability'\)"):
+        predict(own, ["ACGTACGT"])
+    own.output_is = "counts"
+    with pytest.raises(ValueError, match="output_is must be one of logit, probability, value"):
+        output_scale(own)
+
+
+def test_a_traced_program_must_be_declared_again(x, as_users_run):
+    adapted = as_sequence_model(seeded(Body), output_is="value")
+    traced = torch.jit.trace(adapted, x[:2])
+    with pytest.raises(ValueError, match="output_is"):
+        predict(traced, x)
+    again = as_sequence_model(traced, output_is="value")
+    np.testing.assert_allclose(predict(again, x), predict(adapted, x), rtol=1e-12)
+    agreement = strand_agreement(again, x)
+    np.testing.assert_allclose(agreement.reverse, predict(adapted, x.flip(1, 2)), rtol=1e-12)
