@@ -32,16 +32,17 @@ _VALIDATION_BATCH = 500  # sequences
 def parts_to_evaluate(model: nn.Module) -> list[str]:
     """Names of the modules that stay in evaluation mode in training: they are in it, and nothing in them is trained.
 
-    A module without parameters, such as dropout, is treated as the module around it; but where it alone was put into
-    evaluation mode, it stays there.
+    A module without parameters, such as dropout, is treated as the module around it. A single layer that alone was put
+    into evaluation mode, such as a batch norm that keeps its running statistics, stays there even if it is trained.
     """
     modules = dict(model.named_modules(remove_duplicate=False))
     names: list[str] = []
     for name, module in modules.items():  # a module comes before those in it
         trainable = [weight.requires_grad for weight in module.parameters()]
         around = name.rpartition(".")[0]
-        stays = bool(trainable) or around in names or modules[around].training
-        if stays and not module.training and not any(trainable):
+        alone = modules[around].training
+        frozen = not any(trainable) and (bool(trainable) or around in names or alone)
+        if not module.training and (frozen or (alone and not any(module.children()))):
             names.append(name)
     return names
 

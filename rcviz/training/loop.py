@@ -59,8 +59,9 @@ def train_epochs(
 
     Training mode is set as ``model.train()`` does, except that a part in evaluation mode whose parameters are all
     frozen stays in evaluation mode: the running statistics of its batch norms do not change, and its dropout draws
-    nothing. A part in evaluation mode with trainable parameters is trained; to keep the statistics of a batch norm,
-    freeze it as well, ``norm.eval().requires_grad_(False)``. A frozen part in training mode stays in training mode.
+    nothing. So does a single layer that alone was put into evaluation mode, as with ``norm.eval()``, while the module
+    around it is in training mode; its parameters are trained. Any other part in evaluation mode with trainable
+    parameters is put into training mode. A frozen part in training mode stays in training mode.
 
     Another thread may use the model during training: it gets access between two batches, and the training gives the
     same numbers.
@@ -123,8 +124,9 @@ def fit(
     """Train ``model`` in place, leave its best weights in it and return what was recorded.
 
     Frozen parts that are in evaluation mode stay in it, for example a pretrained trunk after
-    ``model.trunk.eval().requires_grad_(False)``. All other parts are put into training mode, also those in evaluation
-    mode, as :func:`rcviz.load_model` returns them; :func:`train_epochs` has the details.
+    ``model.trunk.eval().requires_grad_(False)``, and so does a single layer that alone is in it, such as a batch norm.
+    All other parts are put into training mode, also those in evaluation mode, as :func:`rcviz.load_model` returns them;
+    :func:`train_epochs` has the details.
 
     Parameters
     ----------

@@ -526,6 +526,16 @@ class TestPartsInEvaluationMode:
             fit(model, toy, toy, TrainConfig(**QUICK), progress=False)
             assert model.trunk[1].num_batches_tracked == 9
 
+    def test_a_norm_alone_in_evaluation_mode_keeps_its_statistics_and_learns_its_scale(self, toy):
+        model = self.trunk_and_head()
+        model.trunk[1].eval()
+        before = state(model)
+        fit(model, toy, toy, TrainConfig(**QUICK), progress=False)
+        changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+        norm = {name for name in before if name.startswith("trunk.1.")}
+        assert changed & norm == {"trunk.1.weight", "trunk.1.bias"}
+        assert model.middle[1].num_batches_tracked > 0
+
     def test_modules_without_parameters_follow_those_around_them(self):
         model = self.trunk_and_head()
         model.trunk[1] = nn.BatchNorm1d(6, affine=False)
