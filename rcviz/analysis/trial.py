@@ -218,5 +218,5 @@ def random_sequences(n: int, like: Float[Tensor, "batch 4 length"]) -> Float[Ten
     return nn.functional.one_hot(bases, 4).mT.to(like)
 
 
-def _without_ones(tensor: Tensor) -> tuple[int, list[int]]:
-    return len(tensor), [size for size in tensor.shape[1:] if size != 1]
+def _without_ones(tensor: Tensor) -> tuple[int, ...]:
+    return *tensor.shape[:1], *(size for size in tensor.shape[1:] if size != 1)

@@ -217,12 +217,17 @@ def no_gradient(name: str) -> ValueError:
 
 
 def gradients(values: Tensor, of: Sequence[Tensor]) -> Sequence[Tensor | None]:
-    """Gradients of the sum of ``values``, None where there is none; an in-place operation gets its own error."""
+    """Gradients of the sum of ``values``, None where there is none; what torch cannot differentiate gets an error."""
     if not values.requires_grad:
         return [None] * len(of)
     try:
         return torch.autograd.grad(values.sum(), of, allow_unused=True)
     except RuntimeError as error:
+        if "use_reentrant" in str(error):
+            raise ValueError(
+                "the model calls torch.utils.checkpoint with use_reentrant=True, which has no gradients of neurons; "
+                "pass use_reentrant=False"
+            ) from error
         if "inplace operation" not in str(error):
             raise
         raise ValueError(

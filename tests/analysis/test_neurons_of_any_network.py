@@ -97,6 +97,11 @@ CUTS = {
         lambda m, x: (lambda y: head(m, m.second(y)) + y.mean((1, 2))[:, None])(m.act(m.conv(x))),
         "activation",
     ),
+    "divided by its norm": (lambda m, x: head(m, m.act((lambda y: y / y.norm())(m.conv(x)))), "activation"),
+    "scaled by its mean": (
+        lambda m, x: head(m, (lambda y: m.act(y) * y.mean())(m.conv(x))),
+        "convolution",
+    ),
     "enformer's stem": (
         lambda m, x: head(m, (lambda y: y + m.second(m.gelu(m.norm(y))))(m.conv(x))),
         "convolution",
@@ -152,6 +157,20 @@ def test_the_activation_is_taken_where_all_paths_go_through_it(case):
     profiles = activation_profiles(model, CODES)
     assert profiles.at == found.at == gap_by_filter(model, CODES).at
     assert all(not part._forward_hooks for part in model_parts)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+def test_a_checkpoint_that_needs_reentry_is_refused_with_its_remedy():
+    def run(m, x, *, use_reentrant):
+        y = m.conv(x)
+        return head(m, checkpoint(lambda y: m.second(m.act(y)), y, use_reentrant=use_reentrant))
+
+    parts = {name: make() for name, make in PARTS.items()}
+    model = seeded(Network, lambda m, x: run(m, x, use_reentrant=True), **parts).eval()
+    with pytest.raises(ValueError, match="use_reentrant=False"):
+        filter_contributions(model, CODES)
+    model.run = lambda m, x: run(m, x, use_reentrant=False)
+    np.testing.assert_allclose(filter_contributions(model, CODES).per_sequence, products(model, model.act), atol=1e-12)
 
 
 def model_name(model, part):
