@@ -227,7 +227,7 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     -------
     Axes
         A band from the least to the greatest seed in validation. An arm's curves end at the last epoch that all of
-        its seeds reached, as the median beyond it would be that of fewer runs.
+        its seeds reached, as the median beyond it would be that of fewer runs. The note names what is not drawn.
 
     Raises
     ------
@@ -246,8 +246,15 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     for split in table["split"].unique():
         check_choice("split", split, ("train", "valid"))
     arms = list(table["arm"].unique())
-    parts = [part[part["epoch"] <= common_epochs(part)] for part in (table[table["arm"] == arm] for arm in arms)]
-    for arm, part in zip(arms, parts, strict=True):
+    parts: list[pd.DataFrame] = []
+    missing: list[str] = []
+    for arm in arms:
+        part = table[table["arm"] == arm]
+        last = common_epochs(part)
+        missing += [f"{arm} after epoch {last}"] if last < part["epoch"].max() else []
+        missing += [f"{_WORDS[split]} of {arm}" for split in table["split"].unique() if (part["split"] != split).all()]
+        part = part[part["epoch"] <= last]
+        parts.append(part)
         if part.groupby(["split", "epoch"]).size().min() < part["seed"].nunique():
             raise ValueError(
                 f"a seed of arm {arm!r} lacks an epoch or split of the others: drop the seed or complete it"
@@ -263,7 +270,8 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
             valid = spread.loc["valid"]
             ax.fill_between(valid.index, valid["min"], valid["max"], color=color, alpha=0.18, linewidth=0)
             # Markers separate the arms without colour, at different epochs for each arm.
-            ax.plot(valid.index, valid["median"], color=color, marker=marker, markevery=(3 * place, 10), markersize=5)
+            first = 3 * place % min(len(valid), 10)
+            ax.plot(valid.index, valid["median"], color=color, marker=marker, markevery=(first, 10), markersize=5)
         if "train" in spread.index:
             ax.plot(spread.loc["train"].index, spread.loc["train"]["median"], color=color, linestyle="dotted")
         keys.append(Line2D([], [], color=color, marker=marker, label=arm))
@@ -272,6 +280,7 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     label_axes(ax, "epoch", metric_words(metric), grid=True)
     seeds = _counted(table.drop_duplicates(["arm", "seed"]))
     note = f"median of {seeds}; solid: validation, with least to greatest; dotted: training"
+    note += "\n" + textwrap.fill(f"not drawn: {', '.join(missing)}", _NOTE_WIDTH) if missing else ""
     legend_below(ax, keys, min(len(arms), 3), note=note)
     return ax
 

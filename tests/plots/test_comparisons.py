@@ -238,6 +238,7 @@ def test_curves_are_medians_up_to_the_last_epoch_of_all_seeds(axes):
     band = ax.collections[0].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (0.5, 0.8)
     assert note(ax).startswith("median of 1 to 3 seeds")
+    assert note(ax).endswith(f"not drawn: {CURVES['arm'].iloc[0]} after epoch 2")
     assert common_epochs(CURVES) == 2
     assert len({line.get_marker() for line in valid}) == len({to_hex(line.get_color()) for line in valid}) == 2
 
@@ -245,6 +246,15 @@ def test_curves_are_medians_up_to_the_last_epoch_of_all_seeds(axes):
 def test_one_split_alone(axes):
     valid = CURVES[CURVES["split"] == "valid"]
     assert {line.get_linestyle() for line in plot_learning_curves(valid, axes).lines} == {"-"}
+
+
+def test_a_curve_of_one_epoch_is_seen_and_a_missing_one_is_named(axes):
+    first, second = CURVES["arm"].unique()
+    some = CURVES[(CURVES["arm"] == first) | ((CURVES["epoch"] == 1) & (CURVES["split"] == "valid"))]
+    ax = plot_learning_curves(some, axes)
+    (point,) = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    assert point.get_markevery()[0] == 0
+    assert f"training of {second}" in note(ax).replace("\n", " ")
 
 
 @pytest.mark.parametrize(
