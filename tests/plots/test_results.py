@@ -53,7 +53,7 @@ CASES = {
         rcviz.plot_strands,
         {"task": "starts with A"},
         lambda result, ax: rcviz.plot_strands(
-            result.forward[:, 1], result.reverse[:, 1], result.labels[:, 1], ax, threshold=0.5
+            result.forward[:, 1], result.reverse[:, 1], result.labels[:, 1], ax, threshold=0.5, scale="probability"
         ),
     ),
     "gap": (
