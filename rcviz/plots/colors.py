@@ -13,6 +13,8 @@ from matplotlib.colors import is_color_like, to_hex
 POSITIVE = "#1f5fa8"
 NEGATIVE = "#e08a00"
 UNKNOWN = "#b5b5b5"
+VALUE_COLORS = matplotlib.colormaps["viridis"]
+"""Labels that are values, from dark (low) to light (high)."""
 
 MODEL_COLORS = ("#2f9e82", "#0b2a86", "#ad2c17", "#efb02a", "#b9a0f7", "#33071f")
 """Models in their order; the first three are the paper's green, blue and red (Figure 6)."""

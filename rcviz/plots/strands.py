@@ -19,7 +19,7 @@ from rcviz.plots._axes import (
     resolve_axes,
     signed_number,
 )
-from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN, VALUE_COLORS
 from rcviz.plots.results import axes_of_result, has, scale_of, table_of
 
 _RASTERIZE_ABOVE = 1000
@@ -50,7 +50,8 @@ def plot_strands(
         Predictions for the same sequences in the same order: (N,) or (N, 1). Or a StrandAgreement instead of both,
         which also brings labels, threshold and scale; of profiles every position is a point.
     labels
-        1 positive, 0 negative, NaN unknown: (N,) or (N, 1); None draws all points in one colour.
+        1 positive, 0 negative, NaN unknown: (N,) or (N, 1); None draws all points in one colour. Labels that are values
+        are drawn from dark (low) to light (high), with ``scale="value"`` or a StrandAgreement.
     ax
         Axes to draw into; None makes a figure.
     task
@@ -83,7 +84,8 @@ def plot_strands(
     >>> ax = rcviz.plot_strands(forward, reverse, parts.test.labels[:, 0], threshold=0.5)
     """
     scale = scale_of(forward, scale)
-    if has(forward, "forward", "reverse", "labels", "task_names", "threshold"):
+    is_result = has(forward, "forward", "reverse", "labels", "task_names", "threshold")
+    if is_result:
         agreement, index = forward, task_index(task, forward.task_names)
         ax = axes_of_result(reverse, ax)
         forward, reverse = agreement.forward[:, index], agreement.reverse[:, index]
@@ -109,7 +111,7 @@ def plot_strands(
             raise ValueError(
                 f"{name} has {values[first]} at sequence {first}: drop the sequences without a finite prediction"
             )
-    colors, keys = _colors(labels, len(x))
+    colors, keys = _colors(labels, len(x), values=is_result or scale == "value")
 
     ax = resolve_axes(ax, 4.6, 5.2 + 0.18 * (len(keys) + (threshold is not None)))
     low, high = prediction_range(x, y, scale)
@@ -221,28 +223,37 @@ def _one_task(name: str, values: Any) -> Float[np.ndarray, " N"]:
     return array
 
 
-def _colors(labels: Any, count: int) -> tuple[Float[np.ndarray, "N 4"], list[Line2D]]:
+def _colors(labels: Any, count: int, *, values: bool) -> tuple[Float[np.ndarray, "N 4"], list[Line2D]]:
+    """Colour and key of each class, or, where ``values`` are allowed, of the lowest and the highest label."""
     if labels is None:
         return to_rgba_array([POSITIVE] * count), []
-    values = _one_task("labels", labels)
-    if len(values) != count:
-        raise ValueError(f"labels must be one per sequence, got {len(values)} for {count} sequences")
-    groups = [
-        ("positive", POSITIVE, values == 1),
-        ("negative", NEGATIVE, values == 0),
-        ("unknown", UNKNOWN, np.isnan(values)),
-    ]
-    odd = values[~np.logical_or.reduce([member for _, _, member in groups])]
-    if odd.size:
+    given = _one_task("labels", labels)
+    if len(given) != count:
+        raise ValueError(f"labels must be one per sequence, got {len(given)} for {count} sequences")
+    unknown = np.isnan(given)
+    odd = given[~((given == 1) | (given == 0) | unknown)]
+    if odd.size and not values:
         raise ValueError(f"labels must be 1 (positive), 0 (negative) or NaN (unknown), got {odd[0]:g}")
-    colors = np.empty((count, 4))
-    keys = []
-    for name, color, member in groups:
+    if odd.size:
+        colors = VALUE_COLORS(np.nan_to_num((given - np.nanmin(given)) / (np.ptp(given[~unknown]) or 1.0)))
+        ends = {"lowest": int(np.nanargmin(given)), "highest": int(np.nanargmax(given))}
+        keys = [_key(f"{name} label: {given[place]:.3g}", colors[place]) for name, place in ends.items()]
+        colors[unknown] = to_rgba_array(UNKNOWN)[0]
+        return colors, [*keys, _key(f"unknown: {int(unknown.sum()):,}", UNKNOWN)] if unknown.any() else keys
+    colors, keys = np.empty((count, 4)), []
+    for name, color, member in (
+        ("positive", POSITIVE, given == 1),
+        ("negative", NEGATIVE, given == 0),
+        ("unknown", UNKNOWN, unknown),
+    ):
         colors[member] = to_rgba_array(color)[0]
         if member.any():
-            label = f"{name}: {int(member.sum()):,}"
-            keys.append(Line2D([], [], color=color, marker="o", linestyle="none", markersize=6, label=label))
+            keys.append(_key(f"{name}: {int(member.sum()):,}", color))
     return colors, keys
+
+
+def _key(label: str, color: Any) -> Line2D:
+    return Line2D([], [], color=color, marker="o", linestyle="none", markersize=6, label=label)
 
 
 def prediction_range(

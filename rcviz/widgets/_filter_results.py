@@ -40,6 +40,17 @@ POSITIVES = {
 """Choices of the sequences that are treated as positive: name in the state, and text in the control."""
 
 
+def _choices(data: SequenceSet, scale: str) -> dict[str, str]:
+    """Those of :data:`POSITIVES` that fit: values have no threshold above which they are positive."""
+    names = ("all", "predicted", "own") if data.labels is None else tuple(POSITIVES)[1:]
+    choices = {name: POSITIVES[name] for name in names}
+    if scale == "value" or data.label_kind == "value":
+        choices = {name: text for name, text in choices.items() if name not in ("predicted", "agreed")}
+    if "labelled" in choices and data.label_kind == "value":
+        choices["labelled"] = "upper quarter of the labels"
+    return choices
+
+
 class FilterResults:
     """Analyses of a model's filters on sequences, stored once computed.
 
@@ -54,17 +65,17 @@ class FilterResults:
     Attributes
     ----------
     task_names : tuple of str
-    positives : tuple of str
-        Names of the choices in ``POSITIVES`` that there are for these data, the one to start with first.
+    choices : dict of str
+        Those of ``POSITIVES`` that there are for these data and this model, the one to start with first.
     scale : "logit" or "value"
         Kind of number that contributions add to.
     """
 
     def __init__(self, model: nn.Module, data: SequenceSet, at: At, batch_size: int) -> None:
         self.task_names = model_tasks(data, count_outputs(model, data.length))
-        self.positives = ("all", "predicted", "own") if data.labels is None else tuple(POSITIVES)[1:]
         self.model, self.data, self._at, self._batch_size = model, data, at, batch_size
         self.scale = returned_scale(model)
+        self.choices = _choices(data, self.scale)
         self._own: Bool[np.ndarray, " sequences"] | None = None
         self._results: dict[tuple[Any, ...], Any] = {}
 
@@ -146,7 +157,7 @@ class FilterResults:
         """1 for positives, 0 for negatives, NaN for sequences that are neither; None without a comparison."""
         if positives == "all":
             return None
-        given = None if self.data.labels is None else self.data.labels[:, task]
+        given = self._given(task)
         if positives == "own":
             if self._own is None:
                 raise ValueError("there is no own selection yet; call set_positives with a mask")
@@ -154,19 +165,21 @@ class FilterResults:
         elif positives == "labelled" and given is not None:
             labels = given
         else:
-            if self.scale == "value":
-                raise ValueError(
-                    "the model's outputs are values, without a threshold above which they are positive; choose other "
-                    "positives, or call set_positives with a mask"
-                )
             predictions = self._stored(
                 ("predictions",), lambda: predict(self.model, self.data, batch_size=self._batch_size)
             )
             labels = (predictions[:, task] >= 0.5) * 1.0
             if positives == "agreed" and given is not None:
                 labels = np.where(labels == given, given, np.nan)
-        check_classes(labels, f"the selection ({POSITIVES[positives]})", self.task_names[task])
+        check_classes(labels, f"the selection ({self.choices[positives]})", self.task_names[task])
         return labels.astype(np.float32)
+
+    def _given(self, task: int) -> Float[np.ndarray, " sequences"] | None:
+        """Labels of a task as classes; of values the upper quarter is positive."""
+        labels = None if self.data.labels is None else self.data.labels[:, task]
+        if labels is None or self.data.label_kind == "binary":
+            return labels
+        return np.where(np.isnan(labels), np.nan, self.data.upper_part(task=task)).astype(np.float32)
 
     def palindromicity(self, layer: str) -> Palindromes:
         """Palindromicity of the weights, without a verdict."""
@@ -174,10 +187,10 @@ class FilterResults:
 
     def palindrome(self, layer: str, index: int) -> pd.Series:
         """One filter's row of the palindrome table, with the verdict from its sites in the labelled positives."""
-        labels = self.data.labels
         sites = self.sites(layer)
-        if labels is not None:
-            sites = self._stored(("positive sites", layer), lambda: sites.subset((labels == 1).any(axis=1)))
+        if self.data.labels is not None:
+            tasks = [self._given(task) == 1 for task in range(len(self.task_names))]
+            sites = self._stored(("positive sites", layer), lambda: sites.subset(np.any(tasks, axis=0)))
         return self._stored(
             ("palindrome", layer, index),
             lambda: palindromes(self.bank(layer), sites, filters=[index]).table.iloc[0],

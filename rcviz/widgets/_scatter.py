@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rcviz.plots._axes import FAINT, new_figure
-from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN, VALUE_COLORS
 from rcviz.plots.strands import plot_strands, prediction_range
 from rcviz.widgets._pane import FigurePane, MarkupPane
 
@@ -33,7 +33,14 @@ _PAUSE = 0.15
 def label_names(labels: Any, count: int) -> Any:
     """Name each label: 1 positive, 0 negative, NaN or no labels at all unknown."""
     values = np.full(count, np.nan) if labels is None else np.asarray(labels)
+    if are_values(labels):
+        return np.array(["unknown" if np.isnan(value) else f"label {value:.3g}" for value in values.flat], dtype=object)
     return np.select([values == 1, values == 0], ["positive", "negative"], "unknown").astype(object)
+
+
+def are_values(labels: Any) -> bool:
+    """Whether labels are other numbers than 0 and 1."""
+    return labels is not None and bool((~np.isin(labels, (0, 1)) & ~np.isnan(labels)).any())
 
 
 def can_select() -> bool:
@@ -47,6 +54,9 @@ def legend_html(labels: Any) -> str:
     keys = " &nbsp; ".join(
         f'<span style="color:{color}">\N{BLACK CIRCLE}</span> {name}' for name, color in LABELS.items() if name in names
     )
+    if are_values(labels):
+        keys = f"labels from {np.nanmin(labels):.3g} (dark) to {np.nanmax(labels):.3g} (light)"
+        keys += "; unknown ones are dark" if np.isnan(labels).any() else ""
     how = "Click a point, or draw around some." if can_select() else html.escape(MISSING)
     return f'<div class="rcviz-legend" style="line-height:1.4">{keys} &nbsp; {how}</div>'
 
@@ -76,18 +86,15 @@ class StrandScatters(ipywidgets.HBox):
         for name, (forward, reverse) in predictions.items():
             self._ranges[name] = limits = prediction_range(forward, reverse, scales[name])
             if can_select():
-                named = label_names(labels, len(forward))
-                # jscatter numbers only the categories that occur, in their order: colours are given for those.
-                present = [label for label in LABELS if label in named]
-                category = pd.Categorical(named, categories=present)
-                frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": category})
+                label, colors = _label_colors(labels, len(forward))
+                frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": label})
                 if name not in self._scatters:
                     self._scatters[name] = self._scatter(frame, limits)
                     self._add(name, scales[name], self._scatters[name].widget)
                 else:
                     self._scatters[name].data(frame)
                     self._scatters[name].x(scale=limits).y(scale=limits)
-                self._scatters[name].color(by="label", map=[LABELS[label] for label in present])
+                self._scatters[name].color(by="label", map=colors)
             else:
                 if name not in self._panes:
                     self._panes[name] = FigurePane()
@@ -155,6 +162,16 @@ class StrandScatters(ipywidgets.HBox):
         chosen = tuple(sorted(int(index) for index in (() if change["new"] is None else change["new"])))
         if chosen != tuple(sorted(self._shown)):  # else it is the echo of our own highlight
             self._on_select(chosen)
+
+
+def _label_colors(labels: Any, count: int) -> tuple[Any, Any]:
+    """Column of labels, and the colours of its classes or of its values."""
+    if are_values(labels):
+        return labels, VALUE_COLORS.name
+    named = label_names(labels, count)
+    # jscatter numbers only the categories that occur, in their order: colours are given for those.
+    present = [label for label in LABELS if label in named]
+    return pd.Categorical(named, categories=present), [LABELS[label] for label in present]
 
 
 def _lines(forward: float, reverse: float, limits: tuple[float, float]) -> list[Any]:

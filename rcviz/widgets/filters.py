@@ -27,7 +27,7 @@ from rcviz.sequences.sequence_set import as_sequence_set
 from rcviz.widgets import _filter_panels as panels
 from rcviz.widgets._export import ExportBox
 from rcviz.widgets._filter_page import filter_parts
-from rcviz.widgets._filter_results import POSITIVES, FilterResults
+from rcviz.widgets._filter_results import FilterResults
 from rcviz.widgets._gallery import Gallery
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._naming import Naming
@@ -104,13 +104,13 @@ class FilterExplorer(Explorer):
         self._results = FilterResults(model, data, at, batch_size)
         first_task = task_index(task, self._results.task_names)
         layers = self._layers(layer)
-        first = self._results.contributions(layers[0], first_task, self._results.positives[0])
+        first = self._results.contributions(layers[0], first_task, next(iter(self._results.choices)))
         self._results.sites(layers[0])
         self._results.profiles(layers[0])
         self.state = FilterState(
             layers=layers,
             task_names=self._results.task_names,
-            positives=self._results.positives,
+            positives=tuple(self._results.choices),
             sorts=tuple(SORTS),
             ranking=tuple(first.ranking.tolist()),
         )
@@ -225,7 +225,7 @@ class FilterExplorer(Explorer):
         self._error = ErrorPane()
         self._task = _choice("Task", enumerate(self.state.task_names), "Task that the contributions belong to")
         self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Layer whose filters are shown")
-        choices = [(name, POSITIVES[name]) for name in self._results.positives]
+        choices = self._results.choices.items()
         self._positives = _choice("Positives", choices, "Sequences treated as positive", width="290px")
         self._sort = _choice("Sort by", SORTS.items(), "Order of the gallery")
         self._page = _choice("Page", [(0, "")], "Page of the gallery")

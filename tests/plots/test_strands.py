@@ -2,6 +2,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from rcviz.plots._axes import figure_svg, signed_number
@@ -10,6 +11,7 @@ from rcviz.plots.strands import plot_gap_by_filter, plot_strands
 
 FORWARD = np.array([0.1, 0.5, 0.9, 0.2])
 REVERSE = np.array([0.1, 0.25, 0.9, 0.6])
+viridis = colormaps["viridis"]
 LABELS = np.array([0, 1, 1, np.nan])
 
 
@@ -50,6 +52,27 @@ def test_logits_take_their_own_range(axes):
     ax = plot_strands([-8.0, 2.0], [-7.0, 4.0], ax=axes)
     assert ax.get_xlim()[0] < -8
     assert ax.get_xlim()[1] > 4
+
+
+@pytest.mark.parametrize(("scale", "low"), [("probability", -0.03), ("value", 0.076)])
+def test_the_scale_decides_labels_and_range(axes, scale, low):
+    ax = plot_strands(FORWARD, REVERSE, ax=axes, scale=scale)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (f"{scale}, forward strand", f"{scale}, reverse complement")
+    assert ax.get_xlim()[0] == pytest.approx(low)
+
+
+def test_labels_that_are_values_go_from_dark_to_light(axes):
+    labels = [2.0, 5.0, 3.5, np.nan]
+    ax = plot_strands(FORWARD, REVERSE, labels, axes, scale="value")
+    _, found = points(ax)
+    shares = {(0.1, 0.1): 0.0, (0.5, 0.25): 1.0, (0.9, 0.9): 0.5}
+    assert found == {**{place: to_hex(viridis(share)) for place, share in shares.items()}, (0.2, 0.6): UNKNOWN}
+    texts = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert texts == ["lowest label: 2", "highest label: 5", "unknown: 1"]
+    with pytest.raises(ValueError, match="labels must be 1"):
+        plot_strands(FORWARD, REVERSE, labels, axes)
+    with pytest.raises(ValueError, match="scale must be one of probability, logit, value"):
+        plot_strands(FORWARD, REVERSE, scale="odds")
 
 
 def test_one_column_is_as_good_as_none(axes):

@@ -53,6 +53,23 @@ def test_shows_the_best_filter_of_the_first_task(explorer, toy):
     assert explorer._behaviour.value.count('class="rcviz-figure"') == 2
 
 
+def test_values_are_compared_between_the_upper_quarter_and_the_rest(toy, make_model):
+    """Of a regression, whose predictions have no threshold; another part is chosen by set_positives."""
+    data = SequenceSet(toy.codes, np.arange(120.0), label_kind="value")
+    model = as_sequence_model(make_model("standard", n_tasks=1), output_is="value")
+    explorer = FilterExplorer(model, data)
+    each = filter_contributions(model, toy.codes).per_sequence
+    assert [name for _, name in explorer._positives.options] == ["labelled", "own"]
+    for n_positive in (30, 60):
+        scores = each[-n_positive:].mean(axis=0) - each[:-n_positive].mean(axis=0)
+        np.testing.assert_allclose(explorer.table.set_index("filter")["score"].sort_index(), scores, atol=1e-6)
+        assert "to the value of task_0" in explorer._caption.value
+        explorer.set_positives(data.upper_part(0.5))
+    classifier = FilterExplorer(make_model(n_tasks=1), data)
+    assert "to the logit of task_0" in classifier._caption.value
+    assert [name for _, name in FilterExplorer(make_model(), toy)._positives.options][1:3] == ["predicted", "agreed"]
+
+
 def test_the_gallery_holds_every_filter_once_and_is_sorted(explorer):
     def ids():
         return [item[0] for item in explorer._gallery.items]

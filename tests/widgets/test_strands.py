@@ -181,6 +181,17 @@ def test_each_model_is_shown_on_its_scale(models, toy, tmp_path):
     assert explorer.gap_table.query("model == 'stranded'")["difference"].abs().max() < 1e-5
 
 
+def test_labels_that_are_values_colour_the_points(toy):
+    labels = np.arange(240, dtype=float).reshape(120, 2)
+    data = SequenceSet(toy.codes, labels, label_kind="value")
+    explorer = StrandExplorer(as_sequence_model(Regression().double(), output_is="value"), data)
+    codes = np.array(explorer._scatters._scatters["model"].widget.points)[:, 2]
+    np.testing.assert_allclose(codes, np.arange(120) / 119, atol=1e-6)
+    explorer.state.sequence = 7
+    assert "label 14 for task_0" in explorer._caption.value
+    assert "from 0 (dark) to 239 (light)" in explorer.children[1].value
+
+
 class Regression(nn.Module):
     """Log counts 5 of sequences that begin with A, 0.41 of the others, from one filter."""
 
