@@ -142,11 +142,12 @@ class FilterResults:
 
     def contributions(self, layer: str, task: int, positives: str) -> FilterContributions:
         """Contributions to a task's logit or value, compared between positives and negatives."""
+        given = self._given(task)
+        mask = None if given is None or self.data.label_kind == "binary" else given == 1
+        settings: dict[str, Any] = {"layer": layer, "at": self._at, "batch_size": self._batch_size}
         contributions = self._stored(
             ("contributions", layer, task),
-            lambda: filter_contributions(
-                self.model, self.data, task=task, layer=layer, at=self._at, batch_size=self._batch_size
-            ),
+            lambda: filter_contributions(self.model, self.data, task=task, positives=mask, **settings),
         )
         return self._stored(
             ("contributions", layer, task, positives),
