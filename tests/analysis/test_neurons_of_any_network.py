@@ -462,10 +462,11 @@ def line():
     return nn.Sequential(first, norm, nn.ReLU(), second, nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(5, 2))
 
 
-@pytest.mark.parametrize(("bases", "declared"), [("ACGT", True), ("TGAC", False), ("TGAC", True)])
-@pytest.mark.parametrize("squeeze", [False, True])
+@pytest.mark.parametrize(
+    ("bases", "declared", "squeeze"), [("ACGT", True, False), ("TGAC", False, True), ("TGAC", True, True)]
+)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_convolutions_over_images_are_those_over_sequences(layout, squeeze, bases, declared):
+def test_convolutions_over_images_are_those_over_sequences(layout, bases, declared, squeeze):
     """Whether the network makes the image or its layout is declared."""
     one = seeded(line)
     image = Image(layout, one, squeeze=squeeze).double().eval()

@@ -1,6 +1,8 @@
 """Weights that torch recomputes before a forward pass, read between an optimiser step and the next one."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +137,27 @@ def test_weights_are_those_of_the_next_forward_pass(decorate, tied, loaded, x, s
     centred, bias = rcviz.mean_center(weights[0], weights[1])
     np.testing.assert_allclose(bank.weights, centred, atol=1e-14)
     np.testing.assert_allclose(bank.bias, bias, atol=1e-14)
+
+
+READ_WEIGHTS = {
+    "analysis/filters.py": "the bias of a FilterBank",
+    "analysis/trial.py": "of with_current_weights, or as a forward pass uses them",
+    "convert/counterparts.py": "to_revcomp begins with with_current_weights",
+    "convert/keras_layers.py": "written, and refused where they are recomputed",
+    "models/fused.py": "in a forward pass, of modules without hooks",
+    "models/network.py": "of modules that were just made",
+}
+
+
+def test_weights_are_read_nowhere_else():
+    """What is added here reads weights of with_current_weights(module), or says why it need not."""
+    root = Path(rcviz.__file__).parent
+    reading = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if re.search(r"\.(weight|bias|expanded_weight\(\)|expanded_bias\(\))(?!\w)", path.read_text())
+    }
+    assert {path for path in reading if not path.startswith("layers/")} <= set(READ_WEIGHTS)
 
 
 def test_expanded_weights_have_gradients(decorate, x):
