@@ -1,5 +1,6 @@
 """Scale of a model's outputs: logits, probabilities or values; and logits of models that return probabilities."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ _MOVES = frozenset(
 )
 """Functions of torch that move numbers and compute nothing; ``__get__`` is that of ``y.T`` and ``y.mT``."""
 _BOUNDS = {"clamp": ("min", "max"), "clip": ("min", "max"), "clamp_min": ("min",), "clamp_max": ("max",)}
+_IN_PLACE = re.compile("[a-z].*_|__i.*__|__set.*__")
 _CONVERSIONS = frozenset(("to", "type", "float", "double", "half", "bfloat16", "cpu", "cuda"))
 
 _rounded: ContextVar[list[int] | None] = ContextVar("rounded", default=None)
@@ -116,9 +118,10 @@ def logits_of_probabilities(
     """Call a function that computes probabilities with ``model``, and return their logits.
 
     Where the probabilities are the result of a sigmoid, that is the tensor which went into it, exactly. Else, and in
-    compiled or traced code, the logits are computed from the probabilities.
+    compiled or traced code, the logits are computed from the probabilities. An export (``torch.export``, ONNX) has the
+    exact ones as well.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+    if torch.compiler.is_dynamo_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
         return _logit(probabilities(), check=False)
     if any(_is_compiled(part) for part in model.modules()):  # it could not be compiled while functions are followed
         return _logit(probabilities(), check=True)
@@ -126,7 +129,7 @@ def logits_of_probabilities(
     with sigmoids:
         y = probabilities()
     logits = sigmoids.input_of(y)
-    return _logit(y, check=True) if logits is None else logits
+    return _logit(y, check=not torch.compiler.is_compiling()) if logits is None else logits
 
 
 def _is_compiled(module: nn.Module) -> bool:
@@ -203,6 +206,7 @@ class _SigmoidInputs(TorchFunctionMode):
         super().__init__()
         # Functions, so that nothing is computed for the sigmoids inside a network, whose results are soon freed.
         self._logits: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._in_place = False  # whether anything was modified since the first sigmoid
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -210,6 +214,8 @@ class _SigmoidInputs(TorchFunctionMode):
         argument = args[0].clone() if name == "sigmoid_" else args[0] if args else None
         before = self._logits_of(argument)
         result = func(*args, **kwargs)
+        if self._logits and name != "sigmoid_":
+            self._in_place |= "out" in kwargs or _IN_PLACE.fullmatch(name) is not None
         if "out" in kwargs:
             return result
         name = name if name.startswith("__") else name.rstrip("_")
@@ -255,9 +261,11 @@ class _SigmoidInputs(TorchFunctionMode):
     def input_of(self, y: Tensor) -> Tensor | None:
         """Tensor whose sigmoid ``y`` is; None if there is none, or if ``y`` was modified in place since."""
         before = self._logits.get(y)
-        if before is None:
+        if before is None or (self._in_place and torch.compiler.is_compiling()):  # an export has no numbers to compare
             return None
         logits: Tensor = before()
+        if torch.compiler.is_compiling():
+            return logits
         # Compared, because an in-place operation on ``y``, or on a tensor that shares its memory, is not seen above.
         expected = logits.detach().to(torch.promote_types(y.dtype, torch.float32)).sigmoid()
         rounding = 4 * max(torch.finfo(dtype).eps for dtype in (y.dtype, logits.dtype))

@@ -136,6 +136,33 @@ def test_adapted_models_are_exported_and_compiled(kind, outputs, tmp_path):
             torch.testing.assert_close(run(x), expected, atol=1e-5, rtol=0)
 
 
+class Confident(nn.Module):
+    """Probabilities whose logits, up to 25, float32 cannot hold beside 1; ``after`` is done to them."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.conv, self.head, self.after = nn.Conv1d(4, 5, 7), nn.Linear(5, 2), after
+
+    def forward(self, x):
+        return self.after(torch.sigmoid(60 * self.head(self.conv(x).relu().amax(dim=2)).abs()))
+
+
+@pytest.mark.parametrize(
+    ("after", "exact"),
+    [(lambda p: p.flip(1), True), (lambda p: p.mul_(0.5), False), (lambda p: p.clone().clamp_(0.1, 0.9), False)],
+)
+def test_an_export_has_the_logits_before_the_last_sigmoid(after, exact):
+    """Where the probabilities are changed after it, also in place, they are those of the changed ones."""
+    model = rcviz.as_sequence_model(Confident(after), output_is="probability").double().eval()
+    x = torch.cat(batches(40)).double()
+    with torch.no_grad():
+        want, probabilities = model(x), model.model(x)
+        assert not exact or want.max() > 18
+        torch.testing.assert_close(want.sigmoid(), probabilities)
+        exported = torch.export.export(model.float(), (x[:2].float(),)).module()
+        assert torch.allclose(exported(x[:2].float()).double(), want[:2], atol=1e-4 if exact else 1e-3)
+
+
 def test_one_file_with_nothing_of_this_machine(outputs, tmp_path):
     """Plain operations only, the same file every time, and the model as it was."""
     onnx = pytest.importorskip("onnx")
