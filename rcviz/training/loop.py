@@ -289,7 +289,7 @@ def check_declares_values(model: nn.Module, why: str) -> None:
     """Refuse a model that does not declare that its outputs are values."""
     if output_scale(model) != "value":
         raise ValueError(
-            f"{why}, but the model declares {output_scale(model)}s; declare values with "
+            f"{why}, but the model's scale is {output_scale(model)!r}; declare values with "
             f"rcviz.as_sequence_model(model, output_is='value'), or ModelConfig(..., output_is='value')"
         )
 
