@@ -1,4 +1,4 @@
-"""The tutorial on any network in JupyterLab: both explorers, of dilated convolutions and of an LSTM."""
+"""The tutorial on any network in JupyterLab: both explorers, of a regression and of a two-dimensional convolution."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_both_explorers_of_networks_built_from_torch(page, server):
     picture(page, filters, "any_model_filters.png")
 
     strands.scroll_into_view_if_needed()
-    expect(strands.locator(".rcviz-gap")).to_have_count(3)  # dilated, recurrent, conjoined
+    expect(strands.locator(".rcviz-gap")).to_have_count(3)  # counts, binding, conjoined
     expect(strands.locator(".rcviz-logo")).to_have_count(6)
     first = strands.locator(".rcviz-caption").inner_text()
     strands.get_by_label("Sequence").focus()
