@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_features
 from rcviz.layers.irreps import IrrepLayer1d
-from rcviz.layers.plain import fill
+from rcviz.layers.plain import current, fill
 
 
 class IrrepBatchNorm1d(IrrepLayer1d):
@@ -86,8 +86,8 @@ class IrrepBatchNorm1d(IrrepLayer1d):
         plain = nn.BatchNorm1d(self.n_plus + self.n_minus, eps=self.eps, momentum=self.momentum)
         made: nn.Module = fill(
             plain.to(self.running_mean),
-            weight=self.weight,
-            bias=self._whole(self.bias),
+            weight=current(self, "weight"),
+            bias=self._whole(current(self, "bias")),
             running_mean=self._whole(self.running_mean),
             running_var=self.running_var,
         )
