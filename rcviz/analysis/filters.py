@@ -20,7 +20,7 @@ from rcviz.layers.facts import (
     windows_of,
 )
 from rcviz.models.adapter import AdaptedModel, channel_of_each_base
-from rcviz.models.runtime import check_module, check_not_meta, find_module
+from rcviz.models.runtime import check_layers_visible, check_module, check_not_meta, find_module
 from rcviz.motifs.motif import Motif
 from rcviz.motifs.similarity import match_motifs
 from rcviz.sequences.alphabet import reverse_complement
@@ -321,7 +321,11 @@ def layer_of(model: nn.Module, layer: nn.Module | str | None) -> tuple[str, Any]
     check_module(model)
     convolutions = [(name, module) for name, module in model.named_modules() if is_convolution(module)]
     if not convolutions:
-        raise ValueError(f"{type(model).__name__} has no one-dimensional convolution; give the layer's name")
+        check_layers_visible(model)
+        raise ValueError(
+            f"{type(model).__name__} has no one-dimensional convolution; give the layer's name, or, for an exported "
+            f"program, the module that it was made from"
+        )
     over_bases = [(name, module) for name, module in convolutions if reads_bases(module)]
     ungrouped = [(name, module) for name, module in over_bases if getattr(module, "groups", 1) == 1]
     return (ungrouped or over_bases or convolutions)[0]

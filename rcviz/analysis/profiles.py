@@ -15,7 +15,7 @@ from rcviz.analysis.filters import layer_of
 from rcviz.analysis.neurons import At, Neurons, Strand, Use, find_neurons, window_centers
 from rcviz.layers.facts import is_convolution, windows_of
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
-from rcviz.models.runtime import evaluating, exact_arithmetic
+from rcviz.models.runtime import evaluating, exact_arithmetic, uncompiled
 from rcviz.sequences.annotations import as_index
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
@@ -190,6 +190,10 @@ def _activations(
     model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"]
 ) -> list[tuple[Use, Float[Tensor, "rows channels *positions"]]]:
     recorded: list[tuple[Use, Tensor]] = []
-    with torch.no_grad(), neurons.tapped(lambda use, values: recorded.append((use, values.detach().clone()))):
+    with (
+        torch.no_grad(),
+        uncompiled(model),
+        neurons.tapped(lambda use, values: recorded.append((use, values.detach().clone()))),
+    ):
         model(x)
     return recorded

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from rcviz.layers.facts import has_paired_channels, is_convolution, nearest
 from rcviz.layers.plain import with_current_weights
 from rcviz.models.outputs import run_model
-from rcviz.models.runtime import RandomStream
+from rcviz.models.runtime import RandomStream, check_layers_visible, uncompiled
 
 ACTIVATIONS = frozenset(
     (
@@ -75,10 +75,11 @@ class Trial:
         self._layer = layer
         self._running: list[_RunningModule] = []
         self._n_activations = 0
+        check_layers_visible(model)
         handles = [part.register_forward_pre_hook(self._enter) for part in model.modules()]
         handles += [part.register_forward_hook(self._leave) for part in model.modules()]
         try:
-            with RandomStream(0, x.device).drawing(), torch.no_grad(), Functions(self._function):
+            with RandomStream(0, x.device).drawing(), uncompiled(model), torch.no_grad(), Functions(self._function):
                 run_model(model, x)
         finally:
             for handle in handles:

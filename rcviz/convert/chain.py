@@ -13,7 +13,7 @@ from torch import fx, nn
 from rcviz.layers.symmetry import declares
 from rcviz.models.adapter import AdaptedModel
 from rcviz.models.network import SequenceModel
-from rcviz.models.runtime import check_module, evaluating
+from rcviz.models.runtime import check_layers_visible, check_module, evaluating
 
 Link: TypeAlias = tuple[str, nn.Module]
 """Dotted name and module."""
@@ -56,6 +56,7 @@ def chain_of(model: nn.Module) -> list[Link]:
         For a part that joins or splits tensors, that has weights and is used twice, or that cannot be traced.
     """
     check_module(model)
+    check_layers_visible(model)
     if isinstance(model, AdaptedModel):
         raise NotConvertibleError(
             f"model is adapted by rcviz.as_sequence_model ({model.extra_repr()}), which no chain of modules does; "

@@ -17,7 +17,7 @@ from rcviz.convert.standard import to_standard
 from rcviz.layers.plain import with_current_weights
 from rcviz.models.network import SequenceModel
 from rcviz.models.outputs import one_tensor, run_model
-from rcviz.models.runtime import check_not_meta, copy_module
+from rcviz.models.runtime import check_layers_visible, check_not_meta, copy_module, without_wrapper
 from rcviz.models.scale import returned_scale
 
 
@@ -59,6 +59,8 @@ def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int |
         length = _known_length(model)
     check_positive("length", length)
     check_not_meta(model)
+    check_layers_visible(model)
+    model = without_wrapper(model)
     network = copy_module(with_current_weights(model)).cpu().float().eval()
     with suppress(NotConvertibleError):  # otherwise it is exported as it is
         network = to_standard(network, length=length)

@@ -14,7 +14,7 @@ from rcviz.convert.counterparts import Features, Tied, is_dense, merge_strands, 
 from rcviz.layers.plain import with_current_weights
 from rcviz.models.network import SequenceModel, build_model
 from rcviz.models.outputs import run_model
-from rcviz.models.runtime import check_module, device_and_dtype, evaluating
+from rcviz.models.runtime import check_module, device_and_dtype, evaluating, without_wrapper
 
 _COLUMNS = ["module", "kind", "became", "change", "parameters", "parameters_after", "zeros"]
 
@@ -94,6 +94,7 @@ def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConvers
     """
     check_module(model)
     model = with_current_weights(model)
+    model = without_wrapper(model)
     links = chain_of(model)
     if length is None and isinstance(model, SequenceModel):
         length = model.config.sequence_length

@@ -11,7 +11,7 @@ from rcviz.convert.chain import Link, NotConvertibleError, assemble, chain_of
 from rcviz.layers.plain import Shape, with_current_weights
 from rcviz.layers.symmetry import declares
 from rcviz.models.network import SequenceModel
-from rcviz.models.runtime import check_module, copy_module, device_and_dtype, evaluating
+from rcviz.models.runtime import copy_module, device_and_dtype, evaluating, without_wrapper
 from rcviz.models.scale import output_scale
 
 
@@ -54,7 +54,7 @@ def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential
     >>> [name for name, _ in rcviz.to_standard(model).named_children()]
     ['conv1', 'norm1', 'relu1', 'pool', 'weighted_sum', 'weighted_sum_flatten', 'dense']
     """
-    check_module(model)
+    model = without_wrapper(model)
     model = with_current_weights(model)
     links = chain_of(model)
     if isinstance(model, SequenceModel):

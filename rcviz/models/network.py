@@ -18,7 +18,7 @@ from rcviz.layers.pooling import RevCompMaxPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.models import fused
 from rcviz.models.config import ModelConfig
-from rcviz.models.runtime import RandomStream
+from rcviz.models.runtime import RandomStream, check_module
 
 _DEEP_LIFT = "captum.attr._core.deep_lift"
 
@@ -166,6 +166,7 @@ def count_parameters(model: nn.Module) -> int:
     >>> rcviz.count_parameters(rcviz.build_model(rcviz.ModelConfig.simulated("standard")))
     2283
     """
+    check_module(model)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
@@ -188,6 +189,7 @@ def parameter_table(model: nn.Module) -> pd.DataFrame:
     2  weighted_sum       WeightedSum1d      (20, 9)         180       True
     3         dense       RevCompLinear      (3, 20)          63       True
     """
+    check_module(model)
     rows = []
     for name, module in model.named_modules():
         own = list(module.parameters(recurse=False))

@@ -55,7 +55,7 @@ def run_model(
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # a user's model may raise anything
-        better = _explained(error, model, x, layout, inputs)
+        better = _explained(error, model, x, layout, None if inputs is None else (*args, *named.values()))
         if better is None:
             raise
         raise better from error
@@ -94,10 +94,18 @@ def _arguments(
 
 
 def _explained(
-    error: Exception, model: nn.Module, x: Tensor, layout: Layout, inputs: Callable[[Tensor], Any] | None
+    error: Exception, model: nn.Module, x: Tensor, layout: Layout, given: Sequence[Any] | None
 ) -> ValueError | None:
     """Error that names the remedy for what a model raised, or None where there is none to name."""
     message = (str(error) or type(error).__name__).splitlines()[0]
+    if given is not None and _is_about_arguments(error, message) and several_devices_error(model) is None:
+        described = ", ".join(
+            f"{tuple(each.shape)} of {str(each.dtype).removeprefix('torch.')}"
+            if isinstance(each, Tensor)
+            else type(each).__name__
+            for each in given
+        )
+        return ValueError(f"the model does not accept what inputs= returned, {described}: {message}")
     if isinstance(error, TypeError) and "required positional argument" in message:
         return ValueError(
             f"the model takes more than the sequences ({message}); pass everything that it is called with, for "
@@ -113,7 +121,9 @@ def _explained(
         return None
     if (several := several_devices_error(model)) is not None:
         return several
-    accepted = [name for name in get_args(Layout) if name != layout and _accepts(model, x, name)] if not inputs else []
+    accepted = (
+        [name for name in get_args(Layout) if name != layout and _accepts(model, x, name)] if given is None else []
+    )
     if accepted:
         axes = ", ".join(_AXES[axis] for axis in accepted[0])
         return ValueError(
@@ -126,6 +136,14 @@ def _explained(
         f"the model does not accept one-hot sequences (batch, {', '.join(map(str, x.shape[1:]))}): {message}; pass "
         f"sequences of the length that it was built for, and declare another layout with rcviz.as_sequence_model"
     )
+
+
+def _is_about_arguments(error: Exception, message: str) -> bool:
+    """Whether an error is about number, names, shapes or types of arguments, and not one of the model's own code."""
+    if isinstance(error, TypeError):
+        return "argument" in message
+    about_values = _SIZES.search(message) is not None or "index" in message or "indices" in message
+    return isinstance(error, RuntimeError | IndexError) and about_values
 
 
 def _accepts(model: nn.Module, x: Tensor, layout: Layout) -> bool:

@@ -7,7 +7,7 @@ settings and its random generators are changed under a lock and restored afterwa
 import copy
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -53,12 +53,51 @@ def training_mode(model: nn.Module, *, evaluated: Iterable[str] = ()) -> Iterato
 def _in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     with model_lock(model):
         modes = [(module, module.training) for module in model.modules()]
-        model.train(training)
         try:
+            _set_mode(model, training)
             yield
         finally:
             for module, mode in modes:
                 module.training = mode
+
+
+def _set_mode(model: nn.Module, training: bool) -> None:
+    try:
+        model.train(training)
+    except NotImplementedError as error:  # an exported program keeps the mode in which it was exported
+        if training:
+            raise ValueError("an exported program cannot be trained; train the module that it was made from") from error
+        for module in model.modules():
+            module.training = False
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Whether ``torch.compile`` was applied to a module, or to one inside."""
+    parts = list(model.modules())
+    return any("_orig_mod" in part._modules or getattr(part, "_compiled_call_impl", None) for part in parts)
+
+
+def uncompiled(model: nn.Module) -> AbstractContextManager[Any]:
+    """Run the modules inside compiled ones as they are, so that hooks and functions can be followed."""
+    return torch.compiler.set_stance("force_eager") if is_compiled(model) else nullcontext()
+
+
+def without_wrapper(model: nn.Module) -> nn.Module:
+    """Module inside torch's wrappers that return what it returns: DataParallel, DDP, a compiled or averaged model."""
+    check_module(model)
+    children = dict(model.named_children())
+    is_wrapper = (
+        type(model).__module__.startswith("torch.") and len(children) == 1 and set(children) <= {"module", "_orig_mod"}
+    )
+    return without_wrapper(next(iter(children.values()))) if is_wrapper else model
+
+
+def check_layers_visible(model: nn.Module) -> None:
+    """Refuse TorchScript, which runs no hooks."""
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
+        raise ValueError(
+            "the layers of a TorchScript program cannot be followed; pass the nn.Module that it was made from"
+        )
 
 
 def copy_module(module: Module) -> Module:
@@ -107,7 +146,7 @@ def differentiating(model: nn.Module) -> Iterator[None]:
     on_cuda = device_and_dtype(model)[0].type == "cuda"
     without_cudnn = on_cuda and any(isinstance(module, nn.RNNBase) for module in model.modules())
     settings = _process_settings("gradients", [(torch.backends.cudnn, "enabled", False)])
-    with torch.enable_grad(), settings if without_cudnn else nullcontext():
+    with torch.enable_grad(), uncompiled(model), settings if without_cudnn else nullcontext():
         yield
 
 
@@ -180,7 +219,8 @@ class RandomStream:
 def check_module(model: object) -> None:
     """Refuse a model that is not an ``nn.Module``, such as a function."""
     if not isinstance(model, nn.Module):
-        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}; wrap it in one that calls it")
+        remedy = "pass model.module()" if callable(getattr(model, "module", None)) else "wrap it in one that calls it"
+        raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}; {remedy}")
 
 
 def check_not_meta(model: nn.Module) -> None:

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from rcviz._core.checks import check_choice
-from rcviz.models.runtime import check_module
+from rcviz.models.runtime import check_module, is_compiled
 
 Scale = Literal["logit", "probability", "value"]
 
@@ -123,17 +123,13 @@ def logits_of_probabilities(
     """
     if torch.compiler.is_dynamo_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
         return _logit(probabilities(), check=False)
-    if any(_is_compiled(part) for part in model.modules()):  # it could not be compiled while functions are followed
+    if is_compiled(model):  # it could not be compiled while functions are followed
         return _logit(probabilities(), check=True)
     sigmoids = _SigmoidInputs()
     with sigmoids:
         y = probabilities()
     logits = sigmoids.input_of(y)
     return _logit(y, check=not torch.compiler.is_compiling()) if logits is None else logits
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    return "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def _logit(y: Float[Tensor, "batch tasks"], *, check: bool) -> Float[Tensor, "batch tasks"]:

@@ -26,10 +26,8 @@ def suggestion_for(module: Any, given: Representation | None, flattened: str = "
         advice = _advice_between_irreps(module) or _advice_on_torch(module, flattened)
     elif given == "positions reversed" and isinstance(module, nn.Conv1d | nn.Flatten):
         advice = _advice_between_irreps(module)
-    elif given in ("paired", "positions reversed"):
+    elif given in ("paired", "positions reversed", "invariant"):  # invariant also where it reads integers
         advice = _advice_on_torch(module, flattened)
-    elif given == "invariant":
-        advice = "it returns different results for the same input; use no random numbers in evaluation mode"
     return advice or f"{kind} treats the strands differently; build it from tied layers, or {CONJOIN}"
 
 

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.models.outputs import run_model
-from rcviz.models.runtime import RandomStream, device_and_dtype, evaluating, exact_arithmetic
+from rcviz.models.runtime import (
+    RandomStream,
+    check_layers_visible,
+    device_and_dtype,
+    evaluating,
+    exact_arithmetic,
+    uncompiled,
+)
 from rcviz.symmetry.comparison import largest_difference, rounding
 
 _FEW = 4
@@ -48,6 +55,7 @@ def record(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[Call]:
             calls.append(Call(name, title, module, inputs, outputs))
 
     handles = []
+    check_layers_visible(model)
     for name, module in model.named_modules():
         if id(module) not in hidden:
             handles += [
@@ -57,7 +65,7 @@ def record(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[Call]:
                 module.register_forward_hook(lambda part, args, output, name=name: note(name, part, output)),
             ]
     try:
-        with evaluating(model), torch.no_grad(), exact_arithmetic():
+        with evaluating(model), uncompiled(model), torch.no_grad(), exact_arithmetic():
             run_model(model, x.clone())
     finally:
         for handle in handles:

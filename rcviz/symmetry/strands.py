@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rcviz.layers.facts import plain_output, symmetry_of
 from rcviz.layers.symmetry import Representation, declares, reverse
 from rcviz.models.adapter import AdaptedModel
+from rcviz.models.runtime import without_wrapper
 from rcviz.sequences.alphabet import reverse_complement
 
 
@@ -116,11 +117,11 @@ def _declared(model: nn.Module) -> _Declared | None:
 
 
 def _wrapped(model: nn.Module) -> nn.Module | None:
-    """Model inside an adapter, or inside a wrapper of torch with one module: DataParallel, DDP, a compiled model."""
+    """Model inside an adapter, or inside a wrapper of torch: DataParallel, DDP, a compiled model."""
     if isinstance(model, AdaptedModel):
         return model.model
-    children = dict(model.named_children())
-    return next(iter(children.values())) if len(children) == 1 and set(children) <= {"module", "_orig_mod"} else None
+    inside = without_wrapper(model)
+    return None if inside is model else inside
 
 
 def _parts(model: nn.Module) -> Iterator[nn.Module]:

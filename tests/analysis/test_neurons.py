@@ -1,6 +1,7 @@
 """A layer's neurons in networks that call functions, share modules, work in place and see both strands at once."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -216,3 +217,37 @@ def test_the_model_is_left_as_found_even_when_it_fails(toy):
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
     assert torch.relu(torch.tensor(-1.0)) == 0  # no mode is left behind
     assert sequence_layers(model, x) == ["conv"]
+
+
+@pytest.mark.usefixtures("as_users_run")
+@pytest.mark.parametrize("compiled", ["whole", "in place", "adapted", "inside an adapter"])
+def test_compiled_models_have_the_neurons_of_the_model(compiled, toy):
+    net = seeded(SmallCompiled)
+    want = filter_contributions(net, toy).per_sequence, activation_profiles(net, toy).table
+    if compiled == "in place":
+        net.compile(backend="eager")
+        model = net
+    elif compiled == "inside an adapter":
+        model = as_sequence_model(torch.compile(net, backend="eager"), unknown=0.25)
+    else:
+        model = torch.compile(net if compiled == "whole" else as_sequence_model(net), backend="eager")
+    np.testing.assert_allclose(filter_contributions(model, toy).per_sequence, want[0], atol=1e-12)
+    pd.testing.assert_frame_equal(activation_profiles(model, toy).table, want[1])
+
+
+class SmallCompiled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act, self.out = nn.Conv1d(4, 3, 7), nn.ReLU(), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.out(self.act(self.conv(x)).amax(2))
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_torchscript_has_no_neurons(toy):
+    net = seeded(SmallCompiled)
+    traced = torch.jit.trace(net, torch.from_numpy(toy.one_hot()).double())
+    for layer in (None, "conv"):
+        with pytest.raises(ValueError, match=r"TorchScript.*nn\.Module"):
+            filter_contributions(as_sequence_model(traced), toy, layer=layer and f"model.{layer}")

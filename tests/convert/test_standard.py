@@ -26,6 +26,19 @@ def tiny(architecture, **changes):
     return rcviz.build_model(rcviz.ModelConfig(architecture=architecture, **(settings | {"n_tasks": 2} | changes)))
 
 
+@pytest.mark.usefixtures("as_users_run")
+def test_wrappers_of_torch_are_opened():
+    model = tiny("revcomp").eval()
+    x = one_hot(3, 24).float()
+    for wrapped in (nn.DataParallel(model), torch.compile(model, backend="eager")):
+        standard = rcviz.to_standard(wrapped)
+        assert are_plain(standard)
+        torch.testing.assert_close(standard(x), model(x))
+    plain = nn.DataParallel(tiny("standard").eval())
+    converted = rcviz.to_revcomp(plain)
+    torch.testing.assert_close(converted.model.eval()(x), (plain(x) + plain(x.flip(1, 2))) / 2)
+
+
 # ---------------------------------------------------------------- the paper's models
 
 
@@ -240,7 +253,7 @@ def residual():
         (lambda: nn.Sequential(rcviz.RevCompSelfAttention1d(4, 1)), ("RevCompSelfAttention1d",)),
         (lambda: nn.Sequential(rcviz.RevCompKmers1d(2)), ("RevCompKmers1d", "multiplies")),
         (lambda: rcviz.RevCompConjoined(nn.Linear(3, 2)), ("RevCompConjoined", "both strands")),
-        (lambda: rcviz.as_sequence_model(nn.Linear(4, 1), layout="NLC"), ("AdaptedModel", "to_plain", "export_onnx")),
+        (lambda: rcviz.as_sequence_model(nn.Linear(4, 1), layout="NLC"), ("adapted", r"model\\.model")),
         (lambda: nn.Sequential(rcviz.IrrepActivation1d(2, 2)), ("IrrepActivation1d", "type")),
         (lambda: nn.Sequential(rcviz.RevCompMaxPool1d(4, edge="trim")), ("RevCompMaxPool1d", "length=")),
         (lambda: nn.Sequential(rcviz.RevCompGlobalPool1d()), ("RevCompGlobalPool1d", "convolution")),

@@ -347,6 +347,10 @@ def test_token_ids(settings, layout, toy):
         (WithControls, {}, r"takes more than the sequences .*'controls'.*inputs="),
         (Tokens, {}, r"token ids .*inputs="),
         (Tokens, {"inputs": lambda x: None}, "inputs must return .*a tuple or dict of tensors, got a NoneType"),
+        (Tokens, {"inputs": lambda x: x}, r"what inputs= returned, \(.*of float64.*indices"),
+        (Tokens, {"inputs": lambda x: ids_of(x) + 9}, r"what inputs= returned, .*of int64: index out of range"),
+        (Tokens, {"inputs": lambda x: {"ids": ids_of(x)}}, "what inputs= returned.*unexpected keyword argument 'ids'"),
+        (WithControls, {"inputs": lambda x: (x, controls_of(x).repeat(1, 2, 1))}, "what inputs= returned.*channels"),
         (Tokens, {"inputs": lambda x: {"ids": 3}}, "inputs must return .*got a dict with the keys 'ids'"),
     ],
 )

@@ -2,10 +2,12 @@
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import rcviz
 from rcviz.models.runtime import (
     RandomStream,
     device_and_dtype,
@@ -13,10 +15,12 @@ from rcviz.models.runtime import (
     evaluating,
     exact_arithmetic,
     find_module,
+    is_compiled,
     model_lock,
     restore,
     snapshot,
     training_mode,
+    without_wrapper,
 )
 
 
@@ -181,3 +185,37 @@ def test_a_snapshot_is_restored_in_evaluation_mode():
     restore(model, {})
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert not model.training
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_an_exported_program_predicts_and_is_not_trained():
+    model = nn.Sequential(nn.Conv1d(4, 3, 5), nn.ReLU(), nn.AdaptiveMaxPool1d(1), nn.Flatten()).eval()
+    x = torch.eye(4).repeat(3, 1, 5)
+    program = torch.export.export(model, (x,))
+    for each in (program.module(), nn.Sequential(nn.Dropout(), program.module())):
+        np.testing.assert_allclose(rcviz.predict(each, x, output="logit"), model(x).detach(), rtol=1e-6)
+        with pytest.raises(ValueError, match="trained"), training_mode(each):
+            pass
+    for analyse in (rcviz.predict, rcviz.assert_invariant, lambda model, x: rcviz.count_parameters(model)):
+        with pytest.raises(ValueError, match=r"model\.module\(\)"):
+            analyse(program, x)
+
+
+def test_wrappers_of_torch_are_told_from_models_that_compute_something():
+    model = nn.ReLU()
+    averaged = torch.optim.swa_utils.AveragedModel(nn.DataParallel(model))
+    assert without_wrapper(nn.DataParallel(torch.compile(model, backend="eager"))) is model
+    assert type(without_wrapper(averaged)) is nn.ReLU
+
+    class Negative(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = model
+
+        def forward(self, x):
+            return -self.module(x)
+
+    negative = Negative()
+    assert without_wrapper(negative) is negative
+    assert is_compiled(nn.Sequential(torch.compile(model, backend="eager")))
+    assert not is_compiled(averaged)
