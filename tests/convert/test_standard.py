@@ -253,7 +253,7 @@ def residual():
         (lambda: nn.Sequential(rcviz.RevCompSelfAttention1d(4, 1)), ("RevCompSelfAttention1d",)),
         (lambda: nn.Sequential(rcviz.RevCompKmers1d(2)), ("RevCompKmers1d", "multiplies")),
         (lambda: rcviz.RevCompConjoined(nn.Linear(3, 2)), ("RevCompConjoined", "both strands")),
-        (lambda: rcviz.as_sequence_model(nn.Linear(4, 1), layout="NLC"), ("adapted", r"model\\.model")),
+        (lambda: rcviz.as_sequence_model(nn.Linear(4, 1), layout="NLC"), ("adapted", "model.model")),
         (lambda: nn.Sequential(rcviz.IrrepActivation1d(2, 2)), ("IrrepActivation1d", "type")),
         (lambda: nn.Sequential(rcviz.RevCompMaxPool1d(4, edge="trim")), ("RevCompMaxPool1d", "length=")),
         (lambda: nn.Sequential(rcviz.RevCompGlobalPool1d()), ("RevCompGlobalPool1d", "convolution")),
