@@ -16,7 +16,7 @@ from rcviz.analysis.neurons import At
 from rcviz.analysis.tasks import model_tasks, resolve_task
 from rcviz.models.outputs import logits_of, output_of
 from rcviz.models.prediction import one_hot_batch, predict, predict_outputs
-from rcviz.models.runtime import evaluating, exact_arithmetic, find_module
+from rcviz.models.runtime import check_module, evaluating, exact_arithmetic, find_module
 from rcviz.models.scale import Scale, one_warning, resolve_output, returned_scale
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
@@ -190,6 +190,7 @@ def strand_agreement(
     data = as_sequence_set(data)
     check_not_empty(data)
     check_positive("batch_size", batch_size)
+    check_module(model)
     strands = model, OtherStrand(model)
     warn_of_dependence(model, one_hot_batch(data.codes[: min(batch_size, 4)], model))
     with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them

@@ -111,10 +111,7 @@ CONVERTED = {"to_standard", "to_revcomp"}
 
 NO_CHAIN = dict.fromkeys(CONVERTED, "Network.forward")
 SENTENCES = {
-    "used twice": {
-        **dict.fromkeys(NEURONS, "layer 0 .*2 times"),
-        **dict.fromkeys(CONVERTED, "0 and 2 are one module"),
-    },
+    "used twice": dict.fromkeys(CONVERTED, "0 and 2 are one module"),
     "over its input": NO_CHAIN,
     "over what its gradient needs": {
         **dict.fromkeys(ATTRIBUTIONS | {"at the convolution"}, "in place"),
@@ -122,12 +119,12 @@ SENTENCES = {
     },
     "a tuple": {
         **dict.fromkeys(LOGITS, r"a tuple of 2.*rcviz.as_sequence_model\(model, output=0\)"),
-        "predict conjoined": r"returned a tuple; pick .*rcviz.as_sequence_model\(",
+        "predict conjoined": r"returned a tuple; .*rcviz.as_sequence_model\(",
         **NO_CHAIN,
     },
     "a dict": {
         **dict.fromkeys(LOGITS, r"the keys 'logits', 'input'.*as_sequence_model\(model, output='logits'\)"),
-        "predict conjoined": r"returned a dict; pick .*rcviz.as_sequence_model\(",
+        "predict conjoined": r"returned a dict; .*rcviz.as_sequence_model\(",
         **NO_CHAIN,
     },
     "nothing": {
