@@ -18,6 +18,7 @@ from rcviz.models.outputs import logits_of, output_of
 from rcviz.models.prediction import one_hot_batch, predict, predict_outputs
 from rcviz.models.runtime import check_module, evaluating, exact_arithmetic, find_module
 from rcviz.models.scale import Scale, one_warning, resolve_output, returned_scale
+from rcviz.sequences.annotations import LabelKind
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 from rcviz.symmetry.recording import warn_of_dependence
@@ -34,6 +35,7 @@ class StrandAgreement:
         Predictions for the sequences as given and for their reverse complements. If the model declares that the reverse
         complement exchanges tasks or positions, ``reverse`` holds them in the order of ``forward``.
     labels : ndarray (N, T) or None
+        Those of the sequences, see ``label_kind``.
     task_names : tuple of str
     threshold : float or None
         Decision threshold: a prediction at or above it is positive. None for values and profiles, which decide nothing.
@@ -41,6 +43,8 @@ class StrandAgreement:
         Names of the sequences.
     scale : "probability", "logit" or "value"
         Scale of the predictions and of their gaps.
+    label_kind : "binary" or "value"
+        Whether labels are classes, 1, 0 and NaN (unknown), or values.
 
     Examples
     --------
@@ -57,6 +61,7 @@ class StrandAgreement:
     threshold: float | None
     names: np.ndarray | None = None
     scale: Scale = "probability"
+    label_kind: LabelKind = "binary"
 
     @cached_property
     def gap(self) -> Float[np.ndarray, "sequences tasks"]:
@@ -204,9 +209,8 @@ def strand_agreement(
         threshold = {"probability": 0.5, "logit": 0.0, "value": None}[scale]
     tasks = model_tasks(data, forward.shape[1])
     names = data.table.get("name")
-    return StrandAgreement(
-        forward, reverse, data.labels, tasks, threshold, None if names is None else names.to_numpy(dtype=object), scale
-    )
+    names = None if names is None else names.to_numpy(dtype=object)
+    return StrandAgreement(forward, reverse, data.labels, tasks, threshold, names, scale, data.label_kind)
 
 
 def _returns_profiles(model: nn.Module, data: SequenceSet) -> bool:

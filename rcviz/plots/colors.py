@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import matplotlib
-from matplotlib.colors import is_color_like, to_hex
+import numpy as np
+from matplotlib.colors import ListedColormap, is_color_like, to_hex
 
 POSITIVE = "#1f5fa8"
 NEGATIVE = "#e08a00"
 UNKNOWN = "#b5b5b5"
-VALUE_COLORS = matplotlib.colormaps["viridis"]
-"""Labels that are values, from dark (low) to light (high)."""
+VALUE_COLORS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.0, 0.92, 256)), "values")
+"""Labels that are values, from dark (low) to light (high), without the yellow that is faint on white."""
 
 MODEL_COLORS = ("#2f9e82", "#0b2a86", "#ad2c17", "#efb02a", "#b9a0f7", "#33071f")
 """Models in their order; the first three are the paper's green, blue and red (Figure 6)."""

@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba_array
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_rgba_array
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from rcviz._core.checks import as_numbers, check_positive, task_index
+from rcviz._core.checks import as_numbers, check_choice, check_positive, task_index
 from rcviz.plots._axes import (
     FAINT,
+    INK,
     despine,
     label_axes,
     legend_below,
@@ -41,6 +44,7 @@ def plot_strands(
     task_name: str | None = None,
     threshold: float | None = None,
     scale: str | None = None,
+    label_kind: str | None = None,
 ) -> Axes:
     """Draw predictions on the reverse complement against predictions on the forward strand (Figure 4).
 
@@ -50,8 +54,8 @@ def plot_strands(
         Predictions for the same sequences in the same order: (N,) or (N, 1). Or a StrandAgreement instead of both,
         which also brings labels, threshold and scale; of profiles every position is a point.
     labels
-        1 positive, 0 negative, NaN unknown: (N,) or (N, 1); None draws all points in one colour. Labels that are values
-        are drawn from dark (low) to light (high), with ``scale="value"`` or a StrandAgreement.
+        1 positive, 0 negative, NaN unknown, or values, see `label_kind`: (N,) or (N, 1); None draws all points in one
+        colour.
     ax
         Axes to draw into; None makes a figure.
     task
@@ -63,6 +67,10 @@ def plot_strands(
         None draws no line.
     scale
         "probability", "logit" or "value", for the labels of the axes; probabilities are drawn from 0 to 1.
+    label_kind
+        "binary": labels are classes. "value": any numbers, such as log counts, shown by a colour bar; unknown ones are
+        grey. By default that of the StrandAgreement; of arrays "value" where ``scale="value"`` and a label is neither
+        0, 1 nor NaN, else "binary".
 
     Returns
     -------
@@ -74,7 +82,7 @@ def plot_strands(
     ------
     ValueError
         If the shapes differ or hold several tasks, there are no sequences, a prediction is not finite, a label is
-        neither 0, 1 nor NaN, or the result does not hold `task`.
+        neither 0, 1 nor NaN and labels are not values, or the result does not hold `task`.
 
     Examples
     --------
@@ -84,8 +92,7 @@ def plot_strands(
     >>> ax = rcviz.plot_strands(forward, reverse, parts.test.labels[:, 0], threshold=0.5)
     """
     scale = scale_of(forward, scale)
-    is_result = has(forward, "forward", "reverse", "labels", "task_names", "threshold")
-    if is_result:
+    if has(forward, "forward", "reverse", "labels", "task_names", "threshold"):
         agreement, index = forward, task_index(task, forward.task_names)
         ax = axes_of_result(reverse, ax)
         forward, reverse = agreement.forward[:, index], agreement.reverse[:, index]
@@ -94,6 +101,7 @@ def plot_strands(
             labels = None if labels is None else np.repeat(labels, forward.shape[1])
             forward, reverse = forward.ravel(), reverse.ravel()
         threshold = agreement.threshold if threshold is None else threshold
+        label_kind = getattr(agreement, "label_kind", None) if label_kind is None else label_kind
     elif reverse is None:
         raise ValueError(f"expected forward and reverse, or a StrandAgreement, got one {type(forward).__name__}")
     x = _one_task("forward", forward)
@@ -111,9 +119,14 @@ def plot_strands(
             raise ValueError(
                 f"{name} has {values[first]} at sequence {first}: drop the sequences without a finite prediction"
             )
-    colors, keys = _colors(labels, len(x), values=is_result or scale == "value")
+    if label_kind is None:
+        given = np.zeros(0) if labels is None else _one_task("labels", labels)
+        classes = bool((np.isin(given, (0, 1)) | np.isnan(given)).all())
+        label_kind = "value" if scale == "value" and not classes else "binary"
+    check_choice("label_kind", label_kind, ("binary", "value"))
+    colors, keys, shades = _colors(labels, len(x), label_kind)
 
-    ax = resolve_axes(ax, 4.6, 5.2 + 0.18 * (len(keys) + (threshold is not None)))
+    ax = resolve_axes(ax, 4.6 + (0.7 if shades else 0), 5.2 + 0.18 * (len(keys) + (threshold is not None)))
     low, high = prediction_range(x, y, scale)
     ax.plot([low, high], [low, high], color=FAINT, linewidth=0.8, zorder=1)
     if threshold is not None:
@@ -140,6 +153,8 @@ def plot_strands(
     label_axes(ax, f"{what}, forward strand", f"{what}, reverse complement")
     legend_below(ax, keys, 1, note=_summary(x, y, threshold))
     plain_title(ax, task_name)
+    if shades is not None:
+        _draw_color_bar(ax, shades)
     return ax
 
 
@@ -223,37 +238,46 @@ def _one_task(name: str, values: Any) -> Float[np.ndarray, " N"]:
     return array
 
 
-def _colors(labels: Any, count: int, *, values: bool) -> tuple[Float[np.ndarray, "N 4"], list[Line2D]]:
-    """Colour and key of each class, or, where ``values`` are allowed, of the lowest and the highest label."""
+def _colors(labels: Any, count: int, kind: str) -> tuple[Float[np.ndarray, "N 4"], list[Line2D], ScalarMappable | None]:
+    """Return the colours of the points, the keys of the legend and, for values, what the colour bar shows."""
     if labels is None:
-        return to_rgba_array([POSITIVE] * count), []
-    given = _one_task("labels", labels)
-    if len(given) != count:
-        raise ValueError(f"labels must be one per sequence, got {len(given)} for {count} sequences")
-    unknown = np.isnan(given)
-    odd = given[~((given == 1) | (given == 0) | unknown)]
-    if odd.size and not values:
-        raise ValueError(f"labels must be 1 (positive), 0 (negative) or NaN (unknown), got {odd[0]:g}")
-    if odd.size:
-        colors = VALUE_COLORS(np.nan_to_num((given - np.nanmin(given)) / (np.ptp(given[~unknown]) or 1.0)))
-        ends = {"lowest": int(np.nanargmin(given)), "highest": int(np.nanargmax(given))}
-        keys = [_key(f"{name} label: {given[place]:.3g}", colors[place]) for name, place in ends.items()]
-        colors[unknown] = to_rgba_array(UNKNOWN)[0]
-        return colors, [*keys, _key(f"unknown: {int(unknown.sum()):,}", UNKNOWN)] if unknown.any() else keys
-    colors, keys = np.empty((count, 4)), []
-    for name, color, member in (
-        ("positive", POSITIVE, given == 1),
-        ("negative", NEGATIVE, given == 0),
-        ("unknown", UNKNOWN, unknown),
-    ):
+        return to_rgba_array([POSITIVE] * count), [], None
+    values = _one_task("labels", labels)
+    if len(values) != count:
+        raise ValueError(f"labels must be one per sequence, got {len(values)} for {count} sequences")
+    shades = None
+    groups = [("unknown", UNKNOWN, np.isnan(values))]
+    if kind == "value":
+        if np.isinf(values).any():
+            raise ValueError("labels must be finite, or NaN (unknown), got an infinite one")
+        known = values[~np.isnan(values)]
+        if known.size:
+            shades = ScalarMappable(Normalize(float(known.min()), float(known.max())), VALUE_COLORS)
+    else:
+        groups = [("positive", POSITIVE, values == 1), ("negative", NEGATIVE, values == 0), *groups]
+    odd = values[~np.logical_or.reduce([member for _, _, member in groups])]
+    if odd.size and kind == "binary":
+        raise ValueError(
+            f"labels must be 1 (positive), 0 (negative) or NaN (unknown), got {odd[0]:g}; pass label_kind='value' for "
+            f"labels that are values"
+        )
+    colors = np.empty((count, 4)) if shades is None else shades.to_rgba(values)
+    keys = []
+    for name, color, member in groups:
         colors[member] = to_rgba_array(color)[0]
         if member.any():
-            keys.append(_key(f"{name}: {int(member.sum()):,}", color))
-    return colors, keys
+            label = f"{name}: {int(member.sum()):,}"
+            keys.append(Line2D([], [], color=color, marker="o", linestyle="none", markersize=6, label=label))
+    return colors, keys, shades
 
 
-def _key(label: str, color: Any) -> Line2D:
-    return Line2D([], [], color=color, marker="o", linestyle="none", markersize=6, label=label)
+def _draw_color_bar(ax: Axes, shades: ScalarMappable) -> None:
+    """Draw a narrow colour bar of the labels, right of the points."""
+    bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0.0, 0.03, 1.0)))
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize="small", colors=INK, length=2)
+    bar.locator = MaxNLocator(5)
+    bar.set_label("label", fontsize="small", color=INK)
 
 
 def prediction_range(

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from rcviz._core.checks import check_positive
+from rcviz.layers.strategies import RevCompConjoined
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.sequences.splits import Splits
 from rcviz.sweeps.arms import Arm, checked_arms, seeds_of
@@ -232,6 +233,8 @@ def _check(name: str, arm: Arm, seed: int, splits: Splits, *, is_here: bool) -> 
             f"its runs could not be resumed; draw its weights with torch, or from the seed"
         )
     try:
+        if arm.strategy == "conjoined":
+            RevCompConjoined(network, average=arm.average)  # refuses an average that the outputs do not have
         if is_here:
             check_training(arm.as_trained(network), splits.train, splits.valid, arm.training)
     except ValueError as error:

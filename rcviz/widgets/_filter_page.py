@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from rcviz.widgets import _filter_panels as panels
-from rcviz.widgets._filter_results import FilterResults
+from rcviz.widgets._filter_results import FilterResults, describe_positives
 from rcviz.widgets.state import FilterState
 
 _STYLE = """
@@ -81,7 +81,7 @@ def filter_parts(
             f"{motifs}{panels.behaviour(results, question, index)}</div>"
         )
     task = results.task_names[question.task]
-    compared = results.choices[question.positives]
+    compared = describe_positives(question.positives)
     compared = compared if question.positives == "all" else f"positives are those {compared}"
     about = (
         f"{len(state.ranking)} filters of layer {question.layer} on {len(results.data):,} sequences of "

@@ -1,5 +1,6 @@
 """The analyses that a filter explorer shows of one model and one data set, each computed once."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,9 +20,9 @@ from rcviz.analysis.tasks import model_tasks
 from rcviz.models.prediction import count_outputs, one_hot_batch, predict
 from rcviz.models.runtime import evaluating
 from rcviz.models.scale import returned_scale
-from rcviz.sequences.checks import check_classes
+from rcviz.sequences.checks import check_classes, positive_rows
 from rcviz.sequences.sequence_set import SequenceSet
-from rcviz.widgets.state import Question
+from rcviz.widgets.state import Question, upper_share
 
 Stored = TypeVar("Stored")
 
@@ -39,16 +40,13 @@ POSITIVES = {
 }
 """Choices of the sequences that are treated as positive: name in the state, and text in the control."""
 
+UPPER_PARTS = ("upper 25%", "upper 5%", "upper 10%", "upper 50%")
+"""Choices that are offered where labels are values."""
 
-def _choices(data: SequenceSet, scale: str) -> dict[str, str]:
-    """Those of :data:`POSITIVES` that fit: values have no threshold above which they are positive."""
-    names = ("all", "predicted", "own") if data.labels is None else tuple(POSITIVES)[1:]
-    choices = {name: POSITIVES[name] for name in names}
-    if scale == "value" or data.label_kind == "value":
-        choices = {name: text for name, text in choices.items() if name not in ("predicted", "agreed")}
-    if "labelled" in choices and data.label_kind == "value":
-        choices["labelled"] = "upper quarter of the labels"
-    return choices
+
+def describe_positives(positives: str) -> str:
+    """Write a choice of positives as text."""
+    return POSITIVES.get(positives) or f"in the {positives} of the values"
 
 
 class FilterResults:
@@ -58,15 +56,16 @@ class FilterResults:
     ----------
     model : nn.Module
     data : SequenceSet
-        Without labels, scores are means over all sequences until there is an own selection.
+        Without labels, scores are means over all sequences until there is an own selection. Of labels that are values
+        an upper part is compared with the rest.
     at : "auto", "activation" or "convolution"
     batch_size : int
 
     Attributes
     ----------
     task_names : tuple of str
-    choices : dict of str
-        Those of ``POSITIVES`` that there are for these data and this model, the one to start with first.
+    positives : tuple of str
+        Names of the choices that there are for these data.
     scale : "logit" or "value"
         Kind of number that contributions add to.
     """
@@ -75,7 +74,11 @@ class FilterResults:
         self.task_names = model_tasks(data, count_outputs(model, data.length))
         self.model, self.data, self._at, self._batch_size = model, data, at, batch_size
         self.scale = returned_scale(model)
-        self.choices = _choices(data, self.scale)
+        self.positives = ("all", "predicted", "own") if data.labels is None else tuple(POSITIVES)[1:]
+        if data.labels is not None and data.label_kind == "value":
+            self.positives = (*UPPER_PARTS, "all", "own")
+        elif self.scale == "value":  # values have no threshold above which they are positive
+            self.positives = tuple(name for name in self.positives if name not in ("predicted", "agreed"))
         self._own: Bool[np.ndarray, " sequences"] | None = None
         self._results: dict[tuple[Any, ...], Any] = {}
 
@@ -142,27 +145,39 @@ class FilterResults:
 
     def contributions(self, layer: str, task: int, positives: str) -> FilterContributions:
         """Contributions to a task's logit or value, compared between positives and negatives."""
-        given = self._given(task)
-        mask = None if given is None or self.data.label_kind == "binary" else given == 1
-        settings: dict[str, Any] = {"layer": layer, "at": self._at, "batch_size": self._batch_size}
+        labels = self.labels(task, positives)
         contributions = self._stored(
             ("contributions", layer, task),
-            lambda: filter_contributions(self.model, self.data, task=task, positives=mask, **settings),
+            lambda: filter_contributions(
+                self.model, self.data.codes, task=task, layer=layer, at=self._at, batch_size=self._batch_size
+            ),
         )
         return self._stored(
             ("contributions", layer, task, positives),
-            lambda: dataclasses.replace(contributions, labels=self.labels(task, positives)),
+            lambda: dataclasses.replace(contributions, labels=labels, task=self.task_names[task]),
         )
+
+    def first_positives(self, task: int) -> str:
+        """Choice to start with; "all" where so many values are equal that no upper part leaves a rest."""
+        if upper_share(self.positives[0]) is None:
+            return self.positives[0]
+        for positives in UPPER_PARTS:
+            with contextlib.suppress(ValueError):
+                self.labels(task, positives)
+                return positives
+        return "all"
 
     def labels(self, task: int, positives: str) -> Float[np.ndarray, " sequences"] | None:
         """1 for positives, 0 for negatives, NaN for sequences that are neither; None without a comparison."""
         if positives == "all":
             return None
-        given = self._given(task)
+        given = None if self.data.labels is None else self.data.labels[:, task]
         if positives == "own":
             if self._own is None:
                 raise ValueError("there is no own selection yet; call set_positives with a mask")
             labels = self._own.astype(np.float32)
+        elif (share := upper_share(positives)) is not None and given is not None:
+            labels = np.where(np.isnan(given), np.nan, self.data.upper_part(share, task=task))
         elif positives == "labelled" and given is not None:
             labels = given
         else:
@@ -172,26 +187,18 @@ class FilterResults:
             labels = (predictions[:, task] >= 0.5) * 1.0
             if positives == "agreed" and given is not None:
                 labels = np.where(labels == given, given, np.nan)
-        check_classes(labels, f"the selection ({self.choices[positives]})", self.task_names[task])
+        check_classes(labels, f"the selection ({describe_positives(positives)})", self.task_names[task])
         return labels.astype(np.float32)
-
-    def _given(self, task: int) -> Float[np.ndarray, " sequences"] | None:
-        """Labels of a task as classes; of values the upper quarter is positive."""
-        labels = None if self.data.labels is None else self.data.labels[:, task]
-        if labels is None or self.data.label_kind == "binary":
-            return labels
-        return np.where(np.isnan(labels), np.nan, self.data.upper_part(task=task)).astype(np.float32)
 
     def palindromicity(self, layer: str) -> Palindromes:
         """Palindromicity of the weights, without a verdict."""
         return self._stored(("palindromicity", layer), lambda: palindromes(self.bank(layer)))
 
     def palindrome(self, layer: str, index: int) -> pd.Series:
-        """One filter's row of the palindrome table, with the verdict from its sites in the labelled positives."""
-        sites = self.sites(layer)
-        if self.data.labels is not None:
-            tasks = [self._given(task) == 1 for task in range(len(self.task_names))]
-            sites = self._stored(("positive sites", layer), lambda: sites.subset(np.any(tasks, axis=0)))
+        """One filter's row of the palindrome table; the verdict is from sites in the positives, if there are any."""
+        rows, sites = positive_rows(self.data), self.sites(layer)
+        if rows.any():
+            sites = self._stored(("positive sites", layer), lambda: sites.subset(rows))
         return self._stored(
             ("palindrome", layer, index),
             lambda: palindromes(self.bank(layer), sites, filters=[index]).table.iloc[0],

@@ -4,12 +4,14 @@ import asyncio
 import html
 import importlib
 import importlib.util
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from rcviz.plots._axes import FAINT, new_figure
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN, VALUE_COLORS
@@ -18,6 +20,8 @@ from rcviz.widgets._pane import FigurePane, MarkupPane
 
 LABELS = {"positive": POSITIVE, "negative": NEGATIVE, "unknown": UNKNOWN}
 """Name and colour of each label."""
+_STEPS = 6
+"""Colours of labels that are values; each has about the same number of sequences."""
 
 MISSING = (
     'Points cannot be clicked because jupyter-scatter is not installed (pip install "rcviz[lab]"); '
@@ -30,17 +34,28 @@ _PAUSE = 0.15
 """Seconds."""
 
 
-def label_names(labels: Any, count: int) -> Any:
-    """Name each label: 1 positive, 0 negative, NaN or no labels at all unknown."""
+def label_names(labels: Any, count: int, kind: str = "binary") -> Any:
+    """Name each label: 1 positive, 0 negative, NaN or no labels at all unknown; values by their number."""
     values = np.full(count, np.nan) if labels is None else np.asarray(labels)
-    if are_values(labels):
-        return np.array(["unknown" if np.isnan(value) else f"label {value:.3g}" for value in values.flat], dtype=object)
+    if kind == "value":
+        return np.array(["unknown" if np.isnan(value) else f"label {value:.4g}" for value in values], dtype=object)
     return np.select([values == 1, values == 0], ["positive", "negative"], "unknown").astype(object)
 
 
-def are_values(labels: Any) -> bool:
-    """Whether labels are other numbers than 0 and 1."""
-    return labels is not None and bool((~np.isin(labels, (0, 1)) & ~np.isnan(labels)).any())
+def label_groups(labels: Any, count: int, kind: str = "binary") -> tuple[Any, dict[str, str]]:
+    """Group sequences by label: the group of each, and the colour of each group; of many values, ranges."""
+    if labels is None or kind == "binary" or np.isnan(labels).all():
+        return label_names(labels, count), LABELS
+    values = np.asarray(labels, dtype=float)
+    starts = np.unique(values[~np.isnan(values)])
+    texts = [f"{value:.3g}" for value in starts]
+    if len(starts) > _STEPS:
+        edges = np.unique(np.nanquantile(values, np.linspace(0, 1, _STEPS + 1)))
+        starts, texts = edges[:-1], [f"{low:.3g} to {high:.3g}" for low, high in itertools.pairwise(edges)]
+    colors = map(to_hex, VALUE_COLORS(np.linspace(0, 1, len(texts))))
+    which = np.array(texts, dtype=object)[np.searchsorted(starts, values, side="right") - 1]
+    groups = {**dict(zip(texts, colors, strict=True)), "unknown": UNKNOWN}
+    return np.where(np.isnan(values), "unknown", which), groups
 
 
 def can_select() -> bool:
@@ -48,15 +63,12 @@ def can_select() -> bool:
     return importlib.util.find_spec("jscatter") is not None
 
 
-def legend_html(labels: Any) -> str:
+def legend_html(labels: Any, kind: str = "binary") -> str:
     """Write what the colours mean, and how to choose points."""
-    names = label_names(labels, 1 if labels is None else len(labels))
+    names, groups = label_groups(labels, 1 if labels is None else len(labels), kind)
     keys = " &nbsp; ".join(
-        f'<span style="color:{color}">\N{BLACK CIRCLE}</span> {name}' for name, color in LABELS.items() if name in names
+        f'<span style="color:{color}">\N{BLACK CIRCLE}</span> {name}' for name, color in groups.items() if name in names
     )
-    if are_values(labels):
-        keys = f"labels from {np.nanmin(labels):.3g} (dark) to {np.nanmax(labels):.3g} (light)"
-        keys += "; unknown ones are dark" if np.isnan(labels).any() else ""
     how = "Click a point, or draw around some." if can_select() else html.escape(MISSING)
     return f'<div class="rcviz-legend" style="line-height:1.4">{keys} &nbsp; {how}</div>'
 
@@ -81,26 +93,36 @@ class StrandScatters(ipywidgets.HBox):
         super().__init__(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.add_class("rcviz-strand-scatters")
 
-    def show(self, predictions: Mapping[str, tuple[Any, Any]], labels: Any, scales: Mapping[str, str]) -> None:
+    def show(
+        self,
+        predictions: Mapping[str, tuple[Any, Any]],
+        labels: Any,
+        scales: Mapping[str, str],
+        label_kind: str = "binary",
+    ) -> None:
         """Draw forward and reverse predictions of each model on its scale, coloured by label."""
         for name, (forward, reverse) in predictions.items():
             self._ranges[name] = limits = prediction_range(forward, reverse, scales[name])
             if can_select():
-                label, colors = _label_colors(labels, len(forward))
-                frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": label})
+                named, groups = label_groups(labels, len(forward), label_kind)
+                # jscatter numbers only the categories that occur, in their order: colours are given for those.
+                present = [label for label in groups if label in named]
+                category = pd.Categorical(named, categories=present)
+                frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": category})
                 if name not in self._scatters:
                     self._scatters[name] = self._scatter(frame, limits)
                     self._add(name, scales[name], self._scatters[name].widget)
                 else:
                     self._scatters[name].data(frame)
                     self._scatters[name].x(scale=limits).y(scale=limits)
-                self._scatters[name].color(by="label", map=colors)
+                self._scatters[name].color(by="label", map=[groups[label] for label in present])
             else:
                 if name not in self._panes:
                     self._panes[name] = FigurePane()
                     self._add(name, scales[name], self._panes[name])
                 figure = new_figure(3.2, 3.9)
-                plot_strands(forward, reverse, labels, figure.add_subplot(), scale=scales[name])
+                ax = figure.add_subplot()
+                plot_strands(forward, reverse, labels, ax, scale=scales[name], label_kind=label_kind)
                 described = f"{name}: predictions for the reverse complement against those for the forward strand"
                 self._panes[name].show_figure(figure, described)
 
@@ -162,16 +184,6 @@ class StrandScatters(ipywidgets.HBox):
         chosen = tuple(sorted(int(index) for index in (() if change["new"] is None else change["new"])))
         if chosen != tuple(sorted(self._shown)):  # else it is the echo of our own highlight
             self._on_select(chosen)
-
-
-def _label_colors(labels: Any, count: int) -> tuple[Any, Any]:
-    """Column of labels, and the colours of its classes or of its values."""
-    if are_values(labels):
-        return labels, VALUE_COLORS.name
-    named = label_names(labels, count)
-    # jscatter numbers only the categories that occur, in their order: colours are given for those.
-    present = [label for label in LABELS if label in named]
-    return pd.Categorical(named, categories=present), [LABELS[label] for label in present]
 
 
 def _lines(forward: float, reverse: float, limits: tuple[float, float]) -> list[Any]:

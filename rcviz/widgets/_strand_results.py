@@ -64,8 +64,13 @@ class StrandResults:
         self._sequences: OrderedDict[tuple[int, int], SequenceResult] = OrderedDict()
 
     def labels(self, task: int) -> Float[np.ndarray, " sequences"] | None:
-        """1 positive, 0 negative, NaN unknown; None for unlabelled data."""
+        """1 positive, 0 negative, NaN unknown, or values, see :attr:`label_kind`; None for unlabelled data."""
         return None if self._data.labels is None else self._data.labels[:, task]
+
+    @property
+    def label_kind(self) -> str:
+        """Kind of the labels: "binary" for classes, "value" for numbers."""
+        return self._data.label_kind
 
     def predictions(self, task: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Forward and reverse predictions of each model, on its scale."""
@@ -156,7 +161,8 @@ class StrandResults:
         panels = figure.subplots(1, len(self.models), squeeze=False)[0]
         for ax, (name, (forward, reverse)) in zip(panels, self.predictions(task).items(), strict=True):
             scale = self._agreements[name].scale
-            plot_strands(forward, reverse, self.labels(task), ax, task_name=name, scale=scale)
+            kind = self.label_kind
+            plot_strands(forward, reverse, self.labels(task), ax, task_name=name, scale=scale, label_kind=kind)
         return figure
 
 

@@ -27,7 +27,7 @@ from rcviz.sequences.sequence_set import as_sequence_set
 from rcviz.widgets import _filter_panels as panels
 from rcviz.widgets._export import ExportBox
 from rcviz.widgets._filter_page import filter_parts
-from rcviz.widgets._filter_results import FilterResults
+from rcviz.widgets._filter_results import FilterResults, describe_positives
 from rcviz.widgets._gallery import Gallery
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._naming import Naming
@@ -54,8 +54,9 @@ class FilterExplorer(Explorer):
         inputs and outputs see :func:`rcviz.as_sequence_model`.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
         Sequences for contributions and sites; without labels, scores are means over all sequences, until
-        :meth:`set_positives` selects some. Profiles along the sequence use a random sample where all sequences would
-        need more than 1 GB, and the panel then states its size.
+        :meth:`set_positives` selects some. Where labels are values, the upper 25% are compared with the rest. Profiles
+        along the sequence use a random sample where all sequences would need more than 1 GB, and the panel then states
+        its size.
     motifs : list of Motif, path of a MEME file, or None
         Known motifs to compare filters with; None takes the vertebrate motifs of JASPAR 2024.
     task : int or str
@@ -73,7 +74,7 @@ class FilterExplorer(Explorer):
     ----------
     state : FilterState
         ``state.filter``, ``state.task``, ``state.layer``, ``state.positives`` and ``state.sort`` can be read, set and
-        observed.
+        observed. Where labels are values, ``state.positives = "upper 10%"`` chooses another upper part.
 
     Examples
     --------
@@ -104,17 +105,18 @@ class FilterExplorer(Explorer):
         self._results = FilterResults(model, data, at, batch_size)
         first_task = task_index(task, self._results.task_names)
         layers = self._layers(layer)
-        first = self._results.contributions(layers[0], first_task, next(iter(self._results.choices)))
+        positives = self._results.first_positives(first_task)
+        first = self._results.contributions(layers[0], first_task, positives)
         self._results.sites(layers[0])
         self._results.profiles(layers[0])
         self.state = FilterState(
             layers=layers,
             task_names=self._results.task_names,
-            positives=tuple(self._results.choices),
+            positives=self._results.positives,
             sorts=tuple(SORTS),
             ranking=tuple(first.ranking.tolist()),
         )
-        self.state.task = first_task
+        self.state.task, self.state.positives = first_task, positives
         self._markup: dict[tuple[Any, ...], tuple[str, str, str]] = {}
         self._following = False  # whether a control is set from the state and must not write it back
         self._build()
@@ -225,7 +227,7 @@ class FilterExplorer(Explorer):
         self._error = ErrorPane()
         self._task = _choice("Task", enumerate(self.state.task_names), "Task that the contributions belong to")
         self._layer = _choice("Layer", ((name, name) for name in self.state.layers), "Layer whose filters are shown")
-        choices = self._results.choices.items()
+        choices = [(name, describe_positives(name)) for name in self._results.positives]
         self._positives = _choice("Positives", choices, "Sequences treated as positive", width="290px")
         self._sort = _choice("Sort by", SORTS.items(), "Order of the gallery")
         self._page = _choice("Page", [(0, "")], "Page of the gallery")
@@ -331,6 +333,9 @@ class FilterExplorer(Explorer):
         self._following = True
         try:
             self._gallery.value = self.state.filter
+            positives = self.state.positives
+            if positives not in [name for _, name in self._positives.options]:  # another upper part
+                self._positives.options = [*self._positives.options, (describe_positives(positives), positives)]
             for name in ("task", "layer", "positives", "sort"):
                 getattr(self, f"_{name}").value = getattr(self.state, name)
         finally:

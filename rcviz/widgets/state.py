@@ -1,10 +1,20 @@
 """Selections of the explorers, without a front end and without drawing."""
 
+import re
 from typing import NamedTuple
 
 import traitlets
 
 from rcviz._core.checks import check_choice, check_index, task_index
+
+_UPPER = re.compile(r"upper (\d+(?:\.\d+)?)%")
+
+
+def upper_share(positives: str) -> float | None:
+    """Share of the largest values that a choice of positives such as "upper 25%" stands for; None for other choices."""
+    percent = _UPPER.fullmatch(positives)
+    share = float(percent[1]) / 100 if percent else 0.0
+    return share if 0 < share < 1 else None
 
 
 class Question(NamedTuple):
@@ -25,7 +35,7 @@ class FilterState(traitlets.HasTraits):
     task : int
         Index of the task that the contributions belong to.
     positives : str
-        Sequences that are treated as positive.
+        Sequences that are treated as positive; where labels are values, any upper part, such as "upper 12.5%".
     sort : str
         Sort order of the gallery.
     filter : int
@@ -98,9 +108,10 @@ class FilterState(traitlets.HasTraits):
 
     @traitlets.validate("layer", "positives", "sort")
     def _known_choice(self, proposal: traitlets.Bunch) -> str:
-        name = proposal["trait"].name
-        check_choice(name, proposal["value"], self._choices[name])
-        return str(proposal["value"])
+        name, value, choices = proposal["trait"].name, str(proposal["value"]), self._choices[proposal["trait"].name]
+        if name != "positives" or upper_share(value) is None or not any(map(upper_share, choices)):
+            check_choice(name, value, choices)
+        return value
 
 
 class StrandState(traitlets.HasTraits):

@@ -42,7 +42,7 @@ class StrandExplorer(Explorer):
         Each maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``; it is not modified. For other
         inputs and outputs see :func:`rcviz.as_sequence_model`.
     data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
-        Labels colour the points.
+        Labels colour the points; those that are values by ranges with about the same number of sequences.
     task : int or str
         Task to start with, by index or by name.
     layer : nn.Module, str or dict of these by model, optional
@@ -188,7 +188,7 @@ class StrandExplorer(Explorer):
             tooltip="First position that is drawn",
         )
         self._error, self._listed, self._caption = ErrorPane(), MarkupPane(), MarkupPane()
-        self._logos, self._gaps = MarkupPane(), MarkupPane()
+        self._logos, self._gaps, self._legend = MarkupPane(), MarkupPane(), MarkupPane()
         self._scatters = StrandScatters(self._on_points)
         self._export = ExportBox(self.export, "strands.csv", TABLES + PICTURES, self._error)
         self._export_gap = ExportBox(self.export_gap, "gap_by_filter.csv", TABLES, self._error)
@@ -198,14 +198,12 @@ class StrandExplorer(Explorer):
         self._all.on_click(lambda button: self.select_all())
 
     def _parts(self) -> list[ipywidgets.Widget]:
-        legend = MarkupPane()
-        legend.show(STYLE + legend_html(self._data.labels))
         chosen = ipywidgets.VBox([self._listed, self._list], layout=ipywidgets.Layout(margin="0 16px 0 0"))
         view = ipywidgets.VBox([self._caption, self._logos, self._position])
         view.layout = ipywidgets.Layout(flex="1 1 0", min_width="0")
         return [
             ipywidgets.HBox([self._task, self._model, self._all]),
-            legend,
+            self._legend,
             self._scatters,
             self._export,
             self._error,
@@ -234,8 +232,10 @@ class StrandExplorer(Explorer):
             self.state.selection = chosen
 
     def _on_task(self, change: Any = None) -> None:
-        task = self.state.task
-        self._scatters.show(self._results.predictions(task), self._results.labels(task), self._results.scales())
+        task, kind = self.state.task, self._results.label_kind
+        labels = self._results.labels(task)
+        self._legend.show(STYLE + legend_html(labels, kind))
+        self._scatters.show(self._results.predictions(task), labels, self._results.scales(), kind)
         self._draw()
 
     def _on_model(self, change: Any) -> None:
@@ -283,7 +283,7 @@ class StrandExplorer(Explorer):
         return self._results.order(self.state.model, self.state.task, self.state.selection)
 
     def _label_names(self) -> Any:
-        return label_names(self._results.labels(self.state.task), len(self._data))
+        return label_names(self._results.labels(self.state.task), len(self._data), self._results.label_kind)
 
     def _follow(self) -> None:
         """Set the controls to the values of the state, without writing them back."""

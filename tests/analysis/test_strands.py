@@ -359,3 +359,16 @@ def test_gap_by_filter_draws_itself(plain, toy):
     axes = matplotlib.figure.Figure().add_subplot()
     assert gap_by_filter(plain, toy).plot(axes, top=2) is axes
     assert [label.get_text() for label in axes.get_yticklabels()][2:] == ["3 others", "rest"]
+
+
+def test_an_agreement_knows_that_its_labels_are_values(toy, make_model):
+    data = SequenceSet(toy.codes, toy.labels, task_names=toy.task_names, label_kind="value")
+    model = make_model()
+    agreement = strand_agreement(model, data)
+    assert agreement.label_kind == "value"
+    assert strand_agreement(model, toy).label_kind == "binary"
+    ax = agreement.plot(task="starts with A")
+    assert len(ax.child_axes) == 1  # the colour bar
+    assert ax.get_legend().get_texts() == []
+    rows = agreement.table.query("task == 'GATA'").set_index("sequence").sort_index()
+    np.testing.assert_array_equal(rows["label"], toy.labels[:, 0])

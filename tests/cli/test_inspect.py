@@ -134,3 +134,19 @@ def test_a_model_that_does_not_fit_opens_nothing(refused, model, toy, work, call
     assert "60 bp" in refused("inspect", model, "short.safetensors")
     assert not calls
     assert not list(work.glob("*.ipynb"))
+
+
+def test_a_model_of_values(run, values, work):
+    size = {"n_filters": 3, "kernel_sizes": (7,), "pool_size": 9, "sequence_length": 60}
+    network = rcviz.build_model(rcviz.ModelConfig.one_layer("revcomp", output_is="value", **size))
+    rcviz.save_model(network, "values.safetensors")
+    result = run("inspect", "values.safetensors", values, "--html", "report.html", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    data = rcviz.SequenceSet.load(values)
+    assert report["metrics"][0]["mse"] == pytest.approx(rcviz.evaluate(network, data)["mse"].item())
+    found = rcviz.filter_contributions(network, data, positives=data.upper_part(0.25))
+    assert [row["filter"] for row in report["filters"]] == found.ranking.tolist()
+    page = (work / "report.html").read_text()
+    assert "The values of G" in page
+    assert "upper 25% of the values" in page

@@ -2,16 +2,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from rcviz.plots._axes import figure_svg, signed_number
-from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN, VALUE_COLORS
 from rcviz.plots.strands import plot_gap_by_filter, plot_strands
 
 FORWARD = np.array([0.1, 0.5, 0.9, 0.2])
 REVERSE = np.array([0.1, 0.25, 0.9, 0.6])
-viridis = colormaps["viridis"]
 LABELS = np.array([0, 1, 1, np.nan])
 
 
@@ -66,11 +64,11 @@ def test_labels_that_are_values_go_from_dark_to_light(axes):
     ax = plot_strands(FORWARD, REVERSE, labels, axes, scale="value")
     _, found = points(ax)
     shares = {(0.1, 0.1): 0.0, (0.5, 0.25): 1.0, (0.9, 0.9): 0.5}
-    assert found == {**{place: to_hex(viridis(share)) for place, share in shares.items()}, (0.2, 0.6): UNKNOWN}
-    texts = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert texts == ["lowest label: 2", "highest label: 5", "unknown: 1"]
+    assert found == {**{place: to_hex(VALUE_COLORS(share)) for place, share in shares.items()}, (0.2, 0.6): UNKNOWN}
     with pytest.raises(ValueError, match="labels must be 1"):
-        plot_strands(FORWARD, REVERSE, labels, axes)
+        plot_strands(FORWARD, REVERSE, labels)
+    classes = plot_strands(FORWARD, REVERSE, LABELS, scale="value")
+    assert [t.get_text() for t in classes.get_legend().get_texts()] == ["positive: 2", "negative: 1", "unknown: 1"]
     with pytest.raises(ValueError, match="scale must be one of probability, logit, value"):
         plot_strands(FORWARD, REVERSE, scale="odds")
 
@@ -191,3 +189,25 @@ def test_the_threshold_is_drawn_and_counted():
     assert len(plain.lines) == len(ax.lines) - 2
     assert "0 decisions of 4 flip at 0.7" in note(plot_strands(forward, reverse, threshold=0.7))
     assert "1 decision of 4" in note(plot_strands(forward, reverse, threshold=0.55))
+
+
+def test_values_have_colours_in_their_order_and_a_bar():
+    values = np.array([1.0, -2.0, 0.0, np.nan])  # two of them would pass for classes
+    ax = plot_strands(FORWARD, REVERSE, values, label_kind="value")
+    _, found = points(ax)
+    in_order = [found[point] for point in ((0.5, 0.25), (0.9, 0.9), (0.1, 0.1))]
+    assert in_order == [to_hex(VALUE_COLORS(share)) for share in (0.0, 2 / 3, 1.0)]
+    assert found[0.2, 0.6] == UNKNOWN
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["unknown: 1"]
+    (bar,) = ax.child_axes
+    assert bar.get_ylim() == (-2, 1)
+    equal = plot_strands(FORWARD, REVERSE, np.full(4, 3.0), label_kind="value")
+    assert len(set(points(equal)[1].values())) == 1
+    assert not plot_strands(FORWARD, REVERSE, np.full(4, np.nan), label_kind="value").child_axes
+    for labels, kind, argument in (
+        ([1, 0.5, 0, 1], None, "label_kind='value'"),
+        (values, "values", "label_kind"),
+        ([np.inf, 0, 0, 1], "value", "labels"),
+    ):
+        with pytest.raises(ValueError, match=argument):
+            plot_strands(FORWARD, REVERSE, labels, label_kind=kind)

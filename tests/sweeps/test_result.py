@@ -164,3 +164,10 @@ def test_a_correlation_that_a_run_lacks_is_not_left_out(arm):
     with pytest.raises(ValueError, match="pearson is not defined for seed 1 of 'other'"):
         made_up.compare("one", "other")
     assert made_up.compare("one", "other", "mse").effect == 0
+
+
+@pytest.mark.parametrize("strategy", ["conjoined", "siamese"])
+def test_probabilities_of_values_are_refused(arm, value_splits, strategy):
+    arms = {"one": arm("standard", strategy=strategy, average="probability", **VALUES)}
+    with pytest.raises(ValueError, match="average"):
+        rcviz.sweep(arms, value_splits, seeds=1, n_jobs=1, progress=False)

@@ -59,7 +59,8 @@ def test_values_are_compared_between_the_upper_quarter_and_the_rest(toy, make_mo
     model = as_sequence_model(make_model("standard", n_tasks=1), output_is="value")
     explorer = FilterExplorer(model, data)
     each = filter_contributions(model, toy.codes).per_sequence
-    assert [name for _, name in explorer._positives.options] == ["labelled", "own"]
+    assert explorer.state.positives == "upper 25%"
+    assert {"predicted", "agreed", "labelled"}.isdisjoint(name for _, name in explorer._positives.options)
     for n_positive in (30, 60):
         scores = each[-n_positive:].mean(axis=0) - each[:-n_positive].mean(axis=0)
         np.testing.assert_allclose(explorer.table.set_index("filter")["score"].sort_index(), scores, atol=1e-6)
@@ -534,3 +535,52 @@ def test_the_verdict_is_that_of_the_labelled_data(explorer, toy):
         explorer.state.filter = index
         assert f"Palindrome: {table.loc[index, 'verdict']}</h4>" in explorer._behaviour.value
         assert f"p = {table.loc[index, 'p_value']:.2g} among" in explorer._behaviour.value
+
+
+def test_an_upper_part_of_values_is_positive(toy, make_model):
+    values = toy.labels.copy()
+    values[:, 0] = np.random.default_rng(0).normal(size=120)
+    values[::9, 0] = np.nan
+    data = SequenceSet(toy.codes, values, task_names=toy.task_names, label_kind="value")
+    explorer = FilterExplorer(make_model(n_filters=5), data)
+    every = filter_contributions(explorer._results.model, toy.codes).per_sequence
+    known = ~np.isnan(values[:, 0])
+
+    def scores():
+        return explorer.table.set_index("filter")["score"].sort_index()
+
+    def expected(upper):
+        return every[upper].mean(axis=0) - every[known & ~upper].mean(axis=0)
+
+    assert explorer.state.positives == explorer._positives.value == "upper 25%"
+    n_upper = round(0.25 * known.sum())
+    upper = known & (values[:, 0] >= np.sort(values[known, 0])[-n_upper])
+    assert upper.sum() == n_upper
+    np.testing.assert_allclose(scores(), expected(upper), rtol=1e-5)
+    explorer.state.positives = "upper 12.5%"
+    assert explorer._positives.value == "upper 12.5%"
+    np.testing.assert_allclose(scores(), expected(data.upper_part(0.125)), rtol=1e-5)
+    assert "12.5%" in explorer.html_parts()[2]
+    explorer._positives.value = "all"
+    np.testing.assert_allclose(scores(), every.mean(axis=0), rtol=1e-5)
+    own = toy.codes[:, 3] == 2
+    explorer.set_positives(own)
+    np.testing.assert_allclose(scores(), every[own].mean(axis=0) - every[~own].mean(axis=0), rtol=1e-5)
+    for wrong in ("upper 0%", "upper 100%", "upper", "labelled", "predicted"):
+        with pytest.raises(ValueError, match="positives"):
+            explorer.state.positives = wrong
+    expected_row = palindromes(explorer._results.bank("conv1"), toy.codes, filters=[2]).table.iloc[0]
+    pd.testing.assert_series_equal(explorer._results.palindrome("conv1", 2), expected_row)
+
+
+def test_values_that_are_nearly_all_equal_are_compared_where_there_is_a_rest(toy, make_model):
+    for n_others, first in ((20, "upper 5%"), (0, "all")):
+        values = np.zeros(120)
+        values[:n_others] = np.arange(n_others)
+        data = SequenceSet(toy.codes, values, label_kind="value")
+        assert FilterExplorer(make_model(n_tasks=1), data).state.positives == first
+
+
+def test_classes_have_no_upper_part(explorer):
+    with pytest.raises(ValueError, match="positives"):
+        explorer.state.positives = "upper 25%"
