@@ -111,7 +111,10 @@ CONVERTED = {"to_standard", "to_revcomp"}
 
 NO_CHAIN = dict.fromkeys(CONVERTED, "Network.forward")
 SENTENCES = {
-    "used twice": dict.fromkeys(CONVERTED, "0 and 2 are one module"),
+    "used twice": {
+        "activation_profiles": "0 is used several times .*positions",
+        **dict.fromkeys(CONVERTED, "0 and 2 are one module"),
+    },
     "over its input": NO_CHAIN,
     "over what its gradient needs": {
         **dict.fromkeys(ATTRIBUTIONS | {"at the convolution"}, "in place"),
