@@ -1,8 +1,10 @@
 """Batch normalisation with one set of statistics for a channel and its RC partner (section 3.1.2)."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from rcviz._core.checks import check_features
 from rcviz.layers import channels_last, pairing
@@ -10,10 +12,12 @@ from rcviz.layers.plain import current, fill
 from rcviz.layers.symmetry import PAIRED
 
 
-class RevCompBatchNorm1d(nn.BatchNorm1d):
+class RevCompBatchNorm1d(_NormBase):
     """Batch normalisation whose statistics are pooled over a channel and its RC partner (section 3.1.2).
 
     Plain :class:`torch.nn.BatchNorm1d` after a tied layer breaks the strand symmetry, and only once training starts.
+    It is no :class:`torch.nn.BatchNorm1d`, which ``SyncBatchNorm.convert_sync_batchnorm`` would replace by a layer that
+    does not pool over partners; on several devices each has the statistics of its own part of the batch.
     Equivariant: the RC of the input gives the RC of the output. In training in float32 on a CPU it does
     not support second derivatives.
 
@@ -76,12 +80,22 @@ class RevCompBatchNorm1d(nn.BatchNorm1d):
         if not self.training:
             mean, variance = pairing.tie_channels(self.running_mean), pairing.tie_channels(self.running_var)
             return channels_last.normalize(x, weight, bias, mean, variance, self.eps)
-        if weight is None or bias is None or self.momentum is None or not channels_last.is_faster(x):
-            return pairing.length_to_strands(super().forward(pairing.strands_to_length(x)))
+        is_usual = weight is not None and bias is not None and self.momentum is not None and self.track_running_stats
+        if not (is_usual and channels_last.is_faster(x)):
+            return pairing.length_to_strands(self._normalize_halves(pairing.strands_to_length(x)))
         mean, variance = channels_last.pooled_moments(x, self.eps)
         half = self.num_features
         channels_last.update_running_statistics(self, mean[:half], variance[:half], 2 * x.shape[0] * x.shape[2])
         return channels_last.PooledBatchNorm.apply(x.unsqueeze(2), weight, bias, mean, variance, self.eps).squeeze(2)
+
+    def _normalize_halves(self, x: Float[Tensor, "batch half length2"]) -> Float[Tensor, "batch half length2"]:
+        """Normalise channels that hold both strands one after the other, as torch does in training."""
+        momentum = self.momentum
+        if self.track_running_stats and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            momentum = 1 / float(self.num_batches_tracked) if momentum is None else momentum
+        mean, variance = (self.running_mean, self.running_var) if self.track_running_stats else (None, None)
+        return F.batch_norm(x, mean, variance, self.weight, self.bias, True, momentum or 0.0, self.eps)
 
     @torch.enable_grad()
     def to_plain(self) -> nn.Module:

@@ -168,7 +168,10 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 PADS = (nn.ZeroPad1d, nn.ConstantPad1d, nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d)
 POOLS = (nn.MaxPool1d, nn.AvgPool1d, nn.LPPool1d)
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
+NORMS = (
+    *(nn.modules.batchnorm._NormBase, nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm),
+    *(nn.GroupNorm, nn.LayerNorm),
+)
 RECURRENT = (nn.LSTM, nn.GRU, nn.RNN)
 ACTIVATIONS = tuple(
     getattr(nn, name)

@@ -27,6 +27,7 @@ from rcviz.layers.pooling import RevCompMaxPool1d
 
 Conv: TypeAlias = RevCompConv1d | nn.Conv1d
 Pool: TypeAlias = RevCompMaxPool1d | nn.MaxPool1d
+Norm: TypeAlias = RevCompBatchNorm1d | nn.BatchNorm1d
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Blocks:
     """
 
     convolutions: tuple[Conv, ...]
-    norms: tuple[nn.BatchNorm1d, ...]
+    norms: tuple[Norm, ...]
     rectifiers: tuple[nn.ReLU, ...]
     pool: Pool
 
@@ -127,7 +128,7 @@ def _is_simple_convolution(conv: Conv) -> bool:
     return simple and conv.bias is not None
 
 
-def _is_simple_norm(norm: nn.BatchNorm1d) -> bool:
+def _is_simple_norm(norm: Norm) -> bool:
     """Whether a batch norm has all parts; not with a scale of zero, after which all values of a window are maxima."""
     return (
         norm.weight is not None
@@ -165,7 +166,7 @@ def pooled_features(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Flo
     return x + unused
 
 
-def _predict_block(x: Tensor, conv: Conv, norm: nn.BatchNorm1d, pool: Pool | None) -> Tensor:
+def _predict_block(x: Tensor, conv: Conv, norm: Norm, pool: Pool | None) -> Tensor:
     assert conv.bias is not None
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -176,7 +177,7 @@ def _predict_block(x: Tensor, conv: Conv, norm: nn.BatchNorm1d, pool: Pool | Non
     return (x if pool is None else pool(x)).relu_()
 
 
-def _train_block(x: Tensor, conv: Conv, norm: nn.BatchNorm1d, pool: Pool | None) -> Tensor:
+def _train_block(x: Tensor, conv: Conv, norm: Norm, pool: Pool | None) -> Tensor:
     assert conv.bias is not None
     windows, sign = None, torch.ones_like(norm.weight)
     if pool is not None:

@@ -1,5 +1,7 @@
 """RevCompBatchNorm1d against section 3.1.2: a channel and its RC partner are normalised as one."""
 
+import itertools
+
 import numpy as np
 import oracles
 import pytest
@@ -111,3 +113,28 @@ def test_wrong_inputs_are_refused():
         layer(torch.zeros(2, 9, 6))
     with pytest.raises(ValueError, match="6"):
         layer(torch.zeros(2, 4, 9))
+
+
+@pytest.mark.parametrize("layer", [rcviz.RevCompBatchNorm1d(6), rcviz.IrrepBatchNorm1d(4, 2)])
+def test_norms_of_several_devices_leave_tied_ones_as_they_are(layer):
+    model = torch.nn.Sequential(layer, torch.nn.BatchNorm1d(6))
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    assert converted[0] is layer
+    assert isinstance(converted[1], torch.nn.SyncBatchNorm)
+
+
+@pytest.mark.parametrize("settings", [{"momentum": None}, {"track_running_stats": False}, {"affine": False}])
+def test_other_settings_are_those_of_torch_on_both_strands(settings):
+    """Three steps on a channel and its mirrored partner, one after the other, in torch's own layer."""
+    affine = settings.get("affine", True)
+    tied = rcviz.RevCompBatchNorm1d(6, momentum=0.3, affine=affine).double()
+    plain = torch.nn.BatchNorm1d(3, eps=1e-3, momentum=0.3, affine=affine).double()
+    for layer, (name, value) in itertools.product((tied, plain), settings.items() if affine else ()):
+        setattr(layer, name, value)
+    for seed in range(3):
+        x = torch.randn(4, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+        both = plain(torch.cat([x[:, :3], x[:, 3:].flip(1)], dim=2))
+        expected = torch.cat([both[..., :5], both[..., 5:].flip(1)], dim=1)
+        torch.testing.assert_close(tied(x), expected, atol=1e-12, rtol=0)
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(tied.state_dict()[name], value, atol=1e-12, rtol=0)

@@ -183,7 +183,7 @@ def without_means(network):
     """A copy whose batch norms have no mean, and a bias that does what it did."""
     folded = copy.deepcopy(network)
     for part in folded.modules():
-        if isinstance(part, nn.BatchNorm1d):
+        if isinstance(part, nn.BatchNorm1d | rcviz.RevCompBatchNorm1d):
             weight = torch.ones_like(part.running_var) if part.weight is None else part.weight.detach()
             bias = torch.zeros_like(weight) if part.bias is None else part.bias.detach()
             moved = bias - part.running_mean * weight * (part.running_var + part.eps).rsqrt()
