@@ -220,9 +220,8 @@ class RevCompConjoined(nn.Module):
             if not isinstance(y, Tensor):
                 raise ValueError(
                     f"output_kind={self.output_kind!r} is that of one tensor, and the model returned a "
-                    f"{type(y).__name__}; give the kind of each of its entries, such as "
-                    f"output_kind=('profile', 'invariant') or a dict, or pick one with "
-                    f"rcviz.as_sequence_model(model, output=...)"
+                    f"{type(y).__name__}; pick one of its entries with rcviz.as_sequence_model(model, output=...), or "
+                    f"give the kind of each, such as output_kind=('profile', 'invariant') or a dict"
                 )
             return {None: y}
         is_mapping = isinstance(self.output_kind, Mapping)
