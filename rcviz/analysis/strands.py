@@ -197,8 +197,8 @@ def strand_agreement(
     check_positive("batch_size", batch_size)
     check_module(model)
     strands = model, OtherStrand(model)
-    warn_of_dependence(model, one_hot_batch(data.codes[: min(batch_size, 4)], model))
     with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them
+        warn_of_dependence(model, one_hot_batch(data.codes[: min(batch_size, 4)], model))
         profiles = _returns_profiles(model, data)
         scale = resolve_output(model, returned_scale(model) if profiles and output is None else output)
         if profiles and threshold is not None:
