@@ -1,7 +1,8 @@
 """Weights as the next forward pass uses them, and helpers for ``to_plain``: plain torch modules with a layer's weights.
 
-``weight_norm``, ``spectral_norm`` and pruning of ``torch.nn.utils`` recompute a weight before every forward pass; until
-then the attribute ``weight`` holds that of the last one. What reads weights outside a forward pass reads them here.
+``weight_norm``, ``spectral_norm`` and pruning of ``torch.nn.utils`` recompute a weight before every forward pass, as a
+user's own hook may; until then the attribute ``weight`` holds that of the last one. What reads weights outside a
+forward pass reads them here.
 """
 
 import copy
@@ -38,14 +39,16 @@ def with_current_weights(module: nn.Module) -> Any:
 def _plain_copy(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
     if module in done:
         return done[module]
-    result = done[module] = _after_weight_hooks(module)
+    with torch.enable_grad():
+        result = done[module] = _after_weight_hooks(module)
     for name, part in module._modules.items():
         if part is not None and name != "parametrizations":
             result._modules[name] = _plain_copy(part, done)
     with torch.no_grad():
-        for hook in _weight_hooks(module):
-            name = getattr(hook, "name", None) or hook._tensor_name
-            sources = [result._parameters.pop(name + end, None) for end in ("_g", "_v", "_orig")]
+        own = _has_own_weight(module)
+        for name in dict.fromkeys("weight" if own else _name_of(hook) for hook in _weight_hooks(module)):
+            computed_from = _sources(result) if own else [name + end for end in ("_g", "_v", "_orig")]
+            sources = [result._parameters.pop(source, None) for source in computed_from]
             for end in ("_u", "_v", "_mask"):
                 result._buffers.pop(name + end, None)
             value = vars(result).pop(name)
@@ -55,7 +58,7 @@ def _plain_copy(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Modul
             _settle_parametrizations(module, result)
     for hooks in ("_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks"):
         kept = {key: hook for key, hook in getattr(result, hooks).items() if not _is_of_torch_utils(hook)}
-        setattr(result, hooks, OrderedDict(kept))
+        setattr(result, hooks, OrderedDict() if own and hooks == "_forward_pre_hooks" else OrderedDict(kept))
     result.training = module.training
     return result
 
@@ -101,8 +104,34 @@ def _shallow_copy(module: nn.Module) -> nn.Module:
 
 
 def _weight_hooks(module: nn.Module) -> Iterator[Any]:
-    """Hooks with which torch recomputes a weight before a forward pass."""
-    return (hook for hook in module._forward_pre_hooks.values() if _is_of_torch_utils(hook))
+    """Hooks with which torch, or a user's module, recomputes a weight before a forward pass."""
+    own = _has_own_weight(module)
+    return (hook for hook in module._forward_pre_hooks.values() if _is_of_torch_utils(hook) or (own and _is_own(hook)))
+
+
+def _has_own_weight(module: nn.Module) -> bool:
+    """Whether a weight is neither a parameter nor computed by torch, so that a user's hook must set it."""
+    return isinstance(vars(module).get("weight"), Tensor) and not any(
+        map(_is_of_torch_utils, module._forward_pre_hooks.values())
+    )
+
+
+def _name_of(hook: Any) -> Any:
+    return getattr(hook, "name", None) or hook._tensor_name
+
+
+@torch.enable_grad()
+def _sources(module: Any) -> list[str]:
+    """Names of the parameters from which a user's hook has computed the weight."""
+    learned = {name: part for name, part in module._parameters.items() if part is not None and part.requires_grad}
+    if not learned or not module.weight.requires_grad:
+        return []
+    slopes = torch.autograd.grad(module.weight.sum(), list(learned.values()), allow_unused=True)
+    return [name for name, slope in zip(learned, slopes, strict=True) if slope is not None]
+
+
+def _is_own(hook: Any) -> bool:
+    return not str(getattr(hook, "__module__", "")).startswith("rcviz.")
 
 
 def _is_of_torch_utils(hook: Any) -> bool:
