@@ -125,7 +125,7 @@ class Dependence:
 
 
 def find_dependence(model: nn.Module, x: Tensor) -> Dependence | None:
-    """Predict the first sequences of a batch twice, and in parts; None where the predictions are the same.
+    """Predict the first sequences of a batch twice, and the last of these alone; None where the predictions are the same.
 
     Global random generators are not disturbed. A model that cannot predict a part of a batch is not asked about it.
     """
@@ -136,9 +136,10 @@ def find_dependence(model: nn.Module, x: Tensor) -> Dependence | None:
         if difference := _difference(once, again, len(x)):
             calls = [record(model, x, once[0].dtype) for _ in range(2)]
             return _located("chance", difference, calls, len(x))
-        whole, part = x, x[: len(x) // 2]
-        if len(x) == 1:  # with another one, whose channels are exchanged
-            whole, part = torch.cat([x, x.roll(1, dims=1)]), x
+        # The last ones alone: a reference that a model takes from a batch is often its first sequences.
+        whole, part = x, x[len(x) // 2 :]
+        if len(x) == 1:  # after another one, whose channels are exchanged
+            whole, part = torch.cat([x.roll(1, dims=1), x]), x
         with suppress(Exception):  # a model for batches of one size may raise anything
             if difference := _difference(_outputs(model, whole), _outputs(model, part), len(part)):
                 calls = [record(model, batch, once[0].dtype) for batch in (whole, part)]
@@ -170,14 +171,14 @@ def _outputs(model: nn.Module, x: Tensor) -> list[Tensor]:
 
 
 def _difference(whole: list[Tensor], part: list[Tensor], n_rows: int) -> float:
-    """Largest difference beyond rounding, zero if there is none; rows of ``part`` are the first ``n_rows`` of all.
+    """Largest difference beyond rounding, zero if there is none; rows of ``part`` are the last ``n_rows`` of all.
 
     Tensors whose rows are not those of sequences, such as both strands' one after the other, are not compared.
     """
     largest = 0.0
     for one, other in zip(whole, part, strict=False):
-        first = one[:n_rows] if one.ndim and other.ndim and len(other) == n_rows else one
-        if first.shape == other.shape and (difference := largest_difference(first, other)) > rounding(first):
+        last = one[-n_rows:] if one.ndim and other.ndim and len(other) == n_rows else one
+        if last.shape == other.shape and (difference := largest_difference(last, other)) > rounding(last):
             largest = max(largest, difference)
     return largest
 

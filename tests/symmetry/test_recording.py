@@ -53,6 +53,8 @@ BATCH = {
     "statistics of the batch": nn.BatchNorm1d(6, track_running_stats=False, affine=False),
     "a mean over the batch": Function(lambda x: x - x.mean(0)),
     "a softmax over the batch": Function(lambda x: x.softmax(0)),
+    "the first sequence as reference": Function(lambda x: x - x[:1]),
+    "a sum over the sequences before": Function(lambda x: x.cumsum(0)),
 }
 
 
@@ -90,10 +92,10 @@ def test_predictions_that_depend_on_the_batch_are_named(name, n):
     dependence = find_dependence(model, x)
     assert dependence.on == "batch"
     assert dependence.modules == ("1", "2", "3", "(model)")
-    with torch.no_grad():  # by hand: the first sequences with the others, and without
-        few = torch.cat([x, x.roll(1, dims=1)]) if n == 1 else x[:4]
-        part = x if n == 1 else few[: len(few) // 2]
-        assert dependence.difference == pytest.approx(float((model(few)[: len(part)] - model(part)).abs().max()))
+    with torch.no_grad():  # by hand: the last sequences with the others, and without
+        few = torch.cat([x.roll(1, dims=1), x]) if n == 1 else x[:4]
+        part = x if n == 1 else few[len(few) // 2 :]
+        assert dependence.difference == pytest.approx(float((model(few)[-len(part) :] - model(part)).abs().max()))
     with pytest.warns(UserWarning, match=r"other sequences of the batch.*track_running_stats"):
         table = rcviz.diagnose_equivariance(model, x)
     assert table.attrs["depends_on"] == "batch"
