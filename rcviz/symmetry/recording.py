@@ -125,7 +125,7 @@ class Dependence:
 
 
 def find_dependence(model: nn.Module, x: Tensor) -> Dependence | None:
-    """Predict the first sequences of a batch twice, and the last of these alone; None where the predictions are the same.
+    """Predict the first sequences of a batch twice, and the last of them alone; None where predictions are the same.
 
     Global random generators are not disturbed. A model that cannot predict a part of a batch is not asked about it.
     """
