@@ -111,13 +111,6 @@ def map_batches(
         yield result
 
 
-def batches_of_logits(
-    model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], batch_size: int
-) -> Iterator[Float[Tensor, "batch tasks"]]:
-    """Yield the model's logits batch by batch, without gradients."""
-    return map_batches(torch.no_grad()(partial(logits_of, model)), model, codes, batch_size)
-
-
 def one_hot_batch(codes: UInt8[np.ndarray, "batch length"], model: nn.Module) -> Float[Tensor, "batch 4 length"]:
     """One-hot floats of one batch on the model's device and in its dtype; an N is an all-zero column."""
     device, dtype = device_and_dtype(model)

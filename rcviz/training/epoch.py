@@ -15,8 +15,8 @@ from rcviz._core.memory import reuse_memory
 from rcviz.layers.facts import draws_random
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks, score_values
-from rcviz.models.outputs import as_logits, one_tensor
-from rcviz.models.prediction import batches_of_logits, concatenate_batches, one_hot_batch, to_numpy
+from rcviz.models.outputs import as_logits, one_tensor, output_of
+from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import RandomStream, device_and_dtype, exact_arithmetic, training_mode
 from rcviz.models.scale import one_warning
 from rcviz.sequences.alphabet import reverse_complement
@@ -114,7 +114,8 @@ def validate(
 
     def finite_logits() -> Iterator[Float[Tensor, "batch tasks"]]:
         n_sequences = 0
-        for logits in batches_of_logits(model, valid.codes, _VALIDATION_BATCH):
+        run = torch.no_grad()(lambda x: as_logits(output_of(model, x), len(x)))
+        for logits in map_batches(run, model, valid.codes, _VALIDATION_BATCH):
             if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
                 raise _diverged("a logit was not finite in the validation", epoch, config)
             yield logits

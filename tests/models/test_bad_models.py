@@ -112,7 +112,7 @@ CONVERTED = {"to_standard", "to_revcomp"}
 NO_CHAIN = dict.fromkeys(CONVERTED, "Network.forward")
 SENTENCES = {
     "used twice": {
-        "activation_profiles": "0 is used several times .*positions",
+        **dict.fromkeys({"activation_profiles", "FilterExplorer"}, "0 is used several times .*positions"),
         **dict.fromkeys(CONVERTED, "0 and 2 are one module"),
     },
     "over its input": NO_CHAIN,
