@@ -17,7 +17,7 @@ from rcviz.analysis.tasks import model_tasks, resolve_task
 from rcviz.models.outputs import logits_of, output_of
 from rcviz.models.prediction import one_hot_batch, predict, predict_outputs
 from rcviz.models.runtime import check_module, evaluating, exact_arithmetic, find_module
-from rcviz.models.scale import Scale, one_warning, resolve_output, returned_scale
+from rcviz.models.scale import Scale, one_warning, resolve_output, returned_scale, uncounted
 from rcviz.sequences.annotations import LabelKind
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
@@ -198,7 +198,8 @@ def strand_agreement(
     check_module(model)
     strands = model, OtherStrand(model)
     with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them
-        warn_of_dependence(model, one_hot_batch(data.codes[: min(batch_size, 4)], model))
+        with uncounted():
+            warn_of_dependence(model, one_hot_batch(data.codes[: min(batch_size, 4)], model))
         profiles = _returns_profiles(model, data)
         scale = resolve_output(model, returned_scale(model) if profiles and output is None else output)
         if profiles and threshold is not None:

@@ -161,6 +161,16 @@ def one_warning() -> Iterator[None]:
     _warn_of_rounded(*counts)
 
 
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Leave probabilities of exactly 0 or 1 inside out of the warning, for predictions that are made a second time."""
+    token = _rounded.set([0, 0])
+    try:
+        yield
+    finally:
+        _rounded.reset(token)
+
+
 def _warn_of_rounded(n_rounded: int, n: int) -> None:
     if n_rounded:
         warnings.warn(
