@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from architectures import ARCHITECTURES, LENGTH, built
+from architectures import ARCHITECTURES, LENGTH, built, with_controls
 from torch import nn
 
 import rcviz
@@ -72,6 +72,19 @@ def test_strand_agreement(name, codes, x):
     np.testing.assert_allclose(agreement.reverse, reverse, **EXACT)
     np.testing.assert_allclose(agreement.max_gap, (forward - reverse).abs().max(), **EXACT)
     assert (agreement.max_gap < 1e-10) == ARCHITECTURES[name].invariant
+
+
+def test_profiles_of_an_adapted_network_are_averaged_over_strands(codes, x):
+    network = built("bpnet")
+    profile = rcviz.as_sequence_model(network, inputs=with_controls, output=0, output_is="value")
+    both = rcviz.RevCompConjoined(profile, output_kind="profile", permutation=(1, 0))
+    agreement = rcviz.strand_agreement(both, codes, batch_size=3)
+    forward, reverse = network(*with_controls(x))[0], network(*with_controls(x.flip(1, 2)))[0]
+    np.testing.assert_allclose(agreement.forward, ((forward + reverse.flip(1, 2)) / 2).detach(), **EXACT)
+    assert agreement.max_gap < 1e-10
+    rcviz.assert_equivariant(both, x)
+    with pytest.raises(ValueError, match=r"lambda y: y\[0\]\.mean"):
+        rcviz.predict(profile, codes)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,7 +1,7 @@
 """Adapters for models of other layouts, inputs and outputs: one-hot ``(batch, 4, length)`` in, logits out."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, get_args
 
@@ -56,13 +56,13 @@ class AdaptedModel(nn.Module):
         self.layout, self.bases, self.unknown, self.inputs = layout, bases, unknown, inputs
         self.output, self.output_is = output, output_is
 
-    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
-        """Compute the logits, or the values of ``output_is="value"``."""
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks *length"]:
+        """Compute the logits, or the values of ``output_is="value"``; or a profile, for RevCompConjoined."""
         if self.output_is == "probability":
             return logits_of_probabilities(self.model, lambda: self._outputs(x))
         return self._outputs(x)
 
-    def _outputs(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
+    def _outputs(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks *length"]:
         """Run the model, and select its output."""
         check_features(x.shape, 4)
         if self.bases != BASES:
@@ -70,36 +70,45 @@ class AdaptedModel(nn.Module):
         if self.unknown:
             x = torch.where((x == 0).all(dim=1, keepdim=True), self.unknown, x)
         y = run_model(self.model, x, layout=self.layout, inputs=self.inputs)
-        y, expression = self._select(y)
-        return as_logits(y, x.shape[0], expression)  # not len(), which torch.export would record as a fixed number
+        y = self._select(y)
+        if y.ndim == 3 and y.is_floating_point() and y.shape[0] == x.shape[0]:
+            return y  # a profile, which RevCompConjoined reads; other users refuse it
+        return as_logits(y, x.shape[0], self.expression)  # not len(), which torch.export would record as a number
 
-    def _select(self, y: Any) -> tuple[Tensor, str]:
-        """Return the tensor that ``output`` selects, and the expression for it that advice in errors uses."""
+    @property
+    def expression(self) -> str:
+        """The selected output, as advice in errors writes it."""
         if self.output is None:
-            return one_tensor(y), "y"
+            return "y"
+        return "(...)" if callable(self.output) else f"y[{self.output!r}]"
+
+    def _select(self, y: Any) -> Tensor:
+        """Return the tensor that ``output`` selects."""
+        if self.output is None:
+            return one_tensor(y)
         if callable(self.output):
-            selected, expression = self.output(y), "(...)"
+            selected = self.output(y)
         elif isinstance(y, Tensor):
             raise ValueError(
                 f"output={self.output!r} selects one of several outputs, but the model returns one tensor "
                 f"{tuple(y.shape)}; leave output out, or pass a function of that tensor"
             )
         else:
-            selected, expression = self._entry(y)
+            selected = self._entry(y)
         if not isinstance(selected, Tensor):
             raise ValueError(
                 f"output={_short(self.output)} must select one tensor, got a {type(selected).__name__}; pass a "
                 f"function that selects the tensor, such as output=lambda y: y[0][0]"
             )
-        return selected, expression
+        return selected
 
-    def _entry(self, y: Any) -> tuple[Any, str]:
+    def _entry(self, y: Any) -> Any:
         """Return the entry of several outputs that has the index, key or name ``output``."""
         fields = fields_of(y)
         if self.output in fields:
-            return fields[self.output], f"y[{self.output!r}]" if isinstance(y, Mapping) else f"y.{self.output}"
+            return fields[self.output]
         try:
-            return y[self.output], f"y[{self.output!r}]"
+            return y[self.output]
         except (LookupError, TypeError) as error:
             raise ValueError(
                 f"output={self.output!r} is not in the model's output, a {describe_output(y)}; select one of these"

@@ -20,7 +20,7 @@ _SIZES = re.compile("shape|size|dimension|channels|elements|expected")  # words 
 
 def logits_of(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch tasks"]:
     """Run a model that returns logits (batch, tasks), or (batch,) for one task; NaN weights are refused by name."""
-    y = as_logits(output_of(model, x), x.shape[0])
+    y = as_logits(output_of(model, x), x.shape[0], getattr(model, "expression", "y"))
     if y.isnan().any():
         tensors = chain(model.named_parameters(), model.named_buffers())
         names = [name for name, tensor in tensors if tensor.is_floating_point() and tensor.isnan().any()]

@@ -113,8 +113,8 @@ def _declared(module: nn.Module) -> set[Scale]:
 
 
 def logits_of_probabilities(
-    model: nn.Module, probabilities: Callable[[], Float[Tensor, "batch tasks"]]
-) -> Float[Tensor, "batch tasks"]:
+    model: nn.Module, probabilities: Callable[[], Float[Tensor, "batch tasks *length"]]
+) -> Float[Tensor, "batch tasks *length"]:
     """Call a function that computes probabilities with ``model``, and return their logits.
 
     Where the probabilities are the result of a sigmoid, that is the tensor which went into it, exactly. Else, and in
@@ -132,7 +132,7 @@ def logits_of_probabilities(
     return _logit(y, check=not torch.compiler.is_compiling()) if logits is None else logits
 
 
-def _logit(y: Float[Tensor, "batch tasks"], *, check: bool) -> Float[Tensor, "batch tasks"]:
+def _logit(y: Float[Tensor, "batch tasks *length"], *, check: bool) -> Float[Tensor, "batch tasks *length"]:
     """Logits of probabilities, in float32 or better; a probability that was rounded to 0 or 1 gets a finite one.
 
     It is treated as the smallest number above 0, or the largest below 1, of its dtype: near 1 these are much farther
@@ -180,7 +180,7 @@ def _warn_of_rounded(n_rounded: int, n: int) -> None:
         )
 
 
-def _check_probabilities(y: Float[Tensor, "batch tasks"]) -> None:
+def _check_probabilities(y: Float[Tensor, "batch tasks *length"]) -> None:
     if bool(((y < 0) | (y > 1)).any()):
         raise ValueError(
             f"output_is='probability' needs outputs between 0 and 1, got values from {float(y.min()):.3g} to "
