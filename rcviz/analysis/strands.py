@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import nn
 
 from rcviz._core.checks import check_positive
+from rcviz._core.memory import reuse_memory
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.analysis.tasks import model_tasks, resolve_task
@@ -151,6 +152,7 @@ def _of_sequence(values: Float[np.ndarray, "n tasks *length"]) -> Float[np.ndarr
     return values.mean(axis=2) if values.ndim == 3 else values
 
 
+@reuse_memory()
 def strand_agreement(
     model: nn.Module,
     data: Any,

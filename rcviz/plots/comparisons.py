@@ -227,7 +227,8 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     -------
     Axes
         A band from the least to the greatest seed in validation. An arm's curves end at the last epoch that all of
-        its seeds reached, as the median beyond it would be that of fewer runs. The note names what is not drawn.
+        its seeds reached, as the median beyond it would be that of fewer runs. The note says so, and names what is not
+        drawn.
 
     Raises
     ------
@@ -251,7 +252,6 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     for arm in arms:
         part = table[table["arm"] == arm]
         last = common_epochs(part)
-        missing += [f"{arm} after epoch {last}"] if last < part["epoch"].max() else []
         missing += [f"{_WORDS[split]} of {arm}" for split in table["split"].unique() if (part["split"] != split).all()]
         part = part[part["epoch"] <= last]
         parts.append(part)
@@ -280,6 +280,7 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     label_axes(ax, "epoch", metric_words(metric), grid=True)
     seeds = _counted(table.drop_duplicates(["arm", "seed"]))
     note = f"median of {seeds}; solid: validation, with least to greatest; dotted: training"
+    note += "\nup to the last epoch that all seeds reached" if sum(map(len, parts)) < len(table) else ""
     note += "\n" + textwrap.fill(f"not drawn: {', '.join(missing)}", _NOTE_WIDTH) if missing else ""
     legend_below(ax, keys, min(len(arms), 3), note=note)
     return ax

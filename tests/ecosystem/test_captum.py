@@ -21,7 +21,12 @@ pytestmark = [
 @pytest.mark.parametrize(("at", "part"), [("activation", "relu1"), ("convolution", "conv1")])
 def test_contributions_are_captums_neuron_by_neuron(exact, gata, at, part, monkeypatch):
     ours, by_filter = [], Neurons.by_filter
-    monkeypatch.setattr(Neurons, "by_filter", lambda self, values, n: ours.append(values) or by_filter(self, values, n))
+
+    def recorded(self, use, values, n_sequences):
+        ours.append(values)
+        return by_filter(self, use, values, n_sequences)
+
+    monkeypatch.setattr(Neurons, "by_filter", recorded)
     found = rcviz.filter_contributions(exact, gata, at=at, batch_size=1000)
     x = torch.from_numpy(gata.one_hot()).double()
     theirs = LayerGradientXActivation(exact, exact.get_submodule(part)).attribute(x, target=0).detach()
