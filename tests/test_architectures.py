@@ -9,6 +9,7 @@ from architectures import ARCHITECTURES, LENGTH, built, with_controls
 from torch import nn
 
 import rcviz
+from rcviz.sequences.splits import Splits
 
 NAMES = tuple(ARCHITECTURES)
 WITH_FILTERS = tuple(name for name in NAMES if ARCHITECTURES[name].layer)
@@ -240,6 +241,39 @@ def test_conversions_work_or_say_why_not(name, tmp_path, as_users_run):
         rcviz.save_model(model, tmp_path / "model.safetensors")
     assert rcviz.count_parameters(model) == sum(p.numel() for p in built(name).parameters())
     assert not rcviz.check_structure(model).empty
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_else_takes_a_model(name, data, x, tmp_path, as_users_run):
+    model, labelled = adapted(name), two_tasks(data, name)
+    whole = rcviz.diagnose_equivariance(model, x).iloc[-1]
+    gap = (plain(name, x) - plain(name, x.flip(1, 2))).abs().max()
+    assert rcviz.equivariance_error(model, x) == pytest.approx(float(gap), abs=1e-10)
+    assert whole["error"] == pytest.approx(float(gap), abs=1e-10)
+    if ARCHITECTURES[name].invariant:
+        rcviz.assert_equivariant(model, x)
+    else:
+        with pytest.raises(AssertionError, match="equivariant"):
+            rcviz.assert_equivariant(model, x)
+    table = rcviz.parameter_table(model)
+    assert table["parameters"].sum() == rcviz.count_parameters(model)
+    if name == "hyenadna":
+        with pytest.raises(ValueError, match="gradient"):
+            rcviz.save_modisco(model, data.codes, tmp_path)
+    else:
+        rcviz.save_modisco(model, data.codes, tmp_path)
+    if ARCHITECTURES[name].scale == "value":
+        settings = {"loss": "mse"}
+        labelled = rcviz.SequenceSet(data.codes, labelled.labels + 0.5, label_kind="value")
+    else:
+        settings = {}
+    training = rcviz.TrainConfig(epochs=1, batch_size=4, samples_per_epoch=4, device="cpu", **settings)
+    monitor = rcviz.TrainingMonitor(model, labelled, labelled, training)
+    monitor.close()
+    parts = Splits(labelled, labelled, labelled)
+    arm = rcviz.Arm(model=lambda seed: adapted(name, torch.float32), training=training)
+    runs = rcviz.sweep({name: arm}, parts, seeds=1, progress=False)
+    assert len(runs.test) == labelled.labels.shape[1]
 
 
 @pytest.mark.parametrize("name", WITH_FILTERS)
