@@ -198,6 +198,8 @@ def strand_agreement(
     check_not_empty(data)
     check_positive("batch_size", batch_size)
     check_module(model)
+    if threshold is not None and (isinstance(threshold, bool | str) or not np.isfinite(threshold)):
+        raise ValueError(f"threshold must be a finite number on the scale of the predictions, got {threshold!r:.100}")
     strands = model, OtherStrand(model)
     with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them
         with uncounted():

@@ -227,8 +227,8 @@ def plot_learning_curves(table: Any, ax: Axes | None = None, *, metric: str = "a
     -------
     Axes
         A band from the least to the greatest seed in validation. An arm's curves end at the last epoch that all of
-        its seeds reached, as the median beyond it would be that of fewer runs. The note says so, and names what is not
-        drawn.
+        its seeds reached, as the median beyond it would be that of fewer runs. The note states this, and names
+        what is not drawn.
 
     Raises
     ------

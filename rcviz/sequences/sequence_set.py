@@ -326,8 +326,8 @@ class SequenceSet:
     def _classes(self, task: int | np.integer | str) -> np.ndarray:
         if self._label_kind == "value":
             raise ValueError(
-                "the labels are values, so there are no positives and negatives: choose which count as positive, "
-                "for example with data.subset(data.upper_part(0.25))"
+                "the labels are values, so there are no positives and negatives: choose the sequences to treat as "
+                "positive, for example with data.subset(data.upper_part(0.25))"
             )
         return self._labels_of(task)
 

@@ -372,3 +372,10 @@ def test_an_agreement_knows_that_its_labels_are_values(toy, make_model):
     assert ax.get_legend().get_texts() == []
     rows = agreement.table.query("task == 'GATA'").set_index("sequence").sort_index()
     np.testing.assert_array_equal(rows["label"], toy.labels[:, 0])
+
+
+@pytest.mark.usefixtures("as_users_run")
+@pytest.mark.parametrize("threshold", ["half", True, float("nan")])
+def test_a_threshold_that_is_no_number_is_refused(threshold):
+    with pytest.raises(ValueError, match="threshold"):
+        rcviz.strand_agreement(torch.nn.Linear(4, 1), ["ACGT"], threshold=threshold)
