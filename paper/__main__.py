@@ -17,6 +17,7 @@ Every finished training is kept in the store and never done again; after an inte
 
   python -m paper fig3 --scale quick --seeds 2          minutes, needs no data
   python -m paper fig3 --seeds 10                       the paper's own numbers
+  python -m paper matched --seeds 10                    sharing and its rivals with the same heads
   python -m paper fig4 fig6 fig7 --data windows         ChIP-seq data: windows/CTCF.safetensors and so on
   python -m paper report --readme README.md             docs/paper.md, its pictures, the README's table of claims
 """
@@ -34,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m paper", None, HELP, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", nargs="+", help="report, or figures: fig2 to fig6, fig7a, fig7b, fig7 (both), choices")
+    parser.add_argument(
+        "what", nargs="+", help="report, or figures: fig2 to fig6, fig7a, fig7b, fig7 (both), choices,\nmatched"
+    )
     trained = parser.add_argument_group("figures")
     trained.add_argument("--scale", default="paper", help="paper (default), or quick: the same shape in minutes")
     trained.add_argument("--seeds", default="10", help="how many from 0 on (default 10), or which, such as 0,3,4")

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
-from paper.figures import TASKS_SEPARATE, Scale
+from paper.figures import SET_PER_SEED, TASKS_SEPARATE, Scale
 from rcviz.motifs.simulated import simulate_motifs
 from rcviz.sequences.examples import load_example
 from rcviz.sequences.sequence_set import SequenceSet
@@ -24,7 +25,7 @@ _EXAMPLE = (0.7, 0.15, 0.15)
 _MANY = 6  # so many chromosomes are listed by name
 
 
-def load_splits(dataset: str, preset: str, *, scale: Scale, data: Path | None) -> tuple[Splits, str]:
+def load_splits(dataset: str, preset: str, *, scale: Scale, data: Path | None, seed: int = 0) -> tuple[Splits, str]:
     """Load and divide the sequences of an arm; a FileNotFoundError or ValueError if its file or chromosomes lack.
 
     Parameters
@@ -35,16 +36,19 @@ def load_splits(dataset: str, preset: str, *, scale: Scale, data: Path | None) -
         "quick" takes fewer simulated sequences, and the bundled example in place of ChIP-seq data.
     data : path, optional
         Folder with ``CTCF.safetensors`` and so on, for ChIP-seq data at scale "paper".
+    seed : int
+        Of the sequences and of their division, for :data:`paper.figures.SET_PER_SEED`; the others have one data set.
 
     Returns
     -------
     Splits, str
         The parts, and a text on how they were divided; stand-ins for the paper's chromosomes are named as such.
     """
-    if dataset in ("simulated", TASKS_SEPARATE):
-        shuffle = "tasks" if dataset == TASKS_SEPARATE else "rows"
-        simulated = simulate_motifs(n_per_motif=N_PER_MOTIF[scale], shuffle=shuffle, seed=0)  # type: ignore[arg-type]
-        return _divide_at_random(simulated, _SIMULATED)
+    if dataset in ("simulated", TASKS_SEPARATE, SET_PER_SEED):
+        shuffle: Literal["tasks", "rows"] = "tasks" if dataset == TASKS_SEPARATE else "rows"
+        seed = seed if dataset == SET_PER_SEED else 0
+        simulated = simulate_motifs(n_per_motif=N_PER_MOTIF[scale], shuffle=shuffle, seed=seed)
+        return _divide_at_random(simulated, _SIMULATED, seed)
     if scale == "quick":
         return _divide_at_random(load_example(dataset.lower()), _EXAMPLE)
     if data is None:
@@ -86,8 +90,8 @@ def chromosomes_of(preset: str, present: list[str], file: str) -> tuple[Chromoso
     return (train, valid, test), True
 
 
-def _divide_at_random(sequences: SequenceSet, shares: tuple[float, float, float]) -> tuple[Splits, str]:
+def _divide_at_random(sequences: SequenceSet, shares: tuple[float, float, float], seed: int = 0) -> tuple[Splits, str]:
     train, valid, test = shares
-    parts = split(sequences, train=train, valid=valid, test=test, seed=0)
+    parts = split(sequences, train=train, valid=valid, test=test, seed=seed)
     words = ", ".join(f"{share:.0%} {part}" for share, part in zip(shares, _PARTS, strict=True))
     return parts, f"at random, {words}"

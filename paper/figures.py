@@ -22,6 +22,8 @@ TABLE_1 = {"CTCF": (44_982, 225_533), "SPI1": (42_938, 203_960), "MAX": (12_542,
 
 TASKS_SEPARATE = "simulated, tasks shuffled separately"
 """The simulated data set whose noisy labels were permuted for each task separately."""
+SET_PER_SEED = "simulated, a data set per seed"
+"""Simulated data in which every seed has a data set and a division of its own, so that arms are paired by seed."""
 CHOICES: dict[str, dict[str, Any]] = {
     "torch's batch norm": {"batchnorm_momentum": 0.1, "batchnorm_eps": 1e-5},
     "starting weights of Keras 1": {"initializer": "keras1"},
@@ -79,7 +81,8 @@ def arms_of(figure: str, *, scale: Scale = "paper", epochs: int | None = None, d
     Parameters
     ----------
     figure : str
-        "fig3" to "fig6", "fig7a" or "fig7b"; "choices" is Figure 3 with other choices where the paper leaves one open.
+        "fig3" to "fig6", "fig7a" or "fig7b"; "choices" is Figure 3 with other choices where the paper leaves one open;
+        "matched" has sharing and its rivals with the same heads, each seed on a data set of its own.
     scale : "paper" or "quick"
         The paper's own numbers, or the same shape in minutes: fewer epochs, and one-layer networks on 200 bp in place
         of the three-layer ones of ChIP-seq.
@@ -202,6 +205,20 @@ def _simulated(make: _Maker) -> list[Shown]:
     return [make.simulated(*arm) for arm in _SIMULATED] + [make.simulated(*arm, paper=False) for arm in rivals]
 
 
+HEADS: dict[str, Literal["flatten", "weighted_sum"]] = {"flattened": "flatten", "weighted sum": "weighted_sum"}
+"""Layers between pooling and the dense layer, by what is appended to the name of an arm of "matched"."""
+
+
+def _matched(make: _Maker) -> list[Shown]:
+    """Figure 3 with both heads for every arm, and with a simulated data set for each seed."""
+    arms: list[tuple[int, Strategy]] = [*_SIMULATED[1:], _SIMULATED[0], (20, "siamese"), (40, "siamese")]
+    made = [
+        (make.simulated(*arm, paper=False, head=head), words)
+        for arm, (words, head) in itertools.product(arms, HEADS.items())
+    ]
+    return [replace(arm, name=f"{arm.name}, {words}", dataset=SET_PER_SEED) for arm, words in made]
+
+
 def _choices(make: _Maker) -> list[Shown]:
     """Figure 3 with one choice made differently from the presets."""
     arms = []
@@ -259,5 +276,6 @@ FIGURES: dict[str, Callable[[_Maker], list[Shown]]] = {
     "fig7a": _widths,
     "fig7b": _factors,
     "choices": _choices,
+    "matched": _matched,
 }
 """Figures by the functions that make their arms; Figure 2 shows the trainings of Figure 3."""

@@ -1,9 +1,10 @@
-"""What Figures 4 and 5 show of a trained network besides its metrics: predictions for both strands, and filters."""
+"""What figures show of a trained network besides its metrics: predictions for both strands, filters, calibration."""
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
+from paper.scores import score_parts
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.filters import filter_bank
 from rcviz.analysis.palindromes import palindromes
@@ -46,3 +47,12 @@ def measure_filters(model: nn.Module, splits: Splits) -> dict[str, pd.DataFrame]
     weights = bank.weights[table["filter"].to_numpy()].reshape(len(table), -1)
     names = [f"{base}{position}" for base in "ACGT" for position in range(bank.weights.shape[-1])]
     return {"filters": pd.concat([table, pd.DataFrame(weights, columns=names)], axis="columns")}
+
+
+def measure_scores(model: nn.Module, splits: Splits) -> dict[str, pd.DataFrame]:
+    """Score every part by task, with noisy and clean labels, and calibration: see :func:`paper.scores.score_parts`."""
+    return {"scores": score_parts(model, splits)}
+
+
+MEASURES = {"fig4": measure_strands, "fig5": measure_filters, "matched": measure_scores}
+"""What is measured of the networks of a figure."""

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from paper.data import load_splits
-from paper.figures import Scale, Shown, arms_of, choose_arms, figures_of
-from paper.measure import measure_filters, measure_strands
+from paper.figures import SET_PER_SEED, Scale, Shown, arms_of, choose_arms, figures_of
+from paper.measure import MEASURES
+from paper.scores import score_perfect
 from paper.tables import EPOCHS, RUNS, Trainings
 from rcviz.sweeps.arms import seeds_of
 from rcviz.sweeps.result import Sweep
@@ -37,8 +38,8 @@ def run_figures(
     Parameters
     ----------
     figures : str or list of str
-        "fig2" to "fig6", "fig7a", "fig7b", "fig7" for both, or "choices". The same training in several figures is done
-        once.
+        "fig2" to "fig6", "fig7a", "fig7b", "fig7" for both, "choices" or "matched". The same training in several
+        figures is done once.
     scale, epochs, device
         As in :func:`paper.figures.arms_of`; the quick scale has fewer sequences and the bundled ChIP-seq example, too.
     arms : "all", "paper" or list of names
@@ -73,19 +74,19 @@ def run_figures(
     shown = list({(arm.name, arm.dataset, arm.split, arm.arm.fraction): arm for arm in shown}.values())
     places = dict.fromkeys((arm.dataset, arm.split) for arm in shown)
     folder = None if data is None else Path(data)
-    splits = {place: load_splits(*place, scale=scale, data=folder) for place in places}
-    measures = {
-        measure: {arm.training for arm in arms_of(figure, **settings)}
-        for figure, measure in (("fig4", measure_strands), ("fig5", measure_filters))
-    }
+    groups = [
+        (place, own_seeds, load_splits(*place, scale=scale, data=folder, seed=own_seeds[0]))
+        for place in places
+        for own_seeds in ([(seed,) for seed in seeds] if place[0] == SET_PER_SEED else [seeds])
+    ]
+    measures = {measure: {arm.training for arm in arms_of(figure, **settings)} for figure, measure in MEASURES.items()}
     tables: dict[str, list[pd.DataFrame]] = {}
-    for dataset, split in places:
-        parts, words = splits[dataset, split]
+    for (dataset, split), own_seeds, (parts, words) in groups:
         arms_here = {_key(arm): arm for arm in shown if (arm.dataset, arm.split) == (dataset, split)}
         result = sweep(
             {key: arm.arm for key, arm in arms_here.items()},
             parts,
-            seeds=seeds,
+            seeds=own_seeds,
             store=store or DEFAULT_STORE,
             backend=backend,
             n_jobs=n_jobs,
@@ -100,6 +101,8 @@ def run_figures(
         constants = {"chromosomes": words, "scale": scale}
         for name, table in _tables_of(result, arms_here, constants).items():
             tables.setdefault(name, []).append(table)
+        if dataset == SET_PER_SEED:
+            tables.setdefault("perfect", []).append(score_perfect(parts).assign(seed=own_seeds[0]))
     trainings = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     trainings["runs"].insert(1, "figures", _figures_column(trainings["runs"], names, settings))
     return trainings

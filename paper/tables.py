@@ -6,6 +6,8 @@ A folder of results holds, for one or more figures whose names its files begin w
 - ``*_epochs.csv.gz``: a row for each training, epoch and split (columns :data:`EPOCHS`);
 - ``*_strands.csv.gz``: run, sequence (its place in the test set), label, and the probabilities forward and reverse, of
   the first seed (Figure 4);
+- ``*_scores.csv.gz``: run, then the columns of :func:`paper.scores.score_parts` ("matched");
+- ``*_perfect.csv.gz``: seed, then the columns of :func:`paper.scores.score_perfect`, of the data sets of "matched";
 - ``*_filters.csv.gz``: run, filter, rank (from one), score, palindromicity, verdict, ctcf_similarity, ctcf_p_value (to
   CTCF_known1), then the mean-centred weights, A0 to T14, by base and position (Figure 5).
 
@@ -45,7 +47,7 @@ TRAINED_AGAIN = ("fig4", "fig6", "fig7a", "fig7b")
 """Figures that were trained a second time, on a GPU: for longer, or with more seeds."""
 
 Trainings = dict[str, pd.DataFrame]
-"""Each run once: "runs", "epochs", and where a figure needs them "strands" and "filters"."""
+"""Each run once: "runs", "epochs", and where a figure needs them "strands", "filters", "scores" and "perfect"."""
 Results = Mapping[str, pd.DataFrame]
 """Tables of each figure by name: "fig3" (every epoch), "fig3_runs", "fig4_strands", "fig5_filters", "fig6_gpu_runs",
 "epoch_costs", "table_1" and so on; those that were not measured yet are missing."""
@@ -56,6 +58,8 @@ _KINDS = {
     "epochs": tuple(EPOCHS),
     "strands": ("run", "sequence", "label", "forward", "reverse"),
     "filters": ("run", "filter", "rank", "score"),
+    "scores": ("run", "part", "strands", "task", "auroc"),
+    "perfect": ("seed", "part", "task", "auroc", "auprc", "brier"),
 }
 _SINGLE = {COSTS: ("setting", "arm", "repeat", "cpu_seconds", "cpu"), "table_1": ("factor",)}
 
@@ -63,8 +67,8 @@ _SINGLE = {COSTS: ("setting", "arm", "repeat", "cpu_seconds", "cpu"), "table_1":
 def by_figure(trainings: Trainings) -> dict[str, pd.DataFrame]:
     """Make the tables of each figure: its rows with arm, data set, fraction, seed, and whether the paper shows the arm.
 
-    For each figure such as "fig4" its epochs as "fig4", its runs as "fig4_runs", and "fig4_strands" or "fig5_filters"
-    where they were measured. Figure 2 has the tables of Figure 3.
+    For each figure such as "fig4" its epochs as "fig4", its runs as "fig4_runs", and "fig4_strands", "fig5_filters",
+    "matched_scores" or "matched_perfect" where they were measured. Figure 2 has the tables of Figure 3.
     """
     runs = trainings["runs"]
     tables = {}
@@ -76,7 +80,9 @@ def by_figure(trainings: Trainings) -> dict[str, pd.DataFrame]:
         tables[f"{figure}_runs"] = own
         trained = own[~own["strategy"].str.startswith("posthoc")]
         described = trained[["run", "arm", "paper", "dataset", "fraction", "seed"]]
-        for kind, needed in (("epochs", figure), ("strands", "fig4"), ("filters", "fig5")):
+        if figure == "matched" and "perfect" in trainings:
+            tables["matched_perfect"] = trainings["perfect"]
+        for kind, needed in (("epochs", figure), ("strands", "fig4"), ("filters", "fig5"), ("scores", "matched")):
             if kind in trainings and figure == needed:
                 table = described.merge(trainings[kind], on="run")
                 if len(table):

@@ -1,10 +1,21 @@
 """The arms are those that the paper describes."""
 
+import dataclasses
 import itertools
 
 import pytest
 
-from paper.figures import CHOICES, FIGURES, FRACTIONS, TABLE_1, TASKS_SEPARATE, arms_of, choose_arms, figures_of
+from paper.figures import (
+    CHOICES,
+    FIGURES,
+    FRACTIONS,
+    SET_PER_SEED,
+    TABLE_1,
+    TASKS_SEPARATE,
+    arms_of,
+    choose_arms,
+    figures_of,
+)
 from rcviz.models.network import build_model, count_parameters
 
 
@@ -65,6 +76,21 @@ def test_choices_are_figure_3_with_one_thing_changed():
         choice: (changes, TASKS_SEPARATE if choice == "tasks shuffled separately" else "simulated")
         for choice, changes in CHOICES.items()
     }
+
+
+def test_matched_is_figure_3_with_both_heads_for_every_arm():
+    """Each strategy has a network with either head, and nothing else about it or its training is changed."""
+    presets = {(arm.name, arm.strategy): arm.arm for arm in trained("fig3")}
+    heads = {}
+    for arm in trained("matched"):
+        name = arm.name.rpartition(", ")[0]
+        assert arm.dataset == SET_PER_SEED
+        heads.setdefault(name, []).append(arm.arm.model.head)
+        if (name, arm.strategy) in presets:
+            preset = presets[name, arm.strategy]
+            assert arm.arm == dataclasses.replace(preset, model=dataclasses.replace(preset.model, head=heads[name][-1]))
+    names = ["standard-20", "standard-40", "RC-20", "standard-20, siamese", "standard-40, siamese"]
+    assert heads == {name: ["flatten", "weighted_sum"] for name in names}
 
 
 @pytest.mark.parametrize("figure", FIGURES)

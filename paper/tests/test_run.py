@@ -1,5 +1,6 @@
 """Figures are trained as sweeps, and their tables hold what the trained networks do."""
 
+import dataclasses
 import gzip
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 import rcviz
 from paper.__main__ import main
 from paper.data import load_splits
-from paper.figures import arms_of
+from paper.figures import SET_PER_SEED, arms_of
 from paper.run import run_figures
+from paper.scores import GIVEN, LOGITS_AVERAGED, score_parts, score_perfect
 from paper.tables import EPOCHS, RUNS, by_figure, read_results, write_tables
 from rcviz.sweeps.runner import FailedRunsWarning, one_thread
 
@@ -106,6 +108,52 @@ def test_shares_of_the_training_set_are_arms_of_one_sweep(store):
     assert list(runs["n_train"]) == [round(fraction * whole) for fraction in runs["fraction"]]
     assert list(runs["fraction"]) == [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert set(runs["seed"]) == {3}
+
+
+@pytest.fixture(scope="module")
+def matched(store):
+    """Two arms of "matched" for one epoch, seeds 0 and 2."""
+    arms = ["RC-20, flattened", "standard-20, weighted sum"]
+    return run_figures("matched", arms=arms, store=store, **{**QUICK, "seeds": [0, 2]})
+
+
+def test_every_seed_of_matched_has_its_own_data_and_both_arms_of_a_seed_the_same(matched):
+    tables = by_figure(matched)
+    perfect = tables["matched_perfect"]
+    for seed in (0, 2):
+        parts, _ = load_splits(SET_PER_SEED, "random", scale="quick", data=None, seed=seed)
+        expected = score_perfect(parts).assign(seed=seed)
+        pd.testing.assert_frame_equal(perfect[perfect["seed"] == seed].reset_index(drop=True), expected)
+    assert not perfect.duplicated(["part", "task", "auroc"]).any()
+    runs = tables["matched_runs"].query("strategy in ('none', 'shared')")
+    assert sorted(zip(runs["arm"], runs["seed"], strict=True)) == [
+        (arm, seed) for arm in ("RC-20, flattened", "standard-20, weighted sum") for seed in (0, 2)
+    ]
+
+
+def test_scores_of_matched_are_those_of_the_network_and_of_its_averages(matched):
+    tables = by_figure(matched)
+    (arm,) = [arm.arm for arm in arms_of("matched", scale="quick", epochs=1) if arm.name == "standard-20, weighted sum"]
+    parts, _ = load_splits(SET_PER_SEED, "random", scale="quick", data=None, seed=2)
+    model = rcviz.build_model(arm.model, seed=2)
+    with one_thread():
+        rcviz.fit(model, parts.train, parts.valid, dataclasses.replace(arm.training, seed=2), progress=False)
+    scores = tables["matched_scores"].query("arm == 'standard-20, weighted sum' and seed == 2")
+    expected = score_parts(model, parts)
+    pd.testing.assert_frame_equal(scores[[*expected]].reset_index(drop=True), expected, rtol=1e-4)
+    means = scores.groupby(["part", "strands"])["auroc"].mean()
+    runs = tables["matched_runs"].query("seed == 2").set_index("arm")["test_auroc"]
+    for name, strands in (("", GIVEN), (", both strands averaged", LOGITS_AVERAGED)):
+        assert runs[f"standard-20, weighted sum{name}"] == pytest.approx(means["test", strands], abs=1e-6)
+
+
+def test_tables_of_matched_are_read_as_they_were_written(matched, tmp_path):
+    written = write_tables(matched, tmp_path)
+    kinds = ("epochs", "perfect", "runs", "scores")
+    assert sorted(path.name for path in written) == [f"matched_{kind}.csv.gz" for kind in kinds]
+    results = read_results(tmp_path)
+    for name, table in by_figure(matched).items():
+        pd.testing.assert_frame_equal(results[name], table, check_dtype=False, rtol=1e-5, atol=1e-9)
 
 
 def test_tables_are_read_as_they_were_written(trainings, tmp_path):
