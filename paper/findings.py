@@ -19,10 +19,14 @@ class Finding:
     verdict : Verdict
     comparisons : tuple of Comparison
         Those that the verdict rests on, to be listed.
-    again : Finding, optional
-        The same claim measured on networks trained on a GPU, which `trained` describes.
+    note : str
+        What a reader must know beside the verdict, such as who else passes the same test; empty if nothing.
+    limits : tuple of str
+        What limits the verdict, shown beside it: few seeds, trainings that had not ended.
     trained : str
-        How they were trained, such as "60 epochs, on a GPU".
+        How the networks were trained, such as "60 epochs, on a GPU"; empty for a claim that is not about trainings.
+    other : Finding, optional
+        The same claim measured on other trainings, of which more ended at their best epoch.
     """
 
     ours: str
@@ -30,8 +34,16 @@ class Finding:
     verdict: Verdict
     why: str
     comparisons: tuple[Comparison, ...] = ()
-    again: "Finding | None" = None
+    note: str = ""
+    limits: tuple[str, ...] = ()
     trained: str = ""
+    other: "Finding | None" = None
+
+    @property
+    def qualified(self) -> str:
+        """The verdict with what limits it: ``holds (3 seeds: p = 0.05 at best)``."""
+        limits = "; ".join(filter(None, [self.note, *self.limits]))
+        return f"{self.verdict} ({limits})" if limits else str(self.verdict)
 
 
 def unmeasured(why: str) -> Finding:
@@ -59,6 +71,12 @@ def differences(comparisons: Sequence[Comparison]) -> str:
         f"{n_shown} of {len(comparisons)} comparisons shown; mean differences {min(gains):+.4f} to {max(gains):+.4f}; "
         f"largest {p_text(largest)}"
     )
+
+
+def interval_text(comparison: Comparison) -> str:
+    """Write the 95% confidence interval of the difference of means: ``-0.0041 to +0.0016``."""
+    low, high = comparison.interval
+    return "unknown" if comparison.reason else f"{low:+.4f} to {high:+.4f}"
 
 
 def agreement_elsewhere(where: str, comparisons: Sequence[Comparison | None]) -> str:

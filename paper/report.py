@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from math import comb
 from pathlib import Path
@@ -11,14 +10,15 @@ from string import Template
 import pandas as pd
 
 from paper import rules_chipseq, rules_filters, rules_simulated
-from paper.claims import CLAIMS, epochs_text, judge_claims
+from paper.claims import CLAIMS, epochs_text, judge_claims, summary
+from paper.convergence import MOSTLY, best_trained
 from paper.figures import FIGURES
 from paper.findings import Finding
 from paper.markup import PICTURES, markdown, picture
 from paper.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
 from paper.report_choices import choices_section
-from paper.report_rivals import SHARING, SHARING_AGAIN, rivals_section
-from paper.tables import TRAINED_AGAIN, Results, trained_again
+from paper.report_rivals import pictured, rivals_section
+from paper.tables import GPU, TRAINED_AGAIN, Results, trained_again
 from paper.verdicts import PAPER_SEEDS, Verdict
 from rcviz._core.files import atomic_write
 from rcviz.sweeps.compare import ALPHA
@@ -44,6 +44,7 @@ _THRESHOLDS = {
     "small": f"{rules_chipseq.SMALL:.0%}",
     "resembles": f"{rules_filters.RESEMBLES:g}",
     "top": rules_filters.TOP,
+    "mostly": f"{MOSTLY:.0%}",
 }
 
 
@@ -71,10 +72,10 @@ def write_report(
     for drawing, caption, image in drawn(tables):
         captions.setdefault(drawing.figure, []).append((drawing.name, caption))
         images[drawing.name] = image
-    for name, part in {SHARING: tables, SHARING_AGAIN: trained_again(tables)}.items():
+    for name, part in pictured(tables).items():
         if (sharing := draw_sharing(part)) is not None:
             images[name] = sharing
-    for name in {SHARING, SHARING_AGAIN, *(drawing.name for drawing in (*DRAWINGS, *DRAWN_AGAIN))} - set(images):
+    for name in {*pictured(tables), *(drawing.name for drawing in (*DRAWINGS, *DRAWN_AGAIN))} - set(images):
         (folder / f"{name}.png").unlink(missing_ok=True)
     page = Path(docs) / PAGE
     _write(page, page_text(tables, captions, sharing=images).encode())
@@ -97,7 +98,7 @@ def with_overview(page: str, results: Results) -> str:
         for claim, finding in zip(CLAIMS, findings, strict=True)
     ]
     table = markdown(["the paper says", "where", "here"], rows)
-    return _MARKED.sub(lambda match: f"{match[1]}{_summary(findings)}\n{table}{match[2]}", page)
+    return _MARKED.sub(lambda match: f"{match[1]}{summary(findings)}\n\n{table}{match[2]}", page)
 
 
 def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: Container[str] = ()) -> str:
@@ -109,9 +110,9 @@ def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, s
     findings = judge_claims(CLAIMS, results)
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         _THRESHOLDS,
-        summary=_summary(findings),
+        summary=f"{summary(findings)}\n",
         claims=_claims_table(findings),
-        figures=_joined_paragraphs(_figures(findings, captions)),
+        figures=_joined_paragraphs(_figures(findings, captions, results)),
         choices=_joined_paragraphs(choices_section(results)),
         rivals=_joined_paragraphs(rivals_section(results, sharing=sharing)),
         runs=_runs(results),
@@ -122,25 +123,9 @@ def _joined_paragraphs(parts: Iterable[str]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _summary(findings: Sequence[Finding]) -> str:
-    text = f"Of {len(findings)} claims, {_counted(finding.verdict for finding in findings)}."
-    again = [finding.again for finding in findings if finding.again is not None]
-    if again:
-        trained = " and ".join(dict.fromkeys(finding.trained for finding in again))
-        text += (
-            f" Of {len(again)} that were measured with {trained}, as well: {_counted(one.verdict for one in again)}."
-        )
-    return f"{text}\n"
-
-
-def _counted(verdicts: Iterable[Verdict]) -> str:
-    counts = Counter(verdicts)
-    return ", ".join(f"{verdict}: {counts[verdict]}" for verdict in Verdict if counts[verdict])
-
-
 def _both_verdicts(finding: Finding) -> str:
-    again = finding.again
-    return f"{finding.verdict}" + ("" if again is None else f"; with {again.trained}: {again.verdict}")
+    other = finding.other
+    return finding.qualified + ("" if other is None else f"; with {other.trained}: {other.qualified}")
 
 
 def _claims_table(findings: Sequence[Finding]) -> str:
@@ -151,34 +136,45 @@ def _claims_table(findings: Sequence[Finding]) -> str:
             claim.paper,
             finding.ours,
             finding.test,
-            f"**{finding.verdict}**",
-            " ".join(filter(None, [finding.why, _again(finding)])),
+            finding.qualified.replace(finding.verdict, f"**{finding.verdict}**", 1),
+            " ".join(filter(None, [finding.why, _other(finding)])),
         ]
         for place, (claim, finding) in enumerate(zip(CLAIMS, findings, strict=True), start=1)
     ]
     return markdown(["", "claim", "the paper", "here", "test", "verdict", "why"], rows)
 
 
-def _again(finding: Finding) -> str:
-    """Return the result of the networks that were trained on a GPU."""
-    again = finding.again
-    return "" if again is None else f"**With {again.trained}: {again.verdict}.** {again.ours}. {again.why}"
+def _other(finding: Finding) -> str:
+    """Return the result of the other trainings of a claim."""
+    other = finding.other
+    if other is None:
+        return ""
+    return f"**With {other.trained}, which is not the verdict: {other.qualified}.** {other.ours}. {other.why}"
 
 
-def _figures(findings: Sequence[Finding], captions: dict[str, list[tuple[str, str]]]) -> Iterator[str]:
+def _figures(
+    findings: Sequence[Finding], captions: dict[str, list[tuple[str, str]]], results: Results
+) -> Iterator[str]:
+    best = best_trained(results)
+
+    def beside(picture: tuple[str, str]) -> bool:
+        """Whether better trained networks have the same picture."""
+        runs = results.get(f"{picture[0]}_runs")
+        return runs is not None and runs is not best[f"{picture[0].removesuffix(GPU)}_runs"]
+
     names = list(dict.fromkeys(claim.figure for claim in CLAIMS if claim.figure.startswith("Figure")))
     for name in sorted(names):
         yield f"### {name}\n"
         pictures = captions.get(name, [])
         if not pictures:
             yield "Not measured here yet.\n"
-        for file, caption in pictures:
+        for file, caption in sorted(pictures, key=beside):
             yield picture(file, caption)
         for claim, finding in zip(CLAIMS, findings, strict=True):
             if claim.figure == name:
                 yield _comparisons(claim.claim, finding)
-                if finding.again is not None:
-                    yield _comparisons(f"{claim.claim} With {finding.again.trained}.", finding.again)
+                if finding.other is not None:
+                    yield _comparisons(f"{claim.claim} With {finding.other.trained}.", finding.other)
 
 
 def _comparisons(summary: str, finding: Finding) -> str:

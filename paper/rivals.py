@@ -119,12 +119,15 @@ class Budget:
     ----------
     totals : Series
         Median CPU seconds of every arm's whole training, the quickest first, whose time is the budget.
+    ranges : dict of (float, float)
+        The same with the cheapest and with the dearest epoch among the repeats of the measurement.
     scores : dict of Series
         Best validation auROC within the budget, by seed; NaN for a seed that finished no epoch in it.
     """
 
     setting: Setting
     totals: pd.Series
+    ranges: dict[str, tuple[float, float]]
     scores: dict[str, pd.Series]
 
     @property
@@ -149,7 +152,21 @@ def equal_time(results: Results, costs: pd.DataFrame | None) -> Iterator[Budget]
             continue
         within = clock.assign(auroc=clock["auroc"].where(clock["elapsed"] <= totals.iloc[0]))
         best = within.groupby(["arm", "seed"])["auroc"].max()
-        yield Budget(setting, totals, {str(arm): best[arm] for arm in totals.index})
+        ranges = {str(arm): _range(str(arm), setting, total, costs) for arm, total in totals.items()}
+        yield Budget(setting, totals, ranges, {str(arm): best[arm] for arm in totals.index})
+
+
+def largest_ratio(costs: pd.DataFrame) -> float:
+    """Return the ratio of the dearest to the cheapest repeat of the arm of which it is largest."""
+    seconds = costs.groupby(["setting", "arm"])["cpu_seconds"]
+    return float((seconds.max() / seconds.min()).max())
+
+
+def _range(arm: str, setting: Setting, total: float, costs: pd.DataFrame) -> tuple[float, float]:
+    seconds = costs[(costs["setting"] == setting.name) & (costs["arm"] == arm.removesuffix(", augmented"))][
+        "cpu_seconds"
+    ]
+    return total * seconds.min() / seconds.median(), total * seconds.max() / seconds.median()
 
 
 def gpu_costs(again: Results) -> pd.DataFrame:

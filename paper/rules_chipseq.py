@@ -1,10 +1,12 @@
 """Claims about ChIP-seq data: both strands (Figure 4), training size (6), widths and factors (7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from paper.convergence import not_trained_out
 from paper.findings import Finding, agreement_elsewhere, differences, p_text, spread, unmeasured
 from paper.verdicts import (
     METRICS,
@@ -78,46 +80,93 @@ def augmentation(runs: pd.DataFrame) -> Finding:
 
 def higher_at_every_size(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing is above both standard networks at every size of the training set."""
-    pairs = [
-        compare_metrics(runs[runs["fraction"] == fraction], RC, other, metric, where=f"{100 * fraction:g}%")
-        for fraction in _sizes(runs)
-        for metric in METRICS
-        for other in (SAME, DOUBLE)
-    ]
+    pairs, test = (
+        [
+            compare_metrics(runs[runs["fraction"] == fraction], RC, other, metric, where=_percent(fraction))
+            for fraction in _sizes(runs)
+            for metric in metrics
+            for other in (SAME, DOUBLE)
+        ]
+        for metrics in (METRICS, TEST_METRICS)
+    )
     measured = [pair for pair in pairs if pair is not None]
     n_above = sum(bool(np.median(pair.values_a) > np.median(pair.values_b)) for pair in measured)
-    return _of_many(pairs, f"Medians, which the paper draws, are above in {n_above} of {len(measured)}.")
+    medians = f"Medians, which the paper draws, are above in {n_above} of {len(measured)}."
+    finding = _of_many(pairs, " ".join(filter(None, [medians, agreement_elsewhere("Test chromosomes", test)])))
+    return replace(finding, note=_learning_speed(runs, _sizes(runs)))
 
 
 def slower(runs: pd.DataFrame) -> Finding:
-    """Judge whether sharing loses less with small training sets."""
+    """Judge whether sharing loses less with small training sets: in the mean over these, and at each of them."""
     full = float(runs["fraction"].max())
-    pairs, text = [], []
+    small = [size for size in _sizes(runs) if size <= SMALL]
+    means, text = [], []
     for metric in METRICS:
-        lost = {arm: _loss(runs, arm, metric, full) for arm in (RC, SAME, DOUBLE)}
-        pairs += [
-            compare_seeds(lost[other], lost[RC], other, RC, f"{metric_words(metric)} lost") for other in (SAME, DOUBLE)
+        lost = {arm: _loss(runs, arm, metric, small) for arm in (RC, SAME, DOUBLE)}
+        means += [
+            compare_seeds(lost[other], lost[RC], other, RC, f"{metric_words(metric)} lost", "mean of sizes")
+            for other in (SAME, DOUBLE)
         ]
         losses = ", ".join(f"{arm} {spread(values)}" for arm, values in lost.items() if len(values))
         text.append(f"{metric_words(metric)} lost: {losses}")
-    measured = [pair for pair in pairs if pair is not None]
+    measured = [pair for pair in means if pair is not None]
     if not measured:
         return unmeasured("No seed has both small training sets and the whole one.")
+    at_each = {size: _losses_at(runs, size) for size in small}
+    verdicts = {_percent(size): judge(pairs) for size, pairs in at_each.items()}
+    shown = [size for size, verdict in verdicts.items() if verdict is Verdict.HOLDS]
+    left = [size for size in verdicts if size not in shown]
+    in_mean = judge(means) is Verdict.HOLDS
     return Finding(
         "; ".join(text),
-        f"each seed's score at {100 * full:g}% minus its mean over sizes up to {100 * SMALL:g}%; rank-sum that the "
-        f"standard networks lose more, {', '.join(p_text(pair.p_value) for pair in measured)}",
-        judge(pairs),
-        f"Shown in {sum(pair.shown for pair in measured)} of {len(pairs)} comparisons.",
-        tuple(measured),
+        f"each seed's score at {_percent(full)} minus its mean over sizes up to {_percent(SMALL)}; rank-sum that the "
+        f"standard networks lose more, {', '.join(p_text(pair.p_value) for pair in measured)}; the same at each of "
+        "these sizes",
+        both_or_one(in_mean, not left),
+        f"Shown in {sum(pair.shown for pair in measured)} of {len(means)} comparisons of means over sizes. "
+        f"By itself in all comparisons at {_listed(shown) or 'none of these sizes'}"
+        + (f", not at {_listed(left)}." if left and shown else "."),
+        (*measured, *(pair for pairs in at_each.values() for pair in pairs if pair is not None)),
+        note="; ".join(
+            filter(None, [f"not shown at {_listed(left)}" if left and in_mean else "", _learning_speed(runs, small)])
+        ),
     )
 
 
-def _loss(runs: pd.DataFrame, arm: str, metric: str, full: float) -> pd.Series:
-    """Return what each seed loses: at the full size minus its mean over the small ones."""
-    scores = {size: by_seed(runs[runs["fraction"] == size], arm, metric) for size in _sizes(runs)}
-    small = [scores[size] for size in scores if size <= SMALL]
-    return (scores[full] - sum(small) / len(small)).dropna() if small else pd.Series(dtype=float)
+def _losses_at(runs: pd.DataFrame, size: float) -> list[Comparison | None]:
+    """Compare what is lost at one size alone."""
+    losses = {(metric, arm): _loss(runs, arm, metric, [size]) for metric in METRICS for arm in (RC, SAME, DOUBLE)}
+    return [
+        compare_seeds(
+            losses[metric, other], losses[metric, RC], other, RC, f"{metric_words(metric)} lost", _percent(size)
+        )
+        for metric in METRICS
+        for other in (SAME, DOUBLE)
+    ]
+
+
+def _learning_speed(runs: pd.DataFrame, sizes: Sequence[float]) -> str:
+    """Name the sizes at which most trainings ended at their best epoch, so that the order is learning speed."""
+    shown = runs[runs["paper"]] if "paper" in runs else runs
+    early = [size for size in sizes if not_trained_out(shown[shown["fraction"] == size])]
+    if not early or not_trained_out(shown):  # the whole table is called so elsewhere
+        return ""
+    return f"at {_listed(map(_percent, early))} not trained out: learning speed"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:g}%"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _loss(runs: pd.DataFrame, arm: str, metric: str, sizes: Sequence[float]) -> pd.Series:
+    """Return what each seed loses: at the full size minus its mean over these sizes."""
+    full = by_seed(runs[runs["fraction"] == runs["fraction"].max()], arm, metric)
+    small = [by_seed(runs[runs["fraction"] == size], arm, metric) for size in sizes]
+    return (full - sum(small) / len(small)).dropna() if small else pd.Series(dtype=float)
 
 
 def _sizes(runs: pd.DataFrame) -> list[float]:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from paper.findings import Finding, agreement_elsewhere, p_text, spread
+from paper.findings import Finding, agreement_elsewhere, interval_text, p_text, spread
 from paper.verdicts import (
     METRICS,
     PAPER_SEEDS,
@@ -80,11 +80,13 @@ def no_better_with_forty(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
     text = ", ".join(f"{pair.effect:+.4f} ({p_text(pair.p_value)})" for pair in shown)
     gain = by_seed(runs, RC, "valid_auroc").mean() - by_seed(runs, SAME, "valid_auroc").mean()
     return Finding(
-        f"validation auROC {valid.effect:+.4f}, {p_text(valid.p_value)}; training auROC {text}",
+        f"validation auROC {valid.effect:+.4f} (95% interval {interval_text(valid)}), {p_text(valid.p_value)}; "
+        f"training auROC {text}",
         f"rank-sum that 40 are above 20: above {ALPHA:g} in validation, at most {ALPHA:g} in training by both readings",
         both_or_one(not valid.shown, higher),
-        f"{'No gain is shown' if not valid.shown else 'A gain is shown'} in validation (the RC network's over "
-        f"{SAME} is {gain:+.4f}), and training auROC is {'higher' if higher else 'not higher by both readings'}.",
+        f"{'No gain is shown' if not valid.shown else 'A gain is shown'} in validation: that is not the same as "
+        f"none, and the interval says how large one can be (the RC network's gain over {SAME} is {gain:+.4f}). "
+        f"Training auROC is {'higher' if higher else 'not higher by both readings'}.",
         (valid, *shown),
     )
 

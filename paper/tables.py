@@ -52,7 +52,7 @@ Results = Mapping[str, pd.DataFrame]
 """Tables of each figure by name: "fig3" (every epoch), "fig3_runs", "fig4_strands", "fig5_filters", "fig6_gpu_runs",
 "epoch_costs", "table_1" and so on; those that were not measured yet are missing."""
 
-_GPU = "_gpu"
+GPU = "_gpu"
 _KINDS = {
     "runs": ("run", "figures", "arm", "seed"),
     "epochs": tuple(EPOCHS),
@@ -125,14 +125,19 @@ def read_results(folder: str | os.PathLike[str] = FOLDER) -> dict[str, pd.DataFr
     for name, table in _read_figures(root / "gpu").items():
         figure, underscore, rest = name.partition("_")
         if figure in TRAINED_AGAIN:
-            again[f"{figure}{_GPU}{underscore}{rest}"] = table
+            again[f"{figure}{GPU}{underscore}{rest}"] = table
     single = {name: _read(path, needed) for name, needed in _SINGLE.items() if (path := root / f"{name}.csv").is_file()}
     return {**_read_figures(root), **again, **single}
 
 
 def trained_again(results: Results) -> dict[str, pd.DataFrame]:
     """Return the tables of what was trained again on a GPU, by the names of the figures."""
-    return {name.replace(_GPU, ""): table for name, table in results.items() if _GPU in name}
+    return {name.replace(GPU, ""): table for name, table in results.items() if is_again(name)}
+
+
+def is_again(name: str) -> bool:
+    """Whether a table is of what was trained again on a GPU."""
+    return GPU in name
 
 
 def _in_order(runs: pd.DataFrame, figure: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from paper import claims
-from paper.claims import judge_claims, stands_in, unlike_the_paper
+from paper.claims import judge_claims, stands_in, summary, unlike_the_paper
 from paper.findings import differences, spread
 from paper.tests.made_tables import ABOVE, BELOW, filters, history, runs, table_1
 from paper.verdicts import Verdict, compare_seeds
@@ -227,12 +227,45 @@ class TestFilters:
         [
             (CLEAN, HYBRID, Verdict.HOLDS),
             (HYBRID, HYBRID, Verdict.IN_PART),
+            (
+                [("hybrid", 2.0), ("none", 1.0)],
+                HYBRID,
+                Verdict.IN_PART,
+            ),  # the second filters do not speak for the first
             (CLEAN, CLEAN, Verdict.NOT),
             (CLEAN, [("none", 2.0), ("none", 1.0), ("hybrid", 0.1)], Verdict.NOT),  # its rank is low
         ],
     )
     def test_palindromic_as_a_rule_and_more_often_than_under_sharing(self, rc, standard, verdict):
         assert verdict_of("palindromic", **of_filters({RC8: [rc] * 10, WIDE: [standard] * 10})) is verdict
+
+    def test_shares_of_each_top_filter_are_tested_by_themselves(self):
+        """Nine against seven of ten: of all deals of sixteen hybrids to two tens, 0.291 are as far apart."""
+        half = [("hybrid", 2.0), ("none", 1.0)]
+        tables = of_filters({RC8: [half] * 7 + [CLEAN] * 3, WIDE: [HYBRID] * 9 + [CLEAN]})
+        finding = finding_of("palindromic", **tables)
+        first, second = finding.comparisons
+        assert first.p_value == pytest.approx((10 * 120 + 210) / 4845)
+        assert second.shown
+        assert finding.verdict is Verdict.IN_PART
+        assert "filter 1 9 of 10 against 7 of 10; filter 2 9 of 10 against 0 of 10" in finding.ours
+        assert finding.qualified.endswith("(not more often than under sharing: filter 1)")
+
+    def test_others_that_pass_the_same_test_stand_beside_the_verdict(self):
+        finding = finding_of("resembles_ctcf", **of_filters({RC8: [CLEAN] * 10, WIDE: [HYBRID] * 10}))
+        assert finding.qualified == "holds (so do 10 of 10 standard networks)"
+
+    def test_networks_that_were_still_improving_are_left_out_once(self):
+        """One of two networks resembles nothing, and it alone had not ended."""
+        tables = of_filters({RC8: [CLEAN] * 2})
+        tables["fig5_filters"].loc[tables["fig5_filters"]["seed"] == 1, "ctcf_p_value"] = 0.5
+        tables["fig5_runs"].loc[1, ["best_epoch", "valid_auroc"]] = [80, 0.7]
+        finding = finding_of("resembles_ctcf", **tables)
+        assert finding.verdict is Verdict.IN_PART
+        assert (
+            "RC-8, seed 1 (validation auROC 0.7000, others 0.9000 to 0.9000). The verdict without: holds."
+            in finding.why
+        )
 
     @pytest.mark.parametrize(
         ("networks", "verdict", "n_hybrid"),
@@ -280,9 +313,27 @@ class TestTrainingSize:
         }
         finding = finding_of("slower", fig6_runs=sizes(scores))
         assert finding.verdict is Verdict.HOLDS
+        assert [pair.where for pair in finding.comparisons] == ["mean of sizes"] * 4 + ["5%"] * 4 + ["20%"] * 4
         assert "RC-16 0.0300 (0.0300 to 0.0300), standard-16 0.1500 (0.1500 to 0.1500)" in finding.ours
         swapped = {size: (double, same, rc) for size, (rc, same, double) in scores.items()}
         assert verdict_of("slower", fig6_runs=sizes(swapped)) is Verdict.NOT
+
+    def test_a_mean_over_sizes_that_one_size_carries_is_a_part(self):
+        """At 20% the standard networks lose less; what they lose at 5% makes up for it."""
+        full = ABOVE + 0.05
+        scores = {0.05: (full - 0.1, full - 0.3, full - 0.3), 0.2: (full - 0.1, full - 0.05, full - 0.05)}
+        finding = finding_of("slower", fig6_runs=sizes({**scores, 1.0: (full, full, full)}))
+        assert finding.verdict is Verdict.IN_PART
+        assert "not shown at 20%" in finding.note
+        assert "By itself in all comparisons at 5%, not at 20%." in finding.why
+
+    def test_sizes_that_were_not_trained_out_are_named(self):
+        """At 5% every training ended at its best epoch, of all sizes together only a third did."""
+        table = sizes(dict.fromkeys((0.05, 0.4, 1.0), (ABOVE, BELOW, BELOW))).reset_index(drop=True)
+        table.loc[table["fraction"] == 0.05, "best_epoch"] = table["n_epochs"]
+        finding = finding_of("higher_at_every_size", fig6_runs=table)
+        assert finding.qualified == "holds (at 5% not trained out: learning speed)"
+        assert "30 of 90 trainings ended at their best epoch." in finding.why
 
     def test_a_higher_arm_that_falls_alike_does_not_fall_more_slowly(self):
         table = sizes({0.1: (ABOVE - 0.1, BELOW - 0.1, BELOW - 0.1), 1.0: (ABOVE, BELOW, BELOW)})
@@ -333,6 +384,34 @@ class TestWidthsAndFactors:
         assert finding.verdict is verdict
         assert {pair.where for pair in finding.comparisons if not pair.shown} == set(bad)
         assert f"shown in {12 - 4 * len(bad)} of 12" in finding.why  # on the test chromosomes
+
+
+@pytest.mark.parametrize(("n", "p"), [(3, "0.05"), (5, "0.004")])
+def test_what_few_seeds_can_reach_stands_beside_the_verdict(n, p):
+    """Of three against three there are 20 orders, of five against five 252."""
+    arms = {"RC-16": ABOVE[:n], "standard-16": BELOW[:n], "standard-32": BELOW[:n]}
+    tables = [runs(arms, figure="fig7b", dataset=factor) for factor in ("CTCF", "SPI1", "MAX")]
+    finding = finding_of("every_factor", fig7b_runs=pd.concat(tables))
+    assert finding.qualified == f"holds ({n} seeds: p = {p} at best)"
+    assert f"1 of these verdicts (holds: 1) rest on tests of {n} seeds, which can reach p = {p}" in summary([finding])
+
+
+@pytest.mark.parametrize(("first", "again", "lead"), [(80, 2, "60 epochs"), (2, 80, "80 epochs")])
+def test_the_trainings_of_which_fewer_were_improving_give_the_verdict(first, again, lead):
+    arms = {"RC-16": ABOVE, "standard-16": BELOW, "standard-32": BELOW}
+    tables = {
+        "fig6_runs": sizes({0.05: tuple(arms.values()), 1.0: tuple(arms.values())}).assign(best_epoch=first),
+        "fig6_gpu_runs": sizes({0.05: (BELOW, ABOVE, ABOVE), 1.0: (BELOW, ABOVE, ABOVE)}).assign(
+            best_epoch=min(again, 60), n_epochs=60, cpu="a processor and a GPU"
+        ),
+    }
+    finding = finding_of("higher_at_every_size", **tables)
+    assert finding.trained.startswith(lead)
+    assert finding.verdict is (Verdict.NOT if lead == "60 epochs" else Verdict.HOLDS)
+    assert finding.limits == ()
+    assert finding.other is not None
+    assert finding.other.limits == ("not trained out: learning speed",)
+    assert "60 of 60 trainings ended at their best epoch" in finding.other.why
 
 
 def test_a_smaller_scale_is_said():
