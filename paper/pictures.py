@@ -22,7 +22,8 @@ from rcviz.plots.strands import plot_strands
 SHOWN = 4
 """Best filters of a network that Figure 5 shows, as in the paper."""
 
-_DPI = 130
+DPI = 130
+"""Dots per inch of every picture."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _drawn(drawings: Iterable[Drawing], results: Results) -> Iterator[tuple[Draw
         figure = drawing.draw(*shown)
         if figure is None:
             continue
-        figure.set_dpi(_DPI)
+        figure.set_dpi(DPI)
         sentences = dict.fromkeys(sentence for table in shown for sentence in unlike_the_paper(table))
         yield drawing, " ".join([drawing.caption, *sentences]), figure_png(figure)
 
@@ -183,7 +184,7 @@ def draw_sharing(results: Results) -> bytes | None:
     counts = sorted(n for _, table in panels for n in table.groupby("arm").size())
     seeds = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
     _share_legend(figure, f"mean, and least to greatest of {seeds} seeds")
-    figure.set_dpi(_DPI)
+    figure.set_dpi(DPI)
     return figure_png(figure)
 
 

@@ -15,12 +15,16 @@ from paper.convergence import MOSTLY, best_trained
 from paper.figures import FIGURES
 from paper.findings import Finding
 from paper.markup import PICTURES, markdown, picture
-from paper.pictures import DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
+from paper.matched import matched_of
+from paper.pictures import DPI, DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
+from paper.pictures_matched import NAME, draw_matched
 from paper.report_choices import choices_section
+from paper.report_matched import matched_section
 from paper.report_rivals import pictured, rivals_section
 from paper.tables import GPU, TRAINED_AGAIN, Results, trained_again
 from paper.verdicts import PAPER_SEEDS, Verdict
 from rcviz._core.files import atomic_write
+from rcviz.plots._axes import figure_png
 from rcviz.sweeps.compare import ALPHA
 
 PAGE = Path("paper.md")
@@ -75,10 +79,13 @@ def write_report(
     for name, part in pictured(tables).items():
         if (sharing := draw_sharing(part)) is not None:
             images[name] = sharing
-    for name in {*pictured(tables), *(drawing.name for drawing in (*DRAWINGS, *DRAWN_AGAIN))} - set(images):
+    if (matched := matched_of(tables)) is not None:
+        images[NAME] = figure_png(draw_matched(matched, dpi=DPI))
+    names = {NAME, *pictured(tables), *(drawing.name for drawing in (*DRAWINGS, *DRAWN_AGAIN))}
+    for name in names - set(images):
         (folder / f"{name}.png").unlink(missing_ok=True)
     page = Path(docs) / PAGE
-    _write(page, page_text(tables, captions, sharing=images).encode())
+    _write(page, page_text(tables, captions, others=images).encode())
     written = [page]
     for name, image in images.items():
         written.append(folder / f"{name}.png")
@@ -101,20 +108,21 @@ def with_overview(page: str, results: Results) -> str:
     return _MARKED.sub(lambda match: f"{match[1]}{summary(findings)}\n\n{table}{match[2]}", page)
 
 
-def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, sharing: Container[str] = ()) -> str:
+def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, others: Container[str] = ()) -> str:
     """Return the page as Markdown.
 
-    `captions` has names and captions of the pictures of each of the paper's figures, `sharing` the names of those of
-    sharing and its rivals.
+    `captions` has names and captions of the pictures of each of the paper's figures, `others` the names of those that
+    are not the paper's: of sharing and its rivals.
     """
     findings = judge_claims(CLAIMS, results)
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         _THRESHOLDS,
+        matched=_joined_paragraphs(matched_section(results, drawn=NAME in others)),
         summary=f"{summary(findings)}\n",
         claims=_claims_table(findings),
         figures=_joined_paragraphs(_figures(findings, captions, results)),
         choices=_joined_paragraphs(choices_section(results)),
-        rivals=_joined_paragraphs(rivals_section(results, sharing=sharing)),
+        rivals=_joined_paragraphs(rivals_section(results, sharing=others)),
         runs=_runs(results),
     )
 

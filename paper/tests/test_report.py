@@ -14,13 +14,13 @@ from paper.pictures import draw_sharing, drawn
 from paper.report import page_text, with_overview, write_report
 from paper.rules_chipseq import WIDTHS
 from paper.tables import FOLDER, read_results, trained_again
-from paper.tests.made_tables import ABOVE, BELOW, filters, history, runs, table_1
+from paper.tests.made_tables import ABOVE, BELOW, filters, history, matched, runs, table_1
 from paper.verdicts import Verdict
 from rcviz.sweeps.compare import ALPHA
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = "train chr19+chr20, valid chr22, test chr21+chrX+chr17 (stand-in)"
-SHOWN_AS_TEXT = ["fig2", "fig3", "fig4", "fig5", "fig5_seeds", "fig6", "fig7a", "fig7b", "sharing"]
+SHOWN_AS_TEXT = ["fig2", "fig3", "fig4", "fig5", "fig5_seeds", "fig6", "fig7a", "fig7b", "matched", "sharing"]
 
 
 def every_table():
@@ -67,6 +67,7 @@ def every_table():
         "choices": history(curves, figure="choices"),
         "choices_runs": runs(other, figure="choices"),
         "table_1": table_1(),
+        **matched(),
     }
 
 
@@ -146,7 +147,7 @@ def test_what_was_less_trained_stands_beside_and_changes_no_verdict(reported):
     again = tables_again()
     tables = {**every_table(), **again}
     captions = {drawing.figure: [(drawing.name, caption)] for drawing, caption, _ in drawn(tables_again())}
-    page = page_text(tables, captions, sharing=["learning_speed"])
+    page = page_text(tables, captions, others=["learning_speed"])
     for before, after in zip(claims_table(reported[1]), claims_table(page), strict=True):
         twice = re.search(r"\(Figure (6|7b), section", after[1]) is not None
         assert before[:6] == after[:6]
@@ -156,7 +157,7 @@ def test_what_was_less_trained_stands_beside_and_changes_no_verdict(reported):
     assert "does not hold here (not trained out: learning speed).** 0 of 12 comparisons shown" in higher
     assert higher.endswith("Not trained out: 120 of 120 trainings ended at their best epoch.")
     assert "With 60 epochs, on a GPU.</summary>" in page
-    assert "stands beside it (does not hold here: 3)." in page.split("## Claim by claim")[0]
+    assert "stands beside it (does not hold here: 3)." in page.split("## How a verdict")[0]
     assert all(f"(pictures/paper/{name}.png)" in page for name in ("fig6_gpu", "fig7b_gpu", "learning_speed"))
     assert draw_sharing(trained_again(tables)) is not None
     section = page.split("### At equal memory, not trained out\n")[1].split("### ")[0]
@@ -206,7 +207,7 @@ def test_what_tables_of_strangers_name_is_text():
     bad = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) | a\n# b"
     tables = every_table()
     tables["fig3_runs"] = tables["fig3_runs"].assign(cpu=bad, code=bad, chromosomes=bad, scale=bad)
-    text = page_text(tables, {"Figure 3": [("fig3", bad)]}, sharing=())
+    text = page_text(tables, {"Figure 3": [("fig3", bad)]}, others=())
     assert text.count("&lt;img src=x") == 6
     assert text.count("\\[x](javascript") == 6
     assert "<img" not in text
@@ -233,14 +234,14 @@ def test_what_is_not_there_is_said(tmp_path):
     assert written == [tmp_path / "docs" / "paper.md"]
     page = written[0].read_text()
     assert {row[5] for row in claims_table(page)} == {"**not measured here**"}
-    assert page.count("Not measured here yet") == 9  # seven figures, the choices, the question
+    assert page.count("Not measured here yet") == 10  # seven figures, the choices, two questions
 
 
 @pytest.mark.parametrize("name", sorted(every_table()))
 def test_any_one_table_may_be_alone_or_missing(name):
     tables = every_table()
-    assert "**not measured here**" in page_text({name: tables.pop(name)}, {}, sharing=())
-    assert len(claims_table(page_text(tables, {}, sharing=()))) == len(CLAIMS)
+    assert "**not measured here**" in page_text({name: tables.pop(name)}, {}, others=())
+    assert len(claims_table(page_text(tables, {}, others=()))) == len(CLAIMS)
 
 
 @pytest.mark.parametrize("sharing", [True, False])
@@ -297,7 +298,7 @@ def test_committed_pages_are_what_the_committed_tables_give(tmp_path):
 
 def test_committed_tables_are_small_and_hold_each_run_once():
     assert sum(path.stat().st_size for path in FOLDER.rglob("*.*")) < 2_000_000
-    assert set(every_table()) < set(read_results())
+    assert set(every_table()) - set(matched()) < set(read_results())
     for folder in (FOLDER, FOLDER / "gpu"):
         runs = pd.concat([pd.read_csv(path) for path in folder.glob("*_runs.csv.gz")])
         assert not runs.duplicated(["run", "arm"]).any()
