@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/epoch_costs.py --data runs/windows
 
 All arms in turn in one process with one thread, several times over, in processor time: the sweeps of the figures ran
-beside other work, on more than one processor. Writes paper/results/epoch_costs.csv, a row for each arm and repeat.
+beside other work, on more than one processor. Writes paper/results/epoch_costs.csv, a row for each arm and repeat: what
+they differ by is the spread that docs/performance.md and docs/paper.md give beside the medians.
 """
 
 import argparse

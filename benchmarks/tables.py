@@ -1,12 +1,16 @@
 """Write the tables of docs/performance.md from benchmarks/results/*.json; a test compares the two."""
 
+import csv
 import json
+import math
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "benchmarks" / "results"
+COSTS = ROOT / "paper" / "results" / "epoch_costs.csv"
 MACHINES = {
     "speed.json": "two cores of an AMD EPYC with AVX2",
     "speed_avx512.json": "two cores with AVX-512 and bfloat16 units",
@@ -202,12 +206,31 @@ def growth():
     return table(header, rows)
 
 
+def epoch_costs():
+    """To two figures, with the range of the repeats: the same epoch differs more between these than many networks."""
+    seconds = {}
+    with COSTS.open(newline="") as file:
+        for row in csv.DictReader(file):
+            seconds.setdefault((row["setting"], row["arm"]), []).append(float(row["cpu_seconds"]))
+    rows = [
+        [*key, f"{two(statistics.median(own))} s ({two(min(own))} to {two(max(own))})", f"{max(own) / min(own):.1f}"]
+        for key, own in seconds.items()
+    ]
+    return table(["data", "network", "processor time of an epoch", "dearest over cheapest repeat"], rows)
+
+
+def two(value):
+    """Two digits that count."""
+    return f"{value:.{max(0, 1 - math.floor(math.log10(value)))}f}" if value < 10 else f"{value:.0f}"
+
+
 TABLES = {
     "machine": lambda: machine_of("speed.json"),
     "targets": lambda: targets("speed.json"),
     "machine with AVX-512": lambda: machine_of("speed_avx512.json"),
     "targets with AVX-512": lambda: targets("speed_avx512.json"),
     "whole job": whole_job,
+    "epoch costs": epoch_costs,
     "everything": everything,
     "start": start,
     "growth": growth,

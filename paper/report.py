@@ -21,6 +21,7 @@ from paper.pictures_matched import NAME, draw_matched
 from paper.report_choices import choices_section
 from paper.report_matched import matched_section
 from paper.report_rivals import pictured, rivals_section
+from paper.report_trainings import negatives_text, trainings_section
 from paper.tables import GPU, TRAINED_AGAIN, Results, trained_again
 from paper.verdicts import PAPER_SEEDS, Verdict
 from rcviz._core.files import atomic_write
@@ -124,6 +125,8 @@ def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, o
         choices=_joined_paragraphs(choices_section(results)),
         rivals=_joined_paragraphs(rivals_section(results, sharing=others)),
         runs=_runs(results),
+        trainings=_joined_paragraphs(trainings_section(results)),
+        negatives=negatives_text(results),
     )
 
 
