@@ -195,11 +195,6 @@ class FilterBank:
         DataFrame
             filter, motif, strand, offset, similarity, p_value, alternative_name and overlap; strand, offset and
             overlap describe the alignment of the motif to the filter. See :func:`rcviz.motifs.similarity.match_motifs`.
-
-        Raises
-        ------
-        ModuleNotFoundError
-            If memelite is not installed. Its first call on a machine compiles for about 40 s.
         """
         matches = match_motifs(self.motifs(data), motifs, n_nearest=n_nearest).rename(columns={"query": "filter"})
         return matches[["filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap"]]

@@ -1,9 +1,7 @@
-"""Similarity of motifs: the nearest known motifs by Tomtom (Gupta et al. 2007), computed by memelite."""
+"""Similarity of motifs: the nearest known motifs by Tomtom (Gupta et al. 2007)."""
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from rcviz._core.checks import check_positive
 from rcviz.motifs.bundled import read_collection
 from rcviz.motifs.formats.meme import read_meme
 from rcviz.motifs.motif import Motif
+from rcviz.motifs.tomtom import tomtom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +69,6 @@ def match_motifs(queries: Sequence[Motif], motifs: Any = None, *, n_nearest: int
     ------
     ValueError
         When there are no queries, no motifs, or one is not a Motif.
-    ModuleNotFoundError
-        When memelite is not installed.
 
     Notes
     -----
@@ -79,8 +76,8 @@ def match_motifs(queries: Sequence[Motif], motifs: Any = None, *, n_nearest: int
     total) can match the flank of a long motif with p-values down to 1e-14, because uninformative columns are equal,
     too. Its similarity is low.
 
-    The first call on a machine compiles for about 40 s. With fewer than 50 motifs, those of JASPAR are added for
-    computing p-values, but are not returned.
+    Of alignments with equal scores, the one with the largest overlap is returned, then the one on the strand "+".
+    With fewer than 50 motifs, those of JASPAR are added for computing p-values, but are not returned.
     """
     import pandas as pd
 
@@ -88,16 +85,15 @@ def match_motifs(queries: Sequence[Motif], motifs: Any = None, *, n_nearest: int
     if isinstance(queries, Motif) or not queries:
         raise ValueError("queries must be a list of at least one Motif")
     targets = as_motifs(motifs)
-    results = _tomtom([query.probabilities for query in queries], _padded_targets(targets))[:, :, : len(targets)]
-    p_values, _, offsets, overlaps, strands = results
-    nearest = np.argsort(p_values, axis=1, kind="stable")[:, :n_nearest]
+    best = tomtom([query.probabilities for query in queries], _padded_targets(targets))
+    nearest = np.argsort(best.p_value[:, : len(targets)], axis=1, kind="stable")[:, :n_nearest]
     rows = []
     for index, query in enumerate(queries):
         for target in nearest[index].tolist():
             motif = targets[target]
-            strand = "-" if strands[index, target] else "+"
+            strand = "-" if best.reverse[index, target] else "+"
             oriented = motif if strand == "+" else motif.reverse_complement()
-            offset = -int(offsets[index, target])
+            offset = int(best.offset[index, target])
             rows.append(
                 (
                     index,
@@ -105,9 +101,9 @@ def match_motifs(queries: Sequence[Motif], motifs: Any = None, *, n_nearest: int
                     motif.alternative_name,
                     strand,
                     offset,
-                    int(overlaps[index, target]),
+                    int(best.overlap[index, target]),
                     similarity(query.probabilities, oriented.probabilities, offset),
-                    float(p_values[index, target]),
+                    float(best.p_value[index, target]),
                 )
             )
     names = ["query", "motif", "alternative_name", "strand", "offset", "overlap", "similarity", "p_value"]
@@ -126,15 +122,3 @@ def _padded_targets(targets: list[Motif]) -> list[np.ndarray]:
     """Return the matrices of the targets; if they are few, also those of JASPAR."""
     others = as_motifs() if len(targets) < _MIN_TARGETS else []
     return [motif.probabilities for motif in (*targets, *others)]
-
-
-def _tomtom(queries: list[np.ndarray], targets: list[np.ndarray]) -> Float[np.ndarray, "5 queries targets"]:
-    try:
-        from memelite import tomtom
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError('comparing motifs needs memelite: pip install "rcviz[lab]"') from error
-    # In a separate thread: numba sets the number of OpenMP threads of the calling thread, which torch would then use.
-    with warnings.catch_warnings(), ThreadPoolExecutor(1) as executor:
-        warnings.simplefilter("ignore")  # of numba, about the threading layer
-        future = executor.submit(tomtom, [np.ascontiguousarray(query) for query in queries], targets, n_jobs=1)
-        return np.asarray(future.result())

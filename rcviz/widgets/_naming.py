@@ -1,26 +1,16 @@
-"""Compare filters with known motifs in the background: Tomtom runs in a separate process, as it compiles for long."""
+"""Compare filters with known motifs in the background."""
 
 import hashlib
-import io
-import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 
 import pandas as pd
 
 from rcviz.motifs.motif import Motif
+from rcviz.motifs.similarity import match_motifs
 
 _N_NEAREST = 5
-_TIMEOUT = 600.0
-_SCRIPT = """
-import json, sys
-from rcviz.motifs.motif import Motif
-from rcviz.motifs.similarity import match_motifs
-queries, targets = ([Motif(str(place), rows) for place, rows in enumerate(rows)] for rows in json.load(sys.stdin))
-match_motifs(queries, targets, n_nearest=int(sys.argv[1])).to_csv(sys.stdout, index=False)
-"""
+_AT_A_TIME = 64  # queries between two looks at whether to stop, about a second
 _cache: dict[str, pd.DataFrame] = {}
 
 
@@ -45,7 +35,6 @@ class Naming:
         self.table: pd.DataFrame | None = None
         self.error = ""
         self._queries, self._targets, self._on_end = queries, targets, on_end
-        self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="rcviz-naming", daemon=True)
         self._key = _digest(queries) + _digest(targets)
@@ -62,43 +51,21 @@ class Naming:
     def stop(self) -> None:
         """Stop the comparison; ``on_end`` is not called."""
         self._stopped = True
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
 
     def _run(self) -> None:
+        tables = []
         try:
-            self.table = _cache[self._key] = self._match()
+            for first in range(0, len(self._queries), _AT_A_TIME):
+                if self._stopped:
+                    return
+                queries = self._queries[first : first + _AT_A_TIME]
+                table = match_motifs(queries, self._targets, n_nearest=_N_NEAREST)
+                tables.append(table.rename(columns={"query": "filter"}).assign(filter=table["query"] + first))
+            self.table = _cache[self._key] = pd.concat(tables, ignore_index=True)
         except Exception as error:  # shown in the pane; it would be lost with the thread
             self.error = str(error) or type(error).__name__
         if not self._stopped:
             self._on_end()
-
-    def _match(self) -> pd.DataFrame:
-        # Matrices without their names, which may hold any characters; positions in the list identify them.
-        matrices = [[motif.probabilities.tolist() for motif in motifs] for motifs in (self._queries, self._targets)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _SCRIPT, str(_N_NEAREST)],  # -P: import nothing from the notebook's folder
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        if self._stopped:
-            self._process.kill()
-        try:
-            out, errors = self._process.communicate(json.dumps(matrices), timeout=_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-            raise
-        if self._process.returncode:
-            last = (errors.strip().splitlines() or [f"the comparison ended with code {self._process.returncode}"])[-1]
-            raise RuntimeError(last.partition("Error: ")[2] or last)
-        table = pd.read_csv(io.StringIO(out)).rename(columns={"query": "filter"})
-        nearest = [self._targets[place] for place in table["motif"]]
-        return table.assign(
-            motif=[motif.name for motif in nearest], alternative_name=[motif.alternative_name for motif in nearest]
-        )
 
 
 def _digest(motifs: list[Motif]) -> str:

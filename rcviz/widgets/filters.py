@@ -355,10 +355,8 @@ class FilterExplorer(Explorer):
         elif naming.error:
             text = f"<p>The comparison with known motifs failed: {html.escape(naming.error)}</p>"
         else:
-            text = (
-                f'<p role="status">Comparing the filters with {len(self._targets):,} known motifs in the background; '
-                "the first time on a machine this compiles for about 40 seconds.</p>"
-            )
+            n_targets = len(self._targets)
+            text = f'<p role="status">Comparing the filters with {n_targets:,} known motifs in the background.</p>'
         self._named.show(f'<div class="rcviz-panels rcviz-named" data-filter="{index}">{text}</div>')
 
 

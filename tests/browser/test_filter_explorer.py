@@ -79,8 +79,7 @@ def test_look_choose_save_and_err(run_cells, server):
         explorer.get_by_label("Save as").fill(f"filters.{ending}")
         explorer.get_by_label("Save as").press("Tab")
         explorer.get_by_role("button", name="Save", exact=True).click()
-        # The names of the motifs: their first comparison on a machine compiles for minutes when it is busy.
-        explorer.get_by_role("status").filter(has_text=f"filters.{ending}").wait_for(timeout=300_000)
+        explorer.get_by_role("status").filter(has_text=f"filters.{ending}").wait_for()
     table = pd.read_csv(server.folder / "filters.csv")
     assert sorted(table["filter"]) == list(range(12))
     assert [motif.name for motif in read_meme(server.folder / "filters.meme")] == [
@@ -175,5 +174,5 @@ if "RCVIZ_PICTURES" in os.environ:
         """The picture of README and docs: a trained model of 64 filters."""
         page.set_viewport_size({"width": 1400, "height": 1300})
         run_cells([TRAINED, "explorer = rcviz.FilterExplorer(model, parts.test)\nexplorer"])
-        page.locator(".rcviz-matches").wait_for(timeout=300_000)
+        page.locator(".rcviz-matches").wait_for()
         page.locator(EXPLORER).screenshot(path=Path(os.environ["RCVIZ_PICTURES"]) / "filter_explorer.png")

@@ -1,9 +1,5 @@
-"""Nearest motifs: known offsets and strands, cosines by hand, and p-values that are valid.
+"""Nearest motifs: known offsets and strands, cosines by hand, and the motifs that are compared."""
 
-Tomtom compiles for most of a minute on a fresh machine, so that all real calls are made once, in one fixture.
-"""
-
-import sys
 from math import sqrt
 from types import SimpleNamespace
 
@@ -16,6 +12,7 @@ from rcviz.motifs.bundled import list_motifs, load_motif
 from rcviz.motifs.formats.meme import write_meme
 from rcviz.motifs.motif import Motif
 from rcviz.motifs.similarity import as_motifs, match_motifs, similarity
+from rcviz.motifs.tomtom import tomtom
 from rcviz.sequences.alphabet import one_hot
 
 COLUMNS = ["query", "motif", "alternative_name", "strand", "offset", "overlap", "similarity", "p_value"]
@@ -53,7 +50,7 @@ PLANTED = {
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """Every answer of Tomtom that the tests look at."""
+    """Every answer that the tests look at."""
     path = tmp_path_factory.mktemp("motifs") / "own.meme"
     write_meme(TARGETS, path)
     queries = [Motif(name, matrix) for name, (matrix, *_) in PLANTED.items()]
@@ -151,21 +148,26 @@ def test_the_other_strand_of_a_query_has_the_same_match_turned(found):
 
 @pytest.mark.parametrize(("n_targets", "n_compared"), [(1, 880), (49, 928), (50, 50), (60, 60)])
 def test_fewer_than_fifty_motifs_have_jaspar_for_company(monkeypatch, n_targets, n_compared):
-    """The number of targets, from a replacement of Tomtom that only counts them."""
     seen = []
 
-    def count(queries, targets, **options):
+    def count(queries, targets):
         seen.append(len(targets))
-        return np.zeros((5, len(queries), len(targets)))
+        return tomtom(queries, targets)
 
-    monkeypatch.setattr("memelite.tomtom", count)
+    monkeypatch.setattr("rcviz.motifs.similarity.tomtom", count)
     targets = [Motif(f"m{index}", MYC.probabilities) for index in range(n_targets)]
     table = match_motifs([MYC], targets, n_nearest=1000)
     assert seen == [n_compared]
     assert table["motif"].tolist() == [motif.name for motif in targets]
 
 
-# ---- cosines, without Tomtom ------------------------------------------------------------------------------------
+def test_a_palindrome_is_matched_as_it_is_given():
+    palindrome = sharp("GGAACGTTCC", "palindrome")
+    first = match_motifs([palindrome], [*TARGETS, palindrome], n_nearest=1).iloc[0]
+    assert (first["motif"], first["strand"], first["offset"]) == ("palindrome", "+", 0)
+
+
+# ---- cosines, without p-values ------------------------------------------------------------------------------------
 
 
 def columns(*rows):
@@ -249,9 +251,3 @@ def test_queries_are_a_list_with_something_in_it(as_users_run, queries):
 def test_rows_must_be_a_positive_number(as_users_run, n_nearest):
     with pytest.raises(ValueError, match="n_nearest"):
         match_motifs([MYC], TARGETS, n_nearest=n_nearest)
-
-
-def test_without_memelite_one_sentence_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "memelite", None)
-    with pytest.raises(ModuleNotFoundError, match=r"memelite: pip install"):
-        match_motifs([MYC], TARGETS)

@@ -288,9 +288,9 @@ def test_names_arrive_later(explorer, no_names):
 
 
 def test_why_there_are_no_names_is_said(explorer, no_names):
-    no_names.made[-1].error = "memelite <is missing>"
+    no_names.made[-1].error = "the file <is missing>"
     no_names.made[-1].on_end()
-    assert "memelite &lt;is missing&gt;" in explorer._named.value
+    assert "the file &lt;is missing&gt;" in explorer._named.value
 
 
 def test_motifs_of_ones_own(toy, make_model, no_names, tmp_path):

@@ -1,16 +1,16 @@
-"""Filters are named by another process."""
+"""Filters are named in the background."""
 
 import threading
 
 import pandas as pd
 import pytest
 
-from rcviz import Motif, load_motif
+from rcviz import load_motif
 from rcviz.motifs.similarity import as_motifs, match_motifs
 from rcviz.widgets import _naming
 from rcviz.widgets._naming import Naming
 
-QUERIES = [load_motif("CTCF_known1"), load_motif("GATA_known6")]
+QUERIES = [load_motif("CTCF_known1"), load_motif("GATA_known6"), load_motif("CTCF")]
 
 
 @pytest.fixture(autouse=True)
@@ -18,12 +18,13 @@ def empty_cache(monkeypatch):
     monkeypatch.setattr(_naming, "_cache", {})
 
 
-def test_the_other_process_finds_what_this_one_finds():
-    # Names that no file format would hold.
-    targets = [Motif(f"motif {place} <\n>", motif.probabilities) for place, motif in enumerate(as_motifs()[:60])]
+@pytest.mark.parametrize("at_a_time", [1, 2, 64])
+def test_the_background_finds_what_a_call_finds(monkeypatch, at_a_time):
+    monkeypatch.setattr(_naming, "_AT_A_TIME", at_a_time)
+    targets = as_motifs()[:60]
     ended = []
     naming = Naming(QUERIES, targets, lambda: ended.append(threading.current_thread()))
-    naming.wait(240)
+    naming.wait(60)
     assert (naming.error, len(ended)) == ("", 1)
     assert ended[0] is not threading.main_thread()
     here = match_motifs(QUERIES, targets).rename(columns={"query": "filter"})
@@ -35,26 +36,32 @@ def test_the_other_process_finds_what_this_one_finds():
     assert len(ended) == 1
 
 
-def test_an_error_of_the_other_process_is_told(monkeypatch):
-    monkeypatch.setattr(_naming, "_SCRIPT", "raise ValueError('no such thing')")
+def test_an_error_is_told(monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(_naming, "match_motifs", fail)
     ended = []
     naming = Naming(QUERIES, QUERIES, lambda: ended.append(True))
     naming.wait(60)
     assert (naming.table, naming.error, ended) == (None, "no such thing", [True])
 
 
-def test_a_process_that_dies_silently_is_told(monkeypatch):
-    monkeypatch.setattr(_naming, "_SCRIPT", "import os; os._exit(3)")
-    naming = Naming(QUERIES, QUERIES, lambda: None)
-    naming.wait(60)
-    assert naming.error == "the comparison ended with code 3"
+def test_stop_ends_the_comparison_and_tells_nobody(monkeypatch):
+    begun, stopped = threading.Event(), threading.Event()
 
+    def match(queries, targets, **options):
+        begun.set()
+        stopped.wait(60)
+        return match_motifs(queries, targets, **options)
 
-def test_stop_ends_the_process_and_tells_nobody(monkeypatch):
-    monkeypatch.setattr(_naming, "_SCRIPT", "import time; time.sleep(600)")
+    monkeypatch.setattr(_naming, "match_motifs", match)
+    monkeypatch.setattr(_naming, "_AT_A_TIME", 1)
     ended = []
     naming = Naming(QUERIES, QUERIES, lambda: ended.append(True))
+    begun.wait(60)
     naming.stop()
+    stopped.set()
     naming.wait(60)
     assert not naming._thread.is_alive()
     assert (naming.table, ended) == (None, [])
