@@ -234,7 +234,7 @@ def test_what_is_not_there_is_said(tmp_path):
     assert written == [tmp_path / "docs" / "paper.md"]
     page = written[0].read_text()
     assert {row[5] for row in claims_table(page)} == {"**not measured here**"}
-    assert page.count("Not measured here yet") == 10  # seven figures, the choices, two questions
+    assert page.count("Not measured here yet") == 11  # seven figures, how far they went, the choices, two questions
 
 
 @pytest.mark.parametrize("name", sorted(every_table()))
