@@ -2,9 +2,11 @@
 
 import errno
 import glob
+import hashlib
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -13,11 +15,30 @@ from pathlib import Path
 
 _UNFINISHED, _COMPLETE = ".unfinished", ".complete"
 _LOCK = ".lock"
+_LONGEST_NAME = 255 - len(f"..12345678{_UNFINISHED}{_COMPLETE}")  # in bytes
+_ATTRIBUTES = ("user.", "system.posix_acl_access")
 _DISK_FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DiskFullError(OSError):
     """The disk or a quota is full; a file that would have been replaced is not modified."""
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that a file system or a file format cannot hold: not UTF-8, or with a null character.
+
+    Raises
+    ------
+    ValueError
+    """
+    text = os.fsdecode(path)
+    try:
+        problem = "a null character" if "\0" in text else None
+        text.encode()
+    except UnicodeEncodeError:
+        problem = "bytes that are not UTF-8"
+    if problem:
+        raise ValueError(f"the path {ascii(text)} has {problem}: rename the file or its folder")
 
 
 def check_target(
@@ -41,14 +62,14 @@ def check_target(
     ValueError
     """
     target = Path(path)
-    if target.is_dir() or not target.parent.is_dir():
-        raise ValueError(f"cannot write {what} {target}: choose a file name in a folder that exists")
-    if not os.access(target.parent, os.W_OK):
-        raise ValueError(f"cannot write {what} {target}: the folder is read-only; choose another")
+    try:
+        real = _writable(target, f"{what} ")
+    except OSError as error:
+        raise ValueError(str(error)) from error
     for source in map(Path, inputs):
-        if target.resolve() == source.resolve() or (target.exists() and source.exists() and target.samefile(source)):
+        if real == Path(os.path.realpath(source)) or (real.exists() and source.exists() and real.samefile(source)):
             raise ValueError(f"{what} {target} would overwrite {source}: choose another name")
-    if target.exists() and not target.name.endswith(ending):
+    if real.exists() and not target.name.endswith(ending):
         raise ValueError(
             f"{target} exists and its name does not end in {ending}, so {what} does not replace it: choose another "
             f"name, or remove the file first"
@@ -62,27 +83,31 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     The temporary path is in a hidden folder beside ``path``, in which libraries may create other files, and which is
     locked while this process lives. Temporary files of killed processes that were writing ``path`` are removed.
 
+    A file that is replaced keeps its permissions and, where the system allows it, its owner; of a symbolic link, the
+    file behind it is replaced.
+
     Raises
     ------
     FileNotFoundError
         When the folder does not exist.
+    IsADirectoryError, PermissionError, OSError
+        When the file is write-protected or not an ordinary file, such as a pipe or a device.
     DiskFullError
         When the disk or a quota is full.
     """
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+    target = _writable(Path(path))
     remove_unfinished(target.parent, target.name)
     try:
         with _folder_beside(target) as folder:
             temporary = folder / target.name
             temporary.touch()
+            mode = stat.S_IMODE(temporary.stat().st_mode)
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)  # some libraries create files that only the user can read
+            temporary.chmod(mode)  # some libraries create files that only the user can read
+            if target.exists():
+                _keep_attributes(target, temporary)
             _move(temporary, target)
     except DiskFullError:
         raise
@@ -92,22 +117,78 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise
         kept = ", and the existing file is not modified" if target.exists() else ""
         full = DiskFullError(
-            f"cannot write {target}: {os.strerror(code).lower()}{kept}: free some space, or write to another disk"
+            f"cannot write {path}: {os.strerror(code).lower()}{kept}: free some space, or write to another disk"
         )
         full.errno = code
         raise full from error
 
 
+def _writable(path: Path, what: str = "") -> Path:
+    """Return the file behind symbolic links; raise if it cannot be created or must not be replaced."""
+    check_path(path)
+    real = Path(os.path.realpath(path))
+    cannot = f"cannot write {what}{path}"
+    try:
+        status = real.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        status = None
+    except OSError as error:  # such as a name that is too long, or links in a circle
+        raise type(error)(f"{cannot}: {os.strerror(error.errno or 0).lower()}; choose another name") from error
+    if status is None and not real.parent.is_dir():
+        raise FileNotFoundError(f"{cannot}: the folder {real.parent} does not exist; create it first")
+    if status is not None:
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(f"{cannot}: it is a folder; choose a file name in a folder that exists")
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{cannot}: it is a {_kind_of(status.st_mode)}, not an ordinary file; choose another name")
+        # The permissions count, also for an administrator, who may write to any file.
+        if not status.st_mode & 0o222 or not os.access(real, os.W_OK):
+            raise PermissionError(
+                f"{cannot}: the existing file is write-protected; make it writable, or choose another name"
+            )
+    if not os.access(real.parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"{cannot}: the folder is read-only; choose another")
+    return real
+
+
+def _kind_of(mode: int) -> str:
+    kinds = {stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket", stat.S_ISCHR: "device", stat.S_ISBLK: "device"}
+    return next((kind for test, kind in kinds.items() if test(mode)), "special file")
+
+
+def _keep_attributes(old: Path, new: Path) -> None:
+    """Give a new file the owner, group, permissions and access list of the file that it replaces."""
+    status = old.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if hasattr(os, "chown"):
+        try:
+            os.chown(new, status.st_uid, status.st_gid)
+        except OSError:  # only an administrator can give files away
+            try:
+                os.chown(new, -1, status.st_gid)
+            except OSError:  # what members of another group may do is what everybody may
+                mode = mode & ~0o070 | (mode & 0o007) << 3
+    new.chmod(mode)
+    if hasattr(os, "listxattr"):
+        with suppress(OSError):
+            for name in os.listxattr(old):
+                if name.startswith(_ATTRIBUTES):
+                    os.setxattr(new, name, os.getxattr(old, name))
+
+
 def remove(path: str | os.PathLike[str]) -> None:
-    """Remove a file, if it exists, and temporary files of killed processes that were writing it."""
-    target = Path(path)
+    """Remove a file, if it exists, and temporary files of killed processes that were writing it.
+
+    Of a symbolic link, the file behind it is removed, as it was written.
+    """
+    target = Path(os.path.realpath(path))
     target.unlink(missing_ok=True)
     remove_unfinished(target.parent, target.name)
 
 
 def remove_unfinished(folder: Path, name: str | None = None) -> None:
     """Remove temporary files of killed processes, for one file or a folder; not files that are being written."""
-    pattern = f".{'*' if name is None else glob.escape(name)}.{'?' * 8}{_UNFINISHED}*"
+    pattern = f".{'*' if name is None else glob.escape(_shortened(name))}.{'?' * 8}{_UNFINISHED}*"
     for path in folder.glob(pattern):
         with suppress(OSError):  # such as a folder of another user, or a file system without locks
             is_folder = path.is_dir()
@@ -120,12 +201,20 @@ def remove_unfinished(folder: Path, name: str | None = None) -> None:
                 os.close(lock)
 
 
+def _shortened(name: str) -> str:
+    """Shorten a name to which a temporary file adds more than file systems allow."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= _LONGEST_NAME:
+        return name
+    return f"{encoded[:40].decode(errors='ignore')}~{hashlib.sha256(encoded).hexdigest()[:16]}"
+
+
 @contextmanager
 def _folder_beside(target: Path) -> Iterator[Path]:
     """Create a hidden, locked folder, and remove it at the end."""
     lock = None
     while lock is None:  # repeated only if another process removes it before it is locked
-        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=_UNFINISHED))
+        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{_shortened(target.name)}.", suffix=_UNFINISHED))
         try:
             lock = _lock(folder / _LOCK, os.O_CREAT)
         except OSError:  # a file system without locks, where no process removes anything
