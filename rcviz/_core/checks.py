@@ -42,17 +42,28 @@ def is_number(text: str) -> bool:
     return True
 
 
-def check_positive(name: str, value: Any) -> None:
-    """Refuse a value that is not a whole number of at least one."""
-    check_whole(name, value, 1)
+LARGEST_INT64 = 2**63 - 1
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Refuse a value that is not a whole number of at least ``least``."""
+def check_positive(name: str, value: Any, *, most: int = LARGEST_INT64) -> None:
+    """Refuse a value that is not a whole number from one to ``most``."""
+    check_whole(name, value, 1, most=most)
+
+
+def check_whole(name: str, value: Any, least: int, *, most: int = LARGEST_INT64) -> None:
+    """Refuse a value that is not a whole number from ``least`` to ``most``, by default what 64 bits hold."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ValueError(f"{name} must be a whole number, got {value!r:.100}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r:.100}")
+    number = int(value)
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, got {_shown(number)}")
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}, got {_shown(number)}")
+
+
+def _shown(number: int) -> str:
+    """Return a number in digits; of very large ones the size, as Python refuses to write more than 4,300 digits."""
+    return str(number) if number.bit_length() <= 256 else f"a number of {number.bit_length()} bits"
 
 
 def check_table(table: Any, columns: Sequence[str], rows: str) -> None:

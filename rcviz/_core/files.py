@@ -38,7 +38,15 @@ def check_path(path: str | os.PathLike[str]) -> None:
     except UnicodeEncodeError:
         problem = "bytes that are not UTF-8"
     if problem:
-        raise ValueError(f"the path {ascii(text)} has {problem}: rename the file or its folder")
+        raise ValueError(f"the path {text!a} has {problem}: rename the file or its folder")
+
+
+def shortened(name: str, longest: int) -> str:
+    """Shorten a file's name of more than so many bytes, to its beginning and a digest."""
+    encoded = name.encode()
+    if len(encoded) <= longest:
+        return name
+    return f"{encoded[:40].decode(errors='ignore')}~{hashlib.sha256(encoded).hexdigest()[:16]}"
 
 
 def check_target(
@@ -188,7 +196,7 @@ def remove(path: str | os.PathLike[str]) -> None:
 
 def remove_unfinished(folder: Path, name: str | None = None) -> None:
     """Remove temporary files of killed processes, for one file or a folder; not files that are being written."""
-    pattern = f".{'*' if name is None else glob.escape(_shortened(name))}.{'?' * 8}{_UNFINISHED}*"
+    pattern = f".{'*' if name is None else glob.escape(shortened(name, _LONGEST_NAME))}.{'?' * 8}{_UNFINISHED}*"
     for path in folder.glob(pattern):
         with suppress(OSError):  # such as a folder of another user, or a file system without locks
             is_folder = path.is_dir()
@@ -201,20 +209,14 @@ def remove_unfinished(folder: Path, name: str | None = None) -> None:
                 os.close(lock)
 
 
-def _shortened(name: str) -> str:
-    """Shorten a name to which a temporary file adds more than file systems allow."""
-    encoded = os.fsencode(name)
-    if len(encoded) <= _LONGEST_NAME:
-        return name
-    return f"{encoded[:40].decode(errors='ignore')}~{hashlib.sha256(encoded).hexdigest()[:16]}"
-
-
 @contextmanager
 def _folder_beside(target: Path) -> Iterator[Path]:
     """Create a hidden, locked folder, and remove it at the end."""
     lock = None
     while lock is None:  # repeated only if another process removes it before it is locked
-        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{_shortened(target.name)}.", suffix=_UNFINISHED))
+        folder = Path(
+            tempfile.mkdtemp(dir=target.parent, prefix=f".{shortened(target.name, _LONGEST_NAME)}.", suffix=_UNFINISHED)
+        )
         try:
             lock = _lock(folder / _LOCK, os.O_CREAT)
         except OSError:  # a file system without locks, where no process removes anything

@@ -1,4 +1,4 @@
-"""Reuse of memory: the next batch gets the memory that the previous one freed, without asking the system."""
+"""Memory: its size, and its reuse, so that a batch gets what the previous one freed without asking the system."""
 
 import ctypes
 import os
@@ -44,6 +44,13 @@ def reuse_memory() -> Iterator[None]:
                 for option in _DEFAULTS:
                     libc.mallopt(*option)
                 libc.malloc_trim(_REST)
+
+
+def machine_memory() -> int:
+    """Return the bytes of this machine's memory; a very large number where the system does not report it."""
+    if not hasattr(os, "sysconf"):
+        return 1 << 62
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @cache

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from rcviz._core.files import check_path
+
 GZIP_MAGIC = b"\x1f\x8b"
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")  # an empty block ends the file
 
@@ -26,7 +28,8 @@ _LARGEST_RATIO = 100  # DNA is compressed 3 to 4 times, tables 10 times; the max
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that does not exist or is a folder."""
+    """Refuse a path that does not exist, is a folder or is not UTF-8."""
+    check_path(path)
     if not Path(path).exists():
         raise FileNotFoundError(f"the file {path} does not exist: check its name and folder")
     if Path(path).is_dir():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rcviz.sweeps.result import Sweep
 
 _PICTURES = (".png", ".svg", ".pdf")
+_TABLES = ("comparison", "test", "runs", "epochs")
 
 
 def compare(
@@ -56,8 +57,8 @@ def compare(
     Example: rcviz compare ctcf.safetensors --train chr21 --valid chr22 --out comparison --plot comparison.png
     """
     options = locals()
-    parts = split_of(by, chr_train, chr_valid, chr_test)
     with answering():
+        parts = split_of(by, chr_train, chr_valid, chr_test)
         import matplotlib as mpl
 
         from rcviz._core.checks import check_choice
@@ -73,6 +74,9 @@ def compare(
             check_target(plot, "the figure", inputs=[data], ending=check_ending(plot, _PICTURES))
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
+        targets = {} if out is None else {name: out / f"{name}.csv" for name in _TABLES}
+        for name, path in targets.items():
+            check_target(path, f"the table {name}", inputs=[data])
         sequences = SequenceSet.load(data, memory_map=True)
         if sequences.labels is None:
             raise ValueError(f"{data} has no labels to learn; make the dataset with rcviz windows")
@@ -86,11 +90,10 @@ def compare(
         )
         table = result.comparisons(metric=metric)
         written = []
-        if out is not None:
-            tables = {"comparison": table, "test": result.test, "runs": result.runs, "epochs": result.table}
-            for name, content in tables.items():
-                written.append(out / f"{name}.csv")
-                save_table(content, written[-1])
+        contents = dict(zip(_TABLES, (table, result.test, result.runs, result.table), strict=True))
+        for name, path in targets.items():
+            save_table(contents[name], path)
+            written.append(path)
         if plot is not None:
             mpl.use("agg")
             save_figure(result.plot(metric=metric), plot)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from rcviz._core.files import atomic_write
+from rcviz._core.files import atomic_write, check_target
 from rcviz._core.tables import save_table
 from rcviz.analysis.contributions import FilterContributions, filter_contributions
 from rcviz.analysis.filters import filter_bank
@@ -32,6 +32,13 @@ from rcviz.training.loop import evaluate, fit
 TOP = 4
 """Number of filters of each model that are drawn, as in Figure 5."""
 
+FILES = (
+    *("revcomp.safetensors", "standard.safetensors", "index.html"),
+    *("models.csv", "histories.csv", "contributions.csv", "strands.csv"),
+    *("history.png", "strands.png", "contributions.png", "filters.png"),
+)
+"""Files that are written."""
+
 
 @dataclass(frozen=True)
 class _Arm:
@@ -53,6 +60,8 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     """
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        check_target(out / name, "the file")
     parts = split(load_example("ctcf"), train=0.7, valid=0.15, test=0.15, seed=seed)
     with tqdm(total=2 * epochs + 4, unit="step") as bar:
         arms = [

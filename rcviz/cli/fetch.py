@@ -27,7 +27,7 @@ def fetch(
     with answering():
         from rcviz.genome import download
 
-        sources = download.choose(download.read_sources(collection), several(only))
+        sources = download.choose(download.read_sources(collection), several("--only", only))
         folder = to or Path(Path(collection).stem)
         if dry_run:
             text = "\n".join(

@@ -38,13 +38,13 @@ def inspect(
             check_target(html, "the page", inputs=[model, data])
         elif task is not None:
             raise ValueError("--task chooses the task of the page: give --html as well, or choose it in the explorers")
-        network, sequences = _load(model, data, several(chromosomes))
+        network, sequences = _load(model, data, several("--chromosomes", chromosomes))
         if html is not None:
             write_page(network, sequences, model, data, html, task, as_json=as_json)
             return
     check_jupyterlab()
     with answering():
-        notebook = _write_notebook(model, data, several(chromosomes))
+        notebook = _write_notebook(model, data, several("--chromosomes", chromosomes))
         text = f"Written: {notebook}. JupyterLab opens it; stop JupyterLab with Ctrl-C."
         answer(text, {"notebook": notebook}, as_json=as_json)
     open_lab(notebook, options or [])

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from rcviz._core.checks import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +22,8 @@ FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 def answering() -> Iterator[None]:
     """Print errors and warnings as one line on standard error, and exit with a code for the kind of error.
 
-    Wrong input exits with 2; a missing package, a failed connection or diverged numbers with 1; an interrupt with 130.
-    Anything else is a bug of rcviz and keeps its traceback.
+    Wrong input exits with 2; a missing package, a failed connection, too little memory or diverged numbers with 1; an
+    interrupt with 130. Anything else is a bug of rcviz and keeps its traceback.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
@@ -30,6 +33,12 @@ def answering() -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             raise _end("interrupted", INTERRUPTED) from None
+        except MemoryError as error:
+            raise _end(f"not enough memory: {_message(error)}", FAILED) from error
+        except RuntimeError as error:
+            if not re.search(r"allocate|out of memory", str(error)):
+                raise
+            raise _end(f"not enough memory: {brief(error)}", FAILED) from error
         except (ConnectionError, ImportError, FloatingPointError) as error:
             raise _end(_message(error), FAILED) from error
         except (ValueError, OSError) as error:

@@ -21,15 +21,23 @@ TrainOn = Annotated[str | None, typer.Option("--train", help="Chromosomes to tra
 ValidateOn = Annotated[str | None, typer.Option("--valid", help="Chromosomes that select the best epoch.")]
 
 
-def several(text: str | None) -> list[str] | None:
-    """Split an option's value at commas."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+_LONGEST_SEED = 19  # digits of the largest seed
+
+
+def several(option: str, text: str | None) -> list[str] | None:
+    """Split an option's value at commas; an error if it was given and lists nothing."""
+    if text is None:
+        return None
+    listed = [part.strip() for part in text.split(",") if part.strip()]
+    if not listed:
+        raise ValueError(f"{option} is empty, got {text!r}: name at least one, or leave out {option}")
+    return listed
 
 
 def seed_list(text: str) -> int | list[int]:
     """Read ``--seeds``: a number of seeds, or a list of them."""
-    listed = several(text) or []
-    if not all(part.isdecimal() for part in listed) or not listed:
+    listed = several("--seeds", text) or []
+    if not all(part.isascii() and part.isdecimal() and len(part) < _LONGEST_SEED for part in listed):
         raise ValueError(f"--seeds must be a number of seeds, such as 5, or a list, such as 0,3,4, got {text!r}")
     return int(text) if "," not in text else [int(part) for part in listed]
 
@@ -46,4 +54,6 @@ def settings_of(kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def split_of(by: str | None, train: str | None, valid: str | None, test: str | None) -> dict[str, Any]:
     """Return the section [split] from its options."""
-    return given(preset=by, train=several(train), valid=several(valid), test=several(test))
+    return given(
+        preset=by, train=several("--train", train), valid=several("--valid", valid), test=several("--test", test)
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rcviz._core.checks import brief, check_choice, check_settings, check_whole, quoted
+from rcviz._core.checks import LARGEST_INT64, brief, check_choice, check_settings, check_whole, quoted
 from rcviz.models.config import ModelConfig
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.sequences.splits import Splits, split, split_by_chromosome
@@ -86,7 +86,23 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
         if not isinstance(values, dict):
             raise ValueError(f"{path}: {name} must be a section, [{name}], got {quoted(values)}")
         check_settings(f"{path}: [{name}]", values, _KNOWN[name])
+        for key, value in values.items():
+            _check_numbers(f"{path}: {key} of [{name}]", value)
     return sections
+
+
+def _check_numbers(what: str, value: Any) -> None:
+    """Refuse whole numbers of more than 64 bits, also in a list or a table."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        _check_numbers(what, part)
+    if isinstance(value, int) and not -LARGEST_INT64 <= value <= LARGEST_INT64:
+        raise ValueError(f"{what} has a whole number of {value.bit_length()} bits, expected at most 63")
+
+
+def is_complete(path: Path) -> bool:
+    """Return True for a configuration that ``rcviz train`` wrote, with the version of rcviz in it."""
+    return path.suffix == ".json" and "rcviz" in json.loads(path.read_text(encoding="utf-8"))
 
 
 def resolve(config: Sections, flags: Sections, data: SequenceSet) -> Settings:
@@ -163,6 +179,17 @@ def _is_random(chosen: Mapping[str, Any]) -> bool:
 def _split_section(chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Complete the shares and the seed of a random split."""
     section = dict(chosen)
+    if "preset" in section and not isinstance(section["preset"], str):
+        raise ValueError(f"[split] preset must be text, got {quoted(section['preset'])}")
+    for name in _PARTS:
+        value = section.get(name, [])
+        is_share = isinstance(value, int | float) and not isinstance(value, bool)
+        names = value if isinstance(value, list | tuple) else [value]
+        if not is_share and not all(isinstance(each, str) for each in names):
+            raise ValueError(
+                f'[split] {name} must be chromosomes, such as ["chr1", "chr2"], or a share, such as 0.7, '
+                f"got {quoted(value)}"
+            )
     is_random = section.get("preset") == "random" or not section or set(section) == {"seed"} or _is_random(section)
     if not is_random:
         return section

@@ -70,17 +70,23 @@ def _train(
 ) -> None:
     from rcviz._core.tables import save_table
     from rcviz.analysis.card import metrics_by_part, model_card
-    from rcviz.cli.settings import divide, read_config, resolve
+    from rcviz.cli.settings import divide, is_complete, read_config, resolve
     from rcviz.models.network import build_model
     from rcviz.models.storage import save_model
     from rcviz.sequences.sequence_set import SequenceSet
     from rcviz.training.loop import fit
 
-    state = checkpoint or _beside(out, "checkpoint.safetensors")
     inputs = [source] if config is None else [source, config]
     check_target(out, "the model", inputs=inputs, ending=".safetensors")
-    check_target(state, "the checkpoint", inputs=[*inputs, out])
     sections = {} if config is None else read_config(config)
+    state = checkpoint or _beside(out, "checkpoint.safetensors")
+    files = {name: _beside(out, name) for name in ("config.json", "history.json", "evaluation.csv")}
+    targets = {"the checkpoint": state, **{f"the file {name}": path for name, path in files.items()}}
+    for what, path in targets.items():
+        others = [other for other in targets.values() if other is not path]
+        # The configuration that an earlier run of this name wrote may be replaced by that of this run.
+        replaces = config is not None and path is files["config.json"] and is_complete(config)
+        check_target(path, what, inputs=[*([source] if replaces else inputs), out, *others])
     data = SequenceSet.load(source, memory_map=True)
     if data.labels is None:
         raise ValueError(f"{source} has no labels; make the dataset with rcviz windows")
@@ -95,7 +101,6 @@ def _train(
 
     table = metrics_by_part(model, parts)
     card = model_card(model, parts, name=source.name, training=history, split=settings.split, metrics=table)
-    files = {name: _beside(out, name) for name in ("config.json", "history.json", "evaluation.csv")}
     save_model(model, out, card=card)
     described = {"rcviz": version("rcviz"), "data": str(source), **settings.sections()}
     with atomic_write(files["config.json"]) as temporary:

@@ -56,7 +56,7 @@ def windows(
             relaxed=relaxed,
             width=width,
             n_relaxed=n_relaxed,
-            chromosomes=several(chromosomes),
+            chromosomes=several("--chromosomes", chromosomes),
             negatives=negatives,
             negatives_per_positive=negatives_per_positive,
             overlapping=overlapping,

@@ -5,6 +5,7 @@ The index is always made here and kept beside the codes: a .fai beside the FASTA
 """
 
 import codecs
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rcviz._core.checks import quoted
-from rcviz._core.files import atomic_write
+from rcviz._core.files import DiskFullError, atomic_write, shortened
 from rcviz._core.text_files import GZIP_MAGIC, check_bgzip_end, check_file, unpacked
+from rcviz.genome.cache_location import cache_folder, searched_folders, temporary_folder
 from rcviz.sequences.alphabet import CODE_OF_BYTE
 from rcviz.sequences.fasta import MOSTLY_AMBIGUOUS, first_invalid, invalid_nucleotides, non_bases
 
@@ -26,19 +28,9 @@ _HEAD = 1 << 12
 _MAX_BLANK = 1 << 24  # bytes of blank lines between two records
 _MAX_LINE = 1 << 29  # pyfaidx reads whole lines; the longest human chromosome has half as many bases
 _VERSION = "encoding 2"  # part of the key: files of an earlier version of rcviz are not reused
+_LONGEST_NAME = 200  # bytes of a FASTA file's name in the names of its files in the cache
+_TEXT = "text"
 _PYFAIDX_UNPACKS = (".gz", ".bgz", ".bz2", ".zip")  # by the ending of the name, not by content
-
-
-def cache_folder() -> Path:
-    """Return the folder for genomes as codes and their indices; it may be deleted at any time.
-
-    ``$RCVIZ_CACHE`` if it is set, else the system's folder for caches (on Linux ``~/.cache/rcviz``).
-    """
-    import platformdirs
-
-    folder = Path(os.environ.get("RCVIZ_CACHE") or platformdirs.user_cache_dir("rcviz"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def encoded_fasta(path: Path) -> tuple[Path, dict[str, int]]:
@@ -46,17 +38,43 @@ def encoded_fasta(path: Path) -> tuple[Path, dict[str, int]]:
     check_file(path)
     status = path.stat()
     identity = f"{_VERSION} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
-    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    codes, index = (cache_folder() / f"{path.name}.{key}{suffix}" for suffix in (".codes", ".fai"))
-    if not (codes.exists() and index.exists()):
-        with (
-            atomic_write(codes) as temporary_codes,
-            atomic_write(index) as temporary_index,
-            _normalised(path, temporary_codes.with_name(temporary_codes.name + ".text")) as text,
-        ):
-            _encode(path, text, temporary_codes, temporary_index)
+    name = f"{shortened(path.name, _LONGEST_NAME)}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+    codes, index = next(filter(_are_files, _cached(name)), None) or _written(path, name)
     lines = [line.split("\t") for line in index.read_text().splitlines()]
     return codes, {name: int(length) for name, length, *_ in lines}
+
+
+def _cached(name: str) -> Iterator[tuple[Path, Path]]:
+    """Yield codes and index in each folder in which they may be."""
+    for folder in searched_folders():
+        yield folder / f"{name}.codes", folder / f"{name}.fai"
+
+
+def _are_files(paths: tuple[Path, Path]) -> bool:
+    return all(map(os.path.isfile, paths))
+
+
+def _written(path: Path, name: str) -> tuple[Path, Path]:
+    """Write codes and index into the cache, or into a temporary folder if its disk is full."""
+    try:
+        return _encode_into(cache_folder(), path, name)
+    except DiskFullError as error:
+        folder = temporary_folder(os.strerror(error.errno or errno.ENOSPC).lower())
+    try:
+        return _encode_into(folder, path, name)
+    except DiskFullError as error:
+        raise DiskFullError(f"{error}; RCVIZ_CACHE chooses the folder of the cache") from error
+
+
+def _encode_into(folder: Path, path: Path, name: str) -> tuple[Path, Path]:
+    codes, index = folder / f"{name}.codes", folder / f"{name}.fai"
+    with (
+        atomic_write(codes) as temporary_codes,
+        atomic_write(index) as temporary_index,
+        _normalised(path, temporary_codes.with_name(_TEXT)) as text,
+    ):
+        _encode(path, text, temporary_codes, temporary_index)
+    return codes, index
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rcviz.layers.pairing import mean_of_partners
+from rcviz.layers.torch_internals import is_transformed
 
 Pooled: TypeAlias = Callable[[Tensor], Tensor]
 """Function that gives every channel the mean of its own value and its RC partner's, or its own where it has none."""
@@ -26,7 +27,7 @@ _FEWEST_CHANNELS = 16
 
 def is_faster(x: Tensor) -> bool:
     """Whether the functions of this file are faster for such a tensor, and possible: vmap does not support them."""
-    return x.device.type == "cpu" and x.dtype in _FAST and torch._C._functorch.peek_interpreter_stack() is None
+    return x.device.type == "cpu" and x.dtype in _FAST and not is_transformed()
 
 
 def _channels_last(x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch channels length"]:

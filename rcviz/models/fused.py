@@ -18,12 +18,12 @@ from typing import Any, TypeAlias
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 
 from rcviz.layers import channels_last, pairing
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.pooling import RevCompMaxPool1d
+from rcviz.layers.torch_internals import has_global_hooks, is_transformed
 
 Conv: TypeAlias = RevCompConv1d | nn.Conv1d
 Pool: TypeAlias = RevCompMaxPool1d | nn.MaxPool1d
@@ -61,9 +61,8 @@ def can_fuse(model: nn.Module, x: Tensor) -> bool:
         and (model.training or not torch.is_grad_enabled())
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and not torch._C._get_tracing_state()
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and not torch_module._has_any_global_hook()
+        and not is_transformed()
+        and not has_global_hooks()
         and (blocks := blocks_of(model)) is not None
         and _is_untouched(blocks, training=model.training)
         and _has_known_settings(blocks)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_features
+from rcviz._core.memory import machine_memory
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
@@ -101,12 +102,25 @@ def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:
     SequenceModel
         On the CPU, in float32 and training mode.
 
+    Raises
+    ------
+    ValueError
+        If the weights need more than this machine's memory.
+
     Examples
     --------
     >>> import rcviz
     >>> rcviz.count_parameters(rcviz.build_model(rcviz.ModelConfig.simulated("revcomp")))
     1983
     """
+    n_channels = [4, *(config.n_channels for _ in config.kernel_sizes)]
+    n_weights = sum(n * config.n_filters * width for n, width in zip(n_channels[:-1], config.kernel_sizes, strict=True))
+    n_weights += n_channels[-1] * config.pooled_length + config.n_tasks
+    if 4 * n_weights > machine_memory():
+        raise ValueError(
+            f"n_filters={config.n_filters} and kernel_sizes={config.kernel_sizes!r:.100} give {n_weights:.1e} weights, "
+            f"more than this machine's memory: choose fewer or smaller filters"
+        )
     with RandomStream(seed, torch.device("cpu")).drawing():
         return SequenceModel(config)
 

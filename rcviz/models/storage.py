@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rcviz._core.checks import brief
-from rcviz._core.files import atomic_write
+from rcviz._core.files import atomic_write, check_path
 from rcviz.layers.plain import with_current_weights
 from rcviz.models.card import ModelCard
 from rcviz.models.config import ModelConfig
@@ -115,7 +115,7 @@ def _fit(config: ModelConfig, tensors: dict[str, Tensor], path: object) -> bool:
     try:
         with torch.device("meta"):
             wanted = build_model(config).state_dict()
-    except (TypeError, RuntimeError, OverflowError) as error:  # sizes that no tensor can have
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # sizes that no tensor can have
         raise _unreadable(path, brief(error)) from error
     kinds = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
     return len(kinds & _PRECISIONS) == len(kinds) == 1 and _described(wanted) == _described(tensors)
@@ -160,6 +160,7 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
 
 def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the settings in a file and, with ``weights``, its tensors."""
+    check_path(path)
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}; give one written by save_model")
     try:

@@ -38,7 +38,7 @@ def save_figure(ax: Any, path: str | os.PathLike[str]) -> None:
     >>> rcviz.save_figure(rcviz.plot_logo(rcviz.load_motif("CTCF_known1")), "ctcf.pdf")
     """
     ending = check_ending(path, ENDINGS)
-    figure = ax.get_figure(root=True) if isinstance(ax, Axes) else ax
+    figure = ax.figure.figure if isinstance(ax, Axes) else ax
     if not isinstance(figure, Figure):
         raise TypeError(f"expected Axes or a Figure, got {type(ax).__name__}: give what a plot returned")
     if ending == ".svg":

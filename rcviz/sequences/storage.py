@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from rcviz._core.checks import brief, quoted
 from rcviz._core.files import atomic_write
+from rcviz._core.memory import machine_memory
 from rcviz._core.text_files import check_file
 
 FORMAT = "rcviz.sequences"
@@ -149,7 +150,7 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     from safetensors import SafetensorError, safe_open
 
     check_file(path)
-    if not mapped and Path(path).stat().st_size > _memory_of_machine():
+    if not mapped and Path(path).stat().st_size > machine_memory():
         raise ValueError(f"{path} is larger than this machine's memory: load it with memory_map=True")
     try:
         with safe_open(path, framework="numpy") as file:
@@ -176,13 +177,6 @@ def read_fields(path: str | os.PathLike[str], *, mapped: Collection[str] = ()) -
     except ValueError as error:
         raise ValueError(f"{path} is damaged: columns differ in length ({brief(error)}); create it again") from error
     return kind, fields
-
-
-def _memory_of_machine() -> int:
-    """Bytes of memory; a very large number where the system does not report it."""
-    if not hasattr(os, "sysconf"):
-        return 1 << 62
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _check_shape(path: str | os.PathLike[str], name: str, shape: list[int]) -> None:

@@ -1,8 +1,8 @@
 """Configuration of a training run, and its two presets (section 3.4)."""
 
 import dataclasses
-import math
 import re
+import sys
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, get_args
@@ -13,6 +13,8 @@ Loss = Literal["bce", "mse", "poisson"]
 Monitor = Literal["auroc", "auprc", "loss", "pearson", "spearman", "mse"]
 Augmentation = Literal["none", "revcomp"]
 Precision = Literal["float32", "bfloat16"]
+
+_MOST = 2**31 - 1  # epochs times samples must be numbers of 64 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +83,18 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "samples_per_epoch"):
-            check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name), most=_MOST)
         if self.patience is not None:
             check_positive("patience", self.patience)
         for name in ("learning_rate", "positive_weight"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if not is_number or not 0 < value <= sys.float_info.max:
                 raise ValueError(f"{name} must be a positive number, got {value!r:.100}")
         check_whole("seed", self.seed, 0)
-        if not isinstance(self.device, str) or not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", self.device):
+        if not isinstance(self.device, str) or not re.fullmatch(
+            r"auto|cpu|mps|(cuda|xpu)(:(0|[1-9][0-9]?))?", self.device
+        ):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r:.100}")
         check_choice("loss", self.loss, get_args(Loss))
         if self.monitor is None:

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from rcviz.layers.torch_internals import has_bfloat16_units
 from rcviz.metrics import LOWER_IS_BETTER, score_tasks, score_values
 from rcviz.models.outputs import gradients, logits_of
 from rcviz.models.prediction import one_hot_batch, predict
@@ -318,7 +319,7 @@ def device_of(name: str) -> torch.device:
 
 def _computes_bfloat16() -> bool:
     """Return False for an x86 CPU without the units; other kinds of CPU are not asked."""
-    return platform.machine() not in ("x86_64", "AMD64") or torch.cpu._is_avx512_bf16_supported()
+    return platform.machine() not in ("x86_64", "AMD64") or has_bfloat16_units()
 
 
 def _train_epochs(

@@ -85,6 +85,7 @@ class StrandScatters(ipywidgets.HBox):
     def __init__(self, on_select: Callable[[tuple[int, ...]], None]) -> None:
         self._on_select = on_select
         self._scatters: dict[str, Any] = {}
+        self._points: dict[str, pd.DataFrame] = {}
         self._panes: dict[str, FigurePane] = {}
         self._shown: tuple[int, ...] = ()
         self._waiting: asyncio.TimerHandle | None = None
@@ -109,6 +110,7 @@ class StrandScatters(ipywidgets.HBox):
                 present = [label for label in groups if label in named]
                 category = pd.Categorical(named, categories=present)
                 frame = pd.DataFrame({"forward": forward, "reverse complement": reverse, "label": category})
+                self._points[name] = frame
                 if name not in self._scatters:
                     self._scatters[name] = self._scatter(frame, limits)
                     self._add(name, scales[name], self._scatters[name].widget)
@@ -143,7 +145,7 @@ class StrandScatters(ipywidgets.HBox):
 
     def _mark(self, sequence: int) -> None:
         for name, scatter in self._scatters.items():
-            point = scatter._data.iloc[sequence]
+            point = self._points[name].iloc[sequence]
             forward, reverse = float(point["forward"]), float(point["reverse complement"])
             scatter.annotations(_lines(forward, reverse, self._ranges[name]))
 

@@ -53,6 +53,10 @@ def test_runs_that_fail_end_with_code_1_and_the_others_are_shown(run, dataset, w
     ("options", "word"),
     [
         (["--seeds", "many"], "--seeds"),
+        (["--seeds", ","], "--seeds"),
+        (["--seeds", "9" * 30], "--seeds"),
+        (["--train", ","], "--train is empty"),
+        (["--plot", "."], "its ending must be"),
         (["--metric", "accuracy"], "--metric"),
         (["--plot", "figure.txt"], "figure.txt"),
         (["--plot", "nowhere/figure.png"], "nowhere"),

@@ -84,11 +84,15 @@ def test_names_in_files_are_escaped(run, toy, make_model, work):
 def test_wrong_input_is_explained_in_one_sentence(refused, model, dataset, toy, make_model, work):
     rcviz.SequenceSet(toy.codes[:, :50], toy.labels[:, 0]).save("short.safetensors")
     rcviz.SequenceSet(toy.codes).save("plain.safetensors")
+    rcviz.SequenceSet(toy.codes, toy.labels[:, 0]).save("without.safetensors")
     for arguments, words in [
         ((model, "short.safetensors"), "short.safetensors have 50"),
         ((model, "plain.safetensors"), "labels for 0 tasks"),
         ((model, dataset, "--html", "nowhere/report.html"), "nowhere"),
         ((model, dataset, "--chromosomes", "chr1,chr9"), "chr9"),
+        ((model, dataset, "--chromosomes", ","), "--chromosomes is empty"),
+        ((model, "without.safetensors", "--chromosomes", ","), "--chromosomes is empty"),
+        ((model, "without.safetensors", "--chromosomes", "chr1"), "its chromosomes are: none"),
         ((model, dataset, "--task", "NFKB"), "NFKB"),
         ((dataset, dataset), "not a model"),
         ((model, model), "SequenceSet"),

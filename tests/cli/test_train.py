@@ -149,6 +149,31 @@ WRONG_FILES = {
     "[split]\ntrain = 0.7\nvalid = 0.5": "train, valid and test must be",
     '[split]\npreset = "chr1"': "preset must be one of chr1/chr17/rest",
     '[split]\ntrain = "chr1"\nvalid = "chr2"\nseed = 3': "[split] has a seed but no shares",
+    "[split]\ntrain = [1]": "[split] train must be chromosomes",
+    "[split]\ntrain = true\nvalid = true": "[split] train must be chromosomes",
+    "[split]\nvalid = {chr1 = 1}": "[split] valid must be chromosomes",
+    "[split]\ntest = [[]]": "[split] test must be chromosomes",
+    "[split]\npreset = 1": "[split] preset must be text",
+    "[split]\nseed = true": "the seed of [split] must be a whole number",
+    "[train]\ndevice = 1": "device must be auto",
+    '[train]\ndevice = "cuda:300"': "device must be auto",
+    "[train]\ndevice = [1]": "device must be auto",
+    "[train]\nepochs = true": "epochs must be a whole number",
+    "[train]\nseed = 1.5": "seed must be a whole number",
+    "[train]\nseed = 9223372036854775808": "seed of [train] has a whole number of 64 bits",
+    f"[train]\nlearning_rate = 0x{'f' * 5000}": "learning_rate of [train] has a whole number of 20000 bits",
+    f"[train]\nlearning_rate = 1{'0' * 400}": "learning_rate of [train] has a whole number of 1329 bits",
+    f"[train]\nepochs = 1{'0' * 5000}": "bad.toml is not TOML",
+    "[train]\nsamples_per_epoch = 1000000000000": "samples_per_epoch must be at most 2147483647",
+    "[train]\nlearning_rate = nan": "learning_rate must be a positive number",
+    "[train]\nloss = {a = 1}": "loss must be one of",
+    "[train]\nmonitor = []": "monitor must be one of",
+    "[train]\npatience = 1979-05-27": "patience must be a whole number",
+    '[model]\nkernel_sizes = "15"': "kernel_sizes is one width per convolution",
+    "[model]\nkernel_sizes = [[7]]": "every kernel size must be a whole number",
+    "[model]\nn_filters = 1000000000000": "more than this machine's memory",
+    "[model]\nsymmetric = 1": "symmetric must be True or False",
+    "[model.architecture]\nx = 1": "architecture must be one of",
 }
 
 
@@ -156,7 +181,10 @@ WRONG_FILES = {
 @pytest.mark.parametrize("text", WRONG_FILES)
 def test_wrong_configurations_are_one_sentence(refused, dataset, work, text):
     (work / "bad.toml").write_text(text)
-    flags = () if "kernel" in text or "split" not in text else ("--preset", "simulated")
+    flags = () if "sizes = [90]" in text or "split" not in text else ("--preset", "simulated")
+    flags = (
+        ("--preset", "simulated", "--train", "chr1", "--valid", "chr2") if "1000000000000\n" in text + "\n" else flags
+    )
     said = refused("train", dataset, "--out", "x.safetensors", "--config", "bad.toml", *flags)
     assert WRONG_FILES[text] in said
     assert [path.name for path in work.iterdir()] == ["bad.toml"]
@@ -270,6 +298,55 @@ def test_the_page_about_the_command_line_says_what_works(run, work):
         known = run(name[1] if name else "train", "--help").stdout
         for option in re.findall(r"--[\w-]+", line.partition("#")[0]):
             assert f"{option} " in known, line
+
+
+@pytest.mark.parametrize("name", ["config.json", "history.json", "evaluation.csv", "checkpoint.safetensors"])
+def test_files_beside_the_model_are_checked_before_training(run, refused, dataset, small, work, name):
+    asked = ("train", dataset, "--config", small, "--out")
+    beside = work / f"a.{name}"
+    beside.mkdir()
+    assert f"a.{name}: it is a folder" in refused(*asked, "a.safetensors")
+    beside.rmdir()
+    beside.write_text("mine")
+    beside.chmod(0o400)
+    assert f"a.{name}: the existing file is write-protected" in refused(*asked, "a.safetensors")
+    assert beside.read_text() == "mine"
+    data = work / f"b.{name}"
+    data.write_bytes(dataset.read_bytes())
+    assert f"would overwrite b.{name}" in refused("train", data.name, "--config", small, "--out", "b.safetensors")
+    assert "too long" in refused(*asked, "x" * 240 + ".safetensors")
+    assert {path.name for path in work.iterdir()} == {small.name, beside.name, data.name}
+
+
+def test_a_configuration_of_ones_own_is_not_written_over(run, refused, dataset, small, work):
+    own = {"model": {"preset": "one_layer", "n_filters": 3, "kernel_sizes": [7], "pool_size": 9}}
+    own |= {"train": {"epochs": 1}, "split": {"train": "chr1", "valid": "chr2"}}
+    (work / "a.config.json").write_text(json.dumps(own))
+    assert "would overwrite a.config.json" in refused(
+        "train", dataset, "--config", "a.config.json", "--out", "a.safetensors"
+    )
+    assert json.loads((work / "a.config.json").read_text()) == own
+    assert run("train", dataset, "--config", "a.config.json", "--out", "b.safetensors").exit_code == 0
+    assert run("train", dataset, "--config", "b.config.json", "--out", "b.safetensors").exit_code == 0  # its own run
+
+
+@pytest.mark.parametrize("out", [".", "..", "/", "", "\udce9.safetensors", "folder/"])
+def test_an_output_that_cannot_be_is_one_sentence(refused, dataset, small, work, out):
+    (work / "folder").mkdir()
+    assert "\n" not in refused("train", dataset, "--config", small, "--out", out)
+
+
+def test_too_little_memory_is_one_sentence(refused, dataset, small, work, monkeypatch):
+    from rcviz.training import loop
+
+    for error in (MemoryError("Unable to allocate 8 GiB"), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+
+        def fit(*arguments, error=error, **options):
+            raise error
+
+        monkeypatch.setattr(loop, "fit", fit)
+        said = refused("train", dataset, "--config", small, "--out", "a.safetensors", code=1)
+        assert said.startswith("not enough memory")
 
 
 def test_the_dataset_is_not_written_over(refused, dataset, small, work):
