@@ -4,7 +4,8 @@ Paired
     Where arms of a seed share their data, differences are taken seed by seed. The test flips their signs in all 2^n
     ways (exact; two-sided). The interval holds the shifts that it does not reject: its ends are order statistics of the
     means of all subsets of the differences (Hartigan, 1969). Both assume that differences spread evenly around their
-    centre, and nothing else.
+    centre, and nothing else. Of fewer than six differences it has no bounds; there Student's
+    interval is given.
 Stratified
     Where the same two arms are compared on several data sets, ranks are taken within each and their sums weighted as
     van Elteren did (1960). The distribution over all assignments of scores to arms within strata is exact. The effect
@@ -86,6 +87,14 @@ def subset_interval(differences: Float[np.ndarray, " n"], *, level: float = LEVE
     means = np.sort(chosen @ differences / chosen.sum(axis=1))
     n_out = math.floor((1 - level) / 2 * 2 ** len(differences) + 1e-9)
     return (float(means[n_out - 1]), float(means[-n_out])) if n_out else (-math.inf, math.inf)
+
+
+def student_interval(differences: Float[np.ndarray, " n"]) -> Interval:
+    """Return Student's interval of the mean, which so few as two differences have; it takes them to be normal."""
+    if len(differences) < 2:
+        return math.nan, math.nan
+    half = student.ppf((1 + LEVEL) / 2, len(differences) - 1) * differences.std(ddof=1) / math.sqrt(len(differences))
+    return float(differences.mean() - half), float(differences.mean() + half)
 
 
 def stratified_test(strata: Strata) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper import rivals, rules_chipseq, rules_filters, rules_simulated
@@ -14,7 +15,7 @@ from paper.claims import unlike_the_paper
 from paper.tables import TRAINED_AGAIN, Results, trained_again
 from paper.verdicts import METRICS, by_seed
 from rcviz.motifs.bundled import load_motif
-from rcviz.plots._axes import figure_png, new_figure
+from rcviz.plots._axes import INK, figure_png, new_figure
 from rcviz.plots.comparisons import plot_architectures, plot_learning_curves, plot_training_size
 from rcviz.plots.filters import plot_filters
 from rcviz.plots.strands import plot_strands
@@ -31,7 +32,8 @@ class Drawing:
     """A figure of the page.
 
     `name` is that of its file, without the ending; `figure` that in the paper, such as "Figure 3". `draw` gets the
-    paper's arms in the tables that it `needs`, in this order, and returns None where they lack what it shows.
+    paper's arms in the tables that it `needs`, in this order, then the tables that it `adds`, None for those that are
+    missing, and returns None where they lack what it shows.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Drawing:
     caption: str
     needs: tuple[str, ...]
     draw: Callable[..., Figure | None]
+    adds: tuple[str, ...] = ()
 
 
 def drawn(results: Results) -> Iterator[tuple[Drawing, str, bytes]]:
@@ -54,7 +57,7 @@ def _drawn(drawings: Iterable[Drawing], results: Results) -> Iterator[tuple[Draw
         shown = [table[table["paper"]] for table in tables]
         if len(shown) < len(drawing.needs) or any(table.empty for table in shown):
             continue
-        figure = drawing.draw(*shown)
+        figure = drawing.draw(*shown, *(results.get(name) for name in drawing.adds))
         if figure is None:
             continue
         figure.set_dpi(DPI)
@@ -69,13 +72,34 @@ def _curves(history: pd.DataFrame) -> Figure:
     return _side_by_side(new_figure(11, 4.4), draw, ("auroc", "auprc"))
 
 
-def _simulated(runs: pd.DataFrame) -> Figure:
+def _simulated(runs: pd.DataFrame, perfect: pd.DataFrame | None) -> Figure:
+    """Draw best validation scores below those of a perfect predictor, of seed 0's data set, which is Figure 3's."""
     rc, same, double = rules_simulated.RC, rules_simulated.SAME, rules_simulated.DOUBLE
     pairs = _present(runs, [(rc, same), (rc, double), (double, same)])
-    return _side_by_side(
-        new_figure(9, 4.4),
-        lambda metric, axes: plot_architectures(runs, axes, metric=metric, compare=pairs),
+
+    def draw(metric: str, axes: Any) -> None:
+        plot_architectures(runs, axes, metric=metric, compare=pairs)
+        if perfect is not None:
+            rows = perfect[(perfect["seed"] == 0) & (perfect["part"] == "valid")]
+            draw_ceiling(axes, float(rows[metric.removeprefix("valid_")].mean()))
+
+    return _side_by_side(new_figure(9, 4.6), draw)
+
+
+def draw_ceiling(axes: Axes, height: float) -> None:
+    """Draw the score of a perfect predictor as a dashed line with its name, and make room for both."""
+    bottom, top = axes.get_ylim()
+    axes.axhline(height, color=INK, linestyle=(0, (5, 2)), linewidth=1.0)
+    axes.text(
+        0.01,
+        height,
+        f"a perfect predictor: {height:.3f}",
+        transform=axes.get_yaxis_transform(),
+        color=INK,
+        fontsize="small",
+        va="bottom",
     )
+    axes.set_ylim(bottom, max(top, height + 0.08 * (max(top, height) - bottom)))
 
 
 def _strands(strands: pd.DataFrame, _: pd.DataFrame) -> Figure:
@@ -213,7 +237,14 @@ DRAWINGS = (
     Drawing(
         "fig2", "Figure 2", "Learning curves on simulated data, each as far as all its seeds went.", ("fig2",), _curves
     ),
-    Drawing("fig3", "Figure 3", "Best validation scores on simulated data.", ("fig3_runs",), _simulated),
+    Drawing(
+        "fig3",
+        "Figure 3",
+        "Best validation scores on simulated data. A perfect predictor knows the labels before noise.",
+        ("fig3_runs",),
+        _simulated,
+        ("matched_perfect",),
+    ),
     Drawing(
         "fig4",
         "Figure 4",

@@ -21,6 +21,7 @@ from paper.pictures_matched import NAME, draw_matched
 from paper.report_choices import choices_section
 from paper.report_matched import matched_section
 from paper.report_rivals import pictured, rivals_section
+from paper.report_scores import comparisons, figure_tables
 from paper.report_trainings import negatives_text, trainings_section
 from paper.tables import GPU, TRAINED_AGAIN, Results, trained_again
 from paper.verdicts import PAPER_SEEDS, Verdict
@@ -183,29 +184,10 @@ def _figures(
             yield picture(file, caption)
         for claim, finding in zip(CLAIMS, findings, strict=True):
             if claim.figure == name:
-                yield _comparisons(claim.claim, finding)
+                yield comparisons(claim.claim, finding)
                 if finding.other is not None:
-                    yield _comparisons(f"{claim.claim} With {finding.other.trained}.", finding.other)
-
-
-def _comparisons(summary: str, finding: Finding) -> str:
-    """Return the comparisons behind a verdict, folded."""
-    if not finding.comparisons:
-        return ""
-    rows = [
-        [
-            pair.where,
-            pair.metric,
-            pair.a,
-            pair.b,
-            f"{pair.effect:+.4f}",
-            f"{len(pair.values_a)} and {len(pair.values_b)}",
-            f"{pair.p_value:.4g}",
-        ]
-        for pair in finding.comparisons
-    ]
-    table = markdown(["", "what", "above", "below", "difference of means", "seeds", "p"], rows)
-    return f"<details><summary>{summary}</summary>\n\n{table}\n</details>\n"
+                    yield comparisons(f"{claim.claim} With {finding.other.trained}.", finding.other)
+        yield from figure_tables(name.replace("Figure ", "fig"), results)
 
 
 def _runs(results: Results) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from paper.figures import CHOICES
 from paper.findings import spread
 from paper.markup import markdown
+from paper.report_scores import difference_text
 from paper.rules_simulated import DOUBLE, RC, SAME
 from paper.tables import Results
 from paper.verdicts import Comparison, by_seed, compare_metrics, judge
@@ -29,8 +30,8 @@ def choices_section(results: Results) -> Iterator[str]:
         yield "Not measured here yet: only the presets were run.\n"
         return
     yield (
-        "Figure 3 again, with one choice changed at a time: validation auROC of the best epoch, and two of the paper's "
-        "claims by the same rules as above.\n"
+        "Figure 3 again, with one choice changed at a time: auROC of the best epoch in validation and test, "
+        "differences of means with Welch's 95% interval, and two of the paper's claims by the same rules as above.\n"
     )
     first: dict[str, bool] = {}
     second: dict[str, bool] = {}
@@ -43,13 +44,15 @@ def choices_section(results: Results) -> Iterator[str]:
             continue
         first[choice] = judge(above) == "holds"
         second[choice] = not pairs[2].shown
-        values = [by_seed(runs, arm, "valid_auroc") for arm in (RC, SAME, DOUBLE)]
+        values = [by_seed(runs, arm, metric) for metric in ("valid_auroc", "test_auroc") for arm in (RC, SAME, DOUBLE)]
         seeds = " and ".join(dict.fromkeys(str(len(value)) for value in values))
         p_above = max(pair.p_value for pair in pairs[:2])
-        rows.append(
-            [f"{choice}: {WORDS[choice]}", seeds, *map(spread, values), f"{p_above:.3g}", _difference(pairs[2])]
-        )
-    yield markdown(["choice", "seeds", RC, SAME, DOUBLE, f"p, {RC} above both", f"{DOUBLE} minus {SAME}"], rows)
+        on_test = [_difference(pair.on_test) for pair in pairs[:2]]
+        scores = map(spread, values)
+        rows.append([f"{choice}: {WORDS[choice]}", seeds, *scores, f"{p_above:.3g}", *on_test, _difference(pairs[2])])
+    arms = [f"{arm}, {part}" for part in ("validation", "test") for arm in (RC, SAME, DOUBLE)]
+    differences = [f"{RC} minus {SAME}, test", f"{RC} minus {DOUBLE}, test", f"{DOUBLE} minus {SAME}"]
+    yield markdown(["choice", "seeds", *arms, f"p, {RC} above both", *differences], rows)
     yield f"- {RC} is above both standard networks {_where(first)}.\n"
     yield f"- 40 filters are no better than 20 {_where(second)}.\n"
 
@@ -68,8 +71,8 @@ def _by_choice(results: Results) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _difference(pair: Comparison) -> str:
-    return f"{pair.effect:+.4f}, p = {pair.p_value:.3g}"
+def _difference(pair: Comparison | None) -> str:
+    return "" if pair is None else f"{difference_text(pair.effect, pair.interval)}, p = {pair.p_value:.3g}"
 
 
 def _where(held: dict[str, bool]) -> str:

@@ -9,6 +9,7 @@ from paper.claims import epochs_text, unlike_the_paper
 from paper.convergence import best_trained, improving_text, less_trained, not_trained_out
 from paper.findings import spread
 from paper.markup import markdown, picture
+from paper.report_scores import difference_text
 from paper.tables import COSTS, Results, trained_again
 from paper.verdicts import by_seed
 from rcviz.sweeps.compare import ALPHA
@@ -24,7 +25,7 @@ def pictured(results: Results) -> dict[str, Results]:
 
 def rivals_section(results: Results, *, sharing: Container[str]) -> Iterator[str]:
     """Yield the section as paragraphs; `sharing` has the names of the pictures that were drawn."""
-    yield "## When is RC weight sharing worth it?\n"
+    yield "## Sharing and its rivals, each with the paper's head\n"
     best, less = best_trained(results), less_trained(results)
     contests = rivals.equal_memory(best)
     if not contests:
@@ -32,13 +33,15 @@ def rivals_section(results: Results, *, sharing: Container[str]) -> Iterator[str
         return
     yield from _short_answer(best, contests, results)
     yield (
-        "*Equal memory* means as many channels in training: the RC network with n filters has 2n, as have a standard "
-        "network with 2n filters and a siamese network with n, which is shown both strands. Averaging afterwards needs "
-        "two passes at prediction. Metrics are of the epoch that validation chose. p-values are two-sided, exact, and "
-        f"not corrected for their number: *ahead* and *behind* are p <= {ALPHA:g}; *even* is anything else: no "
-        "difference is shown, which is not to say that there is none; *open* is where so few seeds could not show one. "
-        "*Worth it* means ahead on more than half of the other data sets and behind on none, *not worth it* the "
-        "reverse; where more than half are open, the answer is open.\n"
+        "Here the network that shares has a weighted sum and its rivals a flattened layer, as in the paper, so that a "
+        "difference is that of both; the first section of this page tells them apart. *Equal memory* means as many "
+        "channels in training: the RC network with n filters has 2n, as have a standard network with 2n filters and a "
+        "siamese network with n, which is shown both strands. Averaging afterwards needs two passes at prediction. "
+        "Metrics are of the epoch that validation chose. Differences are of means, with Welch's 95% interval. p-values "
+        f"are two-sided, exact, and not corrected for their number: *ahead* and *behind* are p <= {ALPHA:g}; *even* is "
+        "anything else: no difference is shown, which is not to say that there is none; *open* is where so few seeds "
+        "could not show one. *Worth it* means ahead on more than half of the other data sets and behind on none, *not "
+        "worth it* the reverse; where more than half are open, the answer is open.\n"
     )
     if SHARING in sharing:
         sentences = [f"ChIP-seq: {sentence}" for sentence in _differences_from_the_paper(best, contests)]
@@ -147,7 +150,8 @@ def _reached(runs: pd.DataFrame, arm: str) -> list[str]:
 def _against(contest: rivals.Contest | None) -> list[str]:
     if contest is None:
         return ["", ""]
-    return [f"{contest.outcome}, {contest.pair.effect:+.4f}", f"{contest.p_value:.2g}"]
+    pair = contest.pair
+    return [f"{contest.outcome}, {difference_text(pair.effect, pair.interval)}", f"{contest.p_value:.2g}"]
 
 
 def _time_part(results: Results) -> Iterator[str]:

@@ -4,7 +4,7 @@ The thresholds were fixed before there were results, and docs/paper.md states th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -39,9 +39,12 @@ class Comparison(sweeps.Comparison):
     ----------
     where : str
         The data set or size; empty where a figure has only one.
+    on_test : Comparison, optional
+        The same comparison of scores on the test set, where the first is of validation.
     """
 
     where: str = ""
+    on_test: "Comparison | None" = None
 
     @property
     def p_value(self) -> float:
@@ -62,10 +65,17 @@ class Comparison(sweeps.Comparison):
 def compare_metrics(
     runs: pd.DataFrame, higher: str, lower: str, metric: str, *, where: str = "", what: str = ""
 ) -> Comparison | None:
-    """Compare two arms of a table of trained networks in one of its columns; None where either has no seed."""
-    return compare_seeds(
+    """Compare two arms of a table of trained networks in one of its columns; None where either has no seed.
+
+    A validation metric brings the same comparison of the test metric with it.
+    """
+    pair = compare_seeds(
         by_seed(runs, higher, metric), by_seed(runs, lower, metric), higher, lower, what or metric_words(metric), where
     )
+    beside = metric.replace("valid_", "test_")
+    if pair is None or beside == metric or beside not in runs:
+        return pair
+    return replace(pair, on_test=compare_metrics(runs, higher, lower, beside, where=where))
 
 
 def compare_seeds(a: pd.Series, b: pd.Series, higher: str, lower: str, what: str, where: str = "") -> Comparison | None:

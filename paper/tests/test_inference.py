@@ -8,7 +8,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paper.inference import Paired, paired, sign_flip_test, stratified_effect, stratified_test, subset_interval
+from paper.inference import (
+    Paired,
+    paired,
+    sign_flip_test,
+    stratified_effect,
+    stratified_test,
+    student_interval,
+    subset_interval,
+)
 from rcviz.metrics import rank_sum_test
 from rcviz.sweeps.compare import welch_interval
 
@@ -74,6 +82,13 @@ def test_too_many_and_no_differences_are_refused():
     for n in (0, 17):
         with pytest.raises(ValueError, match="1 to 16"):
             Paired(np.ones(n)).p_value  # noqa: B018
+
+
+def test_students_interval_is_scipys():
+    differences = RNG.normal(0.1, 1, 4)
+    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert student_interval(differences) == pytest.approx((expected.low, expected.high))
+    assert np.isnan(student_interval(differences[:1])).all()
 
 
 def brute_force(strata):

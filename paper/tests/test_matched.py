@@ -24,7 +24,8 @@ from paper.matched import (
     rivals,
 )
 from paper.pictures_matched import draw_matched
-from paper.report_matched import difference_text, matched_section
+from paper.report_matched import matched_section
+from paper.report_scores import difference_text
 from paper.tests.made_tables import LEVELS, matched
 
 
