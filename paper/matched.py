@@ -31,6 +31,7 @@ TREATMENTS = {
     SHARING: ("RC-20", ""),
 }
 """How the two strands are treated, by the arm's network and by what is done to its predictions."""
+SIAMESE = "siamese, 20 filters"
 ADDED = "siamese, 40 filters"
 """A treatment that may have fewer replicates than the others."""
 EQUAL_CHANNELS = "standard, 40 filters"
@@ -75,6 +76,11 @@ def beyond_averaging(base: str) -> Contrast:
     return Contrast("sharing beyond head and averaging", (SHARING, SUM), (_averaged(base), SUM))
 
 
+def beyond_siamese(base: str) -> Contrast:
+    """Return sharing minus a siamese network of as many filters with the same head; the same for every base."""
+    return Contrast("sharing beyond head and siamese training", (SHARING, SUM), (SIAMESE, SUM))
+
+
 def decomposition(base: str) -> list[Contrast]:
     """Return what makes up the published difference from a standard network."""
     return [
@@ -85,6 +91,7 @@ def decomposition(base: str) -> list[Contrast]:
         beyond_head(base),
         Contrast("sharing without the head: both flattened", (SHARING, FLAT), (base, FLAT)),
         beyond_averaging(base),
+        beyond_siamese(base),
         Contrast("the head under sharing", (SHARING, SUM), (SHARING, FLAT)),
     ]
 
@@ -189,8 +196,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def outcome(effect: float, p_value: float) -> str:
-    """Return "ahead" or "behind" where a difference is shown, else "even"."""
+def outcome(pair: Paired, p_value: float, n_tests: int = 1) -> str:
+    """Return "ahead" or "behind" where a difference is shown, "open" where so few replicates could not, else "even".
+
+    ``p_value`` is the pair's, corrected for ``n_tests``.
+    """
     if p_value > ALPHA:
-        return "even"
-    return "ahead" if effect > 0 else "behind"
+        return "open" if n_tests * 2 / 2 ** len(pair.differences) > ALPHA else "even"
+    return "ahead" if pair.effect > 0 else "behind"

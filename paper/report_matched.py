@@ -18,6 +18,7 @@ from paper.matched import (
     Matched,
     beyond_averaging,
     beyond_head,
+    beyond_siamese,
     decomposition,
     head_alone,
     holm,
@@ -35,7 +36,18 @@ from rcviz.training.config import TrainConfig
 
 METRIC = "test_auroc"
 _PATIENCE = TrainConfig.simulated().patience
-_WORTH = {"ahead": "Worth it", "even": "No difference is shown", "behind": "Not worth it"}
+_WORTH = {
+    "ahead": "Worth it",
+    "behind": "Not worth it",
+    "even": "No difference is shown",
+    "open": "Open, with so few replicates,",
+}
+_DOES = {
+    "ahead": "adds",
+    "behind": "loses",
+    "even": "adds nothing that is shown:",
+    "open": "cannot be judged with so few replicates:",
+}
 _CALIBRATION = ("log_loss", "brier", "miscalibration", "discrimination", "ece", "slope")
 
 
@@ -81,18 +93,21 @@ def _design(matched: Matched) -> str:
 
 def _answer(matched: Matched) -> str:
     """Say what sharing adds beyond its head, and beyond averaging; every number and word follows from the tables."""
-    whole, head, own, rest = (
-        matched.difference(of(EQUAL_CHANNELS), METRIC) for of in (published, head_alone, beyond_head, beyond_averaging)
+    whole, head, own, rest, siamese = (
+        matched.difference(contrast(EQUAL_CHANNELS), METRIC)
+        for contrast in (published, head_alone, beyond_head, beyond_averaging, beyond_siamese)
     )
-    shown = {"ahead": "adds", "even": "adds nothing that is shown:", "behind": "loses"}
+    does = [_DOES[outcome(pair, pair.p_value)] for pair in (own, rest, siamese)]
     return (
-        f"**With the same head and as many channels, sharing {shown[outcome(own.effect, own.p_value)]} "
+        f"**With the same head and as many channels, sharing {does[0]} "
         f"{difference_text(own.effect, own.interval)} of test auROC ({_tested(own)}).** That is "
         f"{_share(own, whole)} of the published difference, sharing and its head against a standard network of as many "
         f"channels without it, {difference_text(whole.effect, whole.interval)}; the head alone makes "
         f"{_share(head, whole)} of it, {difference_text(head.effect, head.interval)}. Where the predictions of that "
         "standard network for both strands are averaged after training as well, which needs no other training, sharing "
-        f"{shown[outcome(rest.effect, rest.p_value)]} {difference_text(rest.effect, rest.interval)} ({_tested(rest)})."
+        f"{does[1]} {difference_text(rest.effect, rest.interval)} ({_tested(rest)}); beyond a siamese network of as "
+        f"many filters with the same head it {does[2]} {difference_text(siamese.effect, siamese.interval)} "
+        f"({_tested(siamese)})."
     )
 
 
@@ -138,7 +153,7 @@ def _worth(matched: Matched, results: Results) -> Iterator[str]:
     pairs = {head: [matched.difference(one, METRIC) for one in own] for head, own in contrasts.items()}
     corrected = {head: holm([pair.p_value for pair in own]) for head, own in pairs.items()}
     lines = [
-        f"- {_WORTH[outcome(pair.effect, p_value)]} against {contrast.words}: "
+        f"- {_WORTH[outcome(pair, p_value, len(pairs[SUM]))]} against {contrast.words}: "
         f"{difference_text(pair.effect, pair.interval)} with the weighted sum."
         for contrast, pair, p_value in zip(contrasts[SUM], pairs[SUM], corrected[SUM], strict=True)
     ]
@@ -147,7 +162,7 @@ def _worth(matched: Matched, results: Results) -> Iterator[str]:
         [
             contrast.words,
             head,
-            outcome(pair.effect, p_value),
+            outcome(pair, p_value, len(pairs[head])),
             difference_text(pair.effect, pair.interval),
             f"{pair.p_value:.2g}",
             f"{p_value:.2g}",
@@ -171,9 +186,10 @@ def _worth(matched: Matched, results: Results) -> Iterator[str]:
     ]
     yield (
         "Sharing minus the rival within replicates, 95% intervals, p as above; *ahead* and *behind* are Holm's p <= "
-        f"{ALPHA:g} over the {len(contrasts[SUM])} rivals with one head. *Averaged*: the standard network's logits for "
-        "both strands, after training. *Siamese*: averaged in training as well. *Clean labels*: those before a fifth "
-        "of them was shuffled.\n"
+        f"{ALPHA:g} over the {len(contrasts[SUM])} rivals with one head, *even* is anything else, *open* where so few "
+        "replicates could not show a difference. *Averaged*: the standard network's logits for both strands, after "
+        "training. *Siamese*: averaged in training as well. *Clean labels*: those before a fifth of them was "
+        "shuffled.\n"
     )
     yield markdown(heads, rows)
 

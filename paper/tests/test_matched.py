@@ -50,7 +50,7 @@ def test_what_replicates_share_is_no_part_of_a_difference():
 def test_parts_of_the_published_difference_add_up_along_a_path(base):
     """Base to its head, then from there to sharing; and base to averaged with the head, then to sharing."""
     made = matched_of(matched(noise=0.003))
-    whole, head, _, both, own, _, rest, _ = (
+    whole, head, _, both, own, _, rest, *_ = (
         made.difference(contrast, "test_auroc").differences for contrast in decomposition(base)
     )
     assert head + own == pytest.approx(whole)
@@ -108,7 +108,8 @@ def test_the_answer_says_what_the_tables_are_made_of():
     assert "has a test auROC of 0.9" in text
     assert "lacks 0.0500 of that with the flattened layer and 0.0200 with the weighted sum" in text
     assert "sharing with the weighted sum 0.0100." in text
-    assert "- Worth it against" not in text  # six p-values of 2 / 64 are not enough after correction
+    assert "beyond a siamese network of as many filters with the same head it cannot be" not in answer
+    assert "- Open, with so few replicates, against standard, 20 filters" in text  # six times 2 / 64 is above 0.05
 
 
 def test_a_rival_that_is_better_makes_it_not_worth_it():
@@ -126,7 +127,7 @@ def test_few_replicates_have_no_interval():
     assert difference_text(0.01, (-np.inf, np.inf)) == "+0.0100"
     text = "\n".join(matched_section(matched(3), drawn=True))
     assert "inf" not in text
-    assert "adds nothing that is shown: +0.0100 of test auROC" in text
+    assert "sharing cannot be judged with so few replicates: +0.0100 of test auROC" in text
 
 
 def test_the_picture_has_the_ceiling_and_every_replicate():
