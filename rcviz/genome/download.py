@@ -7,7 +7,9 @@ which files there are, unpacking with a limit, and the record of checksums that 
 
 import functools
 import json
+import os
 import re
+import stat
 import tempfile
 import tomllib
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rcviz._core.checks import brief, quoted
-from rcviz._core.files import atomic_write, remove_unfinished
+from rcviz._core.files import atomic_write, check_target, remove_unfinished
 from rcviz._core.text_files import unpacked
 
 RECORD = "checksums.json"
@@ -153,14 +155,16 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
         import requests
     except ImportError as error:
         raise ImportError('fetching needs pooch; run: pip install "rcviz[fetch]"') from error
-    path = folder / source.name
+    path = Path(os.path.realpath(folder / source.name))  # of a link, the file behind it is written
+    if path.exists() and not path.is_file():
+        check_target(path, "the file")
     recorded = _read_record(folder).get(source.name)
     pooch.get_logger().setLevel("ERROR")
     manager = pooch.create(
-        folder,
+        path.parent,
         base_url="",
-        registry={source.name: source.sha256 or recorded},
-        urls={source.name: source.url},
+        registry={path.name: source.sha256 or recorded},
+        urls={path.name: source.url},
         retry_if_failed=_RETRIES,
     )
     actions: list[str] = []
@@ -169,23 +173,26 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
         actions.append(action)
         return fname
 
-    download = functools.partial(_download, limit=max(2 * source.size, _SMALLEST_LIMIT), progress=progress)
-    remove_unfinished(folder)
+    download = functools.partial(_download, target=path, limit=max(2 * source.size, _SMALLEST_LIMIT), progress=progress)
+    remove_unfinished(path.parent)
+    mode = path.stat().st_mode if path.exists() else None
     try:
-        manager.fetch(source.name, processor=note, downloader=download)
+        manager.fetch(path.name, processor=note, downloader=download)
     except requests.RequestException as error:
         raise ConnectionError(
             f"{source.url} could not be fetched ({brief(error)}): run the same command again later; "
             f"complete files are not downloaded again"
         ) from error
+    if mode is not None:
+        path.chmod(stat.S_IMODE(mode))
     digest = str(pooch.file_hash(str(path)))
     if recorded != digest:
         _write_record(folder, source.name, digest)
     checksum = "listed" if source.sha256 else "recorded" if recorded else "new"
-    return Fetched(source, path, digest, from_cache=actions[0] == "fetch", checksum=checksum)
+    return Fetched(source, folder / source.name, digest, from_cache=actions[0] == "fetch", checksum=checksum)
 
 
-def _download(url: str, output: str, pup: Any, *, limit: int, progress: bool) -> None:
+def _download(url: str, output: str, pup: Any, *, target: Path, limit: int, progress: bool) -> None:
     """Download for pooch and unpack into its temporary file, which it compares with the checksum and then renames."""
     import pooch
 
@@ -193,9 +200,11 @@ def _download(url: str, output: str, pup: Any, *, limit: int, progress: bool) ->
     download = pooch.HTTPDownloader(
         progressbar=progress, chunk_size=_CHUNK, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
     )
+    check_target(target, "the file")
     with tempfile.TemporaryFile(dir=pup.abspath) as packed:  # without a name: a killed process leaves nothing
         download(url, _LimitedFile(packed, url, limit), pup)
         packed.seek(0)
+        Path(output).unlink(missing_ok=True)  # pooch makes one that only the user can read
         with atomic_write(output) as temporary, temporary.open("wb") as file:
             for piece in unpacked(url, packed):
                 file.write(piece)

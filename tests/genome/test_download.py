@@ -103,6 +103,27 @@ def test_a_file_is_unpacked_checked_and_not_fetched_twice(server, source, tmp_pa
     assert server.n_requests == 1
 
 
+def test_a_file_that_is_replaced_keeps_what_it_was(source, tmp_path):
+    folder, real = tmp_path / "new", tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / source.name).symlink_to(real)
+    real.write_text("damaged")
+    real.chmod(0o400)
+    with pytest.raises(ValueError, match="write-protected"):
+        fetch(source, folder, progress=False)
+    assert real.read_text() == "damaged"
+    real.chmod(0o600)
+    assert fetch(source, folder, progress=False).sha256 == source.sha256
+    assert (folder / source.name).is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o600
+    real.chmod(0o400)
+    assert fetch(source, folder, progress=False).from_cache  # a complete file may be protected
+    real.unlink()
+    real.mkdir()
+    with pytest.raises(ValueError, match="is a folder"):
+        fetch(source, folder, progress=False)
+
+
 @pytest.mark.parametrize("name", ["CTCF", "SPI1", "MAX", "DNase"])
 def test_the_listed_checksums_are_those_of_the_shared_files(name, shared_peaks):
     (source,) = choose(read_sources("gm12878"), [name])
