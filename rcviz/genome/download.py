@@ -7,7 +7,6 @@ which files there are, unpacking with a limit, and the record of checksums that 
 
 import functools
 import json
-import os
 import re
 import stat
 import tempfile
@@ -155,16 +154,16 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
         import requests
     except ImportError as error:
         raise ImportError('fetching needs pooch; run: pip install "rcviz[fetch]"') from error
-    path = Path(os.path.realpath(folder / source.name))  # of a link, the file behind it is written
+    path = folder / source.name
     if path.exists() and not path.is_file():
         check_target(path, "the file")
     recorded = _read_record(folder).get(source.name)
     pooch.get_logger().setLevel("ERROR")
     manager = pooch.create(
-        path.parent,
+        folder,
         base_url="",
-        registry={path.name: source.sha256 or recorded},
-        urls={path.name: source.url},
+        registry={source.name: source.sha256 or recorded},
+        urls={source.name: source.url},
         retry_if_failed=_RETRIES,
     )
     actions: list[str] = []
@@ -174,10 +173,10 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
         return fname
 
     download = functools.partial(_download, target=path, limit=max(2 * source.size, _SMALLEST_LIMIT), progress=progress)
-    remove_unfinished(path.parent)
-    mode = path.stat().st_mode if path.exists() else None
+    remove_unfinished(folder)
+    mode = path.stat().st_mode if path.exists() and not path.is_symlink() else None
     try:
-        manager.fetch(path.name, processor=note, downloader=download)
+        manager.fetch(source.name, processor=note, downloader=download)
     except requests.RequestException as error:
         raise ConnectionError(
             f"{source.url} could not be fetched ({brief(error)}): run the same command again later; "
@@ -189,7 +188,7 @@ def fetch(source: Source, folder: Path, *, progress: bool = True) -> Fetched:
     if recorded != digest:
         _write_record(folder, source.name, digest)
     checksum = "listed" if source.sha256 else "recorded" if recorded else "new"
-    return Fetched(source, folder / source.name, digest, from_cache=actions[0] == "fetch", checksum=checksum)
+    return Fetched(source, path, digest, from_cache=actions[0] == "fetch", checksum=checksum)
 
 
 def _download(url: str, output: str, pup: Any, *, target: Path, limit: int, progress: bool) -> None:
