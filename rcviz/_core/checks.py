@@ -19,6 +19,18 @@ def brief(error: object) -> str:
     return text if len(text) <= 200 else text[:199] + "\N{HORIZONTAL ELLIPSIS}"
 
 
+def check_text(what: str, text: str) -> None:
+    """Refuse text that no file can hold, as it has half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        part = ascii(text[max(error.start - 20, 0) : error.start + 20])
+        raise ValueError(
+            f"{what} must be Unicode text, got {part}, in which one half of a surrogate pair stands alone: decode it "
+            f"from its bytes again"
+        ) from error
+
+
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse a value outside a closed set, quoting the choices."""
     if value not in choices:

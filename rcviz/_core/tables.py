@@ -1,11 +1,15 @@
 """Tables as files: CSV, which every program reads, and Parquet, which keeps types."""
 
 import os
+import re
+import warnings
 from typing import Any
 
+from rcviz._core.checks import is_number
 from rcviz._core.files import atomic_write, check_ending
 
 ENDINGS = (".csv", ".parquet")
+_FORMULA = re.compile(r"\s*[=+\-@].")  # a strand, + or - alone, is none
 
 
 def save_table(result: Any, path: str | os.PathLike[str]) -> None:
@@ -38,11 +42,34 @@ def save_table(result: Any, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"expected a DataFrame or a result with a table, got {type(result).__name__}")
     if any(name is not None for name in table.index.names):
         table = table.reset_index()
+    if ending == ".csv":
+        _warn_of_formulas(table, path)
     with atomic_write(path) as temporary:
         if ending == ".csv":
             table.to_csv(temporary, index=False, lineterminator="\n")
         else:
             _write_parquet(table, temporary)
+
+
+def _warn_of_formulas(table: Any, path: str | os.PathLike[str]) -> None:
+    """Warn of text that spreadsheets run; it is written as it is, so that programs read the same names."""
+    from pandas.api.types import is_numeric_dtype
+
+    texts = [table[name] for name in table if not is_numeric_dtype(table[name])]
+    found = [str(text.name) for text in texts if any(map(_is_formula, text))]
+    if any(map(_is_formula, table)):
+        found.append("the header")
+    if found:
+        warnings.warn(
+            f"text in {path} ({', '.join(found)}) begins with =, +, - or @, which a spreadsheet may run as a formula: "
+            f"import its columns as text",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _is_formula(cell: object) -> bool:
+    return isinstance(cell, str) and bool(_FORMULA.match(cell)) and not is_number(cell)
 
 
 def _write_parquet(table: Any, path: os.PathLike[str]) -> None:

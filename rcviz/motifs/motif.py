@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from rcviz._core.checks import check_text
 from rcviz.motifs.scan import best_hits
 from rcviz.sequences.alphabet import BASES, as_codes, reverse_complement
 
@@ -57,6 +58,7 @@ class Motif:
     alternative_name: str = ""
 
     def __init__(self, name: str, probabilities: Any, alternative_name: str = "") -> None:
+        check_text("the name of a motif", f"{name} {alternative_name}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "probabilities", _checked_probabilities(name, probabilities))
         object.__setattr__(self, "alternative_name", alternative_name)

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
+from rcviz._core.markup import legal_xml
+
 INK = "#333333"
 """Text and lines that belong to the drawing rather than to the data."""
 
@@ -94,7 +96,7 @@ def figure_svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT}):
         figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata=_NO_METADATA)
-    text = buffer.getvalue()
+    text = legal_xml(buffer.getvalue())  # a name may hold control characters
     text = text[text.index("<svg") :]
     # matplotlib's style sheet applies to every element of the page; on the root both properties are inherited.
     text, n_removed = _STYLE_SHEET.subn("", text, count=1)

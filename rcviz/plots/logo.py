@@ -1,7 +1,5 @@
 """One sequence logo, drawn with matplotlib or written as SVG text."""
 
-import html
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, SupportsFloat
 
@@ -11,6 +9,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from rcviz._core.checks import check_choice
+from rcviz._core.markup import escaped
 from rcviz.plots._axes import INK, despine, label_axes, plain_title, resolve_axes, signed_number
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout, svg_letters
@@ -21,7 +20,6 @@ _FONT_SIZE = 10
 _LEAST_PIXELS = 0.2
 _PARTS = 20  # of a pixel, so that coordinates can be whole numbers
 # Characters that XML 1.0 does not allow, not even escaped.
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def letter_collection(layouts: Iterable[LogoLayout], palette: Mapping[str, str]) -> PathCollection:
@@ -176,7 +174,7 @@ def logo_svg(
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}"><title>{_escape(str(name))}</title>'
+        f'viewBox="0 0 {width:g} {height:g}"><title>{escaped(str(name))}</title>'
     ]
     drawn = _svg_letters(layout, palette, left, bottom + low * scale, step, scale)
     if y_range is not None:
@@ -193,7 +191,7 @@ def logo_svg(
     if axis != "none" or title:
         parts.append(f'<g font-family="sans-serif" font-size="{_FONT_SIZE}" fill="currentColor">')
         if title:
-            parts.append(f'<text x="{left:g}" y="12">{_escape(_cut(title, width - left))}</text>')
+            parts.append(f'<text x="{left:g}" y="12">{escaped(_cut(title, width - left))}</text>')
         if axis != "none":
             parts += _svg_y_axis(low, high, UNITS[kind], left, top, bottom)
         if axis == "both":
@@ -245,7 +243,3 @@ def _svg_y_axis(low: float, high: float, unit: str, left: float, top: float, bot
 def _cut(text: str, width: float) -> str:
     most = max(int(width / (0.6 * _FONT_SIZE)), 1)
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _escape(text: str) -> str:
-    return html.escape(_NOT_XML.sub("", text))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from rcviz._core.markup import legal_xml
 from rcviz.plots._axes import figure_svg, new_figure
 
 _STYLE = """
@@ -48,7 +49,7 @@ def table(frame: pd.DataFrame, *, digits: int = 4) -> str:
 def html_page(title: str, parts: list[str]) -> str:
     """Write a page of a title and parts made by the functions of this module."""
     name = html.escape(title)
-    return (
+    return legal_xml(
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
         f"<body><h1>{name}</h1>\n" + "\n".join(parts) + "\n</body></html>\n"

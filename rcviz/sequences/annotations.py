@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Float32
 
+from rcviz._core.checks import check_text
 from rcviz.sequences.alphabet import without_negative_strides
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def checked_task_names(task_names: Sequence[str] | None, n_tasks: int) -> tuple[
     are_text = all(isinstance(name, str) for name in names)
     if len(names) != n_tasks or not are_text or len(set(names)) != n_tasks:
         raise ValueError(f"expected {n_tasks} different task names, one per column of labels, got {list(names)!r:.200}")
+    check_text("task_names", " ".join(names))
     return names
 
 
@@ -75,7 +77,9 @@ def checked_columns(n: int, **columns: Any) -> dict[str, np.ndarray]:
         if isinstance(values, str) or getattr(values, "ndim", 1) != 1 or len(values) != n:
             raise ValueError(f"expected {key} to have one value for each of the {n} sequences, got {_describe(values)}")
         if key in ("names", "chrom"):
-            checked[key] = np.array([str(value) for value in values], dtype=object)
+            texts = [str(value) for value in values]
+            check_text(key, " ".join(texts))
+            checked[key] = np.array(texts, dtype=object)
             continue
         array = np.asarray(values)
         if n and array.dtype.kind not in "iu":
@@ -103,6 +107,7 @@ def checked_provenance(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
         plain: dict[str, Any] = json.loads(json.dumps(dict(provenance or {}), default=operator.methodcaller("item")))
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"provenance must be JSON-serialisable (text, numbers, lists, mappings): {error}") from error
+    check_text("provenance", json.dumps(plain, ensure_ascii=False))
     return plain
 
 

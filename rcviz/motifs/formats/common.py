@@ -69,10 +69,10 @@ def _checked_names(motifs: Iterable[Motif], path: str | os.PathLike[str], kind: 
         raise ValueError(f"cannot write {path}: expected at least one motif, got none")
     seen: set[str] = set()
     for motif in motifs:
-        if re.search(r"\s", motif.name + motif.alternative_name) or not motif.name:
+        if re.search(r"[\s\x00-\x1f\x7f-\x9f]", motif.name + motif.alternative_name) or not motif.name:
             raise ValueError(
-                f"cannot write {path}: {kind} names must be single words, got {motif.name!r} "
-                f"{motif.alternative_name!r}: replace spaces by underscores"
+                f"cannot write {path}: {kind} names must be single words without control characters, got "
+                f"{motif.name!r} {motif.alternative_name!r}: replace spaces by underscores"
             )
         if motif.name in seen:
             raise ValueError(f"cannot write {path}: two motifs are named {motif.name!r}: rename one")
