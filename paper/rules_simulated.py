@@ -84,8 +84,8 @@ def no_better_with_forty(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
         f"training auROC {text}",
         f"rank-sum that 40 are above 20: above {ALPHA:g} in validation, at most {ALPHA:g} in training by both readings",
         both_or_one(not valid.shown, higher),
-        f"{'No gain is shown' if not valid.shown else 'A gain is shown'} in validation: that is not the same as "
-        f"none, and the interval says how large one can be (the RC network's gain over {SAME} is {gain:+.4f}). "
+        f"{'No gain is shown' if not valid.shown else 'A gain is shown'} in validation; the interval says how "
+        f"large one may be all the same (the RC network's over {SAME} is {gain:+.4f}). "
         f"Training auROC is {'higher' if higher else 'not higher by both readings'}.",
         (valid, *shown),
     )
@@ -107,6 +107,7 @@ def less_overfitting(history: pd.DataFrame, runs: pd.DataFrame) -> Finding:
         judge(pairs),
         "At the epoch that was kept.",
         comparisons,
+        note="sharing with its head, which the standard networks have not",
     )
 
 
@@ -166,6 +167,7 @@ def table_1(counts: pd.DataFrame) -> Finding:
         Verdict.IN_PART if equal.all() else Verdict.NOT,
         f"{int(equal.sum())} of {len(equal)} counts of positives are equal. The negatives are not counted: the paper's "
         "accessible regions and most chromosomes are not here.",
+        note="positives only",
     )
 
 
