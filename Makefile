@@ -8,7 +8,7 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint c
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab demo test check format lint types floors unit browser soak notebooks pictures report docs links \
-  bench bench-growth bench-palindromes bench-paper windows numbers release clean
+  bench bench-contributions bench-growth bench-palindromes bench-paper windows numbers release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -86,6 +86,10 @@ bench-growth: $(VENV)/.test ## measure how time and memory grow with the data, a
 bench-palindromes: $(VENV)/.test ## measure how often palindrome verdicts are right
 	$(BIN)/python benchmarks/palindromes.py
 	$(BIN)/python benchmarks/palindromes_trained.py
+
+bench-contributions: $(VENV)/.test ## compare contributions with knock-outs, for docs/explanation/contributions.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/contributions_knockouts.py
+	$(BIN)/python benchmarks/contributions_tables.py
 
 bench-paper: windows ## measure the costs of an epoch and of Figure 3
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/epoch_costs.py --data runs/windows
