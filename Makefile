@@ -29,9 +29,11 @@ check: format lint types floors ## run what CI runs: format, lint, types, import
 
 format: $(VENV)/.test
 	$(BIN)/ruff format --check
+	$(BIN)/biome format
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check
+	$(BIN)/biome lint --error-on-warnings
 
 types: $(VENV)/.test
 	$(BIN)/mypy

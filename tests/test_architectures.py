@@ -280,6 +280,7 @@ def test_what_else_takes_a_model(name, data, x, tmp_path, as_users_run):
 def test_explorers(name, data):
     model = adapted(name, torch.float32)
     filters = rcviz.FilterExplorer(model, data.codes, motifs=[rcviz.load_motif("CTCF_known1")], batch_size=4)
+    filters.wait(120)
     filters.close()
     strands = rcviz.StrandExplorer({name: model}, data.codes, batch_size=4)
     strands.close()

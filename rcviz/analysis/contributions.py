@@ -1,5 +1,6 @@
 """Gradient times activation: how much each filter adds to a model's logit (section 3.5)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Literal, get_args
@@ -195,6 +196,44 @@ def _as_labels(positives: Any, n: int) -> Float[np.ndarray, " sequences"]:
 def _contributions(
     model: nn.Module, neurons: Neurons, task: Task, x: Float[Tensor, "batch 4 length"]
 ) -> Float[Tensor, "batch filters"]:
+    return differentiate(model, neurons, task, x).contributions()
+
+
+@dataclass(frozen=True)
+class Differentiated:
+    """One batch, forwards and backwards: what the neurons of each use are, and how a logit changes with them.
+
+    Attributes
+    ----------
+    neurons : Neurons
+    uses : list of Use
+    activations : list of Tensor (rows, channels, positions)
+        Without a graph.
+    slopes : sequence of Tensor or None
+        Gradient of the task's logit with respect to each; None where the logit does not depend on it.
+    logits : Tensor (batch, tasks)
+    """
+
+    neurons: Neurons
+    uses: list[Use]
+    activations: list[Tensor]
+    slopes: Sequence[Tensor | None]
+    logits: Float[Tensor, "batch tasks"]
+
+    def contributions(self) -> Float[Tensor, "batch filters"]:
+        """Gradient times activation, summed over positions and uses, and over the two channels of a tied filter."""
+        return torch.stack(
+            [
+                part.sum(dim=2)
+                for use, values, slope in zip(self.uses, self.activations, self.slopes, strict=True)
+                if slope is not None
+                for part in self.neurons.by_filter(use, slope * values, len(self.logits))
+            ]
+        ).sum(dim=0)
+
+
+def differentiate(model: nn.Module, neurons: Neurons, task: Task, x: Float[Tensor, "batch 4 length"]) -> Differentiated:
+    """Run a model forwards and backwards on one batch; the model must be in evaluation mode."""
     uses: list[Use] = []
     activations: list[Tensor] = []
 
@@ -207,15 +246,8 @@ def _contributions(
         return copied.clone()
 
     with differentiating(model), neurons.tapped(begin):
-        logits = task.logits(logits_of(model, x))
-        slopes = gradients(logits, activations)
+        logits = logits_of(model, x)
+        slopes = gradients(task.logits(logits), activations)
     if all(slope is None for slope in slopes):
         raise no_gradient(neurons.name)
-    return torch.stack(
-        [
-            part.sum(dim=2)
-            for use, values, slope in zip(uses, activations, slopes, strict=True)
-            if slope is not None
-            for part in neurons.by_filter(use, slope * values.detach(), len(x))
-        ]
-    ).sum(dim=0)
+    return Differentiated(neurons, uses, [values.detach() for values in activations], slopes, logits.detach())

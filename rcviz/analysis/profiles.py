@@ -123,33 +123,65 @@ def activation_profiles(
     data = as_sequence_set(data)
     check_not_empty(data)
     codes = data.codes
-    name, convolution = layer_of(model, layer)
-    length = codes.shape[1]
-    if not is_convolution(convolution):
-        raise ValueError(f"{name} is a {type(convolution).__name__}; choose a convolution")
     with evaluating(model), exact_arithmetic():
         neurons = find_neurons(model, layer, at, one_hot_batch(codes[:1], model))
-        centers = {
-            use: [window_centers(convolution, strand, length) for strand in _strands_of(neurons, use, length, name)]
-            for use in neurons.uses
-        }
-        edges, weights = _bins(centers, windows_of(convolution).stride, bins)
+        binning = Binning(model, neurons, layer, codes.shape[1], bins)
 
         def binned_activations(x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch filters bins"]:
-            binned = 0.0
-            for use, activations in _activations(model, neurons, x):
-                parts = neurons.by_filter(use, activations, len(x))
-                for part, of_bins in zip(parts, weights[use], strict=True):
-                    if part.shape[2] != len(of_bins):
-                        raise ValueError(
-                            f"{name} does not read the sequence itself but the output of other layers, whose positions "
-                            f"are not those of the sequence; give a convolution that reads the bases"
-                        )
-                    binned = binned + to_numpy(part).astype(np.float64) @ of_bins
-            return torch.from_numpy(np.asarray(binned, dtype=np.float32))
+            return binning(*_activations(model, neurons, x), len(x))
 
         binned = concatenate_batches(map_batches(binned_activations, model, codes, batch_size), len(codes))
-    return ActivationProfiles(to_numpy(binned), edges, neurons.at)
+    return ActivationProfiles(to_numpy(binned), binning.edges, neurons.at)
+
+
+class Binning:
+    """Mean activation in bins along the sequence, for the neurons of a convolution that reads the sequence.
+
+    Parameters
+    ----------
+    model, neurons, layer
+        The neurons of a layer of a model.
+    length : int
+        Length of the sequences.
+    bins : int
+        Largest number of bins.
+
+    Attributes
+    ----------
+    edges : ndarray (bins + 1,)
+        As in :class:`ActivationProfiles`.
+    """
+
+    def __init__(
+        self, model: nn.Module, neurons: Neurons, layer: nn.Module | str | None, length: int, bins: int
+    ) -> None:
+        self._name, convolution = layer_of(model, layer)
+        if not is_convolution(convolution):
+            raise ValueError(f"{self._name} is a {type(convolution).__name__}; choose a convolution")
+        self._neurons = neurons
+        centers = {
+            use: [
+                window_centers(convolution, strand, length) for strand in _strands_of(neurons, use, length, self._name)
+            ]
+            for use in neurons.uses
+        }
+        self.edges, self._weights = _bins(centers, windows_of(convolution).stride, bins)
+
+    def __call__(
+        self, uses: list[Use], activations: list[Tensor], n_sequences: int
+    ) -> Float[Tensor, "batch filters bins"]:
+        """Average the activations of each use in the bins, and add the uses."""
+        binned = 0.0
+        for use, values in zip(uses, activations, strict=True):
+            parts = self._neurons.by_filter(use, values, n_sequences)
+            for part, of_bins in zip(parts, self._weights[use], strict=True):
+                if part.shape[2] != len(of_bins):
+                    raise ValueError(
+                        f"{self._name} does not read the sequence itself but the output of other layers, whose "
+                        f"positions are not those of the sequence; give a convolution that reads the bases"
+                    )
+                binned = binned + to_numpy(part).astype(np.float64) @ of_bins
+        return torch.from_numpy(np.asarray(binned, dtype=np.float32))
 
 
 def _strands_of(neurons: Neurons, use: Use, length: int, name: str) -> list[Strand]:
@@ -188,12 +220,14 @@ def _bins(
 
 def _activations(
     model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"]
-) -> list[tuple[Use, Float[Tensor, "rows channels *positions"]]]:
-    recorded: list[tuple[Use, Tensor]] = []
-    with (
-        torch.no_grad(),
-        uncompiled(model),
-        neurons.tapped(lambda use, values: recorded.append((use, values.detach().clone()))),
-    ):
+) -> tuple[list[Use], list[Float[Tensor, "rows channels *positions"]]]:
+    uses: list[Use] = []
+    activations: list[Tensor] = []
+
+    def record(use: Use, values: Tensor) -> None:
+        uses.append(use)
+        activations.append(values.detach().clone())
+
+    with torch.no_grad(), uncompiled(model), neurons.tapped(record):
         model(x)
-    return recorded
+    return uses, activations

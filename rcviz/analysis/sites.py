@@ -150,31 +150,83 @@ def find_sites(
     data = as_sequence_set(data)
     check_not_empty(data)
     codes = data.codes
-    width = weights.shape[2]
-    if not np.isfinite(weights).all():
-        raise ValueError("a weight of a filter is NaN or infinite: training has diverged; lower the learning rate")
-    if width > codes.shape[1]:
-        raise ValueError(f"the filters are {width} bp wide but the sequences have {codes.shape[1]} bp; use longer ones")
-    kernels = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float64))
-    at_once = max(1, _NUMBERS_PER_BATCH // (codes.shape[1] * max(len(kernels), 4)))
-    read = torch.from_numpy((np.arange(codes.shape[1] - width + 1) + padding) % stride == 0)
-    if not read.any():
-        raise ValueError(
-            f"no window of {width} bp that the layer reads lies inside {codes.shape[1]} bp: the first starts {padding} "
-            f"bp before the sequence and the others follow every {stride} bp; use longer sequences"
-        )
-    # Allocated before the batches: results between their large arrays would let memory grow with every batch.
-    shape = (len(codes), len(kernels))
-    best, start, reverse = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape, dtype=bool)
-    for first in range(0, len(codes), at_once):
-        part = slice(first, first + at_once)
-        best[part], start[part], reverse[part] = _best_windows(codes[part], kernels, strands, read)
+    search = SiteSearch(weights, bias, codes.shape[1], strands=strands, stride=stride, padding=padding)
+    best, start, reverse = search(codes)
+    check_sites(best, search.width)
+    return ActivatingSites(codes, search.width, best, start, reverse, top)
+
+
+def check_sites(best: Float[np.ndarray, "sequences filters"], width: int) -> None:
+    """Refuse sequences that have no window of known bases."""
     if not np.isfinite(best).any():
         raise ValueError(
             f"every window of {width} bp holds an N, and a filter is exact on known bases only; use other sequences"
         )
-    best += bias
-    return ActivatingSites(codes, width, best, start, reverse, top)
+
+
+def check_windows(codes: UInt8[np.ndarray, "sequences length"], width: int) -> None:
+    """Refuse sequences without a window of known bases; reads only as many as it takes to find one."""
+    for first in range(0, len(codes), 256):
+        known = np.lib.stride_tricks.sliding_window_view(codes[first : first + 256] < 4, width, axis=1)
+        if known.all(axis=2).any():
+            return
+    check_sites(np.full((1, 1), -np.inf), width)
+
+
+class SiteSearch:
+    """Search for the best window of each filter in each sequence; see :meth:`FilterBank.activating_sites`.
+
+    Parameters
+    ----------
+    weights, bias
+        Mean-centred filters.
+    length : int
+        Length of the sequences.
+    strands, stride, padding
+        Windows that are searched.
+    """
+
+    def __init__(
+        self,
+        weights: Float[np.ndarray, "filters 4 width"],
+        bias: Float[np.ndarray, " filters"],
+        length: int,
+        *,
+        strands: Strands = "both",
+        stride: int = 1,
+        padding: int = 0,
+    ) -> None:
+        self.width = weights.shape[2]
+        if not np.isfinite(weights).all():
+            raise ValueError("a weight of a filter is NaN or infinite: training has diverged; lower the learning rate")
+        if self.width > length:
+            raise ValueError(
+                f"the filters are {self.width} bp wide but the sequences have {length} bp; use longer ones"
+            )
+        self._kernels = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float64))
+        self._bias, self._strands = bias, strands
+        self._at_once = max(1, _NUMBERS_PER_BATCH // (length * max(len(weights), 4)))
+        self._read = torch.from_numpy((np.arange(length - self.width + 1) + padding) % stride == 0)
+        if not self._read.any():
+            raise ValueError(
+                f"no window of {self.width} bp that the layer reads lies inside {length} bp: the first starts "
+                f"{padding} bp before the sequence and the others follow every {stride} bp; use longer sequences"
+            )
+
+    def __call__(
+        self, codes: UInt8[np.ndarray, "n length"]
+    ) -> tuple[Float[np.ndarray, "n filters"], Int[np.ndarray, "n filters"], Bool[np.ndarray, "n filters"]]:
+        """Find activation, start and strand (True: reverse) of the best window of each filter in each sequence."""
+        # Allocated before the batches: results between their large arrays would let memory grow with every batch.
+        shape = (len(codes), len(self._kernels))
+        best, start, reverse = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape, dtype=bool)
+        for first in range(0, len(codes), self._at_once):
+            part = slice(first, first + self._at_once)
+            best[part], start[part], reverse[part] = _best_windows(
+                codes[part], self._kernels, self._strands, self._read
+            )
+        best += self._bias
+        return best, start, reverse
 
 
 def _best_windows(

@@ -7,7 +7,7 @@ import anywidget
 
 _SCRIPT = """
 function guard(element) {
-  const explorer = element.closest(".rcviz-explorer");
+  const explorer = element.closest(".rcviz-box");
   if (explorer) {
     explorer.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   } else if (!element.isConnected) {
@@ -19,6 +19,6 @@ export default { render({ el }) { guard(el); } };
 
 
 class KeyboardGuard(anywidget.AnyWidget):
-    """Invisible part of an explorer (a widget of class ``rcviz-explorer``) that keeps the keys inside it."""
+    """Invisible part of an explorer (a widget of class ``rcviz-box``) that keeps the keys inside it."""
 
     _esm = _SCRIPT

@@ -19,12 +19,12 @@ from rcviz.training.config import TrainConfig
 from rcviz.training.history import History
 from rcviz.training.session import TrainingProgress, TrainingSession
 from rcviz.widgets import _training_messages as messages
+from rcviz.widgets._box import ExplorerBox
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._pane import ErrorPane, MarkupPane
 from rcviz.widgets._training_controls import training_controls
 from rcviz.widgets._training_start import MonitoredModel, Settings
 from rcviz.widgets._training_state import SETTINGS, TrainingState
-from rcviz.widgets.explorer import Explorer
 from rcviz.widgets.training import TrainingCurves
 
 _LINE_EVERY = 0.25  # seconds between two lines of progress
@@ -33,7 +33,7 @@ _CURVES_SHARE = 20
 _STOP_WITHIN = 10.0  # seconds that stop() waits for the present batch
 
 
-class TrainingMonitor(Explorer):
+class TrainingMonitor(ExplorerBox):
     """Start, pause, resume and stop a training in the background, and watch its learning curves.
 
     The model is trained in place. A new architecture or number of filters builds a new model, a new seed draws new
@@ -88,7 +88,7 @@ class TrainingMonitor(Explorer):
         super().__init__(
             [*above, *below], layout=ipywidgets.Layout(flex="1 1 0", min_width="440px", padding="0 14px 0 0")
         )
-        self.add_class("rcviz-explorer").add_class("rcviz-training-monitor")
+        self.add_class("rcviz-box").add_class("rcviz-training-monitor")
 
     def __repr__(self) -> str:
         return f"TrainingMonitor({self._model.name(self._settings())}, {self.state.status})"

@@ -1,11 +1,14 @@
 """Selections of the explorers, without a front end and without drawing."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import traitlets
 
 from rcviz._core.checks import check_choice, check_index, task_index
+
+STRANDS = ("+", "-", "both")
 
 _UPPER = re.compile(r"upper (\d+(?:\.\d+)?)%")
 
@@ -37,18 +40,24 @@ class FilterState(traitlets.HasTraits):
     positives : str
         Sequences that are treated as positive; where labels are values, any upper part, such as "upper 12.5%".
     sort : str
-        Sort order of the gallery.
+        Sort order of the list: "score", "number", "palindromicity" or "name".
+    search : str
+        Part of a name or of a consensus; other filters are not listed.
     filter : int
         The chosen filter.
+    pinned : int or None
+        A filter that is shown beside the chosen one.
+    strand : "+", "-" or "both"
+        Strand on which logos are drawn.
     ranking : tuple of int
-        All filters, largest contribution first.
+        All filters, largest score first; by number until the scores are known.
     order : tuple of int
-        All filters in the order of the gallery.
+        All filters in the order of ``sort``.
 
     Examples
     --------
     >>> state = FilterState(
-    ...     layers=("conv1",), task_names=("CTCF",), positives=("labelled",), sorts=("contribution",), ranking=(4, 0, 2)
+    ...     layers=("conv1",), task_names=("CTCF",), positives=("labelled",), sorts=("score",), ranking=(4, 0, 2, 1, 3)
     ... )
     >>> state.step(1)
     >>> state.filter, state.rank
@@ -59,7 +68,10 @@ class FilterState(traitlets.HasTraits):
     task = traitlets.Int(0)
     positives = traitlets.Unicode()
     sort = traitlets.Unicode()
+    search = traitlets.Unicode()
     filter = traitlets.Int(0)
+    pinned = traitlets.Int(None, allow_none=True)
+    strand = traitlets.Unicode("+")
     ranking = traitlets.Tuple()
     order = traitlets.Tuple()
 
@@ -71,11 +83,23 @@ class FilterState(traitlets.HasTraits):
         positives: tuple[str, ...],
         sorts: tuple[str, ...],
         ranking: tuple[int, ...],
+        task: int = 0,
+        first_positives: str | None = None,
+        check: Callable[[Question], None] | None = None,
     ) -> None:
         self.layers, self.task_names = layers, task_names
-        self._choices = {"layer": layers, "positives": positives, "sort": sorts}
+        self._choices = {"layer": layers, "positives": positives, "sort": sorts, "strand": STRANDS}
+        self._check: Callable[[Question], None] = lambda question: None
         first = {name: choices[0] for name, choices in self._choices.items()}
-        super().__init__(ranking=ranking, order=ranking, filter=ranking[0], **first)
+        first["positives"] = first_positives or positives[0]
+        super().__init__(ranking=ranking, order=ranking, filter=ranking[0], task=task, **first)
+        if check is not None:
+            self._check = check
+
+    def as_dict(self) -> dict[str, Any]:
+        """The choices, as the page has them."""
+        names = ("layer", "task", "positives", "sort", "search", "filter", "pinned", "strand")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def question(self) -> Question:
@@ -93,24 +117,30 @@ class FilterState(traitlets.HasTraits):
         self.filter = self.ranking[rank]
 
     def step(self, by: int) -> None:
-        """Move the choice along the gallery; it stops at the ends."""
+        """Move the choice along the list; it stops at the ends."""
         place = self.order.index(self.filter) + by
         self.filter = self.order[min(max(place, 0), len(self.order) - 1)]
 
-    @traitlets.validate("filter")
-    def _known_filter(self, proposal: traitlets.Bunch) -> int:
+    @traitlets.validate("filter", "pinned")
+    def _known_filter(self, proposal: traitlets.Bunch) -> int | None:
+        if proposal["value"] is None:
+            return None
         check_index("filter", proposal["value"], len(self.ranking))
         return int(proposal["value"])
 
     @traitlets.validate("task")
     def _known_task(self, proposal: traitlets.Bunch) -> int:
-        return task_index(proposal["value"], self.task_names)
+        task = task_index(proposal["value"], self.task_names)
+        self._check(self.question._replace(task=task))
+        return task
 
-    @traitlets.validate("layer", "positives", "sort")
+    @traitlets.validate("layer", "positives", "sort", "strand")
     def _known_choice(self, proposal: traitlets.Bunch) -> str:
         name, value, choices = proposal["trait"].name, str(proposal["value"]), self._choices[proposal["trait"].name]
         if name != "positives" or upper_share(value) is None or not any(map(upper_share, choices)):
             check_choice(name, value, choices)
+        if name == "positives":
+            self._check(self.question._replace(positives=value))
         return value
 
 

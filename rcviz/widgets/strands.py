@@ -19,19 +19,19 @@ from rcviz.analysis.neurons import At
 from rcviz.plots.saving import ENDINGS as PICTURES
 from rcviz.plots.saving import save_figure
 from rcviz.sequences.sequence_set import as_sequence_set
+from rcviz.widgets._box import ExplorerBox
 from rcviz.widgets._export import ExportBox
 from rcviz.widgets._keyboard import KeyboardGuard
 from rcviz.widgets._pane import ErrorPane, MarkupPane
 from rcviz.widgets._scatter import StrandScatters, label_names, legend_html
 from rcviz.widgets._strand_results import StrandResults
 from rcviz.widgets._strand_views import STYLE, WINDOW, best_window, gap_markup, logo_pair
-from rcviz.widgets.explorer import Explorer
 from rcviz.widgets.state import StrandState
 
 _LISTED = 200
 
 
-class StrandExplorer(Explorer):
+class StrandExplorer(ExplorerBox):
     """Forward against reverse predictions of several models, and the causes of each gap (Figure 4).
 
     Click or lasso points in any panel, choose from the list (arrow keys work), or set ``explorer.state``.
@@ -96,7 +96,7 @@ class StrandExplorer(Explorer):
         self._following = False
         self._build()
         super().__init__(self._parts())
-        self.add_class("rcviz-explorer").add_class("rcviz-strand-explorer")
+        self.add_class("rcviz-box").add_class("rcviz-strand-explorer")
         with self._error.reporting():
             self.state.sequence = int(self._order()[0])
             self._on_task()

@@ -9,11 +9,11 @@ from rcviz.metrics import METRIC_NAMES
 from rcviz.plots._axes import new_figure
 from rcviz.plots.training import plot_history
 from rcviz.training.history import EpochRecord, epoch_table
+from rcviz.widgets._box import ExplorerBox
 from rcviz.widgets._pane import FigurePane
-from rcviz.widgets.explorer import Explorer
 
 
-class TrainingCurves(Explorer):
+class TrainingCurves(ExplorerBox):
     """Live learning curves of one or several models, redrawn after every epoch.
 
     Parameters

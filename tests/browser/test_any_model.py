@@ -20,15 +20,18 @@ def picture(page, explorer, name):
 def test_both_explorers_of_networks_built_from_torch(page, server):
     """Only a front end shows that the pictures of a kernel reach the page; the notebook has no other test run."""
     run_all(page, server, "06_any_model.ipynb", timeout=300_000)
-    filters, strands = page.locator(".rcviz-filter-explorer"), page.locator(".rcviz-strand-explorer")
+    filters = page.locator('.rcviz-explorer[data-kind="filters"]')
+    strands = page.locator(".rcviz-strand-explorer")
 
     filters.scroll_into_view_if_needed()
-    options = filters.get_by_role("option")
-    expect(options.filter(has=page.locator("svg"))).to_have_count(16)
-    options.filter(has=page.locator("svg")).nth(3).click()
-    page.wait_for_function("document.querySelector('.rcviz-filter-explorer').innerText.includes('rank 4 of 16')")
-    for heading in ("Mean-centred weights", "activating sites", "Contributions", "Palindrome", "strongest sites"):
-        expect(filters.get_by_role("heading").filter(has_text=heading)).to_have_count(1)
+    expect(filters).to_have_attribute("data-state", "ready")
+    expect(filters.locator("[role=option]")).to_have_count(16)
+    filters.locator("[role=option]").nth(3).click()
+    detail = filters.locator(".rcviz-detail")
+    expect(detail).to_contain_text("Rank 4 of 16")
+    expect(detail.locator(".rcviz-track svg")).not_to_have_count(0)
+    expect(detail.locator("figure svg")).to_have_count(2)
+    expect(detail.locator("[data-verdict]")).to_have_count(1)
     assert filters.get_by_role("alert").count() == 0
     picture(page, filters, "any_model_filters.png")
 

@@ -1,24 +1,24 @@
-"""The filter explorer as a person uses it: look, choose, read, save, see errors."""
+"""The filter explorer as a person uses it: look, choose, search, pin, save, see errors; live and saved."""
 
 import os
 from pathlib import Path
 
-import ipywidgets
 import pandas as pd
 import pytest
+from frontends import run_all, write_notebook
 from playwright.sync_api import expect
 
 from rcviz import read_meme
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-EXPLORER = ".rcviz-filter-explorer"
 NAME = "<img src=x onerror='window.pwned=1'>"
 """The name of a task and of every sequence; if it were parsed as markup, it would set a variable of the page."""
 
+# Everything in one notebook: loading JupyterLab and starting a kernel take longer than the tests.
 CELLS = [
     f"""
-import numpy as np, rcviz
+import numpy as np, time, rcviz
 name = {NAME!r}
 parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
 labels = np.column_stack([parts.test.labels[:, 0], np.zeros(len(parts.test))])
@@ -27,71 +27,136 @@ config = rcviz.ModelConfig.one_layer("revcomp", n_filters=12, sequence_length=20
 model = rcviz.build_model(config)
 """,
     "explorer = rcviz.FilterExplorer(model, data)\nexplorer",
+    "other = rcviz.FilterExplorer(model, data.codes)\nother",
+    "explorer",
 ]
+FIRST, OTHER, AGAIN = range(3)
 
 
-def says(page, text):
-    """Wait until the caption contains a text."""
-    page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector)?.innerText.includes(text)",
-        arg=[f"{EXPLORER} .rcviz-caption", text],
-    )
+@pytest.fixture(scope="module")
+def lab(browser, server):
+    """A page of JupyterLab that has run all cells."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(60_000)
+    write_notebook(server.folder / "filters.ipynb", CELLS)
+    run_all(page, server, "filters.ipynb")
+    yield page
+    page.close()
+    server.stop_kernels()
 
 
-def test_look_choose_save_and_err(run_cells, server):
-    """Only a real page shows that the gallery is moved through, and that files are written by its button."""
-    page = run_cells(CELLS)
-    explorer = page.locator(EXPLORER)
+def view(page, number=FIRST):
+    """One of the three views, when all is computed."""
+    explorer = page.locator('.rcviz-explorer[data-kind="filters"]').nth(number)
     explorer.scroll_into_view_if_needed()
-    options = explorer.get_by_role("option")
-    expect(options.filter(has=page.locator("svg"))).to_have_count(12)
-    says(page, "rank 1 of 12")
-    first = explorer.locator(".rcviz-logo svg").first.inner_html()
+    expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)
+    return explorer
 
-    options.filter(has=page.locator("svg")).nth(4).click()
-    says(page, "rank 5 of 12")
-    page.wait_for_function(
-        f"first => document.querySelector('{EXPLORER} .rcviz-logo svg').innerHTML !== first", arg=first
-    )
-    expect(explorer.locator("[aria-selected=true]")).to_have_count(1)
-    for heading in ("Mean-centred weights", "activating sites", "Contributions", "Palindrome", "strongest sites"):
-        expect(explorer.get_by_role("heading").filter(has_text=heading)).to_have_count(1)
 
+def options(explorer):
+    return [int(option.get_attribute("data-id")) for option in explorer.locator("[role=option]").all()]
+
+
+def chosen(explorer, index):
+    """Wait until a filter is painted and marked."""
+    expect(explorer.locator(".rcviz-detail[data-filter]")).to_have_attribute("data-filter", str(index))
+    expect(explorer.locator("[role=option][aria-selected=true]")).to_have_attribute("data-id", str(index))
+
+
+def test_look_choose_search_and_pin(lab):
+    """Only a real page shows that the list is moved through, and that every view of an explorer follows."""
+    explorer, page = view(lab), lab
+    expect(explorer.locator("[role=option]")).to_have_count(12)
+    ranking = options(explorer)
+    chosen(explorer, ranking[0])
+    detail = explorer.locator(".rcviz-detail")
+    expect(detail.locator(".rcviz-track")).to_have_count(3)
+    assert detail.locator(".rcviz-track > svg").count() >= 2  # an untrained filter may have no name
+    expect(detail.locator("figure svg")).to_have_count(2)
+    expect(detail.locator(".rcviz-sites tr")).to_have_count(6)
+    expect(detail).to_contain_text("Rank 1 of 12. Adds ")
+    expect(detail.locator("[data-verdict]")).to_have_count(1)
+
+    listbox = explorer.get_by_role("listbox")
+    explorer.locator("[role=option]").nth(4).click()
+    chosen(explorer, ranking[4])
+    expect(listbox).to_be_focused()
+    for key, place in (
+        ("Home", 0),
+        ("ArrowDown", 1),
+        ("ArrowRight", 2),
+        ("ArrowUp", 1),
+        ("End", 11),
+        ("ArrowDown", 11),
+    ):
+        page.keyboard.press(key)
+        chosen(explorer, ranking[place])
+    chosen(view(page, AGAIN), ranking[11])
+    assert options(view(page, OTHER)) != []
+    ids = page.locator(".rcviz-explorer [role=option]").evaluate_all("options => options.map((option) => option.id)")
+    assert len(ids) == len(set(ids)) == 36
+
+    explorer = view(page)
+    explorer.get_by_role("button", name="show all").click()
+    number = explorer.locator(".rcviz-sites tr").count()
+    assert number > 6
+    explorer.get_by_role("button", name="why?").click()
+    expect(explorer.locator(".rcviz-why svg")).to_have_count(2)
+    expect(explorer.locator(".rcviz-why")).to_contain_text("permutations of its columns")
+    explorer.get_by_role("button", name="why?").click()
+    letters = explorer.locator(".rcviz-track path.rcviz-A").first
+    forward = letters.get_attribute("d")
+    listbox.focus()
+    page.keyboard.press("r")
+    expect(explorer.get_by_role("button", name="\N{MINUS SIGN} strand")).to_have_attribute("aria-pressed", "true")
+    assert letters.get_attribute("d") != forward
+    page.keyboard.press("p")
     page.keyboard.press("Home")
-    says(page, "rank 1 of 12")
-    page.keyboard.press("ArrowRight")
-    says(page, "rank 2 of 12")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowUp")
+    expect(explorer.locator("[data-pinned]")).to_have_attribute("data-pinned", str(ranking[11]))
     page.keyboard.press("End")
-    says(page, "rank 12 of 12")
-    assert explorer.locator("[aria-selected=true]").evaluate("cell => cell.nextSibling") is None
+    expect(explorer.locator("[data-pinned]")).to_have_count(0)
+    page.keyboard.press("p")
 
-    explorer.get_by_label("Sort by").select_option("number")
-    page.wait_for_function(f"document.querySelector('{EXPLORER} [role=option] span').textContent.startsWith('0:')")
-    explorer.get_by_label("Positives", exact=True).select_option("own selection")
+    page.keyboard.press("/")
+    search = explorer.get_by_role("searchbox")
+    expect(search).to_be_focused()
+    page.keyboard.type(str(ranking[3]))
+    expect(explorer.locator("[role=option]")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(explorer.locator("[role=option]")).to_have_count(12)
+    explorer.get_by_label("Sort").select_option("number")
+    expect(explorer.locator("[role=option]").first).to_have_attribute("data-id", "0")
+    page.keyboard.press("?")
+    expect(explorer.get_by_role("dialog")).to_contain_text("mean-centred")
+    page.keyboard.press("Escape")
+    expect(explorer.get_by_role("dialog")).to_have_count(0)
+
+    box = explorer.locator(".rcviz-track svg").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    expect(explorer.locator(".rcviz-readout")).to_contain_text("position 7: weights A ")
+    expect(explorer.locator(".rcviz-cursor")).to_be_visible()
+
+
+def test_errors_and_files(lab, server):
+    """Choices that cannot be are said and undone; files are written by name."""
+    explorer, page = view(lab), lab
+    explorer.get_by_label("Positives", exact=True).select_option("own")
     explorer.get_by_role("alert").filter(has_text="set_positives").wait_for()
+    expect(explorer.get_by_label("Positives", exact=True)).to_have_value("labelled")
     explorer.get_by_label("Task", exact=True).select_option(NAME)
     explorer.get_by_role("alert").filter(has_text=f"no positives for task {NAME}").wait_for()
-    says(page, "rank 12 of 12")
-
-    for ending in ("csv", "meme", "html"):
-        explorer.get_by_label("Save as").fill(f"filters.{ending}")
-        explorer.get_by_label("Save as").press("Tab")
-        explorer.get_by_role("button", name="Save", exact=True).click()
-        explorer.get_by_role("status").filter(has_text=f"filters.{ending}").wait_for()
-    table = pd.read_csv(server.folder / "filters.csv")
-    assert sorted(table["filter"]) == list(range(12))
-    assert [motif.name for motif in read_meme(server.folder / "filters.meme")] == [
-        f"filter_{index}" for index in range(12)
-    ]
-    # The saved page has the names of motifs, so that the explorer shows them too.
-    explorer.get_by_role("heading", name="Nearest of 879 known motifs").wait_for()
-    expect(explorer.locator(".rcviz-matches tr")).to_have_count(6)
-    explorer.get_by_label("Save as").fill("filters.doc")
-    explorer.get_by_label("Save as").press("Tab")
-    explorer.get_by_role("button", name="Save", exact=True).click()
-    explorer.get_by_role("alert").filter(has_text="ending").wait_for()
+    expect(explorer.get_by_label("Task", exact=True)).to_have_value("0")
+    for ending in ("csv", "meme", "doc"):
+        explorer.get_by_role("listbox").focus()
+        page.keyboard.press("s")
+        path = explorer.get_by_label("File name")
+        path.fill(f"chosen.{ending}")
+        path.press("Enter")
+        said = "ending must be" if ending == "doc" else str(server.folder.resolve() / f"chosen.{ending}")
+        expect(explorer.locator(".rcviz-said")).to_contain_text(said)
+    assert sorted(pd.read_csv(server.folder / "chosen.csv")["filter"]) == list(range(12))
+    names = {motif.name for motif in read_meme(server.folder / "chosen.meme")}
+    assert names == {f"filter_{index}" for index in range(12)}
     expect(explorer.locator(".rcviz-sites")).to_contain_text(NAME)
     assert page.evaluate("window.pwned") is None
     # The same name inserted as markup does run.
@@ -99,65 +164,116 @@ def test_look_choose_save_and_err(run_cells, server):
     page.wait_for_function("window.pwned === 1")
 
 
-def test_no_name_of_a_file_runs_on_a_page(page, tmp_path, toy, make_model):
-    """Names of tasks, sequences, motifs and models, on a saved page and in the strand explorer."""
+def run_cell(page, code):
+    """Run one more cell of the notebook, without waiting for it."""
+    page.locator(".jp-CodeCell .jp-InputPrompt").last.click()  # not its output, which has keys of its own
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.type(code)
+    page.keyboard.press("Control+Enter")
+
+
+def test_choosing_needs_no_kernel(lab, server):
+    """While the kernel is busy, after the model has changed, and after the kernel is gone."""
+    page = lab
+    run_cell(page, "time.sleep(6); next(model.parameters()).data.add_(0.1)")
+    page.locator(".jp-InputPrompt").filter(has_text="[*]").wait_for()
+    explorer = page.locator(".rcviz-explorer").nth(FIRST)
+    explorer.get_by_role("listbox").focus()
+    order = options(explorer)
+    for place, key in ((0, "Home"), (1, "ArrowDown"), (11, "End")):
+        page.keyboard.press(key)
+        chosen(explorer, order[place])
+    assert page.locator(".jp-InputPrompt").filter(has_text="[*]").count() == 1
+    expect(explorer).to_have_attribute("data-state", "stale")
+    explorer.get_by_role("button", name="Refresh").click()
+    expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)
+    server.stop_kernels()
+    expect(explorer).to_have_attribute("data-state", "disconnected", timeout=60_000)
+    expect(explorer.get_by_role("status").first).to_contain_text("The kernel is gone")
+    explorer.get_by_role("listbox").focus()
+    page.keyboard.press("Home")
+    chosen(explorer, options(explorer)[0])
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A page of six filters, with names that are markup wherever a name can be."""
+    import numpy as np
+
     import rcviz
-    from rcviz.plots.page import html_page
 
-    data = rcviz.SequenceSet(toy.codes, toy.labels, task_names=(NAME, "other"), names=[NAME] * len(toy))
-    motif = rcviz.Motif(NAME, rcviz.load_motif("GATA_known6").probabilities, NAME)
-    filters = rcviz.FilterExplorer(make_model(n_filters=2), data, motifs=[motif])
-    strands = rcviz.StrandExplorer({NAME: make_model()}, data)
-    left, panes = [strands], []
-    while left:
-        widget = left.pop()
-        left += getattr(widget, "children", ())
-        panes += [widget.value] if isinstance(widget, ipywidgets.HTML) else []
-    (tmp_path / "page.html").write_text(html_page(NAME, [*filters.html_parts(), *panes]), encoding="utf-8")
-    page.goto((tmp_path / "page.html").as_uri())
-    text = page.locator("body").inner_text()
-    assert text.count(NAME) >= 10
-    assert page.title() == NAME
-    assert page.evaluate("window.pwned") is None
-    page.evaluate("markup => document.body.insertAdjacentHTML('beforeend', markup)", NAME)
-    page.wait_for_function("window.pwned === 1")
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (80, 60), dtype=np.uint8)
+    labels = np.tile([[1.0, 0.0], [0.0, 1.0]], (40, 1))
+    data = rcviz.SequenceSet(codes, labels, task_names=(NAME, "other"), names=[NAME] * 80)
+    config = rcviz.ModelConfig.one_layer("revcomp", n_filters=6, sequence_length=60, pool_size=23, n_tasks=2)
+    model = rcviz.build_model(config)
+    explorer = rcviz.FilterExplorer(model, data)
+    explorer.wait(120)
+    motif = rcviz.Motif(NAME, explorer._results.motifs(explorer.state.question)[2].probabilities, NAME)
+    explorer.close()
+    explorer = rcviz.FilterExplorer(model, data, motifs=[motif])
+    path = tmp_path_factory.mktemp("saved") / "filters.html"
+    explorer.to_html(path)
+    ranking = list(explorer.state.ranking)
+    explorer.close()
+    return path, ranking
 
 
-def test_the_saved_page_needs_no_network(page, tmp_path, toy, make_model):
-    """Opened from a file with the network off: choose by pointer and keyboard, sort, read every panel."""
-    from rcviz import FilterExplorer
-
-    explorer = FilterExplorer(make_model(n_filters=6), toy)
-    explorer.to_html(tmp_path / "filters.html")
-    page.context.set_offline(True)
+@pytest.mark.parametrize(("width", "scheme"), [(953, "light"), (550, "dark"), (400, "light"), (400, "dark")])
+def test_the_saved_page_needs_no_network(browser, saved, width, scheme):
+    """Opened from a file with the network off, in the three layouts, light and dark."""
+    path, ranking = saved
+    context = browser.new_context(viewport={"width": width + 34, "height": 1000}, color_scheme=scheme, offline=True)
+    page = context.new_page()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto((tmp_path / "filters.html").as_uri())
-    assert asked == [(tmp_path / "filters.html").as_uri()]
-    panels, buttons = page.locator(".rcviz-panels:visible"), page.locator(".gallery button")
-    ranking = [str(index) for index in explorer.state.ranking]
-
-    def chosen():
-        expect(panels).to_have_count(1)
-        expect(page.locator("[aria-pressed=true]")).to_have_count(1)
-        return panels.get_attribute("id").removeprefix("filter-")
-
-    assert chosen() == ranking[0]
-    for place in (3, 5):
-        buttons.nth(place).click()
-        assert chosen() == ranking[place]
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    assert chosen() == ranking[1]
-    for heading in ("Mean-centred", "activating sites", "Nearest of 879", "Palindrome", "Contributions", "strongest"):
-        expect(panels.get_by_role("heading").filter(has_text=heading)).to_have_count(1)
-    expect(panels.locator(".rcviz-pair > div:visible > *")).to_have_count(6)
-    expect(panels.locator(".rcviz-matches tr")).to_have_count(6)
-    page.get_by_label("Sort by").select_option("number")
-    assert [buttons.nth(place).get_attribute("data-filter") for place in range(6)] == list("012345")
-    assert chosen() == ranking[1]
+    page.goto(path.as_uri())
+    explorer = page.locator(".rcviz-explorer")
+    expect(explorer).to_have_attribute("data-state", "ready")
+    expect(explorer).to_have_attribute("data-theme", scheme)
+    assert options(explorer) == ranking
+    explorer.locator("[role=option]").nth(1).click()
+    chosen(explorer, ranking[1])
+    page.keyboard.press("End")
+    chosen(explorer, ranking[5])
+    explorer.get_by_label("Sort").select_option("number")
+    assert options(explorer) == list(range(6))
+    explorer.locator("[role=option]").nth(2).click()
+    expect(explorer.locator(".rcviz-detail")).to_contain_text(f"{NAME} \N{MIDDLE DOT} similarity 1.00")
+    expect(explorer.locator(".rcviz-detail")).to_contain_text(f"to the logit of {NAME} in positives")
+    assert page.evaluate("window.pwned") is None
+    assert asked == [path.as_uri()]
+    assert explorer.get_by_role("button", name="Save").count() == 0
+    # Nothing is wider than the explorer, and letters stand out from what is behind them.
+    inside = explorer.evaluate(
+        """root => [...root.querySelectorAll(".rcviz-detail *, .rcviz-top *")].filter((part) => {
+          const box = part.getBoundingClientRect();
+          return box.width && box.right > root.getBoundingClientRect().right + 1;
+        }).map((part) => part.outerHTML.slice(0, 80))"""
+    )
+    assert inside == []
+    colors = explorer.evaluate(
+        """root => { const style = getComputedStyle(root);
+          return ["--bg", "--ink", "--mute", "--pos", "--neg", "--hi",
+                  ...[..."ACGT"].map((letter) => `--rcviz-${letter}`)].map((name) => style.getPropertyValue(name)); }"""
+    )
+    background, *texts = map(luminance, colors)
+    contrasts = [(max(background, text) + 0.05) / (min(background, text) + 0.05) for text in texts]
+    assert min(contrasts[:5]) >= 4.5
+    assert min(contrasts[5:]) >= 3
     if folder := os.environ.get("RCVIZ_PICTURES"):
-        page.screenshot(path=Path(folder) / "filter_page.png")
+        name = "filter_page.png" if width == 953 else f"filter_page_{width}_{scheme}.png"
+        explorer.screenshot(path=Path(folder) / name)
+    context.close()
+
+
+def luminance(color):
+    """Relative luminance of WCAG."""
+    parts = [int(color.strip()[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 TRAINED = """
@@ -174,5 +290,5 @@ if "RCVIZ_PICTURES" in os.environ:
         """The picture of README and docs: a trained model of 64 filters."""
         page.set_viewport_size({"width": 1400, "height": 1300})
         run_cells([TRAINED, "explorer = rcviz.FilterExplorer(model, parts.test)\nexplorer"])
-        page.locator(".rcviz-matches").wait_for()
-        page.locator(EXPLORER).screenshot(path=Path(os.environ["RCVIZ_PICTURES"]) / "filter_explorer.png")
+        page.locator('.rcviz-explorer[data-state="ready"]').wait_for(timeout=300_000)
+        page.locator(".rcviz-explorer").screenshot(path=Path(os.environ["RCVIZ_PICTURES"]) / "filter_explorer.png")

@@ -24,17 +24,17 @@ EXPLORERS = (
 def test_all_explorers_answer(run_cells):
     """Only a second front end shows that nothing depends on JupyterLab."""
     page = run_cells([DATA, *EXPLORERS], "notebook")
-    filters, strands, monitor = (
-        page.locator(f".rcviz-{kind}") for kind in ("filter-explorer", "strand-explorer", "training-monitor")
-    )
+    filters = page.locator('.rcviz-explorer[data-kind="filters"]')
+    strands, monitor = (page.locator(f".rcviz-{kind}") for kind in ("strand-explorer", "training-monitor"))
 
     filters.scroll_into_view_if_needed()
-    caption = filters.locator(".rcviz-caption")
-    expect(caption).to_contain_text("rank 1 of 8")
-    filters.get_by_role("option").filter(has=page.locator("svg")).nth(4).click()
-    expect(caption).to_contain_text("rank 5 of 8")
+    expect(filters).to_have_attribute("data-state", "ready")
+    detail = filters.locator(".rcviz-detail")
+    expect(detail).to_contain_text("Rank 1 of 8")
+    filters.locator("[role=option]").nth(4).click()
+    expect(detail).to_contain_text("Rank 5 of 8")
     page.keyboard.press("Home")
-    expect(caption).to_contain_text("rank 1 of 8")
+    expect(detail).to_contain_text("Rank 1 of 8")
 
     strands.scroll_into_view_if_needed()
     expect(strands.locator("canvas").first).to_be_visible()

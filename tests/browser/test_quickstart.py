@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-EXPLORER = ".rcviz-filter-explorer"
+EXPLORER = '.rcviz-explorer[data-kind="filters"]'
 
 
 @pytest.fixture
@@ -14,34 +14,25 @@ def explorer(page, server):
     """The explorer at the end of the quickstart, after all cells have run."""
     run_all(page, server, "01_quickstart.ipynb")
     explorer = page.locator(EXPLORER)
-    explorer.locator(".rcviz-caption").wait_for(timeout=90_000)
+    expect(explorer).to_have_attribute("data-state", "ready", timeout=90_000)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() <= 2
     explorer.scroll_into_view_if_needed()
     return explorer
 
 
-def shown(explorer):
-    """Caption and picture of the chosen filter."""
-    return explorer.locator(".rcviz-caption").inner_text(), explorer.locator(".rcviz-logo svg").first.inner_html()
-
-
 def test_keyboard_moves_through_the_filters(page, explorer):
     """Only a front end shows that the keyboard reaches the explorer; the notebook has no other test run."""
     assert page.locator(".jp-OutputArea-output img, .jp-OutputArea-output canvas").count() >= 3
-    first_caption, first_logo = shown(explorer)
-    assert "rank 1 of 8" in first_caption
-
-    explorer.locator(".rcviz-gallery").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 2 of 8')")
-    logo = f"document.querySelector('{EXPLORER} .rcviz-logo svg').innerHTML"
-    page.wait_for_function(f"first => {logo} !== first", arg=first_logo)
-    assert shown(explorer)[0] != first_caption
-
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_function(f"document.querySelector('{EXPLORER} .rcviz-caption').innerText.includes('rank 1 of 8')")
-    page.wait_for_function(f"first => {logo} === first", arg=first_logo)
-    assert shown(explorer) == (first_caption, first_logo)
+    detail, logo = explorer.locator(".rcviz-detail"), explorer.locator(".rcviz-track svg").first
+    expect(detail).to_contain_text("Rank 1 of 8")
+    first = logo.inner_html()
+    explorer.get_by_role("listbox").focus()
+    page.keyboard.press("ArrowDown")
+    expect(detail).to_contain_text("Rank 2 of 8")
+    assert logo.inner_html() != first
+    page.keyboard.press("ArrowUp")
+    expect(detail).to_contain_text("Rank 1 of 8")
+    assert logo.inner_html() == first
 
     curves = page.locator(".rcviz-training-curves svg")
     expect(curves).to_have_count(1)

@@ -2,7 +2,6 @@
 
 import json
 import re
-from unittest import mock
 
 import nbformat
 import numpy as np
@@ -18,12 +17,6 @@ def model(tmp_path_factory):
     config = rcviz.ModelConfig.one_layer("revcomp", n_filters=3, kernel_sizes=(7,), pool_size=9, sequence_length=60)
     rcviz.save_model(rcviz.build_model(config), path)
     return path
-
-
-@pytest.fixture(autouse=True)
-def no_names(monkeypatch):
-    """tests/widgets/test_naming.py has the search for names, which takes a while."""
-    monkeypatch.setattr("rcviz.widgets.filters.Naming", lambda *_: mock.Mock(table=None, error=""))
 
 
 def test_the_page_has_the_results_of_the_library(run, model, dataset, work):
@@ -45,7 +38,9 @@ def test_the_page_has_the_results_of_the_library(run, model, dataset, work):
     page = (work / "report.html").read_text()
     assert f"differ by up to {agreement.max_gap:.2g}, by {agreement.mean_gap:.2g} on average" in page
     assert re.findall(r"<h2>(.*?)</h2>", page) == ["Metrics", "Strands", "Filters", "Palindromes"]
-    assert len(re.findall(r'id="filter-\d+"', page)) == 3
+    shown = json.loads(re.search(r'id="rcviz-data">(.*?)</script>', page)[1])
+    assert shown["_weights"]["matrices"]["shape"] == [3, 4, 7]
+    assert shown["_status"] == {"state": "ready"}
 
 
 def test_the_page_needs_nothing_else(run, model, dataset, work):
@@ -70,7 +65,8 @@ def test_only_some_chromosomes_and_another_task(run, toy, make_model, work):
     assert report["max_gap"] == pytest.approx(agreement.gap[:, 1].max())
     ranking = rcviz.filter_contributions(network, data, task=1).ranking.tolist()
     assert [row["filter"] for row in report["filters"]] == ranking
-    assert "task starts with A" in (work / "report.html").read_text()
+    shown = json.loads(re.search(r'id="rcviz-data">(.*?)</script>', (work / "report.html").read_text())[1])
+    assert shown["_about"]["tasks"][shown["_state"]["task"]] == "starts with A"
 
 
 def test_names_in_files_are_escaped(run, toy, make_model, work):

@@ -1,27 +1,13 @@
-"""Explorers without the background process that names filters; tests/widgets/test_naming.py has the real one."""
+"""Explorers without the comparison with 879 known motifs, for tests that are about something else."""
 
-from typing import ClassVar
-
+import pandas as pd
 import pytest
+
+COLUMNS = ["query", "motif", "alternative_name", "strand", "offset", "overlap", "similarity", "p_value"]
 
 
 @pytest.fixture
 def no_names(monkeypatch):
-    """Let filters stay nameless: the comparison neither begins nor ends."""
-
-    class Waiting:
-        made: ClassVar[list] = []
-
-        def __init__(self, queries, targets, on_end):
-            self.queries, self.targets, self.on_end = queries, targets, on_end
-            self.table, self.error, self.stopped = None, "", False
-            self.made.append(self)
-
-        def wait(self, timeout=None):
-            pass
-
-        def stop(self):
-            self.stopped = True
-
-    monkeypatch.setattr("rcviz.widgets.filters.Naming", Waiting)
-    return Waiting
+    """Let filters stay nameless."""
+    none = pd.DataFrame(columns=COLUMNS).astype({"query": int, "similarity": float})
+    monkeypatch.setattr("rcviz.widgets.filter_results.match_motifs", lambda queries, targets: none)

@@ -14,7 +14,8 @@ def test_an_explorer_says_what_it_is_of(toy, make_model):
     curves.follow("RC")
     strands = rcviz.StrandExplorer({"RC": model, "again": model}, toy)
     explorers = [rcviz.FilterExplorer(model, toy), strands, curves, monitor]
-    lines = [explorer._repr_mimebundle_()["text/plain"] for explorer in explorers]
+    bundles = [explorer._repr_mimebundle_() for explorer in explorers]
+    lines = [(bundle[0] if isinstance(bundle, tuple) else bundle)["text/plain"] for bundle in bundles]
     assert lines == [
         "FilterExplorer(5 filters of conv1, 120 sequences)",
         "StrandExplorer(2 models, 120 sequences)",

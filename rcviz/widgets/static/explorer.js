@@ -1,0 +1,318 @@
+// The frame that all explorers share: title, controls, progress, messages, help, saving.
+import { choice, h, refill } from "./dom.js";
+import { followTheme } from "./theme.js";
+
+const NO_KERNEL = "The kernel is gone. What has been computed stays usable; run the cell again for the rest.";
+const STALE = "The model has changed since.";
+
+/** State of the page: the widget's traits, and how to set them. */
+export function storeOf(model) {
+  return {
+    get: (name) => model.get(name) ?? {},
+    state: () => model.get("_state") ?? {},
+    set(changes) {
+      model.set("_state", { ...model.get("_state"), ...changes });
+      if (this.live) model.save_changes();
+    },
+    /** Whether there is a kernel to talk to. */
+    live: Boolean(model.send),
+    send(content) {
+      if (this.live) model.send(content);
+    },
+  };
+}
+
+/** Call `onChange` with whether the kernel is gone, whenever that changes; returns how to end that. */
+function watchKernel(model, id, onChange) {
+  const manager = model.widget_manager;
+  let real = null;
+  let last = false;
+  function look() {
+    // A restarted kernel does not know the widget; of one that ended, only JupyterLab's manager tells.
+    let gone = real?.comm_live === false;
+    if (manager && "kernel" in manager) {
+      const kernel = manager.kernel;
+      gone ||= !kernel || kernel.isDisposed || kernel.status === "dead" || kernel.connectionStatus === "disconnected";
+    }
+
+    if (gone !== last) onChange(gone);
+    last = gone;
+  }
+  Promise.resolve(manager?.get_model?.(id))
+    .then((found) => {
+      real = found ?? null;
+      look();
+    })
+    .catch(() => {}); // a front end without such a manager
+  const timer = setInterval(look, 1000);
+  return () => clearInterval(timer);
+}
+
+/**
+ * Build the frame in `el`. `describe` gives title, summary, controls and footer of the present state; `body` is what
+ * the explorer draws into; `help` and `keys` are texts; `draw` redraws the body; `onKey` handles keys.
+ */
+export function mountExplorer({ model, el, store }, { kind, help, keys, describe, body, draw, onKey }) {
+  const ends = [];
+  let gone = false;
+  let asked = 0;
+  let saveMessage = null;
+
+  const header = h("header", { class: "rcviz-top" });
+  const notice = h("div", { class: "rcviz-notice", hidden: true });
+  const line = h("div", { class: "rcviz-line" });
+  const footer = h("footer", { class: "rcviz-foot" });
+  const layer = h("div", { class: "rcviz-layer", hidden: true });
+  const root = h(
+    "div",
+    { class: "rcviz-explorer", "data-kind": kind, tabindex: -1 },
+    line,
+    header,
+    notice,
+    body,
+    footer,
+    layer,
+  );
+  el.append(root);
+
+  function stateOf(status) {
+    if (gone) return "disconnected";
+    return status.state ?? "computing";
+  }
+
+  function drawNotice(status) {
+    const state = stateOf(status);
+    const refresh = (text) =>
+      store.live && h("button", { "data-key": "refresh", onclick: () => store.send({ kind: "refresh" }) }, text);
+    let content = null;
+    let alert = false;
+    if (state === "disconnected") content = [h("span", null, NO_KERNEL)];
+    else if (state === "stale") content = [h("span", null, STALE), refresh("Refresh")];
+    else if (state === "error") content = [h("span", null, status.message), refresh("Compute again")];
+    else if (state === "ready" && status.message) content = [h("span", null, status.message)];
+    alert = state === "error" || (state === "ready" && Boolean(status.message));
+    notice.hidden = !content;
+    notice.className = `rcviz-notice${alert ? " rcviz-alert" : ""}`;
+    if (alert) notice.setAttribute("role", "alert");
+    else notice.setAttribute("role", "status");
+    refill(notice, ...(content ?? []));
+  }
+
+  function drawFooter(status) {
+    const computing = stateOf(status) === "computing";
+    const text = saveMessage ?? (computing ? `${status.message ?? ""}\u2026` : describe(store).footer);
+    const stop =
+      computing && store.live
+        ? h("button", { class: "rcviz-small", "data-key": "stop", onclick: () => store.send({ kind: "stop" }) }, "Stop")
+        : null;
+    const bar = computing
+      ? h("progress", { max: 1, value: status.progress ?? 0, "aria-label": "Progress of the analysis" })
+      : null;
+    refill(
+      footer,
+      h("span", { class: "rcviz-said", role: "status" }, text),
+      bar,
+      stop,
+      h(
+        "span",
+        { class: "rcviz-keys" },
+        keys.slice(0, 5).map(([key, what]) => h("span", null, h("kbd", null, key), what)),
+      ),
+    );
+  }
+
+  function drawHeader() {
+    const { title, summary, controls } = describe(store);
+    refill(
+      header,
+      h("h3", null, title, h("small", null, summary)),
+      h(
+        "div",
+        { class: "rcviz-controls" },
+        controls.map(([label, name, options]) =>
+          choice(label, options, store.state()[name], (value) =>
+            store.set({ [name]: typeof options[0][0] === "number" ? Number(value) : value }),
+          ),
+        ),
+        store.live && h("button", { "data-key": "save", "aria-haspopup": "dialog", onclick: openSave }, "Save\u2026"),
+        h("button", { "data-key": "help", class: "rcviz-icon", "aria-label": "Help", onclick: openHelp }, "?"),
+      ),
+    );
+  }
+
+  function closeLayer() {
+    layer.hidden = true;
+    layer.replaceChildren();
+    root.focus({ preventScroll: true });
+  }
+
+  function openLayer(label, ...content) {
+    layer.hidden = false;
+    layer.replaceChildren(
+      h(
+        "div",
+        { class: "rcviz-dialog", role: "dialog", "aria-modal": "true", "aria-label": label, tabindex: -1 },
+        h(
+          "h4",
+          null,
+          label,
+          h("button", { class: "rcviz-icon", "aria-label": "Close", onclick: closeLayer }, "\u00d7"),
+        ),
+        content,
+      ),
+    );
+    layer.firstChild.focus();
+  }
+
+  function openHelp() {
+    openLayer(
+      "What you see",
+      help.map(([term, text]) => h("p", null, h("b", null, term), ` ${text}`)),
+      h(
+        "table",
+        null,
+        keys.map(([key, what]) => h("tr", null, h("td", null, h("kbd", null, key)), h("td", null, what))),
+      ),
+    );
+  }
+
+  function openSave() {
+    const kinds = store.get("_about").kinds ?? [];
+    const name = h("input", { type: "text", "aria-label": "File name", value: `${kind}${kinds[0]?.[0] ?? ""}` });
+    const list = h(
+      "div",
+      { class: "rcviz-kinds", role: "group", "aria-label": "What to save" },
+      kinds.map(([ending, text]) =>
+        h(
+          "button",
+          { type: "button", "data-ending": ending, onclick: () => pick(ending) },
+          h("b", null, ending),
+          ` ${text}`,
+        ),
+      ),
+    );
+    function pick(ending) {
+      name.value = name.value.replace(/(\.[a-z]+)?$/, ending);
+      mark();
+      name.focus();
+    }
+    function mark() {
+      for (const button of list.children)
+        button.setAttribute("aria-pressed", name.value.endsWith(button.dataset.ending));
+    }
+    name.addEventListener("input", mark);
+    const form = h(
+      "form",
+      {
+        onsubmit: (event) => {
+          event.preventDefault();
+          saveMessage = `Saving ${name.value}\u2026`;
+          store.send({ kind: "save", path: name.value });
+          closeLayer();
+          drawFooter(store.get("_status"));
+        },
+      },
+      list,
+      h("div", { class: "rcviz-path" }, name, h("button", { type: "submit" }, "Save")),
+    );
+    openLayer("Save", form);
+    mark();
+    name.focus();
+    name.setSelectionRange(0, name.value.lastIndexOf("."));
+  }
+
+  function onMessage(content) {
+    if (content?.kind !== "saved") return;
+    saveMessage = content.error ? `Not saved: ${content.error}` : `Saved ${content.path}`;
+    footer.classList.toggle("rcviz-alert", Boolean(content.error));
+    drawFooter(store.get("_status"));
+  }
+
+  function drawFrame() {
+    const status = store.get("_status");
+    root.dataset.state = stateOf(status);
+    root.dataset.progress = (status.progress ?? (status.state === "ready" ? 1 : 0)).toFixed(2);
+    line.style.setProperty("--done", status.progress ?? 0);
+    drawHeader();
+    drawNotice(status);
+    drawFooter(status);
+  }
+
+  const wanted = { frame: false, body: false };
+  let frame = 0;
+  function flush() {
+    frame = 0;
+    if (wanted.frame) drawFrame();
+    if (wanted.body) draw(root);
+    wanted.frame = wanted.body = false;
+  }
+  function later(part) {
+    wanted[part] = true;
+    if (!frame) frame = requestAnimationFrame(flush);
+  }
+  const listen = (event, listener) => {
+    model.on(event, listener);
+    ends.push(() => model.off(event, listener));
+  };
+  for (const name of ["_status", "_about", "_state"]) listen(`change:${name}`, () => later("frame"));
+  listen("msg:custom", onMessage);
+
+  root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!layer.hidden) {
+      event.stopPropagation();
+      if (event.key === "Escape") closeLayer();
+      return;
+    }
+    const typing = event.target.closest("input, select, textarea");
+    const own = { "?": openHelp, s: store.live && openSave }[typing ? "" : event.key.toLowerCase()];
+    own?.();
+    const used = Boolean(own) || onKey(event, Boolean(typing));
+    if (used) event.preventDefault();
+    if (used || typing) event.stopPropagation();
+  });
+  layer.addEventListener("click", (event) => event.target === layer && closeLayer());
+  // Front ends built on Lumino leave keys to elements with this attribute.
+  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
+
+  // Whether the model has changed is asked when somebody looks, not all the time.
+  function check() {
+    if (!store.live || Date.now() - asked < 1000) return;
+    asked = Date.now();
+    store.send({ kind: "check" });
+  }
+  root.addEventListener("pointerenter", check);
+  root.addEventListener("focusin", check);
+
+  ends.push(followTheme(root));
+  if (store.live) {
+    ends.push(
+      watchKernel(model, store.get("_about").model_id, (is) => {
+        gone = is;
+        store.live = !is;
+        later("frame");
+      }),
+    );
+  }
+  let width = 0;
+  const sizes = new ResizeObserver(() => {
+    if (root.clientWidth !== width) later("body");
+    width = root.clientWidth;
+  });
+  sizes.observe(root);
+  ends.push(
+    () => sizes.disconnect(),
+    () => cancelAnimationFrame(frame),
+  );
+
+  drawFrame();
+  draw(root);
+  return {
+    redraw: () => later("body"),
+    listen,
+    end() {
+      for (const end of ends) end();
+      root.remove();
+    },
+  };
+}

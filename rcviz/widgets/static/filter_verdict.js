@@ -1,0 +1,82 @@
+// The palindrome verdict of a filter, and why.
+import { row } from "./arrays.js";
+import { h } from "./dom.js";
+import { smallLogo } from "./filter_list.js";
+import { columns, reverseComplement } from "./matrices.js";
+import { fixed, pValue, percent, plural } from "./text.js";
+
+const SHORT = {
+  none: "not palindromic",
+  genuine: "palindrome",
+  hybrid: "looks palindromic: hybrid",
+  unknown: "palindromic? unknown",
+  "low complexity": "low complexity",
+  inactive: "inactive",
+};
+
+/** A few words for a verdict. */
+export function verdictText(verdict) {
+  return SHORT[verdict] ?? verdict;
+}
+
+/** Whether a verdict asks for attention. */
+export function isWarning(verdict) {
+  return verdict !== "none" && verdict !== "genuine";
+}
+
+/** The reasons of a verdict, one sentence each. */
+export function reasons(found) {
+  const said = [];
+  const p = `p = ${pValue(found.p_value)} among permutations of its columns`;
+  const alike = `Its weights and their reverse complement agree to ${fixed(found.palindromicity)} (1 is an exact palindrome; ${p})`;
+  said.push(found.p_value > 0.05 ? `${alike}, which is not more than by chance.` : `${alike}, more than by chance.`);
+  if (found.loss !== null && found.loss !== undefined && found.p_value <= 0.05) {
+    const loss = `a motif that is its own reverse complement would lose ${percent(found.loss)} of the information of its ${plural(found.n_sites, "site")}`;
+    if (found.verdict === "genuine") said.push(`Its sites are palindromes: ${loss}.`);
+    else said.push(`Its sites are not palindromes: ${loss}, and 5% is the limit.`);
+    if (found.verdict === "hybrid") {
+      said.push(
+        `The filter holds that motif on both strands, the weaker with ${fixed(found.balance)} of the weight of the stronger. ` +
+          "So it can find the motif on either strand, also in a network that shares its weights between strands, where one would do.",
+      );
+    }
+  }
+  if (found.verdict === "unknown" && found.p_value <= 0.05) {
+    said.push(
+      "Weights alone cannot tell a palindrome from a filter that holds both strands of another motif, and its sites do not decide it.",
+    );
+  }
+  if (found.reason) said.push(found.reason);
+  return said;
+}
+
+/** The filter above its reverse complement, shifted to match, and the reasons. */
+export function verdictPanel(filters, index, found) {
+  const weights = row(filters.weights.matrices, index);
+  const width = columns(weights);
+  const shift = found.shift ?? 0;
+  const column = Math.min(16, 300 / (width + Math.abs(shift)));
+  const logo = (matrix, label, by) => {
+    const picture = smallLogo(matrix, label, width * column, 44);
+    picture.style.marginLeft = `${by * column}px`;
+    return picture;
+  };
+  return h(
+    "div",
+    { class: "rcviz-why" },
+    h(
+      "div",
+      { class: "rcviz-why-logos" },
+      h("small", null, "filter"),
+      logo(weights, `filter ${index}`, Math.max(0, -shift)),
+      h("small", null, "its reverse complement"),
+      logo(reverseComplement(weights), "its reverse complement", Math.max(0, shift)),
+    ),
+    h(
+      "div",
+      null,
+      reasons(found).map((text) => h("p", null, text)),
+      h("p", { class: "rcviz-muted" }, "More in the documentation of rcviz: Palindromic filters."),
+    ),
+  );
+}

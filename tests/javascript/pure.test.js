@@ -1,0 +1,196 @@
+// Truths about the parts of the front end that need no page.
+import { half, row, unpack } from "../../rcviz/widgets/static/arrays.js";
+import { sentence } from "../../rcviz/widgets/static/filter_detail.js";
+import { placeOf } from "../../rcviz/widgets/static/filter_sites.js";
+import { numbersAt, placedMotif } from "../../rcviz/widgets/static/filter_tracks.js";
+import { reasons } from "../../rcviz/widgets/static/filter_verdict.js";
+import { letterPath, logoPaths } from "../../rcviz/widgets/static/logo.js";
+import { consensus, information, reverseComplement, stackRange } from "../../rcviz/widgets/static/matrices.js";
+import { matching, orderOf } from "../../rcviz/widgets/static/order.js";
+import { digitsOf, extent, linear, sharedAxis, ticks } from "../../rcviz/widgets/static/scales.js";
+import { count, fixed, percent, plural, pValue, signed } from "../../rcviz/widgets/static/text.js";
+import { equal, near, test } from "./harness.js";
+
+export { run } from "./harness.js";
+
+const block = (type, shape, values) => {
+  const Kind = { float32: Float32Array, uint8: Uint8Array, int32: Int32Array }[type];
+  return { type, shape, data: new DataView(Kind.from(values).buffer) };
+};
+
+/** One-hot matrix of a sequence. */
+const oneHot = (text) =>
+  Float32Array.from([..."ACGT"].flatMap((letter) => [...text].map((base) => Number(base === letter))));
+
+/** Corners of a path of absolute coordinates. */
+function box(path) {
+  const numbers = path.match(/-?[\d.]+/g).map(Number);
+  const [x, y] = [0, 1].map((odd) => numbers.filter((_, i) => i % 2 === odd));
+  return [Math.min(...x), Math.min(...y), Math.max(...x), Math.max(...y)];
+}
+
+test("numbers have true minus signs, and none before a zero", () => {
+  equal(
+    [fixed(-1.234), fixed(-0.001), fixed(2), signed(2), signed(-2), signed(0.001)],
+    ["\u22121.23", "0.00", "2.00", "+2.00", "\u22122.00", "0.00"],
+  );
+  equal([fixed(Number.NaN), fixed(null), signed(undefined)], ["\u2013", "\u2013", "\u2013"]);
+  equal(
+    [count(1234567), count(999), plural(1, "site"), plural(2000, "site")],
+    ["1,234,567", "999", "1 site", "2,000 sites"],
+  );
+  equal([percent(0), percent(0.004), percent(0.5), percent(0.996), percent(1)], ["0%", "< 1%", "50%", "> 99%", "100%"]);
+  equal([pValue(0.0312), pValue(2.2e-22), pValue(1)], ["0.031", "2.2 \u00d7 10\u207b\u00b2\u00b2", "1"]);
+});
+
+test("blocks are read from any offset, and from base64", () => {
+  const bytes = new Uint8Array(13);
+  bytes.set(new Uint8Array(Float32Array.of(1.5, -2, 3).buffer), 1);
+  const view = { type: "float32", shape: [3], data: new DataView(bytes.buffer, 1, 12) };
+  near(unpack(view).values, [1.5, -2, 3]);
+  const again = unpack(view);
+  equal(unpack(view) === again, true);
+  near(unpack({ type: "float32", shape: [1], data: { base64: "AADAPw==" } }).values, [1.5]);
+  near(row(block("float32", [2, 2, 2], [0, 1, 2, 3, 4, 5, 6, 7]), 1), [4, 5, 6, 7]);
+  near([0x3c00, 0xc000, 0x7bff, 0x0001, 0x8000].map(half), [1, -2, 65504, 2 ** -24, 0]);
+});
+
+test("the reverse complement of a matrix is that of its sequence", () => {
+  equal(consensus(reverseComplement(oneHot("GATTACA"))), "TGTAATC");
+  const matrix = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i));
+  near(reverseComplement(reverseComplement(matrix)), matrix);
+});
+
+test("information is two bits for one base, one for two, none for four", () => {
+  const p = Float32Array.of(1, 0.5, 0.25, 0, 0.5, 0.25, 0, 0, 0.25, 0, 0, 0.25);
+  near(information(p), [2, 0.5, 0, 0, 0.5, 0, 0, 0, 0, 0, 0, 0]);
+  near(stackRange(Float32Array.of(1, -2, 3, -1)), [-3, 4]);
+});
+
+test("a letter fills its box, upright and upside down", () => {
+  near(box(letterPath("A", 10, 50, 20, 30)), [10, 20, 30, 50], 0.06);
+  near(box(letterPath("G", 10, 50, 20, -30)), [10, 50, 30, 80], 0.06);
+});
+
+test("letters are stacked from the baseline, the taller the farther", () => {
+  const y = linear(-2, 4, 60, 0);
+  const paths = logoPaths(Float32Array.of(1, 3, -2, 0), { x: () => 0, dx: 10, y });
+  const [a, c, g] = ["A", "C", "G"].map((letter) => box(paths[letter]));
+  near([a[3], a[1]], [y(0), y(1)], 0.06);
+  near([c[3], c[1]], [y(1), y(4)], 0.06);
+  near([g[1], g[3]], [y(0), y(-2)], 0.06);
+  equal(paths.T, "");
+});
+
+test("scales and round numbers", () => {
+  near([0, 5, 10].map(linear(0, 10, 100, 0)), [100, 50, 0]);
+  near(linear(3, 3, 7, 9)(3), 7);
+  near(ticks(0, 2, 2), [0, 1, 2]);
+  near(ticks(-0.35, 0.33, 3), [-0.2, 0, 0.2]);
+  near(ticks(4.1, 12.7, 4), [6, 8, 10, 12]);
+  equal([digitsOf([0, 1, 2]), digitsOf([-0.2, 0, 0.2]), digitsOf([0.05, 0.1]), digitsOf([100, 200])], [0, 1, 2, 0]);
+  near(extent([3, Number.NaN, -1], [7]), [-1, 7]);
+  near(extent([]), [0, 1]);
+});
+
+test("the axis holds the filter and at most five columns of a motif outside it", () => {
+  equal(sharedAxis(15, 0), [0, 15]);
+  equal(sharedAxis(15, -2, 10), [-2, 15]);
+  equal(sharedAxis(15, -9, 40), [-5, 20]);
+  equal(sharedAxis(15, 3, 20), [0, 20]);
+});
+
+test("orders: ties by number, NaN last, names before none", () => {
+  const filters = {
+    n: 4,
+    scores: [1, 3, 3, -1],
+    palindromicity: [0.2, Number.NaN, 0.9, 0.2],
+    names: [null, "SPI1", null, "ctcf"],
+  };
+  equal(orderOf("score", filters), [1, 2, 0, 3]);
+  equal(orderOf("number", filters), [0, 1, 2, 3]);
+  equal(orderOf("palindromicity", filters), [2, 0, 3, 1]);
+  equal(orderOf("name", filters), [3, 1, 2, 0]);
+  equal(orderOf("score", { n: 3 }), [0, 1, 2]);
+});
+
+test("a search finds names, numbers and bases of either strand", () => {
+  const known = {
+    names: [null, "CTCF", null],
+    ids: [null, "MA0139.2", null],
+    consensuses: ["GATAAG", "CCACCAGGG", "TTTTTT"],
+  };
+  const found = (text) => matching([2, 1, 0], text, known);
+  equal(found(""), [2, 1, 0]);
+  equal(found("ctc"), [1]);
+  equal(found("ma0139"), [1]);
+  equal(found("GATA"), [0]);
+  equal(found("TATC"), [0]);
+  equal(found("2"), [2]);
+  equal(found("xyz"), []);
+});
+
+test("a known motif turns with the filter", () => {
+  const filter = "AAGATAAGCC";
+  const names = { motifs: [{ name: "GATA", matrix: block("float32", [4, 6], oneHot("GATAAG")) }] };
+  const turned = { motifs: [{ name: "GATA", matrix: block("float32", [4, 6], oneHot("CTTATC")) }] };
+  for (const [known, strand] of [
+    [names, "+"],
+    [turned, "-"],
+  ]) {
+    for (const shown of ["+", "-"]) {
+      const bases = shown === "+" ? filter : consensus(reverseComplement(oneHot(filter)));
+      const { matrix, offset } = placedMotif(known, { motif: 0, strand, offset: 2 }, 10, shown);
+      equal(consensus(matrix), bases.slice(offset, offset + 6));
+    }
+  }
+});
+
+test("the numbers of a position are those of its column in each track", () => {
+  const placed = { motif: { name: "X" }, matrix: oneHot("GT"), offset: 1 };
+  const text = numbersAt(1, { weights: Float32Array.of(0, -1, 0, 1, 0, 0, 0, 0), motif: oneHot("AC"), placed });
+  equal(
+    text,
+    "position 1: weights A \u22121.00 C +1.00 G 0.00 T 0.00; sites A 0% C 100% G 0% T 0%; X A 0% C 0% G 100% T 0%",
+  );
+  equal(numbersAt(2, { weights: oneHot("AC"), motif: null, placed }), "position 2: X A 0% C 0% G 0% T 100%");
+});
+
+test("a sentence says the score as a person would", () => {
+  const scores = (positive, negative) => ({
+    labelled: true,
+    mean_positive: block("float32", [1], [positive]),
+    mean_negative: block("float32", [1], [negative]),
+  });
+  const said = (filters) =>
+    sentence({ about: { scale: "logit", tasks: ["CTCF"] }, n: 8, ...filters }, 0, 1)
+      .map((part) => (Array.isArray(part) ? part[0] : part))
+      .join("");
+  equal(
+    said({ scores: scores(9.73, 7.5), score: [2.23] }),
+    "Rank 1 of 8. Adds +9.73 to the logit in positives and +7.50 in negatives: it separates them by 2.23.",
+  );
+  equal(
+    said({ scores: scores(-1, 0.5), score: [-1.5] }),
+    "Rank 1 of 8. Adds \u22121.00 to the logit in positives and +0.50 in negatives, 1.50 more in negatives.",
+  );
+  const all = { labelled: false, mean_positive: block("float32", [1], [3]) };
+  equal(said({ scores: all, score: [3] }), "Rank 1 of 8. Adds +3.00 to the logit on average.");
+});
+
+test("a verdict gives the numbers that decided it", () => {
+  const hybrid = { verdict: "hybrid", palindromicity: 0.71, p_value: 0.001, loss: 0.43, n_sites: 68, balance: 0.56 };
+  const text = reasons(hybrid).join(" ");
+  for (const part of ["0.71", "p = 0.001", "43%", "68 sites", "0.56", "not palindromes"])
+    equal([part, text.includes(part)], [part, true]);
+  equal(reasons({ verdict: "none", palindromicity: 0.1, p_value: 0.4, loss: 0.2, n_sites: 50 }).length, 1);
+  equal(reasons({ ...hybrid, verdict: "low complexity", reason: "Repeats of A." }).at(-1), "Repeats of A.");
+});
+
+test("a site has genome coordinates where the data has them", () => {
+  const index = block("int32", [1], [17]);
+  const genome = { chrom: ["chr1"], origin: block("int32", [1], [1000]), names: ["chr1:1000-1200"], index };
+  equal(placeOf(genome, 0, 50, 15), "chr1:1050\u20131065");
+  equal(placeOf({ ...genome, names: ["peak 3"] }, 0, 50, 15), "chr1:1050\u20131065 (peak 3)");
+  equal(placeOf({ chrom: null, names: ["a"], index }, 0, 5, 10), "sequence 17 (a), 5\u201315");
+});
