@@ -8,7 +8,7 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint c
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab demo test check format lint types floors unit browser soak notebooks pictures report docs links \
-  bench bench-contributions bench-growth bench-palindromes bench-paper windows numbers release clean
+  lowest newest bench bench-contributions bench-growth bench-palindromes bench-paper windows numbers release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -103,6 +103,12 @@ windows: $(VENV)/.test ## make the paper's data of Figures 4 to 7 in runs/window
 numbers: $(VENV)/.test ## record numbers of fixed seeds in build/numbers.npz; AGAINST compares with another version's
 	mkdir -p build
 	$(BIN)/python benchmarks/same_numbers.py build/numbers.npz $(if $(AGAINST),--against $(AGAINST))
+
+lowest: $(VENV)/bin/python ## try the lowest versions that pyproject.toml allows; ONLY chooses folders of tests
+	$(BIN)/python release/versions.py lowest $(if $(ONLY),--only $(ONLY))
+
+newest: $(VENV)/bin/python ## try the newest versions, without constraints.txt; ONLY chooses folders of tests
+	$(BIN)/python release/versions.py newest $(if $(ONLY),--only $(ONLY))
 
 release: $(VENV)/.test ## build and try wheel and sdist in dist/, with licences, an SBOM and an audit
 	$(BIN)/python release/make.py

@@ -40,6 +40,19 @@ def test_conda_environment_offers_the_same_as_pip():
     assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements().items()}
 
 
+def test_the_lowest_versions_were_tried():
+    tried = json.loads((ROOT / "release" / "versions.json").read_text())["lowest"]
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    listed = {*PROJECT["project"]["dependencies"], *(each for extra in extras for each in extra)}
+    changed = {each for each in listed if not each.startswith("rcviz[")} ^ set(tried["requirements"])
+    assert not changed, f"dependencies changed since `make lowest` last passed: run it ({', '.join(sorted(changed))})"
+    for requirement in tried["requirements"]:
+        name, bound = requirement.split(">=")
+        version = tried["versions"][name].partition("+")[0]
+        assert re.fullmatch(rf"{re.escape(bound)}(\.0)*", version), f"{name} {version} was tried, not {bound}"
+    assert all(tried["passed"].values())
+
+
 def test_every_dependency_is_pinned_within_its_range():
     from packaging.specifiers import SpecifierSet
 

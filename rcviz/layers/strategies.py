@@ -226,7 +226,7 @@ class RevCompConjoined(nn.Module):
             return {None: y}
         is_mapping = isinstance(self.output_kind, Mapping)
         entries: dict[Any, Any] = dict(y) if isinstance(y, Mapping) else {}
-        if isinstance(y, tuple | list):
+        if isinstance(y, (tuple, list)):
             entries = dict(enumerate(y))
         if isinstance(y, Mapping) != is_mapping or entries.keys() != self._outputs.keys():
             got = f"{type(y).__name__} of {', '.join(map(repr, entries)) or 'no entries'}"

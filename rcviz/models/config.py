@@ -89,7 +89,7 @@ class ModelConfig:
         if not self.kernel_sizes:
             raise ValueError("kernel_sizes needs the width of at least one convolution, for example (15,)")
         for name in ("sequence_length", "n_filters", "pool_size", "pool_stride", "n_tasks"):
-            check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name), most=2**31 - 1)  # torch's pooling takes no more
         for width in self.kernel_sizes:
             check_positive("every kernel size", width)
         for name in ("batchnorm_eps", "batchnorm_momentum", "smoothness"):

@@ -76,7 +76,8 @@ def _arguments(
     if inputs is None:
         return (x,), {}
     given = inputs(x)
-    args = () if isinstance(given, Mapping) else tuple(given) if isinstance(given, tuple | list) else (given,)
+    # A tuple of types, as torch.compile of torch 2.9 does not know their union.
+    args = () if isinstance(given, Mapping) else tuple(given) if isinstance(given, (tuple, list)) else (given,)
     named = dict(given) if isinstance(given, Mapping) else {}
     tensors = [value for value in (*args, *named.values()) if isinstance(value, Tensor)]
     if not tensors:

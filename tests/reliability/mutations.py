@@ -25,6 +25,8 @@ def mutated(seed: bytes, others: list[bytes], chance: random.Random) -> bytes:
     for _ in range(chance.choice((1, 1, 1, 2, 3, 4))):
         if _is_safetensors(content) and chance.random() < 0.6:
             content = _header(content, chance)
+        elif _SECTION.search(content) and chance.random() < 0.6:
+            content = _typed(content, chance)
         elif content[:1] == b"{" and chance.random() < 0.6:
             content = _json(content, chance)
         else:
@@ -118,6 +120,34 @@ def _line(content, others, chance):
 
 
 _WAYS = (_flip, _flip, _truncate, _insert, _insert, _overwrite, _delete, _repeat, _move, _splice, _number, _line)
+
+# ---------------------------------------------------------------- TOML: values of another type or size
+
+_SECTION = re.compile(rb"^\[(model|train|split)\]$", re.MULTILINE)
+_TOML = [
+    "[1]", "1", "true", "-1", "0", "1.5", "-0.0", "nan", "inf", "1e308", "1e-320", '"x"', '""', "[]", "[[]]", "{}",
+    "{a = 1}", "[true]", "[nan]", '["chr1"]', '["chr1", 1]', '"rest"', "1979-05-27", "07:32:00", "3000000000",
+    "1000000000000", "9223372036854775807", "0x" + "f" * 40, "1" + "0" * 400, '"cuda:300"', '"\\u0000"', '"auto"',
+]  # fmt: skip
+_KEYS = [
+    "preset", "seed", "architecture", "sequence_length", "n_filters", "kernel_sizes", "pool_size", "pool_stride",
+    "n_tasks", "head", "freeze_output", "initializer", "batchnorm_eps", "batchnorm_momentum", "symmetric", "smoothness",
+    "output_is", "epochs", "batch_size", "samples_per_epoch", "learning_rate", "positive_weight", "patience", "monitor",
+    "augmentation", "device", "precision", "loss", "train", "valid", "test",
+]  # fmt: skip
+
+
+def _typed(content: bytes, chance: random.Random) -> bytes:
+    """Give a key another value, or add a key of a configuration; which section it belongs to is left to chance."""
+    lines = content.decode("utf-8", "replace").split("\n")
+    at = chance.choice([number for number, line in enumerate(lines) if line])
+    value = chance.choice(_TOML)
+    if "=" in lines[at]:
+        lines[at] = f"{lines[at].partition('=')[0]}= {value}"
+    else:
+        lines.insert(at + 1, f"{chance.choice(_KEYS)} = {value}")
+    return "\n".join(lines).encode()
+
 
 # ---------------------------------------------------------------- JSON, also inside the header of safetensors
 

@@ -1,5 +1,6 @@
 """Every reader of files from other people: files that it accepts, its call, and what must hold of its result."""
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -7,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -376,6 +378,11 @@ def _settings(path):
     settings = resolve(read_config(path), {}, data)
     parts = divide(data, settings.split)
     assert sum(map(len, parts)) == 12
+    model = rcviz.build_model(settings.model, seed=settings.model_seed)
+    if rcviz.count_parameters(model) < 100_000 and settings.train.precision == "float32":
+        small = {"epochs": 1, "samples_per_epoch": min(settings.train.samples_per_epoch, 4)}
+        with suppress(FloatingPointError):  # a learning rate that is allowed and too large
+            rcviz.fit(model, parts.train, parts.valid, dataclasses.replace(settings.train, **small), progress=False)
     return settings.sections()
 
 
