@@ -139,6 +139,20 @@ def release(content):
     return "\n\n".join([*parts, made_by("make release")])
 
 
+def versions(content):
+    rows = []
+    for kind, found in content.items():
+        shown = [
+            f"{name} {found['versions'][name]}" for name in ("torch", "numpy", "pandas", "matplotlib", "anywidget")
+        ]
+        passed = found["passed"]
+        rows.append(
+            [kind, found["date"], found["python"], ", ".join(shown), f"{sum(passed.values()):,}", ", ".join(passed)]
+        )
+    header = ["versions", "tried on", "Python", "among them", "tests passed", "of the folders"]
+    return f"{table(header, rows)}\n\n{made_by('make lowest')}, {made_by('make newest')}"
+
+
 def audit(found):
     """Say which packages were audited; nothing is called free of vulnerabilities without."""
     if not found["audited"]:
@@ -151,7 +165,7 @@ def audit(found):
     return f"pip-audit looked at {found['audited']} packages and found {known or 'no known vulnerability'}.{rest}"
 
 
-RESULT_FILES = (kills, sweeps, fuzz, properties, stream, widgets, release)
+RESULT_FILES = (kills, sweeps, fuzz, properties, stream, widgets, release, versions)
 """Functions with the name of their file and of the marker on the page."""
 
 

@@ -2,9 +2,9 @@
 
 ``lowest`` installs every direct dependency, also of all extras, at its lower bound, ``newest`` at its newest version,
 without ``constraints.txt``, into ``.venv-lowest`` or ``.venv-newest``, and runs the tests without browser, notebooks
-and long tests, a folder at a time. ``release/versions.json`` records the folders that pass; a test compares its list of
-requirements with ``pyproject.toml``. ``--only models convert`` tries some folders, and keeps what is known of the
-others while requirements and versions are the same.
+and long tests, a folder at a time. The folders that pass are recorded; a test compares the recorded requirements with
+``pyproject.toml``. ``--only models convert`` tries some folders, and keeps what is known of the others while
+requirements and versions are the same.
 
 The package index has torch for Linux on x86 with CUDA (several GB). Where it is installed already, in the wanted
 version and any build, it is kept.
@@ -21,7 +21,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RECORD = ROOT / "release" / "versions.json"
+RECORD = ROOT / "benchmarks" / "results" / "reliability" / "versions.json"
 MARKS = "not browser and not notebook and not long"
 WITHOUT = ("browser", "notebooks")
 
