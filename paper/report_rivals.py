@@ -164,8 +164,8 @@ def _time_part(results: Results) -> Iterator[str]:
         return
     yield (
         "Each arm gets the CPU time in which the quickest one had finished all its epochs, median over seeds; compared "
-        "is the best validation auROC reached by then, so how fast networks learn. What an epoch costs, with validation "
-        "and metrics, was measured separately: all arms in turn in one process with one thread, on "
+        "is the best validation auROC reached by then, so how fast networks learn. What an epoch costs, with "
+        "validation and metrics, was measured separately: all arms in turn in one process with one thread, on "
         f"{', '.join(costs['cpu'].unique())}, median of {costs['repeat'].nunique()} "
         "(`benchmarks/epoch_costs.py`, `paper/results/epoch_costs.csv`). The same epoch of the same arm took up to "
         f"{rivals.largest_ratio(costs):.1f} times as long in one repeat as in another, so minutes have two figures and "
