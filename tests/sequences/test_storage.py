@@ -198,9 +198,9 @@ def test_a_mapped_file_must_hold_codes(tmp_path):
 def test_a_set_larger_than_memory_is_mapped_or_refused(tmp_path, monkeypatch):
     path = tmp_path / "data.safetensors"
     SequenceSet(CODES).save(path)
-    monkeypatch.setattr(storage, "_memory_of_machine", lambda: path.stat().st_size - 1)
+    monkeypatch.setattr(storage, "machine_memory", lambda: path.stat().st_size - 1)
     with pytest.raises(ValueError, match="larger than this machine's memory: load it with memory_map=True"):
         SequenceSet.load(path)
     np.testing.assert_array_equal(SequenceSet.load(path, memory_map=True).codes, CODES)
-    monkeypatch.setattr(storage, "_memory_of_machine", lambda: path.stat().st_size)
+    monkeypatch.setattr(storage, "machine_memory", lambda: path.stat().st_size)
     np.testing.assert_array_equal(SequenceSet.load(path).codes, CODES)
