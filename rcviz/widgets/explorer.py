@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 import anywidget
+import ipywidgets
 import pandas as pd
 import traitlets
 from matplotlib.figure import Figure
@@ -69,7 +70,9 @@ class Explorer(anywidget.AnyWidget):
         self._error = ""
         self.state = state
         self._fingerprint = Fingerprint(self._models)
-        super().__init__(_esm=front_end.script(self.entry), _css=front_end.style(*self.sheets))
+        # The page adapts to its width and has none of its own: without one it would vanish in an HBox.
+        layout = ipywidgets.Layout(width="100%", min_width="0")
+        super().__init__(_esm=front_end.script(self.entry), _css=front_end.style(*self.sheets), layout=layout)
         self._state = state.as_dict()
         state.observe(self._on_state, list(state.as_dict()))
         self.observe(self._on_page_state, "_state")
