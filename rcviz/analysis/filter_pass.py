@@ -1,6 +1,7 @@
 """One pass over the data for everything that an explorer shows of a layer's filters."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,6 +18,9 @@ from rcviz.models.prediction import map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import evaluating, exact_arithmetic
 from rcviz.models.scale import returned_scale
 from rcviz.sequences.sequence_set import SequenceSet
+
+FIRST = 16
+"""Sequences of the first batch, which shows whether the model can be analysed."""
 
 
 class FilterPass:
@@ -84,7 +88,7 @@ class FilterPass:
         self._binned = np.empty((len(self._profiled), len(bank), len(self._binning.edges) - 1), np.float32)
 
     def batches(self) -> Iterator[int]:
-        """Compute batch by batch; yields the number of sequences that are done."""
+        """Compute batch by batch, the first one small; yields the number of sequences that are done."""
         codes = self._data.codes
         first = 0
 
@@ -100,8 +104,10 @@ class FilterPass:
                 self._follow(run, rows)
             return run.logits
 
-        for _ in map_batches(step, self._model, codes, self._batch_size):
-            last = min(first + self._batch_size, len(codes))
+        few = min(FIRST, self._batch_size)
+        parts = (map_batches(step, self._model, part, self._batch_size) for part in (codes[:few], codes[few:]))
+        for logits in chain.from_iterable(parts):
+            last = first + len(logits)
             if not self._contributions_only:
                 for window, found in zip(self._windows, self._search(codes[first:last]), strict=True):
                     window[first:last] = found

@@ -7,7 +7,7 @@ import { reasons } from "../../rcviz/widgets/static/filter_verdict.js";
 import { letterPath, logoPaths } from "../../rcviz/widgets/static/logo.js";
 import { consensus, information, reverseComplement, stackRange } from "../../rcviz/widgets/static/matrices.js";
 import { matching, orderOf } from "../../rcviz/widgets/static/order.js";
-import { digitsOf, extent, linear, sharedAxis, ticks } from "../../rcviz/widgets/static/scales.js";
+import { digitsFor, digitsOf, extent, linear, sharedAxis, ticks } from "../../rcviz/widgets/static/scales.js";
 import { count, fixed, percent, plural, pValue, signed } from "../../rcviz/widgets/static/text.js";
 import { equal, near, test } from "./harness.js";
 
@@ -91,6 +91,10 @@ test("scales and round numbers", () => {
   equal([digitsOf([0, 1, 2]), digitsOf([-0.2, 0, 0.2]), digitsOf([0.05, 0.1]), digitsOf([100, 200])], [0, 1, 2, 0]);
   near(extent([3, Number.NaN, -1], [7]), [-1, 7]);
   near(extent([]), [0, 1]);
+});
+
+test("small scores have enough digits", () => {
+  equal([digitsFor([4, -0.2]), digitsFor([0.0004, -0.00002]), digitsFor([0]), digitsFor(null)], [2, 5, 2, 2]);
 });
 
 test("the axis holds the filter and at most five columns of a motif outside it", () => {

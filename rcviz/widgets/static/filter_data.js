@@ -2,6 +2,7 @@
 import { row, unpack } from "./arrays.js";
 import { consensus } from "./matrices.js";
 import { matching, orderOf } from "./order.js";
+import { digitsFor } from "./scales.js";
 
 const consensuses = new WeakMap(); // by the block of weights
 
@@ -41,6 +42,7 @@ export function filtersOf(store) {
     names: rows ? names : null,
     verdicts: verdicts.rows ?? null,
     score: scores.scores ? unpack(scores.scores).values : null,
+    digits: digitsFor(scores.scores ? unpack(scores.scores).values : null),
     palindromicity: weights.palindromicity ? unpack(weights.palindromicity).values : null,
     consensuses: weights.matrices ? consensusesOf(weights.matrices) : [],
     motifNames: rows ? Array.from({ length: n }, (_, index) => motif(index)?.name ?? null) : null,

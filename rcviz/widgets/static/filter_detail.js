@@ -18,21 +18,23 @@ export function sentence(filters, index, rank) {
   const scores = filters.scores;
   if (!scores) return ["Computing what the filter adds to the output\u2026"];
   const scale = `the ${filters.about.scale}${filters.about.tasks.length > 1 ? ` of ${filters.task}` : ""}`;
+  const digits = filters.digits;
   const start = `Rank ${rank} of ${filters.n}.`;
   const positive = unpack(scores.mean_positive).values[index];
   const said = fires(filters, index);
-  if (!scores.labelled) return [`${start} Adds `, [signed(positive), "positive"], ` to ${scale} on average.${said}`];
+  if (!scores.labelled)
+    return [`${start} Adds `, [signed(positive, digits), "positive"], ` to ${scale} on average.${said}`];
   const negative = unpack(scores.mean_negative).values[index];
   const score = filters.score[index];
   const end =
     score < 0
-      ? [", ", [fixed(-score), "strong"], " more in negatives."]
-      : [": it separates them by ", [fixed(score), "strong"], "."];
+      ? [", ", [fixed(-score, digits), "strong"], " more in negatives."]
+      : [": it separates them by ", [fixed(score, digits), "strong"], "."];
   return [
     `${start} Adds `,
-    [signed(positive), "positive"],
+    [signed(positive, digits), "positive"],
     ` to ${scale} in positives and `,
-    [signed(negative), "negative"],
+    [signed(negative, digits), "negative"],
     " in negatives",
     ...end,
     said,

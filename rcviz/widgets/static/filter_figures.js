@@ -49,7 +49,9 @@ export function contributionFigure(filters, index, width) {
     const [from, to] = [x(means[1]), x(means[0])];
     parts.push(s("path", { class: "rcviz-axis", d: `M${from} 20v-5H${to}v5` }));
     const middle = Math.min(Math.max((from + to) / 2, 50), width - 50);
-    parts.push(s("text", { x: middle, y: 11, "text-anchor": "middle" }, `score ${signed(filters.score[index])}`));
+    parts.push(
+      s("text", { x: middle, y: 11, "text-anchor": "middle" }, `score ${signed(filters.score[index], filters.digits)}`),
+    );
     parts.push(s("circle", { class: "rcviz-mean-negative", cx: from, cy: below + 8, r: 4.5 }));
   }
   parts.push(s("circle", { class: "rcviz-mean-positive", cx: x(means[0]), cy: top + 8, r: 4.5 }));

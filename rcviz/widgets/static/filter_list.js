@@ -40,13 +40,13 @@ export function filterList(id, choose) {
     const score = filters.score[index];
     const part = h("i", { class: `rcviz-bar${score < 0 ? " rcviz-below" : ""}` });
     part.style.width = `${Math.round((26 * Math.abs(score)) / (largest || 1))}px`;
-    return h("span", { class: "rcviz-score" }, part, h("span", null, signed(score)));
+    return h("span", { class: "rcviz-score" }, part, h("span", null, signed(score, filters.digits)));
   }
 
   function nameOf(filters, index) {
     if (!filters.motifNames) return h("span", { class: "rcviz-skeleton" });
     const name = filters.motifNames[index];
-    return name ? h("b", null, name) : h("span", { class: "rcviz-muted" }, "no name");
+    return name ? h("b", null, name) : h("span", { class: "rcviz-nameless" }, "no name");
   }
 
   function option(filters, order, place, largest) {

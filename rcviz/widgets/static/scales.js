@@ -36,6 +36,12 @@ export function digitsOf(marks) {
   return Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
 }
 
+/** Digits after the point that show two digits of the largest of some numbers, at least two. */
+export function digitsFor(values) {
+  const largest = (values ?? []).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return largest > 0 ? Math.min(7, Math.max(2, 1 - Math.floor(Math.log10(largest)))) : 2;
+}
+
 const OVERHANG = 5; // most columns of a known motif that are drawn outside the filter, on each side
 
 /** Columns of an axis that holds a filter of `width` and a known motif that begins at `offset`, `[first, last)`. */
