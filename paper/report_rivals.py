@@ -170,7 +170,7 @@ def _time_part(results: Results) -> Iterator[str]:
         "(`benchmarks/epoch_costs.py`, `paper/results/epoch_costs.csv`). The same epoch of the same arm took up to "
         f"{rivals.largest_ratio(costs):.1f} times as long in one repeat as in another, so minutes have two figures and "
         f"the range of the repeats. {_steady(best, costs)} Averaging afterwards is left out: it costs no "
-        "training, and was not measured at every epoch.\n"
+        "training, and was not measured at every epoch; nor were test scores.\n"
     )
     yield _time_table(budgets)
     longer = {name: table for name, table in again.items() if best.get(name) is table}

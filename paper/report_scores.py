@@ -63,7 +63,12 @@ def comparisons(summary: str, finding: Finding) -> str:
 
 
 def figure_tables(figure: str, results: Results) -> Iterator[str]:
-    """Yield the scores of a figure's arms, and tests over its strata, of both sets of trainings; figure as "fig6"."""
+    """Yield the scores of a figure's arms, and tests over its strata, of both sets of trainings; figure as "fig6".
+
+    Figure 2 has none: its trainings are those of Figure 3.
+    """
+    if figure == "fig2":
+        return
     for tables in (best_trained(results), less_trained(results)):
         runs = tables.get(f"{figure}_runs")
         if runs is None:
