@@ -85,7 +85,7 @@ def _differences(ax: Axes, matched: Matched, metric: str) -> None:
     ax.set_ylim(len(places) - 0.5, -0.5)
     ax.grid(axis="x", color="#eeeeee")
     ax.set_axisbelow(True)
-    label_axes(ax, "difference of test auROC in a replicate; mean, 95% interval")
+    label_axes(ax, "difference of test auROC, mean and 95% interval")
     ax.set_title("Sharing minus each rival with the same head", fontsize="medium", loc="left", color=INK)
 
 

@@ -120,10 +120,13 @@ def _share(part: Paired, whole: Paired) -> str:
 
 
 def _decomposition_table(matched: Matched) -> str:
-    rows = []
+    rows, shown = [], set()
     for base in BASES:
         whole = matched.difference(published(base), METRIC)
         for contrast in decomposition(base):
+            if (contrast.a, contrast.b) in shown:  # has nothing to do with the base
+                continue
+            shown.add((contrast.a, contrast.b))
             pair = matched.difference(contrast, METRIC)
             others = [matched.difference(contrast, metric) for metric in ("valid_auroc", "test_auprc")]
             rows.append(
