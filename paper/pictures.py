@@ -83,7 +83,7 @@ def _simulated(runs: pd.DataFrame, perfect: pd.DataFrame | None) -> Figure:
             rows = perfect[(perfect["seed"] == 0) & (perfect["part"] == "valid")]
             draw_ceiling(axes, float(rows[metric.removeprefix("valid_")].mean()))
 
-    return _side_by_side(new_figure(9, 4.6), draw)
+    return _side_by_side(new_figure(9, 5.6), draw)
 
 
 def draw_ceiling(axes: Axes, height: float) -> None:

@@ -39,12 +39,12 @@ _PATIENCE = TrainConfig.simulated().patience
 _WORTH = {
     "ahead": "Worth it",
     "behind": "Not worth it",
-    "even": "No difference is shown",
+    "even": "No difference is shown after correction",
     "open": "Open, with so few replicates,",
 }
 _DOES = {
     "ahead": "adds",
-    "behind": "loses",
+    "behind": "is behind:",
     "even": "adds nothing that is shown:",
     "open": "cannot be judged with so few replicates:",
 }
@@ -79,15 +79,20 @@ def matched_section(results: Results, *, drawn: bool) -> Iterator[str]:
 
 def _design(matched: Matched) -> str:
     table = matched.table[~matched.table["strategy"].str.startswith("posthoc")]
-    stopped = (table["n_epochs"] - table["best_epoch"] >= _PATIENCE).sum()
+    stopped = table["n_epochs"] - table["best_epoch"] >= _PATIENCE
+    others = [
+        f"{row['arm']} in replicate {row['seed']} ({row['n_epochs']} epochs)"
+        for row in table[~stopped].sort_values("seed").to_dict("records")
+    ]
+    not_yet = f"; not yet: {', '.join(others)}" if others else ""
     return (
         "The published comparison changes two things at once: the network that shares has a weighted sum over "
         "positions before its last layer, and the standard networks have a flattened layer. Here every arm has both "
         f"heads, on the simulated task of Figure 3. Each of {len(matched.replicates)} replicates has a simulated data "
         "set, a division and starting weights of its own; its arms share the data, so that they are compared within "
-        f"replicates. {stopped} of {len(table)} trainings ended because validation auROC had not improved for "
-        f"{_PATIENCE} epochs (after {table['n_epochs'].min()} to {table['n_epochs'].max()}). Scores are of test "
-        "sequences, with the weights that validation chose."
+        f"replicates. {stopped.sum()} of {len(table)} trainings ended because validation auROC had not improved for "
+        f"{_PATIENCE} epochs (after {table['n_epochs'].min()} to {table['n_epochs'].max()}){not_yet}. Scores are of "
+        "test sequences, with the weights that validation chose."
     )
 
 
@@ -157,7 +162,8 @@ def _worth(matched: Matched, results: Results) -> Iterator[str]:
     corrected = {head: holm([pair.p_value for pair in own]) for head, own in pairs.items()}
     lines = [
         f"- {_WORTH[outcome(pair, p_value, len(pairs[SUM]))]} against {contrast.words}: "
-        f"{difference_text(pair.effect, pair.interval)} with the weighted sum."
+        f"{difference_text(pair.effect, pair.interval)} with the weighted sum, p = {pair.p_value:.2g}, corrected "
+        f"{p_value:.2g}."
         for contrast, pair, p_value in zip(contrasts[SUM], pairs[SUM], corrected[SUM], strict=True)
     ]
     yield "".join(f"{line}\n" for line in [*lines, *_costs(matched), *_elsewhere(results)])
@@ -192,7 +198,8 @@ def _worth(matched: Matched, results: Results) -> Iterator[str]:
         f"{ALPHA:g} over the {len(contrasts[SUM])} rivals with one head, *even* is anything else, *open* where so few "
         "replicates could not show a difference. *Averaged*: the standard network's logits for both strands, after "
         "training. *Siamese*: averaged in training as well. *Clean labels*: those before a fifth of them was "
-        "shuffled.\n"
+        "shuffled. The first answer above is that of the question that was asked first, alone and without correction; "
+        "these are all questions together.\n"
     )
     yield markdown(heads, rows)
 

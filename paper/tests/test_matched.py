@@ -105,6 +105,7 @@ def test_the_answer_says_what_the_tables_are_made_of():
     assert "25% of the published difference" in answer
     assert "the head alone makes 75% of it, +0.0300" in answer
     assert "60 of 60 trainings ended because" in text
+    assert "not yet" not in text
     assert "has a test auROC of 0.9" in text
     assert "lacks 0.0500 of that with the flattened layer and 0.0200 with the weighted sum" in text
     assert "sharing with the weighted sum 0.0100." in text
@@ -115,12 +116,22 @@ def test_the_answer_says_what_the_tables_are_made_of():
 def test_a_rival_that_is_better_makes_it_not_worth_it():
     levels = {**LEVELS, ("RC-20", "weighted sum"): 0.875}
     text = "\n".join(matched_section(matched(10, levels), drawn=True))
-    assert "sharing loses -0.0050" in text
+    assert "sharing is behind: -0.0050" in text
     assert "- Worth it against standard, 20 filters: +0.0050" in text
     assert "- Not worth it against averaged, 40 filters: -0.0150" in text
     level = {**LEVELS, ("RC-20", "weighted sum"): 0.88}
     text = "\n".join(matched_section(matched(10, level, noise=0.001), drawn=True))
     assert "sharing adds nothing that is shown:" in text
+
+
+def test_trainings_that_had_not_ended_are_named():
+    tables = matched()
+    runs = tables["matched_runs"]
+    last = (runs["arm"] == "RC-20, flattened") & (runs["seed"] == 4)
+    runs.loc[last, ["best_epoch", "n_epochs"]] = (299, 300)
+    text = "".join(matched_section({**tables, "matched_runs": runs}, drawn=True))
+    assert "59 of 60 trainings ended because" in text
+    assert "(after 80 to 300); not yet: RC-20, flattened in replicate 4 (300 epochs). Scores" in text
 
 
 def test_few_replicates_have_no_interval():
