@@ -49,6 +49,7 @@ browser: $(VENV)/.test ## run the tests in a browser
 
 soak: $(VENV)/.test ## run the long reliability tests (hours); MINUTES of fuzzing for each reader
 	$(BIN)/python tests/reliability/kill_jobs.py --kills 120 --record
+	$(BIN)/python tests/reliability/interrupts.py --moments 1000 --record
 	$(BIN)/python tests/reliability/sweeps_at_once.py --record
 	$(BIN)/python tests/reliability/properties.py --record
 	$(BIN)/python tests/reliability/fuzz.py --minutes $(or $(MINUTES),10)

@@ -1,6 +1,7 @@
 """Write the tables of docs/reliability.md from benchmarks/results/reliability/*.json; a test compares the two."""
 
 import json
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def kills(content):
     ]
     header = ["job", "kills", "survived", "after writing had begun", "a temporary file left"]
     command = f"python tests/reliability/kill_jobs.py --kills {content['kills']} --record"
+    return f"{table(header, rows)}\n\n{faults(content)} {made_by(command, content)}"
+
+
+def interrupts(content):
+    columns = ("places", "moments", "interrupted", "undone", "same numbers")
+    total = Counter()
+    for job in content["jobs"].values():
+        total.update(job)
+    jobs = [*content["jobs"].items(), ("**all**", total)]
+    rows = [[name, *(f"{job.get(column, 0):,}" for column in columns)] for name, job in jobs]
+    header = ["job", "places in the code", "moments tried", "interrupted", "all restored", "same numbers afterwards"]
+    command = f"python tests/reliability/interrupts.py --moments {content['moments']} --record"
     return f"{table(header, rows)}\n\n{faults(content)} {made_by(command, content)}"
 
 
@@ -165,7 +178,7 @@ def audit(found):
     return f"pip-audit looked at {found['audited']} packages and found {known or 'no known vulnerability'}.{rest}"
 
 
-RESULT_FILES = (kills, sweeps, fuzz, properties, stream, widgets, release, versions)
+RESULT_FILES = (kills, interrupts, sweeps, fuzz, properties, stream, widgets, release, versions)
 """Functions with the name of their file and of the marker on the page."""
 
 

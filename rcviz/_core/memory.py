@@ -2,10 +2,9 @@
 
 import ctypes
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
+
+from rcviz._core.threads import SharedChange
 
 # From glibc's malloc.h. By default, glibc returns freed memory to the system, which then maps and clears every page for
 # the next batch again: up to half of the time of a prediction, depending on the order of blocks (decision 25).
@@ -15,35 +14,27 @@ _KEEP = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
 _REST = 64 << 20
 _DEFAULTS = ((_MMAP_MAX, 65_536), (_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, _REST))
 
-_GUARD = threading.Lock()
-_inside = 0
 
+class ReusedMemory(SharedChange):
+    """Keep freed memory for later allocations, in the whole process, until the last thread leaves.
 
-@contextmanager
-def reuse_memory() -> Iterator[None]:
-    """Keep freed memory for later allocations, in the whole process, until the last thread leaves this context.
-
-    Afterwards all but 64 MB is returned to the system. Does nothing if the allocator is not glibc's. Also a decorator.
+    Afterwards all but 64 MB is returned to the system. Does nothing if the allocator is not glibc's.
     """
-    global _inside
-    libc = _glibc()
-    if libc is None:
-        yield
-        return
-    with _GUARD:
-        _inside += 1
-        if _inside == 1:
+
+    def apply(self) -> None:
+        """Keep it."""
+        libc = _glibc()
+        if libc is not None:
             for option in _KEEP:
                 libc.mallopt(*option)
-    try:
-        yield
-    finally:
-        with _GUARD:
-            _inside -= 1
-            if not _inside:
-                for option in _DEFAULTS:
-                    libc.mallopt(*option)
-                libc.malloc_trim(_REST)
+
+    def restore(self, before: None) -> None:
+        """Return it."""
+        libc = _glibc()
+        if libc is not None:
+            for option in _DEFAULTS:
+                libc.mallopt(*option)
+            libc.malloc_trim(_REST)
 
 
 def machine_memory() -> int:

@@ -10,12 +10,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_index, check_positive
-from rcviz._core.memory import reuse_memory
 from rcviz.analysis.tasks import Task, resolve_task
-from rcviz.models.outputs import gradient, logits_of
+from rcviz.models.outputs import gradient, logits_of, warn_of_nan
 from rcviz.models.prediction import concatenate_batches, map_batches, to_numpy
 from rcviz.models.runtime import differentiating, evaluating
 from rcviz.models.scale import one_warning, returned_scale
+from rcviz.models.settings import in_batches
 from rcviz.sequences.alphabet import decode
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
@@ -82,6 +82,7 @@ class StrandAttributions:
         )
 
 
+@in_batches
 def strand_attributions(
     model: nn.Module, data: Any, *, task: int | np.integer | str = 0, batch_size: int = 100
 ) -> StrandAttributions:
@@ -129,6 +130,7 @@ def strand_attributions(
     return StrandAttributions(forward, reverse, data.codes, asked.name, returned_scale(model))
 
 
+@in_batches
 def hypothetical_attributions(
     model: nn.Module,
     data: Any,
@@ -177,19 +179,22 @@ def _checked(data: Any, task: int | np.integer | str, batch_size: int) -> tuple[
     return data, resolve_task(data, task)
 
 
-@reuse_memory()
 def _centred_gradients(
     model: nn.Module, codes: UInt8[np.ndarray, "sequences length"], task: Task, batch_size: int
 ) -> Float[np.ndarray, "sequences 4 length"]:
-    slopes = map_batches(partial(_centred_gradient, model, task), model, codes, batch_size)
-    return to_numpy(concatenate_batches(slopes, len(codes)))
+    n_nan = [0]
+    slopes = map_batches(partial(_centred_gradient, model, task, n_nan), model, codes, batch_size)
+    result = to_numpy(concatenate_batches(slopes, len(codes)))
+    warn_of_nan(n_nan[0], len(codes), f"{returned_scale(model)}s or attributions")
+    return result
 
 
 def _centred_gradient(
-    model: nn.Module, task: Task, x: Float[Tensor, "batch 4 length"]
+    model: nn.Module, task: Task, n_nan: list[int], x: Float[Tensor, "batch 4 length"]
 ) -> Float[Tensor, "batch 4 length"]:
     with differentiating(model):
         x.requires_grad_()
         logits = task.logits(logits_of(model, x.clone()))  # a clone, as a model may modify its input in place
         slopes = gradient(logits, x, "the sequence")
+    n_nan[0] += int((logits.isnan() | slopes.isnan().flatten(1).any(dim=1)).sum())
     return slopes - slopes.mean(dim=1, keepdim=True)

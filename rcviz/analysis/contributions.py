@@ -12,13 +12,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
-from rcviz._core.memory import reuse_memory
 from rcviz.analysis.neurons import At, Neurons, Use, find_neurons
 from rcviz.analysis.tasks import Task, resolve_task
-from rcviz.models.outputs import gradients, logits_of, no_gradient
+from rcviz.models.outputs import gradients, logits_of, no_gradient, warn_of_nan
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
-from rcviz.models.runtime import differentiating, evaluating, exact_arithmetic
+from rcviz.models.runtime import differentiating, evaluating
 from rcviz.models.scale import one_warning, returned_scale
+from rcviz.models.settings import in_batches
 from rcviz.sequences.checks import check_both_classes, check_classes, check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
 
@@ -101,7 +101,7 @@ class FilterContributions:
         return draw(plot_contributions, self, ax, options)
 
 
-@reuse_memory()
+@in_batches
 def filter_contributions(
     model: nn.Module,
     data: Any,
@@ -175,10 +175,12 @@ def filter_contributions(
         )
     elif asked.labels is not None:
         check_both_classes(data, tasks=[asked.index])
-    with evaluating(model), exact_arithmetic(), one_warning():
+    with evaluating(model), one_warning():
         neurons = find_neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
-        batches = map_batches(partial(_contributions, model, neurons, asked), model, data.codes, batch_size)
+        n_nan = [0]
+        batches = map_batches(partial(_contributions, model, neurons, asked, n_nan), model, data.codes, batch_size)
         per_sequence = to_numpy(concatenate_batches(batches, len(data)))
+    warn_of_nan(n_nan[0], len(data), f"{returned_scale(model)}s or contributions")
     return FilterContributions(per_sequence, asked.labels, asked.name, neurons.name, neurons.at, returned_scale(model))
 
 
@@ -194,9 +196,13 @@ def _as_labels(positives: Any, n: int) -> Float[np.ndarray, " sequences"]:
 
 
 def _contributions(
-    model: nn.Module, neurons: Neurons, task: Task, x: Float[Tensor, "batch 4 length"]
+    model: nn.Module, neurons: Neurons, task: Task, n_nan: list[int], x: Float[Tensor, "batch 4 length"]
 ) -> Float[Tensor, "batch filters"]:
-    return differentiate(model, neurons, task, x).contributions()
+    """Contributions of a batch; ``n_nan`` counts the sequences for which these or the logits are NaN."""
+    differentiated = differentiate(model, neurons, task, x)
+    contributions = differentiated.contributions()
+    n_nan[0] += int((task.logits(differentiated.logits).isnan() | contributions.isnan().any(dim=1)).sum())
+    return contributions
 
 
 @dataclass(frozen=True)

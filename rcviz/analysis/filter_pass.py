@@ -14,9 +14,11 @@ from rcviz.analysis.neurons import At, find_neurons
 from rcviz.analysis.profiles import ActivationProfiles, Binning
 from rcviz.analysis.sites import ActivatingSites, SiteSearch, check_windows
 from rcviz.analysis.tasks import resolve_task
+from rcviz.models.outputs import warn_of_nan
 from rcviz.models.prediction import map_batches, one_hot_batch, to_numpy
-from rcviz.models.runtime import evaluating, exact_arithmetic
+from rcviz.models.runtime import evaluating
 from rcviz.models.scale import returned_scale
+from rcviz.models.settings import self_contained
 from rcviz.sequences.sequence_set import SequenceSet
 
 FIRST = 16
@@ -54,6 +56,7 @@ class FilterPass:
         are those of a convolution, without nonlinearity.
     """
 
+    @self_contained
     def __init__(
         self,
         model: nn.Module,
@@ -73,7 +76,7 @@ class FilterPass:
         self._task = resolve_task(data, task)
         n, length = data.codes.shape
         self._profiled = np.arange(n) if profiled is None else profiled
-        with evaluating(model), exact_arithmetic():
+        with evaluating(model):
             self._neurons = find_neurons(model, bank.layer, at, one_hot_batch(data.codes[:1], model))
             self._contributions: np.ndarray = np.empty((n, len(bank)), np.float32)
             self._logits: np.ndarray | None = None
@@ -132,6 +135,9 @@ class FilterPass:
 
     def contributions(self) -> FilterContributions:
         """Contributions of the filters, without labels."""
+        if self._logits is not None:
+            without = np.isnan(self._logits[:, self._task.index]) | np.isnan(self._contributions).any(axis=1)
+            warn_of_nan(int(without.sum()), len(without), "logits or contributions")
         neurons = self._neurons
         scale = returned_scale(self._model)
         return FilterContributions(self._contributions, None, self._task.name, neurons.name, neurons.at, scale)

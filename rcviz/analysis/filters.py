@@ -20,7 +20,9 @@ from rcviz.layers.facts import (
     windows_of,
 )
 from rcviz.models.adapter import AdaptedModel, channel_of_each_base
+from rcviz.models.outputs import check_weights
 from rcviz.models.runtime import check_layers_visible, check_module, check_not_meta, find_module
+from rcviz.models.settings import self_contained
 from rcviz.motifs.motif import Motif
 from rcviz.motifs.similarity import match_motifs
 from rcviz.sequences.alphabet import reverse_complement
@@ -229,6 +231,7 @@ def weights_as_motif(weights: Float[np.ndarray, "4 width"], name: str = "weights
     return scaled(low)
 
 
+@self_contained
 def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> FilterBank:
     """Read the mean-centred filters of a model.
 
@@ -273,6 +276,7 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
             f"bases, declare the input with rcviz.as_sequence_model(model, layout='N1CL')"
         )
     check_not_meta(convolution)
+    check_weights(convolution, name)
     windows, (used, biases) = windows_of(convolution), weights_used(convolution)
     matrices = _matrices(used.detach().cpu().double().numpy(), convolution)
     stored = _spread(matrices[:, channel_of_each_base(model, convolution)], windows.dilation)

@@ -19,7 +19,8 @@ from rcviz.analysis.trial import ACTIVATIONS, Call, Functions, Trial, random_seq
 from rcviz.layers.facts import has_paired_channels, is_convolution, position_axis, reads_bases, windows_of
 from rcviz.models.adapter import channel_of_each_base
 from rcviz.models.outputs import gradients, run_model
-from rcviz.models.runtime import RandomStream, differentiating, find_module
+from rcviz.models.runtime import differentiating, find_module
+from rcviz.models.settings import Hooks, RandomStream
 
 At = Literal["auto", "activation", "convolution"]
 
@@ -105,13 +106,9 @@ class Neurons:
 
         modules = {use.module for use in self.uses}
         functions = Functions(lambda name, args, y: on_result(None, args, y) if name in ACTIVATIONS else y)
-        handles = [module.register_forward_hook(on_result) for module in modules if module is not None]
-        try:
-            with functions if None in modules else nullcontext():
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        hooks = Hooks(after=[(module, on_result) for module in modules if module is not None])
+        with hooks, functions if None in modules else nullcontext():
+            yield
 
     def by_filter(
         self, use: Use, values: Float[Tensor, "rows channels *positions"], n_sequences: int

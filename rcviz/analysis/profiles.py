@@ -10,12 +10,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_index, check_positive
-from rcviz._core.memory import reuse_memory
 from rcviz.analysis.filters import layer_of
 from rcviz.analysis.neurons import At, Neurons, Strand, Use, find_neurons, window_centers
 from rcviz.layers.facts import is_convolution, windows_of
+from rcviz.models.outputs import check_weights, warn_of_nan
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
-from rcviz.models.runtime import evaluating, exact_arithmetic, uncompiled
+from rcviz.models.runtime import evaluating, uncompiled
+from rcviz.models.settings import in_batches
 from rcviz.sequences.annotations import as_index
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
@@ -81,7 +82,7 @@ class ActivationProfiles:
         return draw(plot_profile, self, ax, options)
 
 
-@reuse_memory()
+@in_batches
 def activation_profiles(
     model: nn.Module,
     data: Any,
@@ -123,7 +124,7 @@ def activation_profiles(
     data = as_sequence_set(data)
     check_not_empty(data)
     codes = data.codes
-    with evaluating(model), exact_arithmetic():
+    with evaluating(model):
         neurons = find_neurons(model, layer, at, one_hot_batch(codes[:1], model))
         binning = Binning(model, neurons, layer, codes.shape[1], bins)
 
@@ -131,6 +132,9 @@ def activation_profiles(
             return binning(*_activations(model, neurons, x), len(x))
 
         binned = concatenate_batches(map_batches(binned_activations, model, codes, batch_size), len(codes))
+    if binned.isnan().any():
+        check_weights(model)
+    warn_of_nan(int(binned.isnan().flatten(1).any(dim=1).sum()), len(data), "activations")
     return ActivationProfiles(to_numpy(binned), binning.edges, neurons.at)
 
 
@@ -228,6 +232,6 @@ def _activations(
         uses.append(use)
         activations.append(values.detach().clone())
 
-    with torch.no_grad(), uncompiled(model), neurons.tapped(record):
+    with uncompiled(model), neurons.tapped(record):
         model(x)
     return uses, activations

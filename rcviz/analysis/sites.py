@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from rcviz._core.checks import check_choice, check_index, check_positive
-from rcviz._core.memory import reuse_memory
+from rcviz.models.settings import in_batches
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.annotations import as_index
@@ -133,7 +133,7 @@ class ActivatingSites:
         return draw(plot_logo, self.motif(filter), ax, {"title": title, **options})
 
 
-@reuse_memory()
+@in_batches
 def find_sites(
     weights: Float[np.ndarray, "filters 4 width"],
     bias: Float[np.ndarray, " filters"],

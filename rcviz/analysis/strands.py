@@ -6,19 +6,18 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Bool, Float
 from torch import nn
 
 from rcviz._core.checks import check_positive
-from rcviz._core.memory import reuse_memory
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.analysis.tasks import model_tasks, resolve_task
 from rcviz.models.outputs import logits_of, output_of
 from rcviz.models.prediction import one_hot_batch, predict, predict_outputs
-from rcviz.models.runtime import check_module, evaluating, exact_arithmetic, find_module
+from rcviz.models.runtime import check_module, evaluating, find_module
 from rcviz.models.scale import Scale, one_warning, resolve_output, returned_scale, uncounted
+from rcviz.models.settings import in_batches
 from rcviz.sequences.annotations import LabelKind
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
@@ -152,7 +151,7 @@ def _of_sequence(values: Float[np.ndarray, "n tasks *length"]) -> Float[np.ndarr
     return values.mean(axis=2) if values.ndim == 3 else values
 
 
-@reuse_memory()
+@in_batches
 def strand_agreement(
     model: nn.Module,
     data: Any,
@@ -222,8 +221,7 @@ def _returns_profiles(model: nn.Module, data: SequenceSet) -> bool:
     """Whether a model that declares how the strands change its output returns (batch, tasks, length)."""
     if not declares_output(model):
         return False
-    with torch.no_grad(), exact_arithmetic():
-        return output_of(model, one_hot_batch(data.codes[:1], model)).ndim == 3
+    return output_of(model, one_hot_batch(data.codes[:1], model)).ndim == 3
 
 
 @dataclass(frozen=True)
@@ -304,6 +302,7 @@ class GapByFilter:
         return draw(plot_gap_by_filter, self, ax, options)
 
 
+@in_batches
 def gap_by_filter(
     model: nn.Module,
     data: Any,

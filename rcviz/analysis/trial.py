@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from rcviz.layers.facts import has_paired_channels, is_convolution, nearest
 from rcviz.layers.plain import with_current_weights
 from rcviz.models.outputs import run_model
-from rcviz.models.runtime import RandomStream, check_layers_visible, uncompiled
+from rcviz.models.runtime import check_layers_visible, uncompiled
+from rcviz.models.settings import FunctionMode, Hooks, RandomStream
 
 ACTIVATIONS = frozenset(
     (
@@ -76,14 +76,11 @@ class Trial:
         self._running: list[_RunningModule] = []
         self._n_activations = 0
         check_layers_visible(model)
-        handles = [part.register_forward_pre_hook(self._enter) for part in model.modules()]
-        handles += [part.register_forward_hook(self._leave) for part in model.modules()]
-        try:
-            with RandomStream(0, x.device).drawing(), uncompiled(model), torch.no_grad(), Functions(self._function):
-                run_model(model, x)
-        finally:
-            for handle in handles:
-                handle.remove()
+        parts = list(model.modules())
+        hooks = Hooks([(part, self._enter) for part in parts], [(part, self._leave) for part in parts])
+        stream = RandomStream(0, x.device)
+        with hooks, stream.drawing(), uncompiled(model), torch.no_grad(), Functions(self._function):
+            run_model(model, x)
 
     def convolution_before(self, call: Call) -> nn.Module | None:
         """The last convolution before a call of the layer that has as many channels."""
@@ -91,7 +88,7 @@ class Trial:
         before = [part for part, y in self.used[: call.position] if is_convolution(part) and y.shape[1] == n_channels]
         return before[-1] if before else None
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
+    def _enter(self, module: nn.Module, args: Any, named: Any) -> None:
         read = next(tensors_in(args), None)
         if read is not None and is_convolution(module):
             self.inputs.setdefault(module, read.detach().clone())
@@ -157,7 +154,7 @@ class _RunningModule:
     mixes: bool = False
 
 
-class Functions(TorchFunctionMode):
+class Functions(FunctionMode):
     """Call ``replace`` with the name, arguments and result of every torch function; what it returns is the result."""
 
     def __init__(self, replace: Callable[[str, Any, Any], Any]) -> None:

@@ -23,7 +23,8 @@ from rcviz.layers.plain import fill
 from rcviz.layers.pooling import RevCompAvgPool1d, RevCompGlobalPool1d, RevCompMaxPool1d
 from rcviz.layers.symmetry import declares
 from rcviz.layers.weighted_sum import WeightedSum1d
-from rcviz.models.runtime import RandomStream, copy_module
+from rcviz.models.runtime import copy_module
+from rcviz.models.settings import building
 
 Form: TypeAlias = Literal["map", "flat", "column"]
 """(batch, channels, length); (batch, features); or features as (batch, features, 1), which tied convolutions read."""
@@ -146,7 +147,7 @@ def _convolution(weight: Tensor, bias: Tensor | None, features: Features, form: 
         weight = torch.cat([weight, torch.zeros_like(weight)], dim=1)
         change, zeros = "copied; zeros for the channels of the other strand", weight.numel() // 2
         n_channels *= 2
-    with RandomStream(0, torch.device("cpu")).drawing():
+    with building(0):
         tied = RevCompConv1d(n_channels, n_filters, width, bias=bias is not None, **settings)
     _fill(tied, weight=weight, bias=bias)
     return Tied((("", tied),), change, replace(features, form=form, doubled=True), zeros)
@@ -159,7 +160,7 @@ def _meet(part: nn.Linear, features: Features) -> Tied:
     n_inputs = 2 * part.in_features if features.doubled else part.in_features
     if not features.doubled:  # the sequence itself: its partners have separate weights
         weight = (weight + pairing.reverse_positions(weight))[:, : n_inputs // 2]
-    with RandomStream(0, torch.device("cpu")).drawing():
+    with building(0):
         dense = RevCompLinear(n_inputs, part.out_features, bias=part.bias is not None)
     _fill(dense, weight=weight / 2, bias=part.bias)
     words: list[tuple[str, nn.Module]] = [("flatten", nn.Flatten())] if features.form == "column" else []
@@ -191,7 +192,7 @@ def _weighted_sum(part: WeightedSum1d, features: Features) -> Tied:
     if not features.doubled:
         raise ValueError("it is before the first convolution, where RC partners have separate weights")
     settings: dict[str, Any] = {"symmetric": part.symmetric, "smoothness": part.smoothness}
-    with RandomStream(0, torch.device("cpu")).drawing():
+    with building(0):
         tied = WeightedSum1d(2 * part.n_channels, part.length, bias=part.bias is not None, **settings)
     _fill(tied, weight=part.weight, bias=part.bias)
     return Tied((("", tied),), "copied", replace(features, form="flat"))

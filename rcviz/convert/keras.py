@@ -17,6 +17,7 @@ from rcviz.convert.keras_layers import Quirks, Slot, channels_after, is_readable
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.plain import with_current_weights
 from rcviz.models.runtime import check_module
+from rcviz.models.settings import self_contained
 
 Backend = Literal["theano", "tensorflow"]
 Source = Literal["keras-genomics", "other"]
@@ -28,6 +29,7 @@ _EPSILON = 1e-3  # of Keras' batch norms, by default
 _COLUMNS = ["module", "layer", "weights", "changes"]
 
 
+@self_contained
 def load_keras_weights(
     model: nn.Module,
     path: str | os.PathLike[str],

@@ -17,10 +17,12 @@ from rcviz.convert.standard import to_standard
 from rcviz.layers.plain import with_current_weights
 from rcviz.models.network import SequenceModel
 from rcviz.models.outputs import one_tensor, run_model
-from rcviz.models.runtime import check_layers_visible, check_not_meta, copy_module, without_wrapper
+from rcviz.models.runtime import check_layers_visible, check_not_meta, copy_module, evaluating, without_wrapper
 from rcviz.models.scale import returned_scale
+from rcviz.models.settings import self_contained
 
 
+@self_contained
 def export_onnx(model: nn.Module, path: str | os.PathLike[str], *, length: int | None = None) -> None:
     """Write a model as one ONNX file, atomically.
 
@@ -84,7 +86,7 @@ def _known_length(model: nn.Module) -> int:
 
 def _try(network: nn.Module, sequences: Tensor) -> None:
     """Raise unless the network gives a tensor for such sequences."""
-    with torch.no_grad():
+    with evaluating(network):
         one_tensor(run_model(network, sequences))
 
 

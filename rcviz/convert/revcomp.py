@@ -15,6 +15,7 @@ from rcviz.layers.plain import with_current_weights
 from rcviz.models.network import SequenceModel, build_model
 from rcviz.models.outputs import run_model
 from rcviz.models.runtime import check_module, device_and_dtype, evaluating, without_wrapper
+from rcviz.models.settings import self_contained
 
 _COLUMNS = ["module", "kind", "became", "change", "parameters", "parameters_after", "zeros"]
 
@@ -44,6 +45,7 @@ class RevCompConversion:
     table: pd.DataFrame
 
 
+@self_contained
 def to_revcomp(model: nn.Module, *, length: int | None = None) -> RevCompConversion:
     """Convert a plain convolutional network to one that shares its weights between the strands.
 
@@ -149,7 +151,7 @@ def _try(converted: nn.Sequential, n_channels: int, length: int) -> None:
     """Raise where a part does not accept sequences of that length, naming it."""
     device, dtype = device_and_dtype(converted)
     x = sequences = torch.zeros(1, n_channels, length, device=device, dtype=dtype)
-    with evaluating(converted), torch.no_grad():
+    with evaluating(converted):
         for name, part in converted.named_children():
             try:
                 x = part(x)

@@ -13,8 +13,10 @@ from rcviz.layers.symmetry import declares
 from rcviz.models.network import SequenceModel
 from rcviz.models.runtime import copy_module, device_and_dtype, evaluating, without_wrapper
 from rcviz.models.scale import output_scale
+from rcviz.models.settings import self_contained
 
 
+@self_contained
 def to_standard(model: nn.Module, *, length: int | None = None) -> nn.Sequential:
     """Rebuild a network from plain torch modules, with the same outputs.
 
@@ -126,7 +128,7 @@ def _opened(name: str, plain: nn.Module) -> Iterator[Link]:
 
 
 def _output(part: nn.Module, sample: Tensor) -> Tensor:
-    with evaluating(part), torch.no_grad():
+    with evaluating(part):
         output: Tensor = part(sample)
     return output
 

@@ -81,7 +81,8 @@ class RevCompBatchNorm1d(_NormBase):
             mean, variance = pairing.tie_channels(self.running_mean), pairing.tie_channels(self.running_var)
             return channels_last.normalize(x, weight, bias, mean, variance, self.eps)
         is_usual = weight is not None and bias is not None and self.momentum is not None and self.track_running_stats
-        if not (is_usual and channels_last.is_faster(x)):
+        in_float32 = self.running_mean.dtype == torch.float32  # as the moments, also of an input in bfloat16
+        if not (is_usual and in_float32 and channels_last.is_faster(x)):
             return pairing.length_to_strands(self._normalize_halves(pairing.strands_to_length(x)))
         mean, variance = channels_last.pooled_moments(x, self.eps)
         half = self.num_features

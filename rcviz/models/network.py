@@ -5,7 +5,6 @@ from collections import OrderedDict
 from typing import Any
 
 import pandas as pd
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,7 +18,8 @@ from rcviz.layers.pooling import RevCompMaxPool1d
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.models import fused
 from rcviz.models.config import ModelConfig
-from rcviz.models.runtime import RandomStream, check_module
+from rcviz.models.runtime import check_module
+from rcviz.models.settings import building, self_contained
 
 _DEEP_LIFT = "captum.attr._core.deep_lift"
 
@@ -94,6 +94,7 @@ class SequenceModel(nn.Sequential):
             )
 
 
+@self_contained
 def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:
     """Build a network with starting weights drawn from ``seed``; torch's global random state is not modified.
 
@@ -121,7 +122,7 @@ def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:
             f"n_filters={config.n_filters} and kernel_sizes={config.kernel_sizes!r:.100} give {n_weights:.1e} weights, "
             f"more than this machine's memory: choose fewer or smaller filters"
         )
-    with RandomStream(seed, torch.device("cpu")).drawing():
+    with building(seed):
         return SequenceModel(config)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -22,15 +23,30 @@ def logits_of(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Float[Ten
     """Run a model that returns logits (batch, tasks), or (batch,) for one task; NaN weights are refused by name."""
     y = as_logits(output_of(model, x), x.shape[0], getattr(model, "expression", "y"))
     if y.isnan().any():
-        tensors = chain(model.named_parameters(), model.named_buffers())
-        names = [name for name, tensor in tensors if tensor.is_floating_point() and tensor.isnan().any()]
-        if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise ValueError(
-                f"the model's outputs are NaN because weights are NaN ({', '.join(names[:3])}{more}): training has "
-                f"diverged, or the weights were loaded wrongly; load them again, or train with a lower learning rate"
-            )
+        check_weights(model)
     return y
+
+
+def check_weights(model: nn.Module, name: str = "") -> None:
+    """Refuse a model, or the part of one that is called ``name``, with weights that are NaN; they are listed."""
+    tensors = chain(model.named_parameters(name), model.named_buffers(name))
+    names = [name for name, tensor in tensors if tensor.is_floating_point() and tensor.isnan().any()]
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise ValueError(
+            f"the model's outputs are NaN because weights are NaN ({', '.join(names[:3])}{more}): training has "
+            f"diverged, or the weights were loaded wrongly; load them again, or train with a lower learning rate"
+        )
+
+
+def warn_of_nan(n_nan: int, n_sequences: int, what: str = "outputs") -> None:
+    """Warn of outputs, or what is computed from them, that are NaN though no weight is."""
+    if n_nan:
+        warnings.warn(
+            f"{what} of {n_nan:,} of {n_sequences:,} sequences are NaN, and no weight is: the forward pass makes them, "
+            f"for example by a division by zero, a logarithm of zero, or numbers beyond the range of its dtype",
+            stacklevel=5,
+        )
 
 
 def output_of(model: nn.Module, x: Float[Tensor, "batch 4 length"]) -> Tensor:
@@ -117,6 +133,11 @@ def _explained(
             f"the model reads integer token ids ({message}); convert one-hot sequences to them with "
             f"rcviz.as_sequence_model(model, inputs=lambda x: ...)"
         )
+    if "more than 1 value per channel" in message:
+        return ValueError(
+            "a batch norm without running statistics, or in training mode, cannot normalise a batch of one sequence; "
+            "use running statistics (track_running_stats=True), or a batch_size that leaves no single sequence over"
+        )
     about_sizes = _SIZES.search(message) is not None
     if not isinstance(error, RuntimeError | IndexError | AssertionError) and not about_sizes:
         return None
@@ -152,7 +173,7 @@ def _accepts(model: nn.Module, x: Tensor, layout: Layout) -> bool:
     if x.ndim != 3 or x.shape[1] != 4 or not len(x):
         return False
     try:
-        with evaluating(model), torch.no_grad():
+        with evaluating(model):
             y = model(in_layout(x[:1].expand(3, -1, -1), layout))
     except Exception:  # a user's model may raise anything
         return False

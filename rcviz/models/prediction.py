@@ -1,6 +1,5 @@
 """Predictions of any model for any kind of sequence data, and the one loop over batches."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -11,16 +10,16 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_positive
-from rcviz._core.memory import reuse_memory
-from rcviz.models.outputs import logits_of
-from rcviz.models.runtime import device_and_dtype, evaluating, exact_arithmetic
+from rcviz.models.outputs import logits_of, warn_of_nan
+from rcviz.models.runtime import device_and_dtype, evaluating
 from rcviz.models.scale import Scale, one_warning, resolve_output
+from rcviz.models.settings import in_batches
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
 
-@reuse_memory()
+@in_batches
 def predict(
     model: nn.Module,
     data: Any,
@@ -76,15 +75,9 @@ def predict_outputs(
 ) -> np.ndarray:
     """Predict every sequence with ``outputs_of(model, x)``, on a scale that the model has."""
     with evaluating(model), one_warning():  # all batches see the same weights, even if another thread trains the model
-        batches = map_batches(torch.no_grad()(partial(outputs_of, model)), model, data.codes, batch_size)
+        batches = map_batches(partial(outputs_of, model), model, data.codes, batch_size)
         outputs = concatenate_batches(batches, len(data))
-    n_nan = int(outputs.isnan().flatten(1).any(dim=1).sum())
-    if n_nan:
-        warnings.warn(
-            f"outputs of {n_nan:,} of {len(data):,} sequences are NaN, and no weight is: the forward pass makes "
-            f"them, for example by a division by zero, a logarithm of zero, or numbers beyond the range of its dtype",
-            stacklevel=4,
-        )
+    warn_of_nan(int(outputs.isnan().flatten(1).any(dim=1).sum()), len(data))
     outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))  # half precision rounds sigmoids to 1
     return to_numpy(outputs.sigmoid() if output == "probability" else outputs)
 
@@ -100,13 +93,13 @@ def map_batches(
     codes: UInt8[np.ndarray, "sequences length"],
     batch_size: int,
 ) -> Iterator[Tensor]:
-    """Yield ``function(x)`` for every batch of one-hot sequences, computed with the model in evaluation mode.
+    """Yield ``function(x)`` for every batch of one-hot sequences; the model is in evaluation mode, without gradients.
 
     Between two batches the model's modes are restored and its lock is free. A caller for whom all batches must see
     the same weights, even if another thread trains the model, holds ``evaluating(model)`` around the loop.
     """
     for start in range(0, len(codes), batch_size):
-        with evaluating(model), exact_arithmetic():
+        with evaluating(model):
             result = function(one_hot_batch(codes[start : start + batch_size], model))
         yield result
 

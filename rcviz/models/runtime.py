@@ -1,11 +1,10 @@
 """Locks, modes, devices, arithmetic and random numbers of any ``nn.Module`` while it is evaluated or trained.
 
 Training may run in a thread while a notebook analyses the same model. Therefore the model's mode, torch's global
-settings and its random generators are changed under a lock and restored afterwards.
+settings and its random generators are changed under a lock and restored afterwards, whatever happens.
 """
 
 import copy
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
@@ -13,62 +12,89 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+
+from rcviz._core.threads import Change, Holding, shared_lock
+from rcviz.models.settings import FunctionMode, OwnSettings, Within, WithoutCudnn, exact_arithmetic
 
 Module = TypeVar("Module", bound=nn.Module)
 
-_GUARD = threading.Lock()  # protects the two dictionaries below; never held for long
-_model_locks: "WeakKeyDictionary[nn.Module, threading.RLock]" = WeakKeyDictionary()
-_changed_settings: dict[str, dict[str, Any]] = {}
-_GENERATORS = threading.RLock()  # torch's global random generators, one set for the whole process
+_GUARD = shared_lock()  # protects the dictionary below; never held for long
+_model_locks: "WeakKeyDictionary[nn.Module, Any]" = WeakKeyDictionary()
 
 
-@contextmanager
-def model_lock(model: nn.Module) -> Iterator[None]:
+def model_lock(model: nn.Module) -> Holding:
     """Hold a model's lock: other threads that request it wait, the thread that holds it may enter again."""
     check_module(model)
-    with _GUARD:
-        lock = _model_locks.setdefault(model, threading.RLock())
-    with lock:
-        yield
+    with Holding(_GUARD):
+        if model not in _model_locks:
+            _model_locks[model] = shared_lock()
+        return Holding(_model_locks[model])
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module of ``model`` into evaluation mode; afterwards the mode of each is restored."""
-    with _in_mode(model, training=False):
+    """Run ``model``: all of it in evaluation mode, without gradients, in exact arithmetic, whatever the user has set.
+
+    The lock of the model is held. Afterwards the mode of every module and all settings are restored.
+    """
+    with (
+        model_lock(model),
+        _Mode(model, training=False),
+        OwnSettings(device_and_dtype(model)[0], gradients=False),
+        exact_arithmetic(),
+    ):
         yield
 
 
 @contextmanager
 def training_mode(model: nn.Module, *, evaluated: Iterable[str] = ()) -> Iterator[None]:
-    """Put every module of ``model`` into training mode, except those named; afterwards the mode of each is restored."""
-    with _in_mode(model, training=True):
-        for name in evaluated:
-            model.get_submodule(name).training = False
+    """Run every module of ``model`` in training mode, except those named, and record gradients.
+
+    Otherwise like :func:`evaluating`.
+    """
+    with (
+        model_lock(model),
+        _Mode(model, training=True, but_not=evaluated),
+        OwnSettings(device_and_dtype(model)[0], gradients=True),
+        exact_arithmetic(),
+    ):
         yield
 
 
-@contextmanager
-def _in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    with model_lock(model):
-        modes = [(module, module.training) for module in model.modules()]
+class _Mode(Change):
+    """Training or evaluation mode of every module."""
+
+    def __init__(self, model: nn.Module, *, training: bool, but_not: Iterable[str] = ()) -> None:
+        self._model, self._training, self._but_not = model, training, but_not
+        self._before: list[tuple[nn.Module, bool]] = []
+
+    def make(self) -> None:
+        self._before = modes_of(self._model)
         try:
-            _set_mode(model, training)
-            yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
+            self._model.train(self._training)
+        except NotImplementedError as error:  # an exported program keeps the mode in which it was exported
+            if self._training:
+                raise ValueError(
+                    "an exported program cannot be trained; train the module that it was made from"
+                ) from error
+            for module in self._model.modules():
+                module.training = False
+        for name in self._but_not:
+            self._model.get_submodule(name).training = False
+
+    def undo(self) -> None:
+        set_modes(self._before)
 
 
-def _set_mode(model: nn.Module, training: bool) -> None:
-    try:
-        model.train(training)
-    except NotImplementedError as error:  # an exported program keeps the mode in which it was exported
-        if training:
-            raise ValueError("an exported program cannot be trained; train the module that it was made from") from error
-        for module in model.modules():
-            module.training = False
+def modes_of(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    """Every module with its mode: whether it is in training mode."""
+    return [(module, module.training) for module in model.modules()]
+
+
+def set_modes(modes: Iterable[tuple[nn.Module, bool]]) -> None:
+    """Put modules into the modes that :func:`modes_of` returned."""
+    for module, mode in modes:
+        module.training = mode
 
 
 def is_compiled(model: nn.Module) -> bool:
@@ -79,7 +105,7 @@ def is_compiled(model: nn.Module) -> bool:
 
 def uncompiled(model: nn.Module) -> AbstractContextManager[Any]:
     """Run the modules inside compiled ones as they are, so that hooks and functions can be followed."""
-    return torch.compiler.set_stance("force_eager") if is_compiled(model) else nullcontext()
+    return Within(torch.compiler.set_stance("force_eager")) if is_compiled(model) else nullcontext()
 
 
 def without_wrapper(model: nn.Module) -> nn.Module:
@@ -106,7 +132,7 @@ def copy_module(module: Module) -> Module:
         return copy.deepcopy(module)
 
 
-class _DetachedCopies(TorchFunctionMode):
+class _DetachedCopies(FunctionMode):
     """Copy tensors that were computed from others without their graph, which torch cannot copy."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -130,90 +156,16 @@ def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 @contextmanager
-def exact_arithmetic() -> Iterator[None]:
-    """Compute float32 as float32: TF32 on a GPU would open a gap between the strands of 1e-3 instead of 1e-6.
-
-    Also asks cuDNN for deterministic algorithms. These settings belong to the whole process; they are restored when
-    the last thread that is inside leaves.
-    """
-    with _process_settings("exact arithmetic", _exact_settings()):
-        yield
-
-
-@contextmanager
 def differentiating(model: nn.Module) -> Iterator[None]:
     """Record gradients; without cuDNN for recurrent layers, whose gradients it refuses in evaluation mode."""
     on_cuda = device_and_dtype(model)[0].type == "cuda"
     without_cudnn = on_cuda and any(isinstance(module, nn.RNNBase) for module in model.modules())
-    settings = _process_settings("gradients", [(torch.backends.cudnn, "enabled", False)])
-    with torch.enable_grad(), uncompiled(model), settings if without_cudnn else nullcontext():
+    with (
+        OwnSettings(device_and_dtype(model)[0], gradients=True),
+        uncompiled(model),
+        WithoutCudnn() if without_cudnn else nullcontext(),
+    ):
         yield
-
-
-@contextmanager
-def _process_settings(key: str, settings: list[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Change settings of the process while at least one thread is inside; the last one to leave restores them."""
-    with _GUARD:
-        state = _changed_settings.setdefault(key, {"n_inside": 0, "before": []})
-        if not state["n_inside"]:
-            state["before"] = [(owner, name, getattr(owner, name)) for owner, name, _ in settings]
-            for owner, name, value in settings:
-                setattr(owner, name, value)
-        state["n_inside"] += 1
-    try:
-        yield
-    finally:
-        with _GUARD:
-            state["n_inside"] -= 1
-            if not state["n_inside"]:
-                for owner, name, value in state["before"]:
-                    setattr(owner, name, value)
-
-
-def _exact_settings() -> list[tuple[Any, str, Any]]:
-    cudnn: Any = torch.backends.cudnn
-    matmul = torch.backends.cuda.matmul
-    precision: list[tuple[Any, str, Any]]
-    if hasattr(matmul, "fp32_precision"):  # torch 2.9 and later refuse the older switches next to these
-        precision = [(matmul, "fp32_precision", "ieee"), (cudnn.conv, "fp32_precision", "ieee")]
-    else:
-        precision = [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
-    return [*precision, (cudnn, "deterministic", True), (cudnn, "benchmark", False)]
-
-
-class RandomStream:
-    """Random numbers of one computation, drawn from torch's global generators, which modules such as dropout use.
-
-    Streams in several threads take turns, so that each draws what it would draw alone. Code in another thread that
-    draws from the global generators without a stream at the same time disturbs both.
-
-    Parameters
-    ----------
-    seed : int
-        Determines the numbers.
-    device : torch.device
-        Its generator is used as well as the CPU's.
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._cuda = [device] if device.type == "cuda" else []
-        generators = [torch.Generator(where).manual_seed(seed) for where in (torch.device("cpu"), *self._cuda)]
-        self._states = [generator.get_state() for generator in generators]
-
-    @contextmanager
-    def drawing(self) -> Iterator[None]:
-        """Continue this stream; afterwards the states of the global generators are restored."""
-        with _GENERATORS, torch.random.fork_rng(self._cuda):
-            self._swap_in()
-            try:
-                yield
-            finally:
-                self._states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in self._cuda)]
-
-    def _swap_in(self) -> None:
-        torch.set_rng_state(self._states[0])
-        for device, state in zip(self._cuda, self._states[1:], strict=True):
-            torch.cuda.set_rng_state(state, device)
 
 
 def check_module(model: object) -> None:
@@ -275,8 +227,16 @@ def find_module(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Modul
     check_module(model)
     modules = dict(model.named_modules())
     for name, module in modules.items():
-        if module is layer or name == layer:
+        if module is layer or (name and name == layer):
             return name, module
     names = ", ".join(name for name in modules if name) or "none"
-    wanted = f"named {layer!r}" if isinstance(layer, str) else f"that is the given {type(layer).__name__}"
-    raise ValueError(f"the model has no layer {wanted}; its layers are: {names}")
+    if isinstance(layer, nn.Module):
+        raise ValueError(
+            f"layer must be a part of the model, and this {type(layer).__name__} is not: it may be that of a copy, or "
+            f"of another model; the model's layers are: {names}"
+        )
+    if not isinstance(layer, str):
+        raise ValueError(
+            f"layer must be a module of the model or its name, got {layer!r:.100}; its layers are: {names}"
+        )
+    raise ValueError(f"the model has no layer named {layer!r}; its layers are: {names}")

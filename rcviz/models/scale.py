@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from rcviz._core.checks import check_choice
 from rcviz.models.runtime import check_module, is_compiled
+from rcviz.models.settings import FunctionMode, Variable
 
 Scale = Literal["logit", "probability", "value"]
 
@@ -153,22 +153,16 @@ def one_warning() -> Iterator[None]:
         yield
         return
     counts = [0, 0]
-    token = _rounded.set(counts)
-    try:
+    with Variable(_rounded, counts):
         yield
-    finally:
-        _rounded.reset(token)
     _warn_of_rounded(*counts)
 
 
 @contextmanager
 def uncounted() -> Iterator[None]:
     """Leave probabilities of exactly 0 or 1 inside out of the warning, for predictions that are made a second time."""
-    token = _rounded.set([0, 0])
-    try:
+    with Variable(_rounded, [0, 0]):
         yield
-    finally:
-        _rounded.reset(token)
 
 
 def _warn_of_rounded(n_rounded: int, n: int) -> None:
@@ -205,7 +199,7 @@ def _clamped(logits: Tensor, low: float | int, high: float | int) -> Tensor:
     return logits.clamp(lowest, highest)
 
 
-class _SigmoidInputs(TorchFunctionMode):
+class _SigmoidInputs(FunctionMode):
     """Remember for the result of each sigmoid, and for what is moved or clamped from it, how to compute its logits."""
 
     def __init__(self) -> None:

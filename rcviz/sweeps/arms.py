@@ -11,7 +11,7 @@ from rcviz._core.checks import check_choice, check_positive, check_whole
 from rcviz.layers.strategies import Average, RevCompConjoined
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import build_model
-from rcviz.models.runtime import RandomStream
+from rcviz.models.settings import RandomStream
 from rcviz.training.config import TrainConfig
 
 Strategy = Literal["as is", "conjoined", "siamese"]

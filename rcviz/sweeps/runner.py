@@ -24,7 +24,7 @@ from rcviz.sweeps.result import Sweep
 from rcviz.sweeps.store import Record, Store
 from rcviz.sweeps.training import Measure, Run, train_run
 from rcviz.training.checkpoint import digest_of_weights
-from rcviz.training.loop import check_training
+from rcviz.training.checks import check_training
 
 if TYPE_CHECKING:
     from distributed import Client

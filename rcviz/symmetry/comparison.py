@@ -8,13 +8,13 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from rcviz.layers.facts import symmetry_of
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.layers.symmetry import Representation, declares, reverse
 from rcviz.models.outputs import run_model
-from rcviz.models.runtime import check_module, copy_module, device_and_dtype, evaluating, exact_arithmetic
+from rcviz.models.runtime import check_module, copy_module, device_and_dtype, evaluating
+from rcviz.models.settings import FunctionMode
 
 _TOLERANCES = {
     torch.float64: (1e-10, 1e-10),
@@ -63,7 +63,10 @@ def check_batch(module: nn.Module, x: Any) -> Tensor:
     if shape is None or len(shape) != 3:
         given = type(x).__name__ if shape is None else tuple(shape)
         raise ValueError(f"x must be (batch, channels, length), got {given}; rcviz.one_hot(x) encodes sequences")
-    return torch.as_tensor(x).to(device=device, dtype=dtype)
+    batch = torch.as_tensor(x).to(device=device, dtype=dtype)
+    if batch.isnan().any():
+        raise ValueError("x must be numbers, and some are NaN; rcviz.one_hot(x) encodes sequences")
+    return batch
 
 
 def as_judged(model: nn.Module, x: Any) -> tuple[nn.Module, Tensor, torch.dtype]:
@@ -86,12 +89,12 @@ def as_judged(model: nn.Module, x: Any) -> tuple[nn.Module, Tensor, torch.dtype]
 
 def _narrowest_type(model: nn.Module, x: Tensor) -> torch.dtype:
     """The floating-point type with the fewest digits among the tensors that a forward pass computes."""
-    with evaluating(model), torch.no_grad(), exact_arithmetic(), _FloatingTypes() as types:
+    with evaluating(model), _FloatingTypes() as types:
         run_model(model, x.clone())
     return max(types.seen, key=lambda dtype: torch.finfo(dtype).eps, default=x.dtype)
 
 
-class _FloatingTypes(TorchFunctionMode):
+class _FloatingTypes(FunctionMode):
     """Note the floating-point types of what torch's functions return."""
 
     def __init__(self) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from rcviz.layers.facts import symmetry_of
 from rcviz.layers.pairing import reverse_complement_features
 from rcviz.layers.symmetry import declares
+from rcviz.models.outputs import check_weights
+from rcviz.models.settings import self_contained
 from rcviz.symmetry.advice import CONJOIN, suggestion_for
 from rcviz.symmetry.comparison import (
     Relation,
@@ -31,6 +33,7 @@ _Row: TypeAlias = tuple[str, str, float, str, str]
 """Columns of the diagnosis."""
 
 
+@self_contained
 def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
     """Follow a batch and its RC through the model and report where the outputs stop matching.
 
@@ -84,6 +87,7 @@ def diagnose_equivariance(model: nn.Module, x: Any) -> pd.DataFrame:
         raise ValueError(
             f"{type(model).__name__} must return a floating-point tensor, which can be compared between the strands"
         )
+    _check_numbers(judged, uses)
     if not _is_foreign(judged) and not _breaks_elsewhere(uses, _sound(uses)):
         uses = [replace(use, given=_as_broken(use.given), returned=_as_broken(use.returned)) for use in uses]
     sound = _sound(uses)
@@ -154,6 +158,21 @@ def _follow(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[_Use]:
         )
         for one, other in zip(calls, others, strict=True)
     ]
+
+
+def _check_numbers(model: nn.Module, uses: list[_Use]) -> None:
+    """Refuse outputs that are NaN, which cannot be compared, and name the module that makes them."""
+    for use in uses:
+        if _has_nan([*use.outputs, *use.other_outputs]) and not _has_nan(use.inputs):
+            check_weights(model)
+            raise ValueError(
+                f"outputs of {use.title} ({type(use.module).__name__}) are NaN, and no weight is, so strands cannot be "
+                f"compared: it divides by zero or takes a logarithm of zero, for example"
+            )
+
+
+def _has_nan(tensors: list[Tensor]) -> bool:
+    return any(bool(tensor.isnan().any()) for tensor in tensors)
 
 
 def _judge(uses: list[_Use], sound: list[str], excused: set[int]) -> list[_Row]:

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from rcviz.layers.pairing import reverse_complement_features
 from rcviz.layers.symmetry import declares
-from rcviz.models.outputs import one_tensor, run_model
-from rcviz.models.runtime import evaluating, exact_arithmetic
+from rcviz.models.outputs import check_weights, one_tensor, run_model
+from rcviz.models.runtime import evaluating
+from rcviz.models.settings import self_contained
 from rcviz.symmetry.comparison import check_batch, largest_difference, reversed_output
 from rcviz.symmetry.diagnosis import diagnose_equivariance
 from rcviz.symmetry.recording import tensors_in, warn_of_dependence
 
 
+@self_contained
 def equivariance_error(module: nn.Module, x: Any) -> float:
     """Measure the largest ``|f(rc x) - rc f(x)|`` over a batch, in evaluation mode and in the module's own type.
 
@@ -42,9 +43,12 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
     """
     x = check_batch(module, x)
     strands = x.clone(), reverse_complement_features(x)  # copies both: a module may work in place
-    with evaluating(module), torch.no_grad(), exact_arithmetic():
+    with evaluating(module):
         warn_of_dependence(module, x)
         outputs, outputs_rc = (run_model(module, strand) for strand in strands)
+    if any(bool(tensor.isnan().any()) for tensor in tensors_in((outputs, outputs_rc))):
+        check_weights(module)
+        raise ValueError("the outputs are NaN, and no weight is; rcviz.diagnose_equivariance names the module")
     if not isinstance(outputs, Tensor) and declares(module, "reverse_output"):
         expected_all = tensors_in(module.reverse_output(outputs))  # type: ignore[operator]
         return max(map(largest_difference, tensors_in(outputs_rc), expected_all))
@@ -55,6 +59,7 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
     return largest_difference(y_rc, expected)
 
 
+@self_contained
 def assert_equivariant(module: nn.Module, x: Any) -> None:
     """Raise unless the RC of ``x`` gives the RC of the output, judged on a float64 copy.
 
@@ -78,6 +83,7 @@ def assert_equivariant(module: nn.Module, x: Any) -> None:
     _assert(module, x, {"equivariant", "invariant"}, "equivariant")
 
 
+@self_contained
 def assert_invariant(model: nn.Module, x: Any) -> None:
     """Raise unless both strands get the same output ``(batch, outputs)``, judged on a float64 copy.
 

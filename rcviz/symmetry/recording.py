@@ -14,14 +14,8 @@ from torch import Tensor, nn
 
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.models.outputs import run_model
-from rcviz.models.runtime import (
-    RandomStream,
-    check_layers_visible,
-    device_and_dtype,
-    evaluating,
-    exact_arithmetic,
-    uncompiled,
-)
+from rcviz.models.runtime import check_layers_visible, device_and_dtype, evaluating, uncompiled
+from rcviz.models.settings import Hooks, RandomStream
 from rcviz.symmetry.comparison import largest_difference, rounding
 
 _FEW = 4
@@ -54,22 +48,14 @@ def record(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[Call]:
             title = (name or "(model)") + (f" (use {uses[name]})" if uses[name] > 1 else "")
             calls.append(Call(name, title, module, inputs, outputs))
 
-    handles = []
     check_layers_visible(model)
-    for name, module in model.named_modules():
-        if id(module) not in hidden:
-            handles += [
-                module.register_forward_pre_hook(
-                    lambda part, args, named: waiting.append(tensors_in((args, named), dtype)), with_kwargs=True
-                ),
-                module.register_forward_hook(lambda part, args, output, name=name: note(name, part, output)),
-            ]
-    try:
-        with evaluating(model), uncompiled(model), torch.no_grad(), exact_arithmetic():
-            run_model(model, x.clone())
-    finally:
-        for handle in handles:
-            handle.remove()
+    parts = [(name, module) for name, module in model.named_modules() if id(module) not in hidden]
+    before = [
+        (module, lambda part, args, named: waiting.append(tensors_in((args, named), dtype))) for _, module in parts
+    ]
+    after = [(module, lambda part, args, output, name=name: note(name, part, output)) for name, module in parts]
+    with Hooks(before, after), evaluating(model), uncompiled(model):
+        run_model(model, x.clone())
     return calls
 
 
@@ -166,7 +152,7 @@ def _own_random_numbers(device: torch.device) -> Iterator[None]:
 
 
 def _outputs(model: nn.Module, x: Tensor) -> list[Tensor]:
-    with evaluating(model), torch.no_grad(), exact_arithmetic():
+    with evaluating(model):
         return tensors_in(run_model(model, x.clone()))
 
 

@@ -12,6 +12,7 @@ from rcviz.layers.facts import plain_output, symmetry_of
 from rcviz.layers.symmetry import Representation, declares, reverse
 from rcviz.models.adapter import AdaptedModel
 from rcviz.models.runtime import without_wrapper
+from rcviz.models.settings import Hooks
 from rcviz.sequences.alphabet import reverse_complement
 
 
@@ -38,11 +39,8 @@ class OtherStrand(nn.Module):
         if declared is None:
             return self.model(reverse_complement(x))
         # In an adapted model, partners are exchanged before one of several outputs is selected.
-        handle = declared.returned_by.register_forward_hook(lambda module, args, y: declared.reversed(y))
-        try:
+        with Hooks(after=[(declared.returned_by, lambda module, args, y: declared.reversed(y))]):
             return self.model(reverse_complement(x))
-        finally:
-            handle.remove()
 
 
 def declares_output(model: nn.Module) -> bool:

@@ -15,6 +15,7 @@ from rcviz.layers.irrep_batchnorm import IrrepBatchNorm1d
 from rcviz.layers.irreps import IrrepActivation1d, IrrepsToPairs1d, PairsToIrreps1d
 from rcviz.layers.symmetry import NO_SYMMETRY, Representation, declares
 from rcviz.models.runtime import check_module
+from rcviz.models.settings import self_contained
 from rcviz.symmetry.advice import CONJOIN, suggestion_for
 
 _MERGING = (nn.Linear, nn.Bilinear, nn.Embedding, nn.RNNBase, nn.MultiheadAttention, nn.modules.conv._ConvNd)
@@ -25,6 +26,7 @@ _KEEP_LENGTH = (
 )
 
 
+@self_contained
 def check_structure(model: nn.Module, *, length: int | None = None) -> pd.DataFrame:
     """List the modules of a model that break the symmetry of the strands, from their classes and settings.
 

@@ -3,9 +3,9 @@
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,20 +21,37 @@ from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import EpochRecord, epochs_in_order
 
-FORMAT = "rcviz.checkpoint.v1"
+FORMAT = "rcviz.checkpoint.v2"
 
 
-@dataclass
-class Progress:
-    """State of a run: the digest of its starting weights, the epochs recorded so far and the best weights.
+@dataclass(frozen=True)
+class State:
+    """State of a run before its first step or after an epoch: all that is needed to continue with the same numbers.
 
-    ``evaluated`` names the modules that stay in evaluation mode; the modes that an interrupted run leaves are others.
+    Attributes
+    ----------
+    records : tuple of EpochRecord
+    best_weights : dict
+        Of the best epoch so far; empty before the first.
+    evaluated : tuple of str
+        Names of the modules that stay in evaluation mode; the modes that an interrupted run leaves are others.
+    digests : tuple of str
+        Of the weights at the start and, in a checkpoint, after every epoch: weights by which a run is recognised.
+    weights, optimizer : dict
+        Latest weights, and the state of Adam by the index of the parameter.
     """
 
-    start: str
-    records: list[EpochRecord] = field(default_factory=list)
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    evaluated: list[str] = field(default_factory=list)
+    records: tuple[EpochRecord, ...]
+    best_weights: Mapping[str, Tensor]
+    evaluated: tuple[str, ...]
+    digests: tuple[str, ...]
+    weights: Mapping[str, Tensor]
+    optimizer: Mapping[int, Mapping[str, Tensor]]
+
+    @property
+    def start(self) -> str:
+        """Digest of the starting weights."""
+        return self.digests[0]
 
     def finished(self, config: TrainConfig) -> bool:
         """Tell whether all epochs are done or patience has run out."""
@@ -66,26 +83,19 @@ def digest_of_weights(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def save_checkpoint(
-    path: str | os.PathLike[str],
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    config: TrainConfig,
-    data: str,
-) -> None:
-    """Write the state after an epoch; after a failure the previous file is unchanged."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in progress.best_weights.items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+def save_checkpoint(path: Path, state: State, model: nn.Module, config: TrainConfig, data: str) -> None:
+    """Write a state; after a failure the previous file is unchanged."""
+    tensors = {f"model.{name}": tensor for name, tensor in state.weights.items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in state.best_weights.items()}
+    for index, parts in state.optimizer.items():
+        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in parts.items()}
     content = {
         "config": dataclasses.asdict(config),
-        "model": _settings_of(model),
-        "start": progress.start,
+        "model": settings_of(model),
         "data": data,
-        "evaluated": progress.evaluated,
-        "records": [dataclasses.asdict(record) for record in progress.records],
+        "digests": state.digests,
+        "evaluated": state.evaluated,
+        "records": [dataclasses.asdict(record) for record in state.records],
     }
     # One entry: safetensors writes several in random order, and the same state should give the same file.
     metadata = {FORMAT: json.dumps(content)}
@@ -95,46 +105,40 @@ def save_checkpoint(
         )
 
 
-def load_checkpoint(
-    path: str | os.PathLike[str],
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    config: TrainConfig,
-    data: str,
-    evaluated: Sequence[str] = (),
-) -> Progress:
-    """Load a checkpoint into model and optimizer; if there is no file, return an empty :class:`Progress`.
+def remedy_for(path: Path) -> str:
+    """What to do about a file that cannot be continued."""
+    return f"remove {path} to start again, or choose another name"
 
-    ``evaluated`` names the modules that stay in evaluation mode in a run that starts.
+
+def read_checkpoint(path: Path, model: nn.Module, config: TrainConfig, data: str) -> State | None:
+    """Read the state of a run of this model, configuration and data; None if there is no file.
 
     Raises
     ------
     ValueError
-        If the file is not a checkpoint, or belongs to another model, configuration or data; nothing is changed then.
-        A model is also treated as another one if its settings differ, or if its weights are neither those that the run
-        started with nor any that the run left in it, because the result would be that of neither run.
+        If the file is not a checkpoint, or belongs to another model, configuration or data. A model is also treated as
+        another one if its settings differ.
     """
-    start = digest_of_weights(model.state_dict())
-    remedy = "choose another checkpoint path, or delete the file to start again"
+    remedy = remedy_for(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except FileNotFoundError:  # not checked beforehand: another process may remove it on finishing the same run
-        return Progress(start, evaluated=list(evaluated))
+        return None
     except SafetensorError as error:
         raise ValueError(f"{path} is not a complete safetensors file ({brief(error)}); {remedy}") from error
     if FORMAT not in metadata:
         raise ValueError(f"{path} is not a checkpoint that this version of rcviz reads ({FORMAT}); {remedy}")
     try:
         content = _content(metadata[FORMAT])
-        records = list(epochs_in_order(content["records"]))
-        state = _optimizer_state(_part(tensors, "optimizer."))
+        records = tuple(epochs_in_order(content["records"]))
+        optimizer = _optimizer_state(_part(tensors, "optimizer."))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({brief(error)}); {remedy}") from error
     for key, kind, settings in (
         ("config", "training configuration", dataclasses.asdict(config)),
-        ("model", "model", _settings_of(model)),
+        ("model", "model", settings_of(model)),
     ):
         was, now = content[key], json.loads(json.dumps(settings))  # tuples are lists in both
         changed = [
@@ -146,30 +150,24 @@ def load_checkpoint(
         raise ValueError(f"{path} is the checkpoint of a run on other sequences or labels; {remedy}")
     weights, best = _part(tensors, "model."), _part(tensors, "best.")
     kinds = _kinds(model.state_dict())
-    if _kinds(weights) != kinds:
-        raise ValueError(f"{path} is the checkpoint of another model; {remedy}")
-    if start not in (content["start"], digest_of_weights(weights), digest_of_weights(best)):
-        raise ValueError(
-            f"{path} is the checkpoint of a run that started with other weights; build the model with the seed of that "
-            f"run, or {remedy}"
-        )
     names = [name for name, _ in model.named_modules(remove_duplicate=False)]
-    if any(name not in names for name in content["evaluated"]):
+    if _kinds(weights) != kinds or any(name not in names for name in content["evaluated"]):
         raise ValueError(f"{path} is the checkpoint of another model; {remedy}")
-    if (records and _kinds(best) != kinds) or not _fits(optimizer, state):
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if (records and _kinds(best) != kinds) or not _fits(parameters, optimizer):
         raise ValueError(f"{path} is damaged (best weights or the optimizer's state do not fit the model); {remedy}")
-    model.load_state_dict(weights)
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return Progress(content["start"], records, best, content["evaluated"])
+    return State(records, best, tuple(content["evaluated"]), tuple(content["digests"]), weights, optimizer)
 
 
 def _content(text: str) -> dict[str, Any]:
     """Parse the metadata; every entry must be there and of its type."""
     content = json.loads(text)
-    kinds = {"config": dict, "model": dict, "start": str, "data": str, "evaluated": list, "records": list}
+    kinds = {"config": dict, "model": dict, "data": str, "digests": list, "evaluated": list, "records": list}
     for name, kind in kinds.items():
         if not isinstance(content, dict) or not isinstance(content.get(name), kind):
             raise ValueError(f"{name!r} must be a {kind.__name__}")
+    if len(content["digests"]) != len(content["records"]) + 1:
+        raise ValueError("'digests' must have one entry for the start and one for each epoch")
     return content
 
 
@@ -187,9 +185,8 @@ def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]
     return state
 
 
-def _fits(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> bool:
+def _fits(parameters: Sequence[Tensor], state: dict[int, dict[str, Tensor]]) -> bool:
     """Tell whether a state is Adam's for these parameters: steps, and moments of their shapes and dtypes."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     return all(
         index < len(parameters)
         and entries.keys() == {"step", "exp_avg", "exp_avg_sq"}
@@ -204,7 +201,7 @@ def _fits(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]])
     )
 
 
-def _settings_of(model: nn.Module) -> dict[str, Any]:
+def settings_of(model: nn.Module) -> dict[str, Any]:
     """Settings of a model: some, such as the momentum of batch norm, change a run but no shape of a weight."""
     return dataclasses.asdict(model.config) if isinstance(model, SequenceModel) else {}
 

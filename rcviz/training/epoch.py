@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from rcviz._core.memory import reuse_memory
 from rcviz.layers.facts import draws_random
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks, score_values
-from rcviz.models.outputs import as_logits, one_tensor, output_of
+from rcviz.models.outputs import as_logits, check_weights, one_tensor, output_of
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
-from rcviz.models.runtime import RandomStream, device_and_dtype, exact_arithmetic, training_mode
+from rcviz.models.runtime import device_and_dtype, training_mode
 from rcviz.models.scale import one_warning
+from rcviz.models.settings import Autocast, RandomStream, in_batches
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.checks import labels_of
 from rcviz.sequences.sequence_set import SequenceSet
@@ -56,8 +56,8 @@ class BatchRecord:
     loss: float
 
 
+@in_batches
 @one_warning()
-@reuse_memory()
 def train_one_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -83,10 +83,16 @@ def train_one_epoch(
             batch = items[start : start + config.batch_size]
             x = one_hot_batch(_codes(train.codes, batch), model)
             targets = torch.from_numpy(labels[batch])
-            with training_mode(model, evaluated=evaluated), exact_arithmetic(), random_numbers():
+            with training_mode(model, evaluated=evaluated), random_numbers():
                 logits, loss = _logits_and_loss(model, x, targets, config)
                 value = float(loss.detach())
                 if not math.isfinite(value):
+                    if start == 0 and epoch == 1:  # no step was taken
+                        check_weights(model)
+                        raise FloatingPointError(
+                            f"the loss is {value} in batch 1 of epoch 1, before any training: the forward pass makes "
+                            f"it, for example by a division by zero; the model is as it was given"
+                        )
                     raise _diverged(f"the loss became {value} in batch {start // config.batch_size + 1}", epoch, config)
                 if interrupt is not None:
                     interrupt()
@@ -101,8 +107,8 @@ def train_one_epoch(
     return _metrics(labels[items], logits, train.task_names, config)
 
 
+@in_batches
 @one_warning()
-@reuse_memory()
 def validate(
     model: nn.Module,
     valid: SequenceSet,
@@ -114,7 +120,10 @@ def validate(
 
     def finite_logits() -> Iterator[Float[Tensor, "batch tasks"]]:
         n_sequences = 0
-        run = torch.no_grad()(lambda x: as_logits(output_of(model, x), len(x)))
+
+        def run(x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch tasks"]:
+            return as_logits(output_of(model, x), len(x))
+
         for logits in map_batches(run, model, valid.codes, _VALIDATION_BATCH):
             if not logits.isfinite().all():  # the last step of the epoch may have ruined the weights
                 raise _diverged("a logit was not finite in the validation", epoch, config)
@@ -131,7 +140,7 @@ def _logits_and_loss(
     model: nn.Module, x: Float[Tensor, "batch 4 length"], targets: Float[Tensor, "batch tasks"], config: TrainConfig
 ) -> tuple[Float[Tensor, "batch tasks"], Float[Tensor, ""]]:
     """Logits of a batch and the loss to minimise, with the smoothness penalties of the model's weighted sums."""
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+    with Autocast(x.device.type) if config.precision == "bfloat16" else nullcontext():
         logits = as_logits(one_tensor(model(x)), len(x))
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     loss = mean_loss(logits, targets.to(logits), config)

@@ -2,29 +2,24 @@
 
 import math
 import os
-import platform
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import nn
 
-from rcviz.layers.torch_internals import has_bfloat16_units
 from rcviz.metrics import LOWER_IS_BETTER, score_tasks, score_values
-from rcviz.models.outputs import gradients, logits_of
-from rcviz.models.prediction import one_hot_batch, predict
-from rcviz.models.runtime import check_single_device, evaluating, exact_arithmetic, model_lock, restore, snapshot
+from rcviz.models.prediction import predict
 from rcviz.models.scale import output_scale, returned_scale
+from rcviz.models.settings import in_batches
 from rcviz.sequences.annotations import LabelKind
-from rcviz.sequences.checks import check_both_classes, check_output_count, labels_of
+from rcviz.sequences.checks import check_output_count, labels_of
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 from rcviz.sequences.splits import Splits
-from rcviz.symmetry.strands import reverse_labels
-from rcviz.training.checkpoint import Progress, fingerprint, load_checkpoint, save_checkpoint
+from rcviz.training.checks import check_checkpoint, check_declares_values, check_training, training_data
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import (
     BatchRecord,
@@ -35,6 +30,7 @@ from rcviz.training.epoch import (
     validate,
 )
 from rcviz.training.history import EpochRecord, History, Metrics, ValueMetrics, progress_text
+from rcviz.training.run import Run
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, like StopIteration
@@ -51,12 +47,17 @@ def train_epochs(
     on_batch: Callable[[BatchRecord], None] | None = None,
     on_validation_batch: Callable[[int], None] | None = None,
     interrupt: Callable[[], None] | None = None,
-) -> Iterator[EpochRecord]:
+) -> Generator[EpochRecord, None, None]:
     """Train ``model`` in place and yield a record after every epoch.
 
     When training ends for any reason (all epochs done, patience run out, :class:`StopTraining`, ``close()``, an
     interrupt or an error), the model gets the best weights so far and is in evaluation mode on the training device. If
-    no epoch was finished, it keeps the latest weights; after an error it gets its starting weights back.
+    no epoch was finished, it keeps the latest weights; after an interrupt or an error it is as it was given.
+
+    A training that was interrupted, or ended by an error, goes on after its last finished epoch when it is called
+    again with the same model, data and configuration, and has the numbers of an uninterrupted run: from the checkpoint,
+    in any process, or else from memory, if the model still has the weights that it was left with. To train on from
+    these weights instead, change the configuration, for example the seed.
 
     Training mode is set as ``model.train()`` does, except that a part in evaluation mode whose parameters are all
     frozen stays in evaluation mode: the running statistics of its batch norms do not change, and its dropout draws
@@ -76,8 +77,9 @@ def train_epochs(
         :func:`rcviz.split`: ``train_epochs(model, splits, config=config)``.
     config : TrainConfig
     checkpoint : path-like, optional
-        Written after every epoch. If the file exists, its epochs are yielded again and training continues after
-        them, with the same numbers as an uninterrupted run on the same machine.
+        Written before the first step and after every epoch; ``~`` is the home folder. If the file exists, its epochs
+        are yielded again and training continues after them, with the same numbers as an uninterrupted run on the same
+        machine. The model must have weights of that run: those at its start, or any that it has had after an epoch.
     on_batch : callable, optional
         Called after every step; it may wait, and may raise :class:`StopTraining`.
     on_validation_batch : callable, optional
@@ -93,7 +95,8 @@ def train_epochs(
     Raises
     ------
     ValueError
-        Before anything is changed, if data, labels, model and configuration do not fit each other.
+        Before anything is changed, if data, labels, model and configuration do not fit each other, or the checkpoint
+        cannot be written or belongs to another run.
     FloatingPointError
         If the loss, or a logit in the validation, is not finite, naming epoch and batch. Model and checkpoint keep the
         best weights so far.
@@ -108,8 +111,11 @@ def train_epochs(
     """
     train, valid, config = training_data(train, valid, config)
     check_training(model, train, valid, config)
+    path = None if checkpoint is None else check_checkpoint(checkpoint)
     evaluated = parts_to_evaluate(model)  # now: the caller may change modes before the first epoch is drawn
-    return _train_epochs(model, train, valid, config, checkpoint, on_batch, on_validation_batch, interrupt, evaluated)
+    return _train_epochs(
+        lambda: Run(model, train, valid, config, path, evaluated), on_batch, on_validation_batch, interrupt
+    )
 
 
 def fit(
@@ -123,6 +129,9 @@ def fit(
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> History:
     """Train ``model`` in place, leave its best weights in it and return what was recorded.
+
+    If it is interrupted or fails, the same call goes on after the last finished epoch, with the same numbers; see
+    :func:`train_epochs`, also for ``checkpoint``, with which it does so in another process as well.
 
     Frozen parts that are in evaluation mode stay in it, for example a pretrained trunk after
     ``model.trunk.eval().requires_grad_(False)``, and so does a single layer that alone is in it, such as a batch norm.
@@ -158,16 +167,22 @@ def fit(
     train, valid, config = training_data(train, valid, config)
     epochs = train_epochs(model, train, valid, config, checkpoint=checkpoint)
     records = []
-    with tqdm(total=config.epochs, unit="epoch", disable=not progress) as bar:
-        for record in epochs:
-            records.append(record)
-            bar.update()
-            bar.set_postfix_str(progress_text(record))
-            if on_epoch is not None:
-                on_epoch(record)
+    with closing(epochs), tqdm(total=config.epochs, unit="epoch", disable=not progress) as bar:
+        try:
+            for record in epochs:
+                records.append(record)
+                bar.update()
+                bar.set_postfix_str(progress_text(record))
+                if on_epoch is not None:
+                    on_epoch(record)
+        except BaseException as error:  # also between two epochs, or in on_epoch
+            with suppress(StopIteration):
+                epochs.throw(error)
+            raise
     return History(config, tuple(records))
 
 
+@in_batches
 def evaluate(model: nn.Module, data: Any, *, labels: Any = None, batch_size: int = 500) -> pd.DataFrame:
     """Measure how well a model predicts the labels of sequences; the model is not modified.
 
@@ -206,95 +221,6 @@ def evaluate(model: nn.Module, data: Any, *, labels: Any = None, batch_size: int
     return score(known, predictions, data.task_names)
 
 
-def training_data(
-    train: SequenceSet | Splits, valid: SequenceSet | None, config: TrainConfig | None
-) -> tuple[SequenceSet, SequenceSet, TrainConfig]:
-    """Resolve the arguments ``(train, valid, config)`` or ``(splits, config=config)``."""
-    if isinstance(train, Splits):
-        if valid is not None:
-            raise ValueError(
-                f"valid must be left out when splits are given, got {type(valid).__name__}; the validation set is "
-                f"splits.valid, and the configuration is passed by keyword: config=TrainConfig(...)"
-            )
-        training, valid = train.train, train.valid
-    else:
-        training = train
-    if valid is None:
-        raise ValueError(
-            "valid is missing; pass train and valid, or the splits that rcviz.split returns in place of both"
-        )
-    if config is None:
-        raise ValueError("config is missing; pass config=TrainConfig(...)")
-    if not isinstance(config, TrainConfig):
-        raise ValueError(f"config must be a TrainConfig, got {type(config).__name__}; ModelConfig is for build_model")
-    return training, valid, config
-
-
-def check_training(model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
-    """Refuse what cannot be trained; the model is not modified."""
-    if device_of(config.device).type == "cpu" and config.precision == "bfloat16" and not _computes_bfloat16():
-        warnings.warn(
-            "this CPU has no bfloat16 units (AVX512-BF16 or AMX), so that precision='bfloat16' is several times slower "
-            "than 'float32' here",
-            stacklevel=3,
-        )
-    _check_loss(model, train, valid, config)
-    check_both_classes(train, "train")
-    check_both_classes(valid, "valid")
-    if train.task_names != valid.task_names or train.length != valid.length:
-        raise ValueError(
-            f"train and valid must have the same tasks and length, got {train.task_names} on {train.length} bp and "
-            f"{valid.task_names} on {valid.length} bp; make both from one SequenceSet, for example with rcviz.split"
-        )
-    check_single_device(model)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise ValueError("the model has no weights to train; make some trainable with .requires_grad_()")
-    if config.augmentation == "revcomp":
-        reverse_labels(model, labels_of(train, "train")[:1])
-    with evaluating(model), exact_arithmetic(), torch.enable_grad():
-        logits = logits_of(model, one_hot_batch(train.codes[:2], model))
-        check_output_count(logits.shape[1], train)
-        if all(gradient is None for gradient in gradients(logits, parameters)):
-            raise ValueError(
-                "the logits have no gradient with respect to any weight: the model does not use its trainable weights, "
-                "or runs under torch.no_grad() or with .detach()"
-            )
-
-
-def _check_loss(model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
-    """Refuse a loss that does not fit the labels, or labels that do not fit the model's declared scale."""
-    kinds = {labelled.label_kind for labelled in (train, valid) if isinstance(labelled, SequenceSet)}
-    if kinds == {"binary", "value"}:
-        raise ValueError('train and valid must have the same label_kind, got "binary" and "value"')
-    if "value" in kinds:
-        if config.loss == "bce":
-            raise ValueError("labels that are values need loss='mse' or loss='poisson', got loss='bce'")
-        check_declares_values(model, "labels are values")
-        if config.loss == "poisson" and any(np.any(labels_of(labelled) < 0) for labelled in (train, valid)):
-            raise ValueError("loss='poisson' needs counts, which are at least 0; use loss='mse' for negative labels")
-        return
-    if config.loss != "bce":
-        raise ValueError(
-            f'loss={config.loss!r} needs labels that are values, SequenceSet(codes, labels, label_kind="value"); '
-            f"for classes 0 and 1 use loss='bce'"
-        )
-    if output_scale(model) == "value":
-        raise ValueError(
-            'the model declares values and the labels are classes; use label_kind="value" in the SequenceSet, or '
-            "declare logits with output_is='logit'"
-        )
-
-
-def check_declares_values(model: nn.Module, why: str) -> None:
-    """Refuse a model that does not declare that its outputs are values."""
-    if output_scale(model) != "value":
-        raise ValueError(
-            f"{why}, but the model's scale is {output_scale(model)!r}; declare values with "
-            f"rcviz.as_sequence_model(model, output_is='value'), or ModelConfig(..., output_is='value')"
-        )
-
-
 def _kind_for(model: nn.Module, labels: Any) -> LabelKind:
     """Kind of labels given as an array: values where the model declares them and one is not 0, 1 or NaN."""
     array = np.asarray(labels, dtype=float)
@@ -302,76 +228,44 @@ def _kind_for(model: nn.Module, labels: Any) -> LabelKind:
     return "value" if output_scale(model) == "value" and not are_classes else "binary"
 
 
-def device_of(name: str) -> torch.device:
-    """Device that :class:`rcviz.TrainConfig` names; "auto" is a GPU if there is one."""
-    has_gpu = torch.cuda.is_available()
-    device = torch.device(("cuda" if has_gpu else "cpu") if name == "auto" else name)
-    available = {
-        "cpu": True,
-        "cuda": has_gpu and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-        "xpu": torch.xpu.is_available(),
-    }
-    if not available[device.type]:
-        raise ValueError(f"torch finds no device {name!r} on this machine: choose 'auto' or 'cpu'")
-    return device
-
-
-def _computes_bfloat16() -> bool:
-    """Return False for an x86 CPU without the units; other kinds of CPU are not asked."""
-    return platform.machine() not in ("x86_64", "AMD64") or has_bfloat16_units()
-
-
 def _train_epochs(
-    model: nn.Module,
-    train: SequenceSet,
-    valid: SequenceSet,
-    config: TrainConfig,
-    checkpoint: str | os.PathLike[str] | None,
+    start: Callable[[], Run],
     on_batch: Callable[[BatchRecord], None] | None,
     on_validation_batch: Callable[[int], None] | None,
     interrupt: Callable[[], None] | None,
-    evaluated: list[str],
-) -> Iterator[EpochRecord]:
-    with model_lock(model):
-        model.to(device_of(config.device)).eval()
-    starting_weights = snapshot(model)
-    optimizer = torch.optim.Adam(
-        [parameter for parameter in model.parameters() if parameter.requires_grad], lr=config.learning_rate
-    )
-    progress, data = Progress("", evaluated=evaluated), ""  # the digest is needed by checkpoints only
-    if checkpoint is not None:
-        data = fingerprint(train, valid)
-        progress = load_checkpoint(checkpoint, model, optimizer, config, data, evaluated)
-    order = sample_order(len(train), config)
+) -> Generator[EpochRecord, None, None]:
+    run = start()  # when the first epoch is drawn, with the weights that the model has then
+    config = run.config
+    order = sample_order(len(run.train), config)
     try:
-        yield from progress.records
-        while not progress.finished(config):
-            started = time.perf_counter()
-            epoch = len(progress.records) + 1
-            items = items_of_epoch(order, epoch, config)
-            train_metrics = train_one_epoch(
-                model, optimizer, train, items, config, epoch, on_batch, interrupt, progress.evaluated
-            )
-            valid_metrics = validate(model, valid, config, epoch, on_validation_batch)
-            best = best_epoch(progress.records, valid_metrics, str(config.monitor))
-            if best == epoch:
-                progress.best_weights = snapshot(model)
-            seconds = time.perf_counter() - started
-            progress.records.append(EpochRecord(epoch, train_metrics, valid_metrics, best, len(items), seconds))
-            if checkpoint is not None:
-                save_checkpoint(checkpoint, model, optimizer, progress, config, data)
-            yield progress.records[-1]
-    except StopTraining:
-        pass
-    except Exception:
-        progress.best_weights = progress.best_weights or starting_weights
-        raise
-    finally:
-        restore(model, progress.best_weights)
+        try:
+            run.begin()
+            yield from run.state.records
+            while not run.state.finished(config):
+                started = time.perf_counter()
+                epoch = len(run.state.records) + 1
+                items = items_of_epoch(order, epoch, config)
+                train_metrics = train_one_epoch(
+                    run.model, run.optimizer, run.train, items, config, epoch, on_batch, interrupt, run.state.evaluated
+                )
+                valid_metrics = validate(run.model, run.valid, config, epoch, on_validation_batch)
+                best = best_epoch(run.state.records, valid_metrics, str(config.monitor))
+                seconds = time.perf_counter() - started
+                run.store(EpochRecord(epoch, train_metrics, valid_metrics, best, len(items), seconds))
+                yield run.state.records[-1]
+            run.on_purpose = True
+        except StopTraining:
+            run.on_purpose = True
+        except GeneratorExit:
+            run.on_purpose = True
+            raise
+        finally:
+            run.leave()
+    finally:  # once more, if an interrupt came in the middle of that
+        run.leave()
 
 
-def best_epoch(records: list[EpochRecord], newest: Metrics | ValueMetrics, monitor: str) -> int:
+def best_epoch(records: Sequence[EpochRecord], newest: Metrics | ValueMetrics, monitor: str) -> int:
     """Number of the best epoch when ``newest`` follows ``records``; of equal values the earlier stays best."""
     if not records:
         return 1

@@ -2,6 +2,7 @@
 
 import atexit
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,14 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rcviz._core.threads import Holding, shared_lock
 from rcviz.metrics import score_tasks
 from rcviz.models.runtime import restore
+from rcviz.models.settings import self_contained
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.sequences.splits import Splits
+from rcviz.training.checks import training_data
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import BatchRecord
 from rcviz.training.history import EpochRecord, History
-from rcviz.training.loop import StopTraining, train_epochs, training_data
+from rcviz.training.loop import StopTraining, train_epochs
 
 Status = Literal["ready", "running", "paused", "stopping", "stopped", "finished", "failed"]
 
@@ -92,7 +96,8 @@ class TrainingSession:
         self.progress = TrainingProgress()
         self.records: tuple[EpochRecord, ...] = ()
         self.error: BaseException | None = None
-        self._changed = threading.Condition()
+        self._lock = shared_lock()
+        self._changed = threading.Condition(self._lock)
         self._listeners: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
         self._watch = _Stopwatch()
@@ -174,12 +179,17 @@ class TrainingSession:
                 raise TimeoutError(f"the training has not ended within {timeout} seconds; it is {self.status}")
 
     def _set_status(self, status: Status, *, after: tuple[Status, ...]) -> None:
-        with self._changed:
+        if self._changed_status(status, after):
+            self._notify()
+
+    @self_contained
+    def _changed_status(self, status: Status, after: tuple[Status, ...]) -> bool:
+        with Holding(self._lock):
             if self.status not in after:
-                return
+                return False
             self.status = status
             self._changed.notify_all()
-        self._notify()
+        return True
 
     def _notify(self) -> None:
         for listener in self._listeners:
@@ -262,19 +272,33 @@ def _warm_up() -> None:
 
 
 _running: "WeakSet[TrainingSession]" = WeakSet()
-_running_guard = threading.Lock()
+_running_guard = shared_lock()
 
 
+@self_contained
 def _claim(session: TrainingSession) -> None:
-    with _running_guard:
+    with Holding(_running_guard):
         if any(other.model is session.model for other in _running):
             raise ValueError("this model is being trained already; stop that training first, or train another model")
         _running.add(session)
 
 
+@self_contained
 def _release(session: TrainingSession) -> None:
-    with _running_guard:
+    with Holding(_running_guard):
         _running.discard(session)
+
+
+def _forget_others() -> None:
+    """In the child of a fork, no thread trains but the one that forked."""
+    for session in list(_running):
+        if session._thread is not threading.current_thread():
+            session.status = "stopped"
+            _running.discard(session)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_others)
 
 
 @atexit.register

@@ -55,7 +55,9 @@ class StrandResults:
                 self._agreements[name] = _finite(strand_agreement(model, data, batch_size=batch_size))
             except Exception as error:  # a user's model may raise anything
                 reason = (str(error) or type(error).__name__).splitlines()[0]
-                refused.append(f"{name} does not accept sequences of {data.length:,} bp and is excluded: {reason}")
+                refused.append(
+                    f"{name} has no predictions for sequences of {data.length:,} bp and is excluded: {reason}"
+                )
         self.refused = "; ".join(refused)
         if not self._agreements:
             raise ValueError(self.refused)

@@ -10,7 +10,6 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import nn
 
-from rcviz._core.memory import reuse_memory
 from rcviz.analysis.contributions import FilterContributions
 from rcviz.analysis.filter_pass import FilterPass
 from rcviz.analysis.filters import FilterBank, filter_bank
@@ -22,6 +21,7 @@ from rcviz.analysis.tasks import model_tasks
 from rcviz.models.prediction import count_outputs, one_hot_batch
 from rcviz.models.runtime import evaluating
 from rcviz.models.scale import one_warning, returned_scale
+from rcviz.models.settings import in_batches, self_contained
 from rcviz.motifs.motif import Motif
 from rcviz.motifs.palindromicity import palindromicity
 from rcviz.motifs.similarity import match_motifs
@@ -110,6 +110,7 @@ class FilterResults:
         """Take over the own selection of other results on the same data."""
         self._own = other._own
 
+    @self_contained
     def layers(self) -> list[str]:
         """List the convolutions in use that read the four bases, so that their filters have logos."""
         with evaluating(self.model):
@@ -126,18 +127,19 @@ class FilterResults:
             lambda: np.array([palindromicity(weights).score for weights in self.bank(layer).weights]),
         )
 
+    @in_batches
     def begin(self, layer: str, task: int) -> None:
         """Run the model on the first batch, so that a model that cannot be analysed is refused now."""
         if ("contributions", layer, task) not in self._results:
-            with reuse_memory():
-                self._pass(layer, task)
+            self._pass(layer, task)
 
+    @in_batches
     def compute(self, layer: str, task: int, tick: Tick) -> None:
         """Run the model on all data, if this layer and task need it; ``tick`` is given the share that is done."""
         if ("contributions", layer, task) in self._results:
             return
         begun, batches = self._pass(layer, task)
-        with reuse_memory(), one_warning():
+        with one_warning():
             for done in batches:
                 tick(done / len(self.data))
         if ("profiles", layer) not in self._results:

@@ -3,7 +3,6 @@
 import dataclasses
 import html
 import math
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 import ipywidgets
 from torch import nn
 
+from rcviz._core.threads import shared_lock
 from rcviz.models.network import SequenceModel
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.training.config import TrainConfig
@@ -78,7 +78,7 @@ class TrainingMonitor(ExplorerBox):
         self._model = MonitoredModel(model, self._settings())
         self._session: TrainingSession | None = None
         self._name = self._model.name(self._settings())  # of the run that is drawn
-        self._showing = threading.RLock()  # the training thread and the kernel's thread both write the state
+        self._showing = shared_lock()  # the training thread and the kernel's thread both write the state
         self._line_due = self._curves_due = 0.0
         self._following = False
         self._build()

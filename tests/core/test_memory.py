@@ -39,14 +39,14 @@ def ended(allocator):
 
 
 def test_memory_is_kept_inside_and_given_back_after(allocator):
-    with _memory.reuse_memory():
+    with _memory.ReusedMemory():
         assert allocator.calls == [KEPT]
     assert len(allocator.calls) == 3
     assert ended(allocator)
 
 
 def test_memory_is_given_back_after_an_error(allocator):
-    with pytest.raises(ZeroDivisionError), _memory.reuse_memory():
+    with pytest.raises(ZeroDivisionError), _memory.ReusedMemory():
         1 / 0  # noqa: B018
     assert ended(allocator)
 
@@ -55,14 +55,14 @@ def test_the_last_of_all_threads_gives_back(allocator):
     entered, leave = threading.Event(), threading.Event()
 
     def stay():
-        with _memory.reuse_memory():
+        with _memory.ReusedMemory():
             entered.set()
             leave.wait(30)
 
     thread = threading.Thread(target=stay)
     thread.start()
     assert entered.wait(30)
-    with _memory.reuse_memory():
+    with _memory.ReusedMemory():
         pass
     assert allocator.calls == [KEPT]
     leave.set()
@@ -72,8 +72,8 @@ def test_the_last_of_all_threads_gives_back(allocator):
 
 def test_nothing_is_done_without_glibc(monkeypatch):
     monkeypatch.setattr(_memory, "_glibc", lambda: None)
-    with _memory.reuse_memory():
-        assert _memory._inside == 0
+    with _memory.ReusedMemory():
+        pass
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,6 @@ def test_a_block_that_is_freed_is_used_again():
         return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
 
     outside = pages_taken()
-    with _memory.reuse_memory():
+    with _memory.ReusedMemory():
         inside = pages_taken()
     assert inside < outside / 3

@@ -9,11 +9,9 @@ from torch import nn
 
 import rcviz
 from rcviz.models.runtime import (
-    RandomStream,
     device_and_dtype,
     differentiating,
     evaluating,
-    exact_arithmetic,
     find_module,
     is_compiled,
     model_lock,
@@ -22,6 +20,7 @@ from rcviz.models.runtime import (
     training_mode,
     without_wrapper,
 )
+from rcviz.models.settings import RandomStream, exact_arithmetic
 
 
 def test_every_part_gets_its_own_mode_back():

@@ -146,11 +146,9 @@ def _training():
     import torch
 
     import rcviz
-    from rcviz.training.checkpoint import Progress, digest_of_weights
 
     model = rcviz.build_model(small_config())
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    return model, optimizer, Progress(digest_of_weights(model.state_dict())), rcviz.TrainConfig(epochs=3, batch_size=3)
+    return model, torch.optim.Adam(model.parameters(), lr=1e-3), rcviz.TrainConfig(epochs=3, batch_size=3)
 
 
 def _record(epoch=1):
@@ -162,30 +160,34 @@ def _record(epoch=1):
 def _checkpoints(folder):
     import torch
 
-    from rcviz.training.checkpoint import save_checkpoint
+    from rcviz.training.checkpoint import State, digest_of_weights, save_checkpoint
 
-    model, optimizer, progress, config = _training()
+    model, optimizer, config = _training()
+    start = digest_of_weights(model.state_dict())
     model(torch.ones(3, 4, 40)).sum().backward()
     optimizer.step()
-    progress.records.append(_record())
-    progress.best_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    return [written(folder, lambda path: save_checkpoint(path, model, optimizer, progress, config, "data"))]
+    weights = model.state_dict()
+    digests = start, digest_of_weights(weights)
+    state = State((_record(),), weights, (), digests, weights, optimizer.state_dict()["state"])
+    return [written(folder, lambda path: save_checkpoint(path, state, model, config, "data"))]
 
 
 def _checkpoint(path):
     import torch
 
-    from rcviz.training.checkpoint import load_checkpoint
+    from rcviz.training.checkpoint import read_checkpoint
     from rcviz.training.history import epoch_table
 
-    model, optimizer, _, config = _training()
-    progress = load_checkpoint(path, model, optimizer, config, "data")
-    epoch_table(progress.records), progress.finished(config)
+    model, optimizer, config = _training()
+    state = read_checkpoint(path, model, config, "data")
+    epoch_table(state.records), state.finished(config)
+    model.load_state_dict(state.weights)
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state.optimizer})
     model(torch.ones(3, 4, 40)).sum().backward()
     optimizer.step()
-    if progress.best_weights:
-        model.load_state_dict(progress.best_weights)
-    return progress
+    if state.best_weights:
+        model.load_state_dict(state.best_weights)
+    return state
 
 
 def _histories(folder):

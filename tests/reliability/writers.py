@@ -3,12 +3,11 @@
 import dataclasses
 
 import numpy as np
-import torch
 
 import rcviz
 from rcviz.sequences.storage import open_writer
 from rcviz.sweeps.store import Store
-from rcviz.training.checkpoint import Progress, digest_of_weights, save_checkpoint
+from rcviz.training.checkpoint import State, digest_of_weights, save_checkpoint
 from rcviz.training.history import EpochRecord, Metrics
 
 RUN = "0123456789abcdef"
@@ -41,10 +40,9 @@ def _card(things, path):
 
 
 def _checkpoint(things, path):
-    optimizer = torch.optim.Adam(things.model.parameters())
-    weights = things.model.state_dict()
-    progress = Progress(digest_of_weights(weights), list(things.history.records), dict(weights))
-    save_checkpoint(path, things.model, optimizer, progress, TRAINING, "data")
+    weights, records = things.model.state_dict(), things.history.records
+    digests = (digest_of_weights(weights),) * (len(records) + 1)
+    save_checkpoint(path, State(records, weights, (), digests, weights, {}), things.model, TRAINING, "data")
 
 
 def _growing(things, path):

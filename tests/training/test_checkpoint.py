@@ -108,7 +108,7 @@ class TestRefusals:
 
     @pytest.mark.usefixtures("as_users_run")
     @pytest.mark.parametrize(
-        ("name", "value"), [("config", []), ("model", None), ("start", 3), ("data", {}), ("records", {"epoch": 1})]
+        ("name", "value"), [("config", []), ("model", None), ("digests", 3), ("data", {}), ("records", {"epoch": 1})]
     )
     def test_an_entry_of_the_wrong_type(self, toy, make_model, path, name, value):
         with safe_open(path, "pt") as file:

@@ -275,10 +275,10 @@ def test_a_model_that_does_not_take_the_data_is_left_out_with_a_reason(models, t
     explorer = StrandExplorer({**models, "short": short, "one task": single, "odd": Odd()}, toy)
     assert explorer.state.models == tuple(models)
     for name, reason in (("short", "50"), ("one task", "1 outputs"), ("odd", "not finite")):
-        assert f"{name} does not accept sequences of 60 bp and is excluded" in explorer._error.value
+        assert f"{name} has no predictions for sequences of 60 bp and is excluded" in explorer._error.value
         assert reason in explorer._error.value
     assert "Sequence" in explorer._caption.value
-    with pytest.raises(ValueError, match="model does not accept sequences of 60 bp"):
+    with pytest.raises(ValueError, match="model has no predictions for sequences of 60 bp"):
         StrandExplorer(short, toy)
 
 
@@ -354,7 +354,7 @@ def test_networks_of_torch_modules_beside_each_other_and_conjoined(toy):
     }
     explorer = StrandExplorer(models, toy)
     assert explorer.state.models == ("LSTM", "dilated", "conjoined")
-    assert "tuple does not accept sequences of 60 bp and is excluded: " in words(explorer)
+    assert "tuple has no predictions for sequences of 60 bp and is excluded: " in words(explorer)
     assert "rcviz.as_sequence_model(model, output=0)" in words(explorer)
     table = explorer.gap_table
     for name, model in list(models.items())[:3]:
