@@ -138,6 +138,11 @@ def _explained(
             "a batch norm without running statistics, or in training mode, cannot normalise a batch of one sequence; "
             "use running statistics (track_running_stats=True), or a batch_size that leaves no single sequence over"
         )
+    if message.startswith("Inference tensors cannot be saved"):
+        return ValueError(
+            "weights that were created under torch.inference_mode() have no gradients; build or load the model outside of "
+            "it, or pass copy.deepcopy(model), made outside of it"
+        )
     about_sizes = _SIZES.search(message) is not None
     if not isinstance(error, RuntimeError | IndexError | AssertionError) and not about_sizes:
         return None

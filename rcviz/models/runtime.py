@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rcviz._core.threads import Change, Holding, shared_lock
-from rcviz.models.settings import FunctionMode, OwnSettings, Within, WithoutCudnn, exact_arithmetic
+from rcviz.models.settings import FunctionMode, OwnSettings, Within, WithoutCudnn, exact_arithmetic, self_contained
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -126,6 +126,7 @@ def check_layers_visible(model: nn.Module) -> None:
         )
 
 
+@self_contained
 def copy_module(module: Module) -> Module:
     """Copy a module; unlike ``copy.deepcopy`` also after a forward pass that kept tensors with a gradient in it."""
     with _DetachedCopies():
@@ -141,12 +142,14 @@ class _DetachedCopies(FunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+@self_contained
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
     """Copy all weights of a model, with its buffers."""
     with model_lock(model):
         return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
+@self_contained
 def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Put a snapshot's weights into the model, none if it is empty, and leave it in evaluation mode."""
     with model_lock(model):

@@ -127,6 +127,20 @@ def test_a_batch_norm_that_needs_several_sequences(function):
         function(model, DATA.subset([0]) if function is rcviz.predict else DATA, batch_size=23)
 
 
+def test_weights_without_gradients():
+    """Made in inference mode, by other code than rcviz's, whose own models always have gradients."""
+    with torch.inference_mode():
+        layers = torch.nn.Conv1d(4, 3, 5), torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten(), torch.nn.Linear(3, 1)
+        own = network()
+    model = torch.nn.Sequential(*layers)
+    assert rcviz.predict(model, DATA).shape == (24, 1)
+    assert rcviz.filter_contributions(own, DATA).scores.shape == (3,)
+    with pytest.raises(ValueError, match="inference_mode"):
+        rcviz.filter_contributions(model, DATA)
+    with pytest.raises(ValueError, match="inference_mode"):
+        rcviz.fit(model, DATA, DATA, TRAINING, progress=False)
+
+
 @pytest.mark.usefixtures("as_users_run")
 @pytest.mark.parametrize(
     ("layer", "match"),
