@@ -140,8 +140,8 @@ def _explained(
         )
     if message.startswith("Inference tensors cannot be saved"):
         return ValueError(
-            "weights that were created under torch.inference_mode() have no gradients; build or load the model outside of "
-            "it, or pass copy.deepcopy(model), made outside of it"
+            "weights that were created under torch.inference_mode() have no gradients; build or load the model outside "
+            "of it, or pass copy.deepcopy(model), made outside of it"
         )
     about_sizes = _SIZES.search(message) is not None
     if not isinstance(error, RuntimeError | IndexError | AssertionError) and not about_sizes:
