@@ -19,7 +19,7 @@ from paper.matched import matched_of
 from paper.pictures import DPI, DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
 from paper.pictures_matched import NAME, draw_matched
 from paper.report_choices import choices_section
-from paper.report_matched import matched_section
+from paper.report_matched import headline, matched_section
 from paper.report_rivals import pictured, rivals_section
 from paper.report_scores import comparisons, figure_tables
 from paper.report_trainings import negatives_text, trainings_section
@@ -67,8 +67,9 @@ def write_report(
         Folder for ``paper.md`` and ``pictures/paper/``; created if it does not exist. Pictures of an earlier report
         that cannot be drawn from these tables are removed.
     readme : path-like, optional
-        A page that gets the claims and their verdicts, without numbers, between its comments ``<!-- claims -->`` and
-        ``<!-- end of claims -->``. Without these a ValueError is raised, and nothing is written.
+        A page that gets the first section in a sentence, and the claims and their verdicts, between its comments
+        ``<!-- claims -->`` and ``<!-- end of claims -->``. Without these a ValueError is raised, and nothing is
+        written.
     """
     overview = None if readme is None else with_overview(Path(readme).read_text(encoding="utf-8"), tables)
     folder = Path(docs) / PICTURES
@@ -98,7 +99,7 @@ def write_report(
 
 
 def with_overview(page: str, results: Results) -> str:
-    """Return `page` with every claim and its verdict, without numbers, between its two comments."""
+    """Return `page` with the first section in a sentence and every claim's verdict between its two comments."""
     if not _MARKED.search(page):
         raise ValueError("the page has no place for the claims: put <!-- claims --> and <!-- end of claims --> into it")
     findings = judge_claims(CLAIMS, results)
@@ -107,7 +108,9 @@ def with_overview(page: str, results: Results) -> str:
         for claim, finding in zip(CLAIMS, findings, strict=True)
     ]
     table = markdown(["the paper says", "where", "here"], rows)
-    return _MARKED.sub(lambda match: f"{match[1]}{summary(findings)}\n\n{table}{match[2]}", page)
+    sentence = headline(results)
+    first = f"{sentence}\n\n" if sentence else ""
+    return _MARKED.sub(lambda match: f"{match[1]}{first}{summary(findings)}\n\n{table}{match[2]}", page)
 
 
 def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, others: Container[str] = ()) -> str:

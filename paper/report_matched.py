@@ -96,6 +96,23 @@ def _design(matched: Matched) -> str:
     )
 
 
+def headline(results: Results) -> str:
+    """Return what sharing adds beyond its head in one sentence, with the head's own part; empty if not measured."""
+    matched = matched_of(results)
+    if matched is None:
+        return ""
+    whole, head, own = (
+        matched.difference(contrast(EQUAL_CHANNELS), METRIC) for contrast in (published, head_alone, beyond_head)
+    )
+    return (
+        f"Of the difference between sharing and a standard network of as many channels on simulated data, "
+        f"{difference_text(whole.effect, whole.interval)} of test auROC, the weighted sum before the last layer alone "
+        f"makes {difference_text(head.effect, head.interval)}; with the same head sharing "
+        f"{_DOES[outcome(own, own.p_value)]} {difference_text(own.effect, own.interval)} (paired 95% intervals over "
+        f"{len(matched.replicates)} data sets)."
+    )
+
+
 def _answer(matched: Matched) -> str:
     """Say what sharing adds beyond its head, and beyond averaging; every number and word follows from the tables."""
     whole, head, own, rest, siamese = (

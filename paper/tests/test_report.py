@@ -271,11 +271,14 @@ def test_pictures_that_no_table_gives_any_more_are_removed_and_nothing_else(repo
 def test_a_page_gets_the_verdicts_between_its_comments_and_nothing_else_changes(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- claims, made by hand -->\nold\n<!-- end of claims -->\nafter\n")
-    tables = {"fig3_runs": every_table()["fig3_runs"]}
+    tables = {"fig3_runs": every_table()["fig3_runs"], **matched()}
     write_report(tables, tmp_path / "docs", readme=readme)
     before, table, after = re.split("<!--.*-->\n", readme.read_text())
     assert (before, after) == ("before\n", "after\n")
     assert table.count("\n| ") == len(CLAIMS) + 2  # names and rule
+    assert (
+        "with the same head sharing adds +0.0100 (+0.0100 to +0.0100) (paired 95% intervals over 6 data sets)" in table
+    )
     assert f"| {CLAIMS[0].claim} | Figure 3 | {Verdict.HOLDS} |" in table
     assert table.count(f"| {Verdict.UNKNOWN} |") > 0
     readme.write_text("no place\n")
