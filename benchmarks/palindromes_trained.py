@@ -2,13 +2,15 @@
 
 Two parts, each resumed where it was left: finished runs lie under runs/palindromes/.
 
-- ``simulated``: standard networks on sequences that hold CTCF, whose palindromic filters can only be hybrids, and on
-  sequences that hold MAX's CACGTG, whose palindromic filters can only be genuine -> simulated.csv
+- ``simulated``: standard networks on sequences that hold one motif: of CTCF, GATA, ELF1 or RXRA, none of which is a
+  palindrome, so that palindromic filters can only be hybrids; or of MAX, TFAP2A or TP53, which are palindromes, so that
+  they can only be genuine -> benchmarks/results/palindromes_trained.json and docs/palindromes.md
 - ``real``: the paper's one-layer networks on 1 kb windows of real CTCF and MAX (train chr19 and chr20, validate chr22,
   sites and contributions from chr17, chr21 and chrX) -> real_windows.csv; and what the number of
   sites has to do with the verdict -> number_of_sites.csv, all under benchmarks/results/palindromes/
 """
 
+import json
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from palindromes import PAGE, VERDICTS, share_with_interval
+from tables import filled
 
 import rcviz
 from rcviz.analysis.palindromes import palindromes
@@ -24,21 +28,25 @@ ROOT = Path(__file__).parents[1]
 WINDOWS = ROOT.parent / "shared" / "data" / "windows_1kb"
 RUNS = ROOT / "runs" / "palindromes"
 OUT = ROOT / "benchmarks" / "results" / "palindromes"
-SEEDS = range(3)
+SIMULATED = ROOT / "benchmarks" / "results" / "palindromes_trained.json"
+SEEDS = {"simulated": range(1), "real": range(3)}
 TOP_FILTERS = 4  # as many as Figure 5c shows
-EPOCHS = {"simulated": 40, "real": 40}
+EPOCHS = {"simulated": 30, "real": 40}
 RATIO = {"CTCF": 5.0, "MAX": 16.5}  # weights of positives in the paper
 ARCHITECTURES = {"revcomp": (8, "none"), "standard": (16, "revcomp")}
-MOTIFS = {"CTCF": "CTCF_known1", "MAX": "MA0058.4"}
+REAL = ("CTCF", "MAX")
+HYBRID = {"CTCF": "CTCF_known1", "GATA": "GATA_known6", "ELF1": "ELF1_known2", "RXRA": "RXRA_known1"}
+GENUINE = {"MAX": "MA0058.4", "TFAP2A": "MA0872.1", "TP53": "MA0106.3"}
+MOTIFS = HYBRID | GENUINE
 
 
 @lru_cache(maxsize=1)
 def simulated_parts(factor):
-    """1,000 sequences of 200 bp that hold the motif and 1,000 that hold none, all at 40% GC."""
-    held = rcviz.simulate_motifs((MOTIFS[factor],), n_per_motif=1000, label_noise=0.0, seed=0).codes
+    """2,000 sequences of 200 bp that hold the motif and 2,000 that hold none, all at 40% GC; half are held out."""
+    held = rcviz.simulate_motifs((MOTIFS[factor],), n_per_motif=2000, label_noise=0.0, seed=0).codes
     background = np.random.default_rng(1).choice(4, size=held.shape, p=[0.3, 0.2, 0.2, 0.3]).astype(np.uint8)
-    labels = np.repeat([1.0, 0.0], 1000)
-    return rcviz.split(rcviz.SequenceSet(np.concatenate([held, background]), labels), train=0.7, valid=0.15, test=0.15)
+    labels = np.repeat([1.0, 0.0], 2000)
+    return rcviz.split(rcviz.SequenceSet(np.concatenate([held, background]), labels), train=0.4, valid=0.1, test=0.5)
 
 
 @lru_cache(maxsize=1)
@@ -57,11 +65,11 @@ def real_parts(factor):
     return rcviz.split_by_chromosome(data, train=["chr19", "chr20"], valid=["chr22"], test=["chr17", "chr21", "chrX"])
 
 
-def run(part, factor, architecture, seed):
-    """Train one network and judge all its filters, or read what an earlier call wrote."""
-    path = RUNS / f"{part}_{factor}_{architecture}_{seed}.csv"
+def trained(part, factor, architecture, seed):
+    """Train one network, or load what an earlier call trained."""
+    path = RUNS / f"{part}_{factor}_{architecture}_{seed}.safetensors"
     if path.exists():
-        return pd.read_csv(path)
+        return rcviz.load_model(path)
     data = {"simulated": simulated_parts, "real": real_parts}[part](factor)
     n_filters, augmentation = ARCHITECTURES[architecture]
     size = {"sequence_length": 200, "pool_size": 31} if part == "simulated" else {}
@@ -72,22 +80,84 @@ def run(part, factor, architecture, seed):
     )
     RUNS.mkdir(parents=True, exist_ok=True)
     rcviz.fit(model, data.train, data.valid, training, progress=False, checkpoint=path.with_suffix(".checkpoint"))
-    rcviz.save_model(model, path.with_suffix(".safetensors"))
-    found = palindromes(rcviz.filter_bank(model), data.test.positives()).table
+    rcviz.save_model(model, path)
+    return model
+
+
+def run(part, factor, architecture, seed):
+    """Judge all filters of one network."""
+    data = {"simulated": simulated_parts, "real": real_parts}[part](factor)
+    model = trained(part, factor, architecture, seed)
+    found = palindromes(model, data.test).table
     ranked = rcviz.filter_contributions(model, data.test).table[["filter", "score"]]
+    ranked = ranked.reindex(ranked["score"].abs().sort_values(ascending=False, kind="stable").index)
     ranked = ranked.assign(rank=np.arange(1, len(ranked) + 1))
     auroc = rcviz.evaluate(model, data.test)["auroc"].item()
     labels = {"factor": factor, "architecture": architecture, "seed": seed, "auroc": auroc}
     table = pd.concat([pd.DataFrame([labels] * len(found)), ranked.merge(found, on="filter")], axis=1)
-    table.to_csv(path, index=False, float_format="%.4g")
-    return table
+    return table.round(4)
+
+
+def top_filters(table):
+    """The four filters of every network that contribute most, for or against."""
+    return table[table["rank"] <= TOP_FILTERS]
+
+
+def known_truth(table):
+    """Verdicts on the top filters of simulated networks, by motif, and how many are wrong.
+
+    A palindromic filter of a motif that is none is a hybrid, one of a palindrome is genuine; a filter may also hold one
+    strand, or a part of the motif: none.
+    """
+    results = []
+    for factor, network in table.groupby("factor", sort=False):
+        verdicts = top_filters(network)["verdict"]
+        right = ("none", "hybrid" if factor in HYBRID else "genuine")
+        results.append(
+            {
+                "class": {"motif": factor, "networks": int(network["seed"].nunique())},
+                "auroc": round(float(network.groupby("seed")["auroc"].first().mean()), 3),
+                "right": right,
+                "verdicts": {verdict: int((verdicts == verdict).sum()) for verdict in VERDICTS},
+                "wrong": int((~verdicts.isin(right)).sum()),
+            }
+        )
+    return results
+
+
+def known_truth_table(results):
+    """A table for the documents, with all motifs of a kind together in the last two rows."""
+    head = ["motif", "networks", "test auROC", *VERDICTS, "wrong"]
+    rows = [head, ["---"] * len(head)]
+    for result in results:
+        marked = [
+            f"**{count}**" if verdict in result["right"] and count else str(count)
+            for verdict, count in result["verdicts"].items()
+        ]
+        n, drawn = sum(result["verdicts"].values()), result["class"]
+        rows.append(
+            [drawn["motif"], str(drawn["networks"]), f"{result['auroc']:.3f}", *marked, f"{result['wrong']} of {n}"]
+        )
+    for name, kind in (("not palindromes, together", HYBRID), ("palindromes, together", GENUINE)):
+        chosen = [result for result in results if result["class"]["motif"] in kind]
+        wrong = sum(result["wrong"] for result in chosen)
+        n = sum(count for result in chosen for count in result["verdicts"].values())
+        rows.append([name, *[""] * (len(head) - 2), share_with_interval(wrong, n)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def as_markdown(table):
+    """A table for the documents."""
+    head = [*(name or "" for name in table.index.names), *table.columns]
+    rows = [[index, *values] for index, values in zip(table.index, table.to_numpy().tolist(), strict=True)]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [head, ["---"] * len(head), *rows])
 
 
 def summary(table):
     """Verdicts of the four filters of every network that contribute most."""
     rows = []
     for (factor, architecture), runs in table.groupby(["factor", "architecture"]):
-        top = runs[runs["rank"] <= TOP_FILTERS]
+        top = top_filters(runs)
         rows.append(
             {
                 "data": factor,
@@ -103,8 +173,8 @@ def summary(table):
 
 def findings(table):
     """Summarize the real windows as text for the documents."""
-    top = table[table["rank"] <= TOP_FILTERS]
-    ctcf, max_ = (top[top["factor"] == factor] for factor in MOTIFS)
+    top = top_filters(table)
+    ctcf, max_ = (top[top["factor"] == factor] for factor in REAL)
     count = {
         name: [(filters["verdict"] == verdict).sum() for verdict in ("hybrid", "genuine")]
         for name, filters in (("CTCF", ctcf), ("MAX", max_))
@@ -155,19 +225,17 @@ def sites_summary(table):
 
 def main(parts):
     torch.set_num_threads(1)
-    for part in parts:
-        architectures = ["standard"] if part == "simulated" else list(ARCHITECTURES)
-        runs = []
-        for seed in SEEDS:
-            for factor in MOTIFS:
-                for architecture in architectures:
-                    runs.append(run(part, factor, architecture, seed))
-                    print(part, factor, architecture, seed, flush=True)
-        table = pd.concat(runs).sort_values(["factor", "architecture", "seed", "rank"])
-        OUT.mkdir(parents=True, exist_ok=True)
-        table.to_csv(OUT / ("simulated.csv" if part == "simulated" else "real_windows.csv"), index=False)
-        if part == "real":
-            number_of_sites(table).to_csv(OUT / "number_of_sites.csv", index=False, float_format="%.4g")
+    if "simulated" in parts:
+        tables = [run("simulated", factor, "standard", seed) for factor in MOTIFS for seed in SEEDS["simulated"]]
+        SIMULATED.write_text(json.dumps(known_truth(pd.concat(tables)), indent=1) + "\n")
+        results = json.loads(SIMULATED.read_text())
+        PAGE.write_text(filled(PAGE.read_text(), {"trained": lambda: known_truth_table(results)}))
+    if "real" in parts:
+        cells = [(f, a, seed) for seed in SEEDS["real"] for f in REAL for a in ARCHITECTURES]
+        table = pd.concat([run("real", *cell) for cell in cells])
+        table = table.sort_values(["factor", "architecture", "seed", "rank"])
+        table.to_csv(OUT / "real_windows.csv", index=False)
+        number_of_sites(table).to_csv(OUT / "number_of_sites.csv", index=False, float_format="%.4g")
         print(summary(table))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_positive
@@ -41,6 +41,9 @@ class FilterContributions:
         Begins with "activation" or "convolution", for the neurons that were taken, and says why.
     scale : "logit" or "value"
         Kind of number that contributions add to; ``"value"`` if the model declares ``output_is="value"``.
+    fires : ndarray (N, F) of bool or None
+        Whether any of the filter's activations is above zero in a sequence; None where the neurons are those of the
+        convolution, before the nonlinearity.
 
     Examples
     --------
@@ -56,6 +59,7 @@ class FilterContributions:
     layer: str
     at: str = ""
     scale: Literal["logit", "value"] = "logit"
+    fires: Bool[np.ndarray, "sequences filters"] | None = None
 
     def positive(self, index: int | np.integer) -> Float[np.ndarray, " positives"]:
         """Contributions of one filter in the positives."""
@@ -82,7 +86,10 @@ class FilterContributions:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per filter, largest score first: filter, score, mean_positive, mean_negative."""
+        """One row per filter, largest score first: filter, score, mean_positive, mean_negative, fires_in.
+
+        ``fires_in`` is the share of the sequences in which the model's filter fires; NaN where that was not read.
+        """
         missing = np.full(self.per_sequence.shape[1], np.nan)
         means = [missing if self.labels is None else self._of_class(label).mean(axis=0) for label in (1, 0)]
         columns = {
@@ -90,6 +97,7 @@ class FilterContributions:
             "score": self.scores,
             "mean_positive": means[0],
             "mean_negative": means[1],
+            "fires_in": missing if self.fires is None else self.fires.mean(axis=0),
         }
         return pd.DataFrame(columns).iloc[self.ranking].reset_index(drop=True)
 
@@ -154,7 +162,7 @@ def filter_contributions(
     --------
     >>> contributions = rcviz.filter_contributions(model, parts.test)
     >>> contributions.table.columns.tolist()
-    ['filter', 'score', 'mean_positive', 'mean_negative']
+    ['filter', 'score', 'mean_positive', 'mean_negative', 'fires_in']
     >>> ax = contributions.plot()
     """
     check_choice("at", at, get_args(At))
@@ -179,9 +187,11 @@ def filter_contributions(
         neurons = find_neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
         n_nan = [0]
         batches = map_batches(partial(_contributions, model, neurons, asked, n_nan), model, data.codes, batch_size)
-        per_sequence = to_numpy(concatenate_batches(batches, len(data)))
+        per_sequence, fires = np.split(to_numpy(concatenate_batches(batches, len(data))), 2, axis=1)
     warn_of_nan(n_nan[0], len(data), f"{returned_scale(model)}s or contributions")
-    return FilterContributions(per_sequence, asked.labels, asked.name, neurons.name, neurons.at, returned_scale(model))
+    scale = returned_scale(model)
+    active = fires > 0 if neurons.at.startswith("activation") else None
+    return FilterContributions(per_sequence, asked.labels, asked.name, neurons.name, neurons.at, scale, active)
 
 
 def _as_labels(positives: Any, n: int) -> Float[np.ndarray, " sequences"]:
@@ -197,12 +207,20 @@ def _as_labels(positives: Any, n: int) -> Float[np.ndarray, " sequences"]:
 
 def _contributions(
     model: nn.Module, neurons: Neurons, task: Task, n_nan: list[int], x: Float[Tensor, "batch 4 length"]
-) -> Float[Tensor, "batch filters"]:
-    """Contributions of a batch; ``n_nan`` counts the sequences for which these or the logits are NaN."""
+) -> Float[Tensor, "batch twice_filters"]:
+    """Contributions of a batch, then whether each filter fires.
+
+    ``n_nan`` counts the sequences for which these or the logits are NaN.
+    """
     differentiated = differentiate(model, neurons, task, x)
     contributions = differentiated.contributions()
     n_nan[0] += int((task.logits(differentiated.logits).isnan() | contributions.isnan().any(dim=1)).sum())
-    return contributions
+    parts = [
+        part.amax(dim=2) > 0
+        for use, values in zip(differentiated.uses, differentiated.activations, strict=True)
+        for part in neurons.by_filter(use, values, len(x))
+    ]
+    return torch.cat([contributions, torch.stack(parts).any(dim=0).to(contributions)], dim=1)
 
 
 @dataclass(frozen=True)

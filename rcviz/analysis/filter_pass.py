@@ -83,7 +83,9 @@ class FilterPass:
             if contributions_only:
                 return
             self._binning = Binning(model, self._neurons, bank.layer, length, bins)
-        self._search = SiteSearch(bank.weights, bank.bias, length, stride=bank.stride, padding=bank.padding)
+        self._search = SiteSearch(
+            bank.weights, bank.bias, length, stride=bank.stride, padding=bank.padding, firing=bank.firing
+        )
         check_windows(data.codes, bank.width)
         shape = (n, len(bank))
         self.fires: Bool[np.ndarray, "sequences filters"] = np.empty(shape, bool)
@@ -153,4 +155,4 @@ class FilterPass:
 
     def sites(self, top: int) -> ActivatingSites:
         """Best window of every filter in every sequence."""
-        return ActivatingSites(self._data.codes, self._bank.width, *self._windows, top)
+        return ActivatingSites(self._data.codes, self._bank.width, *self._windows, top, self._search.firing)

@@ -1,6 +1,6 @@
 """The filters of a model's first convolution, as matrices that can be drawn and compared with motifs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import nn
 
 from rcviz._core.checks import check_index
+from rcviz.analysis.firing import Firing, measure_firing
 from rcviz.analysis.sites import ActivatingSites, Strands, find_sites
 from rcviz.analysis.trial import weights_used
 from rcviz.layers.facts import (
@@ -23,11 +24,14 @@ from rcviz.models.adapter import AdaptedModel, channel_of_each_base
 from rcviz.models.outputs import check_weights
 from rcviz.models.runtime import check_layers_visible, check_module, check_not_meta, find_module
 from rcviz.models.settings import self_contained
-from rcviz.motifs.motif import Motif
+from rcviz.motifs.motif import Motif, weights_as_motif
 from rcviz.motifs.similarity import match_motifs
 from rcviz.sequences.alphabet import reverse_complement
 
-_BITS_OF_THE_STRONGEST_COLUMN = 1.5
+_MATCHES = (
+    *("filter", "motif", "strand", "offset", "similarity", "p_value"),
+    *("alternative_name", "overlap", "fires_in"),
+)
 
 
 def mean_center(
@@ -85,6 +89,9 @@ class FilterBank:
         Distance of the windows that the layer reads, in bp.
     padding : int
         Positions that the layer adds before the first base; its first window starts there.
+    firing : Firing or None
+        Value of the convolution from which each filter fires, behind normalisation and nonlinearity, as
+        :func:`filter_bank` measures it. With None a filter fires where its weights and its bias give more than zero.
 
     Examples
     --------
@@ -100,6 +107,7 @@ class FilterBank:
     tied: bool
     stride: int = 1
     padding: int = 0
+    firing: Firing | None = None
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -115,6 +123,11 @@ class FilterBank:
         if not self.tied:
             return self.weights
         return np.concatenate([self.weights, reverse_complement(self.weights)[::-1]])
+
+    def of_filters(self, filters: list[int]) -> "FilterBank":
+        """Select some of the filters, which are renumbered."""
+        firing = None if self.firing is None else self.firing.of_filters(filters)
+        return replace(self, weights=self.weights[filters], bias=self.bias[filters], firing=firing)
 
     def frame(self, index: int | np.integer) -> pd.DataFrame:
         """One filter in logomaker's format, positions by bases: ``logomaker.Logo(bank.frame(3))``."""
@@ -139,7 +152,8 @@ class FilterBank:
 
         One window per sequence, so that a repeat in one sequence does not dominate the motif. Only windows that the
         layer reads are searched: every ``stride`` bp, on the reverse strand counted from its own start. Windows that
-        reach into the padding or contain an N are excluded: a mean-centred filter is exact on known bases only.
+        reach into the padding or contain an N are excluded: a mean-centred filter is exact on known bases only. A site
+        counts if the filter fires there, see :attr:`firing`; a filter that never fires has no sites.
 
         Parameters
         ----------
@@ -160,7 +174,7 @@ class FilterBank:
             If there are no sequences, they are shorter than the filters, or every window contains an N.
         """
         windows = {"stride": self.stride, "padding": self.padding}
-        return find_sites(self.weights, self.bias, data, top=top, strands=strands, **windows)
+        return find_sites(self.weights, self.bias, data, top=top, strands=strands, firing=self.firing, **windows)
 
     def motifs(self, data: Any = None, *, top: int = 500) -> list[Motif]:
         """Make a PWM of every filter, named ``filter_0`` and so on, for :meth:`match` or :func:`rcviz.write_meme`.
@@ -170,14 +184,15 @@ class FilterBank:
         data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L), optional
             The PWM is that of the activating sites in these sequences, see :meth:`activating_sites`. Without data it is
             made of the weights: probabilities proportional to ``exp(scale * weight)``, where the scale gives the
-            strongest column 1.5 bits, as a trained filter has no scale of its own.
+            strongest column 1.5 bits, as a trained filter has no scale of its own. With data, filters that fire in no
+            sequence have no motif and are left out.
         top : int
             Largest number of sites per filter.
         """
         if data is None:
             return [weights_as_motif(weights, f"filter_{index}") for index, weights in enumerate(self.weights)]
         sites = self.activating_sites(data, top=top)
-        return [sites.motif(index) for index in range(len(self))]
+        return [sites.motif(index) for index in np.flatnonzero(sites.fires.any(axis=0)).tolist()]
 
     def match(self, motifs: Any = None, *, data: Any = None, n_nearest: int = 5) -> pd.DataFrame:
         """Find the known motifs that are most similar to each filter, by Tomtom (Gupta et al. 2007).
@@ -196,10 +211,19 @@ class FilterBank:
         -------
         DataFrame
             filter, motif, strand, offset, similarity, p_value, alternative_name and overlap; strand, offset and
-            overlap describe the alignment of the motif to the filter. See :func:`rcviz.motifs.similarity.match_motifs`.
+            overlap describe the alignment of the motif to the filter, see :func:`rcviz.motifs.similarity.match_motifs`;
+            and fires_in, the share of the sequences in which it fires (NaN without data), without those of no site.
         """
-        matches = match_motifs(self.motifs(data), motifs, n_nearest=n_nearest).rename(columns={"query": "filter"})
-        return matches[["filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap"]]
+        shares, filters, queries = np.full(len(self), np.nan), np.arange(len(self)), self.motifs()
+        if data is not None:
+            sites = self.activating_sites(data)
+            shares, filters = sites.fires_in, np.flatnonzero(sites.fires.any(axis=0))
+            queries = [sites.motif(index) for index in filters]
+        if not queries:
+            return pd.DataFrame(columns=list(_MATCHES))
+        matches = match_motifs(queries, motifs, n_nearest=n_nearest)
+        index = filters[matches["query"]]
+        return matches.assign(filter=index, fires_in=shares[index])[list(_MATCHES)]
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw all filters as logos in one Axes; ``options`` are those of :func:`rcviz.plot_filters`."""
@@ -209,30 +233,8 @@ class FilterBank:
         return draw(plot_filters, self, ax, options)
 
 
-def weights_as_motif(weights: Float[np.ndarray, "4 width"], name: str = "weights") -> Motif:
-    """Make probabilities proportional to ``exp(scale * weight)``, with 1.5 bits in the strongest column.
-
-    It has less only where the two preferred bases of every column have nearly equal weights, which leaves 1 bit.
-    """
-
-    def scaled(scale: float) -> Motif:
-        powers = np.exp(scale * (weights - weights.max(axis=0)))
-        return Motif(name, powers / powers.sum(axis=0))
-
-    largest = float(np.ptp(weights, axis=0).max())
-    if largest == 0:
-        return scaled(0.0)
-    # 1.5 bits need a lead of about 3 in the exponent; at 100, 3% of the weights' range is such a lead.
-    low, high = 0.0, 100 / largest
-    for _ in range(60):
-        middle = (low + high) / 2
-        enough = scaled(middle).information_content().max() > _BITS_OF_THE_STRONGEST_COLUMN
-        low, high = (low, middle) if enough else (middle, high)
-    return scaled(low)
-
-
 @self_contained
-def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> FilterBank:
+def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None, length: int | None = None) -> FilterBank:
     """Read the mean-centred filters of a model.
 
     The weights are those that the next forward pass in evaluation mode uses, also where weight normalisation, spectral
@@ -245,6 +247,9 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
     layer : nn.Module or str, optional
         A convolution over the four bases, or its dotted name; by default the model's first one. It may be an
         :class:`torch.nn.Conv2d` over sequences, or a grouped convolution over the repeated sequence (ExplaiNN).
+    length : int, optional
+        Length of the sequences, for a model that takes one length only: it runs on one sequence, as far as the
+        activation behind the layer, to measure when each filter fires. By default the length that it declares, or 1 kb.
 
     Raises
     ------
@@ -284,15 +289,16 @@ def filter_bank(model: nn.Module, *, layer: nn.Module | str | None = None) -> Fi
     weights, centered_bias = mean_center(stored, bias)
     assert centered_bias is not None
     tied = has_paired_channels(convolution)
-    return FilterBank(weights, centered_bias, name, tied, windows.stride, windows.padding[0])
+    firing = measure_firing(model, convolution, len(weights), length=length)
+    return FilterBank(weights, centered_bias, name, tied, windows.stride, windows.padding[0], firing)
 
 
-def as_filter_bank(bank: Any) -> FilterBank:
+def as_filter_bank(bank: Any, *, length: int | None = None) -> FilterBank:
     """Accept a model where a filter bank is expected: its first convolution over the bases is used."""
     if isinstance(bank, FilterBank):
         return bank
     if isinstance(bank, nn.Module):
-        return filter_bank(bank)
+        return filter_bank(bank, length=length)
     raise ValueError(f"expected a FilterBank or a model, got {type(bank).__name__}; rcviz.filter_bank(model) makes one")
 
 

@@ -13,6 +13,8 @@ _FOLDS = 5
 _MOST_ROUNDS = 200
 _TOLERANCE = 1e-3
 _PSEUDOCOUNT = 1.0
+_RESAMPLES = 400
+_INTERVAL = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
@@ -26,15 +28,22 @@ class SitePalindromes:
     forward : ndarray (n,)
         Probability of each site to show ``motif`` as it is, and not its reverse complement.
     information : float
-        Bits per site by which the two-strand model predicts held-out sites better than the background.
+        Bits per site, of those not there by chance, by which the two-strand model predicts held-out sites better than
+        the background, beyond what chance sites explain.
     gain : float
         Bits per site by which it predicts them better than the self-complementary model.
+    loss_interval : (float, float)
+        90% interval of :attr:`loss`, from resampled sites; NaN where they may hold no information.
+    evidence : float
+        Bits, over all sites, by which the two-strand model predicts them better than the self-complementary one.
     """
 
     motif: Float[np.ndarray, "4 L"]
     forward: Float[np.ndarray, " n"]
     information: float
     gain: float
+    loss_interval: tuple[float, float] = (float("nan"), float("nan"))
+    evidence: float = float("nan")
 
     @property
     def loss(self) -> float:
@@ -50,7 +59,12 @@ class SitePalindromes:
 
 
 def compare_site_models(
-    codes: UInt8[np.ndarray, "n L"], *, background: Any = (0.25,) * 4, seed: int | np.integer = 0
+    codes: UInt8[np.ndarray, "n L"],
+    *,
+    background: Any = (0.25,) * 4,
+    certainty: Any = 1.0,
+    chance: UInt8[np.ndarray, "m L"] | None = None,
+    seed: int | np.integer = 0,
 ) -> SitePalindromes:
     """Compare one self-complementary PWM with one PWM read on both strands, by held-out likelihood.
 
@@ -60,14 +74,21 @@ def compare_site_models(
     orientation of the sites does not matter. Five-fold cross-validation keeps the twice as many parameters of the
     second from being an advantage.
 
+    Sites that are there by chance look like the filter, and not like the motif. With a ``certainty`` below one, a site
+    is drawn from the PWM of ``chance`` with the remaining probability, under either model.
+
     Parameters
     ----------
     codes : uint8 array (n, L)
         Sites, centred: column ``i`` pairs with ``L - 1 - i``. An unknown base has no information.
     background : (4,)
         Base composition outside sites, the same on both strands.
+    certainty : float or array (n,)
+        Probability of each site not to be there by chance.
+    chance : uint8 array (m, L)
+        Sites that are there by chance; needed where a certainty is below one.
     seed : int
-        Seed of the folds and of two of the four starting points.
+        Seed of the folds, of two of the four starting points, and of the resampling behind the interval.
 
     Raises
     ------
@@ -77,28 +98,83 @@ def compare_site_models(
     if len(codes) < FEWEST_SITES:
         raise ValueError(f"got {len(codes)} sites, but the comparison needs {FEWEST_SITES}; search more sequences")
     rng = np.random.default_rng(seed)
-    x = one_hot(codes, dtype="float64").reshape(len(codes), -1)
-    # In a row of flattened (4, L) columns, the reverse complement of a site is the row backwards.
-    y = np.ascontiguousarray(x[:, ::-1])
-    starts = _starts(x, y, rng)
-    fold = rng.permutation(len(x)) % _FOLDS
-    log_two, log_self = np.empty(len(x)), np.empty(len(x))
+    sites = _Sites.encoded(codes, np.broadcast_to(np.asarray(certainty, dtype=np.float64), len(codes)), chance)
+    starts = _starts(sites.x, sites.y, rng)
+    fold = rng.permutation(len(codes)) % _FOLDS
+    log_two, log_self = np.empty(len(codes)), np.empty(len(codes))
     for held_out in range(_FOLDS):
         test, train = fold == held_out, fold != held_out
-        pwm, _ = _two_strand_model(x[train], y[train], starts[train])
-        log_two[test] = _log_mean(x[test] @ pwm, y[test] @ pwm)
-        log_self[test] = x[test] @ _log_pwm((x[train] + y[train]).sum(axis=0) / 2)
-    log_background = x @ np.repeat(np.log(background), codes.shape[1])
-    pwm, forward = _two_strand_model(x, y, starts)
-    if forward.mean() < 0.5:
+        pwm, *_ = _two_strand_model(sites.subset(train), starts[train])
+        log_two[test] = sites.subset(test).mixed(_log_mean(sites.x[test] @ pwm, sites.y[test] @ pwm))
+        pwm = _self_complementary_model(sites.subset(train))
+        log_self[test] = sites.subset(test).mixed(sites.x[test] @ pwm)
+    log_background = sites.mixed(sites.x @ np.repeat(np.log(background), codes.shape[1]))
+    pwm, forward, weight = _two_strand_model(sites, starts)
+    if np.average(forward, weights=weight) < 0.5:
         # Both orientations fit equally well; the strand that most sites show is drawn.
         pwm, forward = pwm[::-1], 1 - forward
+    bits = np.stack([log_two - log_background, log_two - log_self]) / np.log(2)
+    information, gain = (bits.sum(axis=1) / sites.certainty.sum()).tolist()
     return SitePalindromes(
         motif=np.exp(pwm).reshape(4, -1),
         forward=forward,
-        information=float((log_two - log_background).mean() / np.log(2)),
-        gain=float((log_two - log_self).mean() / np.log(2)),
+        information=information,
+        gain=gain,
+        loss_interval=_interval_of_ratio(bits[1], bits[0], rng),
+        evidence=float(bits[1].sum()),
     )
+
+
+@dataclass(frozen=True)
+class _Sites:
+    """Sites as flattened (4, L) columns, forward and reversed, with what is known of each before its letters."""
+
+    x: Float[np.ndarray, "n D"]
+    y: Float[np.ndarray, "n D"]
+    certainty: Float[np.ndarray, " n"]
+    log_chance: Float[np.ndarray, " n"]  # of the site and of being there by chance
+
+    @classmethod
+    def encoded(cls, codes: UInt8[np.ndarray, "n L"], certainty: Float[np.ndarray, " n"], chance: Any) -> "_Sites":
+        x = one_hot(codes, dtype="float64").reshape(len(codes), -1)
+        # In a row of flattened (4, L) columns, the reverse complement of a site is the row backwards.
+        y = np.ascontiguousarray(x[:, ::-1])
+        log_chance = np.full(len(codes), -np.inf)
+        if (certainty < 1).any():
+            pwm = _log_pwm(one_hot(chance, dtype="float64").reshape(len(chance), -1).sum(axis=0))
+            with np.errstate(divide="ignore"):
+                log_chance = np.log1p(-certainty) + _log_mean(x @ pwm, y @ pwm)
+        return cls(x, y, certainty, log_chance)
+
+    def subset(self, rows: Any) -> "_Sites":
+        return _Sites(self.x[rows], self.y[rows], self.certainty[rows], self.log_chance[rows])
+
+    def mixed(self, log_motif: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Log likelihood of each site, given the one under a motif."""
+        log_certainty, log_chance = np.log(self.certainty), self.log_chance
+        if log_motif.ndim > 1:
+            log_certainty, log_chance = log_certainty[:, None], log_chance[:, None]
+        return np.logaddexp(log_certainty + log_motif, log_chance)
+
+    def weight(self, log_motif: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Probability of each site to show the motif, given its letters."""
+        log_certainty = np.log(self.certainty)
+        if log_motif.ndim > 1:
+            log_certainty = log_certainty[:, None]
+        weight: np.ndarray = np.exp(log_certainty + log_motif - self.mixed(log_motif))
+        return weight
+
+
+def _interval_of_ratio(
+    parts: Float[np.ndarray, " n"], wholes: Float[np.ndarray, " n"], rng: np.random.Generator
+) -> tuple[float, float]:
+    """90% interval of the ratio of two sums over sites, from sites drawn with replacement; NaN without a whole."""
+    draws = rng.multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=_RESAMPLES).astype(np.float64)
+    whole = draws @ wholes
+    if (whole <= 0).mean() > _INTERVAL[0]:
+        return float("nan"), float("nan")  # the information itself may be none
+    low, high = np.quantile((draws @ parts)[whole > 0] / whole[whole > 0], _INTERVAL)
+    return float(low), float(high)
 
 
 def _starts(
@@ -112,17 +188,33 @@ def _starts(
 
 
 def _two_strand_model(
-    x: Float[np.ndarray, "n D"], y: Float[np.ndarray, "n D"], forward: Float[np.ndarray, "n starts"]
-) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " n"]]:
-    """Log PWM and strand probabilities at the best optimum that expectation maximisation finds from the starts."""
+    sites: _Sites, forward: Float[np.ndarray, "n starts"]
+) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Log PWM, strand probabilities and weights of sites at the best optimum that expectation maximisation finds."""
+    x, y = sites.x, sites.y
+    weight = np.repeat(sites.certainty[:, None], forward.shape[1], axis=1)
     for _ in range(_MOST_ROUNDS):
-        log_pwm = _log_pwm(x.T @ forward + y.T @ (1 - forward))
-        before = forward
-        forward = 1 / (1 + np.exp(np.clip((y - x) @ log_pwm, -700, 700)))
-        if np.abs(forward - before).max() < _TOLERANCE:
+        log_pwm = _log_pwm(x.T @ (weight * forward) + y.T @ (weight * (1 - forward)))
+        before = weight * forward
+        as_is, turned = x @ log_pwm, y @ log_pwm
+        forward = 1 / (1 + np.exp(np.clip(turned - as_is, -700, 700)))
+        log_motif = _log_mean(as_is, turned)
+        weight = sites.weight(log_motif)
+        if np.abs(weight * forward - before).max() < _TOLERANCE:
             break
-    best = _log_mean(x @ log_pwm, y @ log_pwm).sum(axis=0).argmax()
-    return log_pwm[:, best], forward[:, best]
+    best = sites.mixed(log_motif).sum(axis=0).argmax()
+    return log_pwm[:, best], forward[:, best], weight[:, best]
+
+
+def _self_complementary_model(sites: _Sites) -> Float[np.ndarray, " D"]:
+    """Log PWM that equals its own reverse complement."""
+    both, weight = (sites.x + sites.y) / 2, sites.certainty
+    for _ in range(_MOST_ROUNDS):
+        log_pwm = _log_pwm(weight @ both)
+        before, weight = weight, sites.weight(sites.x @ log_pwm)
+        if np.abs(weight - before).max() < _TOLERANCE:
+            break
+    return log_pwm
 
 
 def _log_pwm(counts: Float[np.ndarray, "*D"]) -> Float[np.ndarray, "*D"]:

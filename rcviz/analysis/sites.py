@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from rcviz._core.checks import check_choice, check_index, check_positive
+from rcviz.analysis.firing import OWN_BIAS, Firing
 from rcviz.models.settings import in_batches
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
@@ -38,13 +39,16 @@ class ActivatingSites:
         Width of a site, in bp.
     best : ndarray (N, F)
         Activation of each filter at its best window of each sequence: mean-centred weights times bases plus bias,
-        before normalisation and nonlinearity; minus infinity where every window holds an N.
+        before normalisation and nonlinearity; minus infinity (infinity for a filter that fires below its threshold)
+        where every window holds an N.
     start : ndarray (N, F)
         Start of that window on the sequence as given, 0-based.
     reverse : ndarray (N, F)
         Whether the filter reads it on the reverse strand.
     top : int
         Largest number of sites per filter.
+    firing : Firing
+        Activation from which each filter fires; a window where it does not fire is not a site.
 
     Examples
     --------
@@ -61,6 +65,7 @@ class ActivatingSites:
     start: Int[np.ndarray, "sequences filters"]
     reverse: Bool[np.ndarray, "sequences filters"]
     top: int
+    firing: Firing
 
     @property
     def n_filters(self) -> int:
@@ -78,11 +83,32 @@ class ActivatingSites:
         rows = as_index(mask_or_index, len(self.codes))
         return replace(self, **{name: getattr(self, name)[rows] for name in ("codes", "best", "start", "reverse")})
 
+    def of_filters(self, filters: list[int]) -> "ActivatingSites":
+        """Select the sites of some of the filters; filters are renumbered."""
+        columns = {name: getattr(self, name)[:, filters] for name in ("best", "start", "reverse")}
+        return replace(self, **columns, firing=self.firing.of_filters(filters))
+
+    @cached_property
+    def strength(self) -> Float[np.ndarray, "sequences filters"]:
+        """:attr:`best`, with its sign changed for filters that fire below their threshold: the larger the stronger."""
+        return self.best * self.firing.sign
+
+    @cached_property
+    def fires(self) -> Bool[np.ndarray, "sequences filters"]:
+        """Whether each filter fires anywhere in each sequence."""
+        fires: np.ndarray = self.firing.fires(self.best) & np.isfinite(self.best)
+        return fires
+
+    @property
+    def fires_in(self) -> Float[np.ndarray, " filters"]:
+        """Share of the sequences in which each filter fires."""
+        return self.fires.mean(axis=0)
+
     def sequences(self, index: int | np.integer) -> Int[np.ndarray, " sites"]:
-        """Sequences that hold one filter's sites, largest activation first; ties in the order of the data."""
+        """Sequences that hold one filter's sites, strongest first; ties in the order of the data."""
         check_index("filter", index, self.n_filters)
-        order = np.argsort(-self.best[:, index], kind="stable")[: self.top]
-        rows: np.ndarray = order[np.isfinite(self.best[order, index])]
+        order = np.argsort(-self.strength[:, index], kind="stable")
+        rows: np.ndarray = order[self.fires[order, index]][: self.top]
         return rows
 
     def site_codes(self, index: int | np.integer) -> UInt8[np.ndarray, "sites width"]:
@@ -95,7 +121,7 @@ class ActivatingSites:
         return codes
 
     def motif(self, index: int | np.integer) -> Motif:
-        """The PWM of one filter's sites, with a pseudocount of 1/4 for every base."""
+        """The PWM of one filter's sites, with a pseudocount of 1/4 for every base; of no sites all bases alike."""
         codes = self.site_codes(index)
         counts = (codes[:, None, :] == np.arange(4)[:, None]).sum(axis=0) + _PSEUDOCOUNT / 4
         return Motif(f"filter_{index}", counts / counts.sum(axis=0))
@@ -113,14 +139,16 @@ class ActivatingSites:
                 "strand": np.where(self.reverse[rows, index], "-", "+"),
                 "activation": self.best[rows, index],
                 "site": decode(self.site_codes(index)),
+                "fires_in": self.fires_in[index],
             }
         )
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per site: filter, rank (from 1), sequence, start, end, strand, activation, site.
+        """One row per site: filter, rank (from 1), sequence, start, end, strand, activation, site, fires_in.
 
-        Positions are on the sequence as given, zero-based and half-open; ``site`` is what the filter reads.
+        Positions are on the sequence as given, zero-based and half-open; ``site`` is what the filter reads, and
+        ``fires_in`` the share of the sequences in which it fires.
         """
         return pd.concat([self.filter_table(index) for index in range(self.n_filters)], ignore_index=True)
 
@@ -143,6 +171,7 @@ def find_sites(
     strands: Strands = "both",
     stride: int = 1,
     padding: int = 0,
+    firing: Firing | None = None,
 ) -> ActivatingSites:
     """Search sequences for the windows that activate filters most; see :meth:`FilterBank.activating_sites`."""
     check_positive("top", top)
@@ -150,10 +179,11 @@ def find_sites(
     data = as_sequence_set(data)
     check_not_empty(data)
     codes = data.codes
-    search = SiteSearch(weights, bias, codes.shape[1], strands=strands, stride=stride, padding=padding)
+    windows = {"stride": stride, "padding": padding}
+    search = SiteSearch(weights, bias, codes.shape[1], strands=strands, firing=firing, **windows)
     best, start, reverse = search(codes)
     check_sites(best, search.width)
-    return ActivatingSites(codes, search.width, best, start, reverse, top)
+    return ActivatingSites(codes, search.width, best, start, reverse, top, search.firing)
 
 
 def check_sites(best: Float[np.ndarray, "sequences filters"], width: int) -> None:
@@ -184,6 +214,8 @@ class SiteSearch:
         Length of the sequences.
     strands, stride, padding
         Windows that are searched.
+    firing : Firing, optional
+        When filters fire; by default above zero.
     """
 
     def __init__(
@@ -195,7 +227,9 @@ class SiteSearch:
         strands: Strands = "both",
         stride: int = 1,
         padding: int = 0,
+        firing: Firing | None = None,
     ) -> None:
+        self.firing = firing or Firing(np.zeros(len(weights)), np.zeros(len(weights), dtype=bool), OWN_BIAS)
         self.width = weights.shape[2]
         if not np.isfinite(weights).all():
             raise ValueError("a weight of a filter is NaN or infinite: training has diverged; lower the learning rate")
@@ -203,7 +237,9 @@ class SiteSearch:
             raise ValueError(
                 f"the filters are {self.width} bp wide but the sequences have {length} bp; use longer ones"
             )
-        self._kernels = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float64))
+        self._kernels = torch.from_numpy(
+            np.ascontiguousarray(weights * self.firing.sign[:, None, None], dtype=np.float64)
+        )
         self._bias, self._strands = bias, strands
         self._at_once = max(1, _NUMBERS_PER_BATCH // (length * max(len(weights), 4)))
         self._read = torch.from_numpy((np.arange(length - self.width + 1) + padding) % stride == 0)
@@ -225,6 +261,7 @@ class SiteSearch:
             best[part], start[part], reverse[part] = _best_windows(
                 codes[part], self._kernels, self._strands, self._read
             )
+        best *= self.firing.sign
         best += self._bias
         return best, start, reverse
 

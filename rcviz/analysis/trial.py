@@ -5,6 +5,7 @@ traced module by module and function by function, from each use of the layer on.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,10 +65,18 @@ class Call:
 class Trial:
     """One forward pass on ``x``: the modules that it used, and the first activation after each call of a layer.
 
-    A model that draws random numbers draws the same ones in every trial.
+    A model that draws random numbers draws the same ones in every trial. With ``until_activation`` the pass ends at the
+    first activation after the first call of the layer.
     """
 
-    def __init__(self, model: nn.Module, layer: nn.Module | None, x: Float[Tensor, "batch 4 length"]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        layer: nn.Module | None,
+        x: Float[Tensor, "batch 4 length"],
+        *,
+        until_activation: bool = False,
+    ) -> None:
         self.used: list[tuple[nn.Module, Any]] = []
         self.inputs: dict[nn.Module, Tensor] = {}
         self.calls: list[Call] = []
@@ -75,11 +84,19 @@ class Trial:
         self._layer = layer
         self._running: list[_RunningModule] = []
         self._n_activations = 0
+        self._until_activation = until_activation
         check_layers_visible(model)
         parts = list(model.modules())
         hooks = Hooks([(part, self._enter) for part in parts], [(part, self._leave) for part in parts])
         stream = RandomStream(0, x.device)
-        with hooks, stream.drawing(), uncompiled(model), torch.no_grad(), Functions(self._function):
+        with (
+            hooks,
+            stream.drawing(),
+            uncompiled(model),
+            torch.no_grad(),
+            suppress(_ActivationFoundError),
+            Functions(self._function),
+        ):
             run_model(model, x)
 
     def convolution_before(self, call: Call) -> nn.Module | None:
@@ -121,6 +138,8 @@ class Trial:
         for call in follows:
             if name in ACTIVATIONS and call.activation is None:
                 call.activation = (name, *self._caller(call))
+                if self._until_activation:
+                    raise _ActivationFoundError
         self._follow(follows, result)
         return result
 
@@ -142,6 +161,10 @@ class Trial:
             for call in follows:
                 if _without_ones(result) == _without_ones(call.result):
                     call.same.append(result)
+
+
+class _ActivationFoundError(Exception):
+    """Ends a trial."""
 
 
 @dataclass(eq=False)

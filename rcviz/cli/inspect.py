@@ -11,7 +11,10 @@ from rcviz.cli.lab import check_jupyterlab, open_lab
 from rcviz.cli.messages import answer, answering, records
 from rcviz.cli.options import AsJson, several
 
-_PALINDROME_COLUMNS = ["filter", "palindromicity", "center", "p_value", "verdict", "n_sites", "loss", "balance"]
+_PALINDROME_COLUMNS = [
+    *("filter", "palindromicity", "center", "p_value", "verdict", "sequences", "fires_in"),
+    *("n_sites", "loss", "loss_low", "loss_high", "balance"),
+]
 
 if TYPE_CHECKING:
     from rcviz.models.network import SequenceModel
@@ -134,8 +137,10 @@ def write_page(
         page.heading("Palindromes"),
         page.paragraph(
             "Most palindromic first. genuine: the sites are palindromes; hybrid: the filter holds both strands of one "
-            "motif. loss: share of the sites' information that a self-complementary motif loses; balance: weight of "
-            "the motif's weaker strand in the filter."
+            "motif; low complexity: it reads a repeat or a composition; inactive: it never fires; unknown: too few "
+            "sites exceed chance. sequences: where its sites were taken; fires_in: share of all sequences in which "
+            "it fires; loss: share of the sites' information that a self-complementary motif loses, with its 90% "
+            "interval; balance: weight of the motif's weaker strand in the filter."
         ),
         f'<div style="overflow-x: auto">{page.table(ranked[_PALINDROME_COLUMNS], digits=3)}</div>',
         page.result(judged, "The most palindromic filter above its reverse complement (Figure 5).", (6.4, 3.4)),

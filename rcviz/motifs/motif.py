@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float, Float64, UInt8
 
 from rcviz._core.checks import check_text
 from rcviz.motifs.scan import best_hits
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Files with six decimals and columns of a float32 softmax have sums this far from 1.
 _SUM_TOLERANCE = 1e-5
 _ROUNDING = 1e-12
+_BITS_OF_THE_STRONGEST_COLUMN = 1.5
 _TWO_BASES = {"AG": "R", "CT": "Y", "CG": "S", "AT": "W", "GT": "K", "AC": "M"}
 
 
@@ -242,3 +243,25 @@ def _checked_background(background: Any) -> np.ndarray:
             f"background must be 0.25 or four positive probabilities of A, C, G and T that sum to 1, got {background!r}"
         )
     return q
+
+
+def weights_as_motif(weights: Float[np.ndarray, "4 width"], name: str = "weights") -> Motif:
+    """Make probabilities proportional to ``exp(scale * weight)``, with 1.5 bits in the strongest column.
+
+    It has less only where the two preferred bases of every column have nearly equal weights, which leaves 1 bit.
+    """
+
+    def scaled(scale: float) -> Motif:
+        powers = np.exp(scale * (weights - weights.max(axis=0)))
+        return Motif(name, powers / powers.sum(axis=0))
+
+    largest = float(np.ptp(weights, axis=0).max())
+    if largest == 0:
+        return scaled(0.0)
+    # 1.5 bits need a lead of about 3 in the exponent; at 100, 3% of the weights' range is such a lead.
+    low, high = 0.0, 100 / largest
+    for _ in range(60):
+        middle = (low + high) / 2
+        enough = scaled(middle).information_content().max() > _BITS_OF_THE_STRONGEST_COLUMN
+        low, high = (low, middle) if enough else (middle, high)
+    return scaled(low)

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int
 from rcviz._core.checks import check_positive
 
 _ROUNDING = 1e-12
+_LONGEST_UNIT = 4  # of a repeat; in a filter of 15 bp longer ones occur too few times to be told from a motif
+_LEAST_WEIGHT_OF_PAIRS = 0.4
 
 
 class Palindromicity(NamedTuple):
@@ -82,14 +84,49 @@ def palindromicity_p_value(
     return (1 + hits) / (1 + n_permutations)
 
 
+def repetition(matrix: Float[np.ndarray, "..."]) -> float:
+    """Measure how much a matrix repeats itself after one to four positions: 1 for a repeat, about 0 for a motif.
+
+    The largest, over these distances, of the mean cosine between two columns so far apart; each pair counts by the
+    lengths of its columns. At a distance of one it is large for a composition, such as many G and C in any order. A
+    distance counts if the matrix has room for three copies and its pairs hold 40% of the weight, so that the ends of a
+    short motif are not taken for a repeat.
+
+    Parameters
+    ----------
+    matrix : ndarray (4, width)
+        As in :func:`palindromicity`.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; NaN for a matrix of zeros.
+    """
+    matrix = _checked(matrix)
+    lengths = np.linalg.norm(matrix, axis=0)
+    similarities = []
+    for distance in range(1, min(_LONGEST_UNIT, matrix.shape[1] // 3) + 1):
+        weight = (lengths[:-distance] * lengths[distance:]).sum()
+        if weight > _LEAST_WEIGHT_OF_PAIRS * (lengths**2).sum():
+            similarities.append(float((matrix[:, :-distance] * matrix[:, distance:]).sum() / weight))
+    return max(similarities, default=float("nan"))
+
+
 def _products(matrix: Any) -> Float[np.ndarray, "width width"]:
     """Compute the inner product of every column with the complement of every column; a symmetric matrix."""
+    matrix = _checked(matrix)
+    products: np.ndarray = matrix.T @ matrix[::-1]
+    return products
+
+
+def _checked(matrix: Any) -> Float[np.ndarray, "4 width"]:
     matrix = np.asarray(matrix, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != 4 or matrix.shape[1] == 0:
         raise ValueError(f"expected a matrix (4, width), got {matrix.shape}: pass one filter at a time")
     if not np.isfinite(matrix).all():
         raise ValueError("the matrix has values that are not finite: check whether training diverged")
-    return matrix.T @ matrix[::-1]
+    checked: np.ndarray = matrix
+    return checked
 
 
 def _orders(width: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, "count width"]:

@@ -283,11 +283,15 @@ class FilterResults:
         return names
 
     def verdict(self, question: Question, index: int) -> dict[str, Any]:
-        """One filter's row of the palindrome table, from its sites."""
+        """One filter's row of the palindrome table, from its sites in the class that it speaks for."""
 
         def judged() -> dict[str, Any]:
-            row = palindromes(self.bank(question.layer), self.sites(question), filters=[index]).table.iloc[0]
-            return {str(name): value for name, value in row.items()}
+            windows: ActivatingSites = self._results["windows", question.layer]
+            sites, contributions = windows.of_filters([index]), self.contributions(*question)
+            if contributions.labels is not None:
+                sites = sites.subset(contributions.labels == (0 if contributions.scores[index] < 0 else 1))
+            row = palindromes(self.bank(question.layer).of_filters([index]), sites).table.iloc[0]
+            return {**{str(name): value for name, value in row.items()}, "filter": index}
 
         return self._stored(("palindrome", *question, index), judged)
 

@@ -155,7 +155,7 @@ class FilterExplorer(Explorer):
         """
         self.wait()
         question = self.state.question
-        table = self._results.contributions(*question).table
+        table = self._results.contributions(*question).table.drop(columns="fires_in")  # of either strand below
         bank = self._results.bank(question.layer).table[["filter", "consensus"]]
         bank["palindromicity"] = self._results.palindromicity(question.layer)
         bank["fires_in"] = self._results.firing(question.layer)

@@ -1,5 +1,7 @@
 """Filters as matrices: mean-centring keeps outputs, and the bank knows its strands."""
 
+import dataclasses
+
 import logomaker
 import numpy as np
 import pytest
@@ -199,9 +201,10 @@ def test_filters_are_named_by_their_weights(gata_and_cat):
     motifs, bank = gata_and_cat
     table = bank.match(motifs, n_nearest=1)
     assert table.columns.tolist() == [
-        "filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap"
+        "filter", "motif", "strand", "offset", "similarity", "p_value", "alternative_name", "overlap", "fires_in"
     ]  # fmt: skip
-    assert table.drop(columns=["similarity", "p_value"]).values.tolist() == [
+    assert table["fires_in"].isna().all()
+    assert table.drop(columns=["similarity", "p_value", "fires_in"]).values.tolist() == [
         [0, "GATA", "+", 2, "alt", 10],
         [1, "CAT", "-", 3, "alt", 9],
     ]
@@ -222,6 +225,21 @@ def test_filters_are_named_by_their_sites(gata_and_cat):
     cosine = (pwm * known).sum() / np.sqrt((pwm**2).sum() * (known**2).sum())
     assert first["similarity"] == pytest.approx(cosine, abs=1e-9)
     assert 0.8 < cosine < 0.95
+
+
+def test_a_filter_that_never_fires_has_no_name(gata_and_cat):
+    motifs, bank = gata_and_cat
+    codes = np.random.default_rng(0).integers(0, 4, (60, 40), dtype=np.uint8)
+    shares = bank.activating_sites(codes).fires_in
+    silenced = dataclasses.replace(bank, bias=np.array([-100.0, 0.0]))
+    table = silenced.match(motifs, data=codes, n_nearest=2)
+    assert table["filter"].tolist() == [1, 1]
+    np.testing.assert_allclose(table["fires_in"], shares[1])
+    assert [motif.name for motif in silenced.motifs(codes)] == ["filter_1"]
+    np.testing.assert_array_equal(silenced.activating_sites(codes).motif(0).probabilities, 0.25)
+    silent = dataclasses.replace(bank, bias=np.array([-100.0, -100.0])).match(motifs, data=codes)
+    assert silent.columns.tolist() == table.columns.tolist()
+    assert len(silent) == 0
 
 
 def test_match_hands_on_what_it_is_asked(gata_and_cat):

@@ -42,9 +42,10 @@ def best_window(codes, weights, strands):
 
 
 def loop_over_sites(data, weights, bias, top, strands):
-    """Rows of one filter's table, from the window loop and a sort that keeps the order of equals."""
+    """Rows of one filter's table, from the window loop and a sort that keeps the order of equals; it must fire."""
     found = [(row, best_window(codes, weights, strands)) for row, codes in enumerate(data)]
-    found = sorted(((row, best) for row, best in found if best is not None), key=lambda pair: -pair[1][0])[:top]
+    fired = [(row, best) for row, best in found if best is not None and best[0] + bias > 0]
+    found = sorted(fired, key=lambda pair: -pair[1][0])[:top]
     rows = []
     for rank, (row, (value, start, reverse)) in enumerate(found, start=1):
         end = start + weights.shape[1]
@@ -73,7 +74,7 @@ def test_sites_are_those_of_a_loop_over_windows(search, top, strands):
     codes, weights, bias = search
     expected = [loop_over_sites(codes, w, b, top, strands) for w, b in zip(weights, bias, strict=True)]
     bank = bank_of(weights, bias)
-    if not expected[0]:
+    if all(best_window(sequence, weights[0], strands) is None for sequence in codes):
         with pytest.raises(ValueError, match="N"):
             bank.activating_sites(codes, top=top, strands=strands)
         return
@@ -121,6 +122,7 @@ def test_by_hand_on_both_strands():
             "strand": ["+", "-", "+", "-"],
             "activation": [9.5, 9.5, 9.5, 1.5],
             "site": ["GAT", "GAT", "GAT", "GGG"],
+            "fires_in": 0.8,
         }
     )
     pd.testing.assert_frame_equal(sites.table, expected, check_dtype=False)
@@ -176,7 +178,7 @@ def test_no_window_of_the_layer_inside_the_sequence():
 def test_forward_reads_the_sequences_as_they_are_given():
     weights = np.full((1, 4, 3), -1.0)
     weights[0, [2, 0, 3], [0, 1, 2]] = 3
-    sites = bank_of(weights).activating_sites(["CCGATC", "ATCCCC"], strands="forward")
+    sites = bank_of(weights, [4.0]).activating_sites(["CCGATC", "ATCCCC"], strands="forward")
     assert sites.table["site"].tolist() == ["GAT", "ATC"]
     assert sites.table["strand"].tolist() == ["+", "+"]
     assert not sites.reverse.any()
@@ -188,7 +190,7 @@ def test_the_table_has_all_filters_one_after_the_other():
     assert sites.n_filters == 3
     assert sites.width == 5
     assert sites.table.columns.tolist() == [
-        "filter", "rank", "sequence", "start", "end", "strand", "activation", "site"
+        "filter", "rank", "sequence", "start", "end", "strand", "activation", "site", "fires_in"
     ]  # fmt: skip
     assert sites.table["filter"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert sites.table["rank"].tolist() == [1, 2, 3, 4] * 3
