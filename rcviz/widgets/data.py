@@ -59,7 +59,7 @@ def pack_scores(contributions: Any) -> dict[str, Any]:
     }
 
 
-def pack_sites(sites: Any, contributions: Any, motifs: list[Any], table: Any) -> dict[str, Any]:
+def pack_sites(sites: Any, contributions: Any, motifs: dict[int, Any], share: Any, table: Any) -> dict[str, Any]:
     """Pack the motif of each filter's sites, and its strongest sites with their places.
 
     Parameters
@@ -67,11 +67,17 @@ def pack_sites(sites: Any, contributions: Any, motifs: list[Any], table: Any) ->
     sites : ActivatingSites
     contributions : FilterContributions
         The contribution of each listed site's sequence is sent with it.
-    motifs : list of Motif
+    motifs : dict of Motif
+        Of the filters that have sites.
+    share : ndarray (F,)
+        Share of all sequences in which each filter fires.
     table : DataFrame
         One row per sequence, with its name or its genome coordinates, if there are any.
     """
     n, width = sites.n_filters, sites.width
+    probabilities = np.full((n, 4, width), 0.25)
+    for index, motif in motifs.items():
+        probabilities[index] = motif.probabilities
     rows = [sites.sequences(index) for index in range(n)]
     counts = np.array([len(found) for found in rows])
     most = int(min(counts.max(initial=0), max(6, SITE_BYTES // (n * (width + 13)))))
@@ -89,7 +95,8 @@ def pack_sites(sites: Any, contributions: Any, motifs: list[Any], table: Any) ->
     sequence[sequence >= 0] = places
     return {
         "counts": block(counts, "i4"),
-        "motifs": block(np.stack([motif.probabilities for motif in motifs])),
+        "motifs": block(probabilities),
+        "firing": block(share),
         "letters": block(letters, "u1"),
         "sequence": block(sequence, "i4"),
         "start": block(start, "i4"),

@@ -23,15 +23,20 @@ _STILL = 12
 def picture(results: FilterResults, question: Question, index: int, colors: Any) -> Figure:
     """Draw weights, motif of the sites, contributions and profile of one filter as one matplotlib figure."""
     contributions, sites = results.contributions(*question), results.sites(question)
-    weights, motif = results.bank(question.layer).weights[index], results.motifs(question)[index]
+    weights, motif = results.bank(question.layer).weights[index], results.motifs(question).get(index)
     figure = new_figure(10, 7.5)
     axes = figure.subplots(3, 2)
     limits = _limits(weights)
     plot_logo(weights, axes[0, 0], y_range=limits, colors=colors, title=f"filter {index}, mean-centred")
     plot_logo(reverse_complement(weights), axes[0, 1], y_range=limits, colors=colors, title="its reverse complement")
-    title = f"motif of {len(sites.sequences(index)):,} sites"
-    plot_logo(motif, axes[1, 0], colors=colors, title=title)
-    plot_logo(motif.reverse_complement(), axes[1, 1], colors=colors, title="its reverse complement")
+    if motif is None:
+        for ax in axes[1]:
+            ax.set_axis_off()
+        axes[1, 0].set_title("no sites: it does not fire where it would have them", fontsize="medium")
+    else:
+        title = f"motif of {len(sites.sequences(index)):,} sites"
+        plot_logo(motif, axes[1, 0], colors=colors, title=title)
+        plot_logo(motif.reverse_complement(), axes[1, 1], colors=colors, title="its reverse complement")
     labelled = contributions.labels is not None
     positive = contributions.positive(index) if labelled else contributions.per_sequence[:, index]
     negative = contributions.negative(index) if labelled else None

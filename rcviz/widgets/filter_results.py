@@ -37,6 +37,8 @@ BINS = 40
 PROFILE_NUMBERS = 1 << 26
 """Most numbers stored for profiles, as float32: 268 MB, or 40 bins of 64 filters in 26,000 sequences."""
 
+_NAMES = ("filter", "motif", "alternative_name", "strand", "offset", "overlap", "similarity", "p_value")
+
 NAMED_FROM = 0.5
 """Least similarity to a known motif that gives a filter its name."""
 
@@ -118,7 +120,7 @@ class FilterResults:
 
     def bank(self, layer: str) -> FilterBank:
         """The filters of a layer."""
-        return self._stored(("bank", layer), lambda: filter_bank(self.model, layer=layer))
+        return self._stored(("bank", layer), lambda: filter_bank(self.model, layer=layer, length=self.data.length))
 
     def palindromicity(self, layer: str) -> Float[np.ndarray, " filters"]:
         """How palindromic the weights of each filter are."""
@@ -261,24 +263,26 @@ class FilterResults:
         """Share of the sequences in which each filter fires."""
         return self._stored(("firing", layer), lambda: self._results["fires", layer].mean(axis=0))
 
-    def motifs(self, question: Question) -> list[Motif]:
-        """The motif of each filter's sites."""
+    def motifs(self, question: Question) -> dict[int, Motif]:
+        """The motif of each filter's sites; a filter without sites has none."""
         sites = self.sites(question)
-        return self._stored(("motifs", *question), lambda: [sites.motif(index) for index in range(sites.n_filters)])
+        active = np.flatnonzero(sites.fires.any(axis=0)).tolist()
+        return self._stored(("motifs", *question), lambda: {index: sites.motif(index) for index in active})
 
     def names(self, question: Question, targets: list[Motif], tick: Tick) -> pd.DataFrame:
         """Known motifs that are similar to those of the sites: at least 0.5, at most five per filter, nearest first."""
         key = ("names", *question)
         if key not in self._results:
-            queries, rows, at_once = self.motifs(question), [], 16
-            for first in range(0, len(queries), at_once):
-                found = match_motifs(queries[first : first + at_once], targets)
-                rows.append(found.assign(query=found["query"] + first))
-                tick(min(1.0, (first + at_once) / len(queries)))
-            table = pd.concat(rows, ignore_index=True).rename(columns={"query": "filter"})
-            with_sites = [len(self.sites(question).sequences(index)) > 0 for index in range(len(queries))]
-            kept = (table["similarity"] >= NAMED_FROM) & np.array(with_sites)[table["filter"]]
-            self._results[key] = table[kept].reset_index(drop=True)
+            motifs, tables, at_once = self.motifs(question), [], 16
+            numbers = np.array(list(motifs), dtype=int)
+            for first in range(0, len(motifs), at_once):
+                part = numbers[first : first + at_once]
+                found = match_motifs([motifs[index] for index in part], targets)
+                tables.append(found.assign(filter=part[found["query"]]))
+                tick(min(1.0, (first + at_once) / len(motifs)))
+            none = pd.DataFrame({name: [] for name in _NAMES}).astype({"filter": int, "similarity": float})
+            table = pd.concat(tables, ignore_index=True) if tables else none
+            self._results[key] = table[table["similarity"] >= NAMED_FROM].reset_index(drop=True)
         names: pd.DataFrame = self._results[key]
         return names
 

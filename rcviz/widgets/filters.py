@@ -179,7 +179,7 @@ class FilterExplorer(Explorer):
     def _export_other(self, ending: str, path: str | os.PathLike[str]) -> None:
         self.wait()
         motifs = self._results.motifs(self.state.question)
-        MOTIFS[ending]([motifs[index] for index in self.state.order], path)
+        MOTIFS[ending]([motifs[index] for index in self.state.order if index in motifs], path)
 
     def _still(self) -> str:
         bank = self._results.bank(self.state.layer)
@@ -256,7 +256,7 @@ class FilterExplorer(Explorer):
         run.tick(0.72, "Collecting sites")
         sites, motifs = results.sites(question), results.motifs(question)
         run.tick(0.75)
-        self._sites = pack_sites(sites, contributions, motifs, results.data.table)
+        self._sites = pack_sites(sites, contributions, motifs, results.firing(question.layer), results.data.table)
         curves = results.curves(question)
         self._profiles = {
             "edges": block(results.profiles(question.layer).edges),

@@ -188,7 +188,11 @@ test("a verdict gives the numbers that decided it", () => {
   for (const part of ["0.71", "p = 0.001", "43%", "68 sites", "0.56", "not palindromes"])
     equal([part, text.includes(part)], [part, true]);
   equal(reasons({ verdict: "none", palindromicity: 0.1, p_value: 0.4, loss: 0.2, n_sites: 50 }).length, 1);
-  equal(reasons({ ...hybrid, verdict: "low complexity", reason: "Repeats of A." }).at(-1), "Repeats of A.");
+  const simple = reasons({ ...hybrid, verdict: "low complexity", repetition: 0.93 });
+  equal(simple[0].includes("0.93"), true);
+  equal(reasons({ verdict: "inactive" }), ["It fires in no sequence that counts here, so it has no sites."]);
+  const unknown = { verdict: "unknown", palindromicity: 0.9, p_value: 0.001, loss: null, excess: 3.4, excess_z: 1.25 };
+  equal(reasons(unknown).at(-1), "About 3 sequences hold a site that shuffled sequences do not explain (z = 1.3).");
 });
 
 test("a site has genome coordinates where the data has them", () => {

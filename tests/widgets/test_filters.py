@@ -99,16 +99,22 @@ def test_the_page_gets_what_the_analyses_give(explorer, toy):
         np.testing.assert_allclose(unpack(sites["motifs"])[index], motif.probabilities, atol=1e-6)
 
 
-def test_sites_are_where_the_filter_fires(toy, make_model):
-    """A bias far below zero silences one filter: it has no sites, whatever its best windows are."""
+def test_sites_are_where_the_filter_fires(toy, make_model, tmp_path):
+    """Normalisation silences one filter: it has no sites, no motif and no name, whatever its best windows are."""
     model = make_model(n_filters=3)
     with torch.no_grad():
-        model.get_submodule(filter_bank(model).layer).bias[1] = -100
+        model.norm1.bias[1] = -1e4
     explorer = FilterExplorer(model, toy)
     explorer.wait(MINUTE)
     assert unpack(explorer._sites["counts"])[1] == 0
     assert (unpack(explorer._sites["counts"])[[0, 2]] > 0).all()
     assert explorer.table.set_index("filter").loc[1, "fires_in"] == 0
+    assert explorer._verdicts["rows"]["1"]["verdict"] == "inactive"
+    assert explorer._names["rows"][1] == []
+    explorer.export(tmp_path / "motifs.meme")
+    assert {motif.name for motif in read_meme(tmp_path / "motifs.meme")} == {"filter_0", "filter_2"}
+    explorer.state.filter = 1
+    explorer.picture()
     explorer.close()
 
 
@@ -601,6 +607,7 @@ def test_closing_frees_everything(toy, make_model):
 def test_a_thousand_filters_stay_small():
     """20 MB for the page, whatever the number of sequences; the parts are packed as the explorer packs them."""
     from rcviz.analysis.contributions import FilterContributions
+    from rcviz.analysis.firing import Firing
     from rcviz.analysis.sites import ActivatingSites
     from rcviz.widgets.data import pack_scores, pack_sites
 
@@ -608,11 +615,14 @@ def test_a_thousand_filters_stay_small():
     n, n_filters, width = 2000, 1000, 21
     codes = rng.integers(0, 4, (n, 200), dtype=np.uint8)
     best = rng.normal(size=(n, n_filters))
-    sites = ActivatingSites(codes, width, best, rng.integers(0, 170, best.shape), best > 1, 500)
+    sites = ActivatingSites(
+        codes, width, best, rng.integers(0, 170, best.shape), best > 1, 500, Firing.everywhere(1000, "")
+    )
     labels = np.arange(n) % 2 * 1.0
     contributions = FilterContributions(rng.normal(size=best.shape).astype(np.float32), labels, "a", "conv")
-    motifs = [Motif("a", np.full((4, width), 0.25))] * n_filters
-    packed = [pack_scores(contributions), pack_sites(sites, contributions, motifs, pd.DataFrame(index=range(n)))]
+    motifs = dict.fromkeys(range(n_filters), Motif("a", np.full((4, width), 0.25)))
+    table = pd.DataFrame(index=range(n))
+    packed = [pack_scores(contributions), pack_sites(sites, contributions, motifs, sites.fires_in, table)]
     sizes = [value["data"].nbytes for part in packed for value in part.values() if isinstance(value, dict)]
     assert sum(sizes) < 12e6
     assert packed[1]["letters"]["shape"][1] >= 100

@@ -3,7 +3,7 @@ import { row } from "./arrays.js";
 import { h } from "./dom.js";
 import { smallLogo } from "./filter_list.js";
 import { columns, reverseComplement } from "./matrices.js";
-import { fixed, pValue, percent, plural } from "./text.js";
+import { count, fixed, pValue, percent, plural } from "./text.js";
 
 const SHORT = {
   none: "not palindromic",
@@ -27,13 +27,21 @@ export function isWarning(verdict) {
 /** The reasons of a verdict, one sentence each. */
 export function reasons(found) {
   const said = [];
+  if (found.verdict === "inactive") return ["It fires in no sequence that counts here, so it has no sites."];
+  if (found.verdict === "low complexity") {
+    said.push(
+      `Columns one to four apart are alike (${fixed(found.repetition)}; 1 is a repeat): it reads a repeat or a composition, which are palindromes by themselves.`,
+    );
+  }
   const p = `p = ${pValue(found.p_value)} among permutations of its columns`;
   const alike = `Its weights and their reverse complement agree to ${fixed(found.palindromicity)} (1 is an exact palindrome; ${p})`;
   said.push(found.p_value > 0.05 ? `${alike}, which is not more than by chance.` : `${alike}, more than by chance.`);
   if (found.loss !== null && found.loss !== undefined && found.p_value <= 0.05) {
     const loss = `a motif that is its own reverse complement would lose ${percent(found.loss)} of the information of its ${plural(found.n_sites, "site")}`;
+    const where = { positives: " in positives", negatives: " in negatives" }[found.sequences];
+    if (where) said.push(`Its sites were taken${where}, where more of them exceed those in shuffled sequences.`);
     if (found.verdict === "genuine") said.push(`Its sites are palindromes: ${loss}.`);
-    else said.push(`Its sites are not palindromes: ${loss}, and 5% is the limit.`);
+    else if (found.verdict !== "unknown") said.push(`Its sites are not palindromes: ${loss}, and 5% is the limit.`);
     if (found.verdict === "hybrid") {
       said.push(
         `The filter holds that motif on both strands, the weaker with ${fixed(found.balance)} of the weight of the stronger. ` +
@@ -45,8 +53,12 @@ export function reasons(found) {
     said.push(
       "Weights alone cannot tell a palindrome from a filter that holds both strands of another motif, and its sites do not decide it.",
     );
+    if (Number.isFinite(found.excess)) {
+      said.push(
+        `About ${count(Math.max(0, Math.round(found.excess)))} sequences hold a site that shuffled sequences do not explain (z = ${fixed(found.excess_z, 1)}).`,
+      );
+    }
   }
-  if (found.reason) said.push(found.reason);
   return said;
 }
 
