@@ -16,6 +16,7 @@ from rcviz.analysis.filters import FilterBank, filter_bank
 from rcviz.analysis.neurons import At, sequence_layers
 from rcviz.analysis.palindromes import palindromes
 from rcviz.analysis.profiles import ActivationProfiles
+from rcviz.analysis.searched import SearchedSequences, search_classes
 from rcviz.analysis.sites import ActivatingSites
 from rcviz.analysis.tasks import model_tasks
 from rcviz.models.prediction import count_outputs, one_hot_batch
@@ -288,14 +289,19 @@ class FilterResults:
 
     def verdict(self, question: Question, index: int) -> dict[str, Any]:
         """One filter's row of the palindrome table, from its sites in the class that it speaks for."""
+        labels, score = self.contributions(*question).labels, self.contributions(*question).scores[index]
+        speaks_for = None if labels is None else int(score >= 0)
+
+        def searched() -> SearchedSequences:
+            # Shuffled sequences once for all filters: one at a time they would be made and read for each.
+            windows: ActivatingSites = self._results["windows", question.layer]
+            of_class = windows if labels is None else windows.subset(labels == speaks_for)
+            return search_classes(self.bank(question.layer), of_class, None)
 
         def judged() -> dict[str, Any]:
-            windows: ActivatingSites = self._results["windows", question.layer]
-            sites, contributions = windows.of_filters([index]), self.contributions(*question)
-            if contributions.labels is not None:
-                sites = sites.subset(contributions.labels == (0 if contributions.scores[index] < 0 else 1))
-            row = palindromes(self.bank(question.layer).of_filters([index]), sites).table.iloc[0]
-            return {**{str(name): value for name, value in row.items()}, "filter": index}
+            found = self._stored(("searched", *question, speaks_for), searched)
+            row = palindromes(self.bank(question.layer), found, filters=[index]).table.iloc[0]
+            return {str(name): value for name, value in row.items()}
 
         return self._stored(("palindrome", *question, index), judged)
 
