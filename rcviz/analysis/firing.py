@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from rcviz.analysis.trial import ACTIVATIONS, Functions, Trial
+from rcviz.layers.plain import weight_attributes_kept
 from rcviz.models.outputs import run_model
 from rcviz.models.prediction import one_hot_batch
 from rcviz.models.runtime import evaluating, uncompiled
@@ -68,7 +69,7 @@ def measure_firing(model: nn.Module, convolution: nn.Module, n_filters: int, *, 
     failure: Exception | None = None
     for tried in dict.fromkeys(n for n in (length, declared, *_LENGTHS) if isinstance(n, int)):
         try:
-            with evaluating(model), torch.no_grad():
+            with evaluating(model), weight_attributes_kept(model), torch.no_grad():
                 return _measured(model, convolution, n_filters, tried)
         except Exception as error:  # whatever a network raises on sequences of a length that it does not take
             failure = error

@@ -8,6 +8,7 @@ forward pass reads them here.
 import copy
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeAlias
 
 import torch
@@ -34,6 +35,23 @@ def with_current_weights(module: nn.Module) -> Any:
     if not any(any(_weight_hooks(part)) or parametrize.is_parametrized(part) for part in module.modules()):
         return module
     return _plain_copy(module, {})
+
+
+@contextmanager
+def weight_attributes_kept(module: nn.Module) -> Iterator[None]:
+    """Keep the tensors that hooks set as attributes in each forward pass, so that a pass inside leaves no others."""
+    kept = [(part, name, vars(part)[name]) for part in module.modules() for name in _recomputed(part)]
+    try:
+        yield
+    finally:
+        for part, name, value in kept:
+            vars(part)[name] = value
+
+
+def _recomputed(module: nn.Module) -> list[str]:
+    own = _has_own_weight(module)
+    names = dict.fromkeys("weight" if own else _name_of(hook) for hook in _weight_hooks(module))
+    return [name for name in names if name in vars(module)]
 
 
 def _plain_copy(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
