@@ -96,7 +96,7 @@ def test_filters_come_best_first_with_their_weights(store):
     columns = [f"{base}{position}" for base in "ACGT" for position in range(15)]
     weights = table[columns].to_numpy(dtype=float).reshape(8, 4, 15)
     np.testing.assert_allclose(weights, bank.weights[table["filter"].to_numpy()], atol=1e-6)
-    assert set(table["verdict"]) <= {"none", "genuine", "hybrid"}
+    assert set(table["verdict"]) <= {"none", "genuine", "hybrid", "low complexity", "inactive", "unknown"}
     assert table["ctcf_p_value"].between(0, 1).all()
 
 

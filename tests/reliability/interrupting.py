@@ -58,7 +58,8 @@ class Moments:
 
     def _step(self, frame, event, argument):
         if self.place is None:
-            self.places[frame.f_code, frame.f_lineno, event] += event != "exception"
+            if event != "exception":
+                self.places[frame.f_code, frame.f_lineno, event] += 1
         elif self.place[1:] == (frame.f_lineno, event):
             self.left -= 1
             if not self.left:
