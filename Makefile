@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Processes that run the tests.
-JOBS ?= 2
+# Processes that run the tests: one more than cores, as those of browsers and notebooks wait.
+JOBS ?= 3
 INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help

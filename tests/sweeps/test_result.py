@@ -97,6 +97,7 @@ def test_a_plot_has_every_seed_of_every_arm(quick, two_arms):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["shared", "standard"]
 
 
+TRAINED_TWICE = {"rel": 1e-4, "abs": 1e-5}  # two trainings of one process may differ in their last bits
 VALUES = {"training": {"loss": "mse", "learning_rate": 0.05}, "model": {"output_is": "value"}}
 
 
@@ -125,11 +126,11 @@ def test_test_metrics_of_values_are_those_of_scipy(arm, value_splits, strategy):
         known = ~np.isnan(test.labels[:, task])
         labels, of_task = test.labels[known, task].astype(float), predicted[known, task]
         assert row["n"] == known.sum()
-        assert row["pearson"] == pytest.approx(pearsonr(labels, of_task).statistic, abs=1e-6)
-        assert row["spearman"] == pytest.approx(spearmanr(labels, of_task).statistic, abs=1e-6)
-        assert row["mse"] == pytest.approx(((labels - of_task) ** 2).mean())
+        assert row["pearson"] == pytest.approx(pearsonr(labels, of_task).statistic, **TRAINED_TWICE)
+        assert row["spearman"] == pytest.approx(spearmanr(labels, of_task).statistic, **TRAINED_TWICE)
+        assert row["mse"] == pytest.approx(((labels - of_task) ** 2).mean(), **TRAINED_TWICE)
     columns = ["epoch", "split", "loss", "pearson", "spearman", "mse"]
-    pd.testing.assert_frame_equal(result.table[columns], history.table)
+    pd.testing.assert_frame_equal(result.table[columns], history.table, rtol=1e-4, atol=1e-5)
     run = result.runs.iloc[0]
     assert "n_train_positive" not in run
     assert run["test_mse"] == pytest.approx(result.test["mse"].mean())
