@@ -26,7 +26,7 @@ LARGEST_LOSS = 0.05
 """Largest share of their information that palindromic sites may lose under a self-complementary PWM."""
 
 LARGEST_UPPER_LOSS = 0.1
-"""Largest upper end of the loss's interval at which sites count as palindromic."""
+"""Largest upper end of the loss's interval at which sites are treated as palindromic."""
 
 LEAST_BALANCE = 0.2
 """Least weight of the motif's weaker strand, relative to the stronger, in a filter with both strands."""

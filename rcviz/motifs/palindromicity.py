@@ -90,7 +90,7 @@ def repetition(matrix: Float[np.ndarray, "..."]) -> float:
     The largest, over these distances, of the mean cosine between two columns so far apart; each pair counts by the
     lengths of its columns. At a distance of one it is large for a composition, such as many G and C in any order. A
     distance counts if the matrix has room for three copies and its pairs hold 40% of the weight, so that the ends of a
-    short motif are not taken for a repeat.
+    short motif are not treated as a repeat.
 
     Parameters
     ----------

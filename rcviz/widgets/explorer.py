@@ -111,11 +111,12 @@ class Explorer(anywidget.AnyWidget):
         TimeoutError
             If it is not complete after ``timeout`` seconds; it goes on.
         RuntimeError
-            If it was stopped.
+            If it was stopped, or the explorer is closed.
         """
         while True:
             run = self._run
             if run is None:
+                self._check_open()
                 return
             try:
                 ended = run.wait(timeout)
@@ -175,12 +176,17 @@ class Explorer(anywidget.AnyWidget):
 
     def refresh(self) -> None:
         """Compute everything again, from the weights that the models have now."""
+        self._check_open()
         self.stop()
         if self._run is not None:
             self._run.wait()
         self._fingerprint = Fingerprint(self._models)
         self._clear()
         self._start()
+
+    def _check_open(self) -> None:
+        if not hasattr(self, "_stop_watching"):
+            raise RuntimeError(f"this {type(self).__name__} is closed; make a new one of the same model and data")
 
     def _clear(self) -> None:
         raise NotImplementedError

@@ -192,3 +192,13 @@ def test_a_run_tells_its_progress_and_how_it_ended():
     assert said == [(0.75, "half")]
     assert run.stopped
     assert not run.complete
+
+
+@pytest.mark.usefixtures("no_names")
+@pytest.mark.parametrize("use", ["wait", "refresh", "picture", "html_parts"])
+def test_a_closed_explorer_says_so(make_model, toy, use):
+    explorer = rcviz.FilterExplorer(make_model(), toy)
+    explorer.close()
+    with pytest.raises(RuntimeError, match="FilterExplorer is closed"):
+        getattr(explorer, use)()
+    explorer.close()

@@ -131,7 +131,7 @@ export function profileFigure(filters, index, width) {
     levels.map((value) =>
       s("text", { x: left - 4, y: y(value) + 3, "text-anchor": "end" }, fixed(value, digitsOf(levels))),
     ),
-    ticks(0, length, 4)
+    ticks(0, length, width < 300 ? 2 : 4)
       .filter((value) => value <= length)
       .map((value, place, all) =>
         s(

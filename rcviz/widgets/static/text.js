@@ -3,7 +3,7 @@
 const MINUS = "\u2212";
 const RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
 
-/** Write a number with a true minus sign; nothing for what is no number. */
+/** Write a number with a true minus sign, and a missing or infinite one as a dash. */
 export function fixed(value, digits = 2) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "\u2013";
   const text = Math.abs(value).toFixed(digits);
