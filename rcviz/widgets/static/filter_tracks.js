@@ -36,7 +36,11 @@ function logoSvg(heights, range, { width, height, axis, offset, positions, label
     s("path", { class: "rcviz-axis", d: `M${AXIS_ROOM - 4} 3V${bottom}` }),
     marks.map((value) => [
       s("path", { class: "rcviz-axis", d: `M${AXIS_ROOM - 7} ${y(value)}h3` }),
-      s("text", { x: AXIS_ROOM - 9, y: Math.max(9, y(value) + 3), "text-anchor": "end" }, fixed(value, digitsOf(marks))),
+      s(
+        "text",
+        { x: AXIS_ROOM - 9, y: Math.max(9, y(value) + 3), "text-anchor": "end" },
+        fixed(value, digitsOf(marks)),
+      ),
     ]),
     s("path", { class: "rcviz-axis", d: `M${AXIS_ROOM} ${y(0)}H${width}` }),
     s(
