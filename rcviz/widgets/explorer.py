@@ -264,10 +264,12 @@ class Explorer(anywidget.AnyWidget):
     def html_parts(self) -> list[str]:
         """Write the parts of :meth:`to_html`, for another :func:`rcviz.plots.page.html_page`, once per page."""
         self.wait()
-        traits = {name: getattr(self, name) for name in self._page_traits()}
-        return front_end.page_parts(
-            self.entry, front_end.style(*self.sheets), {**traits, "_status": {"state": "ready"}}
-        )
+        traits = {**self._page_data(), "_status": {"state": "ready"}}
+        return front_end.page_parts(self.entry, front_end.style(*self.sheets), traits)
+
+    def _page_data(self) -> dict[str, Any]:
+        """What a page without a kernel is drawn from: values of traits by name."""
+        return {name: getattr(self, name) for name in self._page_traits()}
 
     def _page_traits(self) -> list[str]:
         """Names of the traits that the page is drawn from."""

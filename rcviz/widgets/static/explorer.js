@@ -22,6 +22,12 @@ export function storeOf(model) {
   };
 }
 
+/** The ending of a file name, the longest of those that there are, such as `.gap.csv` before `.csv`. */
+export function endingOf(name, kinds) {
+  const found = kinds.map(([ending]) => ending).filter((ending) => name.endsWith(ending));
+  return found.sort((one, other) => other.length - one.length)[0];
+}
+
 /** Call `onChange` with whether the kernel is gone, whenever that changes; returns how to end that. */
 function watchKernel(model, id, onChange) {
   const manager = model.widget_manager;
@@ -192,13 +198,14 @@ export function mountExplorer({ model, el, store }, { kind, help, keys, describe
       ),
     );
     function pick(ending) {
-      name.value = name.value.replace(/(\.[a-z]+)?$/, ending);
+      const before = endingOf(name.value, kinds) ?? name.value.match(/(\.[a-z]+)?$/)[0];
+      name.value = name.value.slice(0, name.value.length - before.length) + ending;
       mark();
       name.focus();
     }
     function mark() {
-      for (const button of list.children)
-        button.setAttribute("aria-pressed", name.value.endsWith(button.dataset.ending));
+      const ending = endingOf(name.value, kinds);
+      for (const button of list.children) button.setAttribute("aria-pressed", button.dataset.ending === ending);
     }
     name.addEventListener("input", mark);
     const form = h(
@@ -218,7 +225,7 @@ export function mountExplorer({ model, el, store }, { kind, help, keys, describe
     openLayer("Save", form);
     mark();
     name.focus();
-    name.setSelectionRange(0, name.value.lastIndexOf("."));
+    name.setSelectionRange(0, name.value.indexOf("."));
   }
 
   function onMessage(content) {

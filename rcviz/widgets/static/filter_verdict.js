@@ -1,8 +1,8 @@
 // The palindrome verdict of a filter, and why.
 import { row } from "./arrays.js";
 import { h } from "./dom.js";
-import { smallLogo } from "./filter_list.js";
 import { columns, reverseComplement } from "./matrices.js";
+import { smallLogo } from "./small_logo.js";
 import { count, fixed, pValue, percent, plural } from "./text.js";
 
 const SHORT = {
