@@ -56,13 +56,18 @@ function watchKernel(model, id, onChange) {
 
 /**
  * Build the frame in `el`. `describe` gives title, summary, controls and footer of the present state; `body` is what
- * the explorer draws into; `help` and `keys` are texts; `draw` redraws the body; `onKey` handles keys.
+ * the explorer draws into; `help` and `keys` are texts; `draw` redraws the body; `onKey` handles keys. `again` is the
+ * button after an error, and `ownProgress` says that the body has progress and Stop itself.
  */
-export function mountExplorer({ model, el, store }, { kind, help, keys, describe, body, draw, onKey }) {
+export function mountExplorer(
+  { model, el, store },
+  { kind, help, keys, describe, body, draw, onKey, again = "Compute again", ownProgress = false },
+) {
   const ends = [];
   let gone = false;
   let asked = 0;
   let saveMessage = null;
+  const drawn = {}; // what header and notice show: an open list of choices would close if it were made again
 
   const header = h("header", { class: "rcviz-top" });
   const notice = h("div", { class: "rcviz-notice", hidden: true });
@@ -94,9 +99,12 @@ export function mountExplorer({ model, el, store }, { kind, help, keys, describe
     let alert = false;
     if (state === "disconnected") content = [h("span", null, NO_KERNEL)];
     else if (state === "stale") content = [h("span", null, STALE), refresh("Refresh")];
-    else if (state === "error") content = [h("span", null, status.message), refresh("Compute again")];
+    else if (state === "error") content = [h("span", null, status.message), again && refresh(again)];
     else if (state === "ready" && status.message) content = [h("span", null, status.message)];
     alert = state === "error" || (state === "ready" && Boolean(status.message));
+    const present = JSON.stringify([state, content && status.message, store.live]);
+    if (present === drawn.notice) return;
+    drawn.notice = present;
     notice.hidden = !content;
     notice.className = `rcviz-notice${alert ? " rcviz-alert" : ""}`;
     if (alert) notice.setAttribute("role", "alert");
@@ -104,31 +112,28 @@ export function mountExplorer({ model, el, store }, { kind, help, keys, describe
     refill(notice, ...(content ?? []));
   }
 
+  const said = h("span", { class: "rcviz-said", role: "status" });
+  const bar = h("progress", { max: 1, "aria-label": "Progress of the analysis" });
+  const stop = h("button", { class: "rcviz-small", onclick: () => store.send({ kind: "stop" }) }, "Stop");
+  const shortcuts = keys.slice(0, 5).map(([key, what]) => h("span", null, h("kbd", null, key), what));
+  footer.append(said, bar, stop, h("span", { class: "rcviz-keys" }, shortcuts));
+
+  /** The elements stay: a click that begins on one of them has to end on it. */
   function drawFooter(status) {
-    const computing = stateOf(status) === "computing";
+    const computing = stateOf(status) === "computing" && !ownProgress;
     const text = saveMessage ?? (computing ? `${status.message ?? ""}\u2026` : describe(store).footer);
-    const stop =
-      computing && store.live
-        ? h("button", { class: "rcviz-small", "data-key": "stop", onclick: () => store.send({ kind: "stop" }) }, "Stop")
-        : null;
-    const bar = computing
-      ? h("progress", { max: 1, value: status.progress ?? 0, "aria-label": "Progress of the analysis" })
-      : null;
-    refill(
-      footer,
-      h("span", { class: "rcviz-said", role: "status" }, text),
-      bar,
-      stop,
-      h(
-        "span",
-        { class: "rcviz-keys" },
-        keys.slice(0, 5).map(([key, what]) => h("span", null, h("kbd", null, key), what)),
-      ),
-    );
+    if (said.textContent !== text) said.textContent = text;
+    bar.value = status.progress ?? 0;
+    bar.hidden = !computing;
+    stop.hidden = !computing || !store.live;
   }
 
   function drawHeader() {
     const { title, summary, controls } = describe(store);
+    const chosen = controls.map(([, name]) => store.state()[name]);
+    const present = JSON.stringify([title, summary, controls, chosen, store.live]);
+    if (present === drawn.header) return;
+    drawn.header = present;
     refill(
       header,
       h("h3", null, title, h("small", null, summary)),
@@ -136,9 +141,10 @@ export function mountExplorer({ model, el, store }, { kind, help, keys, describe
         "div",
         { class: "rcviz-controls" },
         controls.map(([label, name, options]) =>
-          choice(label, options, store.state()[name], (value) =>
-            store.set({ [name]: typeof options[0][0] === "number" ? Number(value) : value }),
-          ),
+          choice(label, options, store.state()[name], (value) => {
+            drawn.header = null; // it may be refused, and is then drawn as it was
+            store.set({ [name]: typeof options[0][0] === "number" ? Number(value) : value });
+          }),
         ),
         store.live && h("button", { "data-key": "save", "aria-haspopup": "dialog", onclick: openSave }, "Save\u2026"),
         h("button", { "data-key": "help", class: "rcviz-icon", "aria-label": "Help", onclick: openHelp }, "?"),
