@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from rcviz._core.checks import brief, check_options
-from rcviz._core.files import atomic_write, check_ending
+from rcviz._core.files import atomic_write, check_ending, check_target
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
 from rcviz.models.fingerprint import Fingerprint
@@ -242,6 +242,7 @@ class Explorer(anywidget.AnyWidget):
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write what is on screen; the ending of the path chooses what. Waits for the analysis."""
         ending = check_ending(os.fspath(path), tuple(self.kinds))
+        check_target(path, "the export")
         if ending == ".html":
             self.to_html(path)
         elif ending in TABLES:
@@ -257,6 +258,7 @@ class Explorer(anywidget.AnyWidget):
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the explorer as a page that needs no kernel and no internet connection. Waits for the analysis."""
         check_ending(os.fspath(path), (".html",))
+        check_target(path, "the page")
         page = html_page(self.title, self.html_parts())
         with atomic_write(path) as temporary:
             temporary.write_text(page, encoding="utf-8")

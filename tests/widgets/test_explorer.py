@@ -194,6 +194,17 @@ def test_a_run_tells_its_progress_and_how_it_ended():
     assert not run.complete
 
 
+@pytest.mark.parametrize("write", ["to_html", "export"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_analysis(held, tmp_path, write):
+    explorer, _ = held()
+    folder = tmp_path / "folder.html"
+    folder.mkdir()
+    for path, message in ((tmp_path / "none" / "a.html", "folder .* does not exist"), (folder, "it is a folder")):
+        with pytest.raises(ValueError, match=message):
+            getattr(explorer, write)(path)
+    assert not explorer.ready
+
+
 @pytest.mark.usefixtures("no_names")
 @pytest.mark.parametrize("use", ["wait", "refresh", "picture", "html_parts"])
 def test_a_closed_explorer_says_so(make_model, toy, use):
