@@ -4,7 +4,7 @@ import ctypes
 import os
 from functools import cache
 
-from rcviz._core.threads import SharedChange
+from rcviz._core.changes import SharedChange
 
 # From glibc's malloc.h. By default, glibc returns freed memory to the system, which then maps and clears every page for
 # the next batch again: up to half of the time of a prediction, depending on the order of blocks (decision 25).

@@ -1,26 +1,11 @@
-"""Changes that are taken back whatever happens, and locks that work in the child of a fork.
-
-Ctrl-C may come between any two operations, also in the middle of ``__enter__`` and ``__exit__``. Therefore a change is
-noted before it is made, can be taken back twice, and is taken back by the function that the user called if the ``with``
-statement could not. The same holds for locks: :class:`Holding` instead of ``with lock``.
-"""
+"""Locks that work in the child of a fork."""
 
 import os
 import threading
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import Any
 from weakref import WeakSet
 
-import numpy as np
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
 _locks: "WeakSet[Any]" = WeakSet()
-
-_noted: dict[int, list["Change"]] = {}
-"""Changes that were not taken back yet, by thread, in order."""
 
 
 def shared_lock() -> Any:
@@ -30,161 +15,11 @@ def shared_lock() -> Any:
     return lock
 
 
-class Change:
-    """A change for the time of a ``with`` block.
-
-    Subclasses define ``make``, which records what it changes before it does so, and ``undo``, which may be called
-    twice, and also if ``make`` was interrupted or never called.
-    """
-
-    of_process: ClassVar[bool] = True
-    """Whether other threads see it; it is then taken back in the child of a fork, where these do not exist."""
-
-    def make(self) -> None:
-        """Make the change."""
-        raise NotImplementedError
-
-    def undo(self) -> None:
-        """Take it back."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Any:
-        self._notes = _notes()
-        self._notes.append(self)
-        try:
-            self.make()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self in self._notes:  # otherwise it was taken back already
-            _undo(self._notes, self._notes.index(self))
-
-
-def _notes() -> Any:  # type checkers at run time draw lots to check a list
-    return _noted.setdefault(threading.get_ident(), [])
-
-
-def _undo(notes: Any, n_kept: int) -> None:
-    """Take back all but the first changes, the last one first."""
-    while len(notes) > n_kept:
-        notes[-1].undo()
-        notes.pop()
-
-
-def guarded(function: Callable[P, R], *changes: Callable[[], Change]) -> Callable[P, R]:
-    """Make changes around every call, and take back all that are made in it, whatever happens."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        notes = _notes()
-        n_before = len(notes)
-        try:
-            try:
-                for change in changes:
-                    change().__enter__()
-                return function(*args, **kwargs)
-            finally:
-                _undo(notes, n_before)
-        finally:  # once more, if an interrupt came in the middle of that
-            _undo(notes, n_before)
-
-    return call
-
-
-class DefaultErrors(Change):
-    """NumPy's default handling of floating-point errors, instead of what the user has set with ``np.seterr``."""
-
-    of_process = False
-
-    def __init__(self) -> None:
-        self._before: Any = np.geterr()
-
-    def make(self) -> None:
-        """Set it."""
-        np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
-
-    def undo(self) -> None:
-        """Set what there was."""
-        np.seterr(**self._before)
-
-
-class Holding(Change):
-    """Hold a reentrant lock."""
-
-    def __init__(self, lock: Any) -> None:
-        self._lock = lock
-        self._held_before = lock._is_owned()  # as threading.Condition asks it
-
-    def make(self) -> None:
-        if not self._held_before:
-            self._lock.acquire()
-
-    def undo(self) -> None:
-        if not self._held_before and self._lock._is_owned():
-            self._lock.release()
-
-
-class SharedChange(Change):
-    """A change of the whole process, from the first thread that enters until the last one leaves.
-
-    Subclasses define ``apply`` and ``restore``, and have their own ``inside`` and ``applied``.
-    """
-
-    _guard = shared_lock()
-    inside: set["SharedChange"]
-    state: dict[str, Any]
-
-    def __init_subclass__(cls) -> None:
-        cls.inside, cls.state = set(), {}
-
-    def record(self) -> Any:
-        """Read what is changed."""
-
-    def apply(self) -> None:
-        """Change it."""
-        raise NotImplementedError
-
-    def restore(self, before: Any) -> None:
-        """Change it back to what was recorded."""
-        raise NotImplementedError
-
-    def make(self) -> None:
-        """Change it, in the first thread."""
-        self._take_guard()
-        self.state.setdefault("before", self.record())
-        self.inside.add(self)
-        if len(self.inside) == 1:
-            self.apply()
-        self._guard.release()
-
-    def undo(self) -> None:
-        """Change it back, in the last thread."""
-        self._take_guard()
-        self.inside.discard(self)
-        if not self.inside and "before" in self.state:
-            self.restore(self.state["before"])
-            self.state.clear()
-        self._guard.release()
-
-    def _take_guard(self) -> None:
-        """Take the guard once; after an interrupt, this thread may still hold it until ``undo`` has ended."""
-        if not self._guard._is_owned():
-            self._guard.acquire()
-
-
 def _begin_child() -> None:
-    """Free the locks of threads that do not exist in the child of a fork, and take back what they changed."""
-    here = threading.get_ident()
+    """Free the locks of threads that do not exist in the child of a fork."""
     for lock in list(_locks):
         if not lock._is_owned():
             lock._at_fork_reinit()
-    for thread, notes in list(_noted.items()):
-        if thread != here:
-            notes[:] = [change for change in notes if change.of_process]
-            _undo(notes, 0)
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,8 +13,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from rcviz._core.threads import Change, Holding, shared_lock
-from rcviz.models.settings import FunctionMode, OwnSettings, Within, WithoutCudnn, exact_arithmetic, self_contained
+from rcviz._core.changes import Change, Holding, Within
+from rcviz._core.threads import shared_lock
+from rcviz.models.settings import FunctionMode, OwnSettings, WithoutCudnn, exact_arithmetic, self_contained
 
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -13,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from rcviz._core.changes import Variable
 from rcviz._core.checks import check_choice
 from rcviz.models.runtime import check_module, is_compiled
-from rcviz.models.settings import FunctionMode, Variable
+from rcviz.models.settings import FunctionMode
 
 Scale = Literal["logit", "probability", "value"]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -10,8 +9,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
+from rcviz._core.changes import Change, DefaultErrors, Holding, P, R, SharedChange, guarded
 from rcviz._core.memory import ReusedMemory
-from rcviz._core.threads import Change, DefaultErrors, Holding, P, R, SharedChange, guarded, shared_lock
+from rcviz._core.threads import shared_lock
 
 _GENERATORS = shared_lock()  # torch's global random generators, one set for the whole process
 
@@ -254,44 +254,6 @@ def building(seed: int) -> Iterator[None]:
     cpu = torch.device("cpu")
     with RandomStream(seed, cpu).drawing(), _DefaultType(), _OnDevice(cpu):
         yield
-
-
-class Within(Change):
-    """A context manager of another library, or a generator's: it is left even if an interrupt comes in its exit."""
-
-    of_process = False
-
-    def __init__(self, context: AbstractContextManager[Any]) -> None:
-        self._context = context
-        self._is_inside = False
-
-    def make(self) -> None:
-        """Enter it."""
-        self._is_inside = True
-        self._context.__enter__()
-
-    def undo(self) -> None:
-        """Leave it."""
-        if self._is_inside:
-            self._context.__exit__(None, None, None)
-            self._is_inside = False
-
-
-class Variable(Change):
-    """A value of a context variable."""
-
-    of_process = False
-
-    def __init__(self, variable: ContextVar[Any], value: Any) -> None:
-        self._variable, self._value, self._before = variable, value, variable.get()
-
-    def make(self) -> None:
-        """Set it."""
-        self._variable.set(self._value)
-
-    def undo(self) -> None:
-        """Set it to what it was."""
-        self._variable.set(self._before)
 
 
 class Hooks(Change):

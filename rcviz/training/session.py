@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rcviz._core.threads import Holding, shared_lock
+from rcviz._core.changes import Holding
+from rcviz._core.threads import shared_lock
 from rcviz.metrics import score_tasks
 from rcviz.models.runtime import restore
 from rcviz.models.settings import self_contained

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rcviz._core import threads
+from rcviz._core import changes
 from rcviz._core.memory import ReusedMemory
 from rcviz.models.runtime import model_lock
 from rcviz.models.settings import _GENERATORS
@@ -104,7 +104,7 @@ def surroundings():
         "threads": torch.get_num_threads(),
         "numpy errors": np.geterr(),
         "random numbers": (torch.get_rng_state().sum().item(), random.getstate()[1]),
-        "changes": [type(change).__name__ for notes in threads._noted.values() for change in notes],
+        "changes": [type(change).__name__ for notes in changes._noted.values() for change in notes],
         "kept memory": len(ReusedMemory.inside),
         "generators are free": is_free(_GENERATORS),
     }

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from core.test_threads import in_child
+from core.test_changes import in_child
 
 import rcviz
 from rcviz.training.session import TrainingSession

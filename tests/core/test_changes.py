@@ -10,7 +10,8 @@ import warnings
 import numpy as np
 import pytest
 
-from rcviz._core.threads import Change, Holding, SharedChange, guarded, shared_lock
+from rcviz._core.changes import Change, DefaultErrors, Holding, SharedChange, guarded
+from rcviz._core.threads import shared_lock
 
 VALUES = {"one": 0, "shared": 0}
 
@@ -60,7 +61,7 @@ def test_wherever_an_interrupt_comes_everything_is_taken_back():
 
         def tracer(frame, event, argument, moment=moment):
             nonlocal events
-            if "threads" not in frame.f_code.co_filename or "__init__" in frame.f_code.co_name:
+            if "changes" not in frame.f_code.co_filename or "__init__" in frame.f_code.co_name:
                 return None
             events += 1
             if events == moment:
@@ -171,8 +172,6 @@ def test_a_child_keeps_the_locks_and_changes_of_the_thread_that_forked():
 
 
 def test_numpy_has_its_default_errors_inside_a_guarded_function():
-    from rcviz._core.threads import DefaultErrors
-
     with np.errstate(all="raise"):
         assert guarded(np.geterr, DefaultErrors)()["under"] == "ignore"
         assert np.geterr()["under"] == "raise"
