@@ -38,11 +38,82 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 
 def as_numbers(name: str, values: Any) -> np.ndarray:
-    """Return values as a float64 array; an error if they are not numbers."""
+    """Return values as a float64 array; an error if they are not numbers.
+
+    Tensors are taken from any device, of any precision and with their gradients, without importing torch; what a
+    masked array hides is NaN.
+    """
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        if getattr(getattr(values, "dtype", None), "kind", "") == "c":
+            raise TypeError("complex numbers have no order")
+        if np.ma.isMaskedArray(values):
+            return np.asarray(values.astype(np.float64).filled(np.nan))
+        return np.asarray(_off_device(values), dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"{name} must be numbers, all rows of one length, got {values!r:.100}") from error
+
+
+def _off_device(values: Any) -> Any:
+    """Return tensors, also those in a list, as arrays; other values as they are."""
+    if hasattr(values, "detach") and hasattr(values, "cpu"):
+        tensor = values.detach().cpu()
+        return np.asarray(tensor.double() if tensor.is_floating_point() else tensor)  # numpy has no bfloat16
+    if isinstance(values, list | tuple) and any(hasattr(value, "detach") for value in values):
+        return [_off_device(value) for value in values]
+    return values
+
+
+def base_columns(columns: Iterable[Any]) -> tuple[list[Any], str]:
+    """Return the labels of the columns A, C, G and T (or U) of a table of positions, and the letters.
+
+    Lower case and other columns, such as N or a position, are allowed, as other tools write them.
+    """
+    labels = list(columns)
+    by_letter: dict[str, Any] = {}
+    for label in labels:
+        letter = str(label).strip().upper()
+        if letter in by_letter and letter in "ACGTU":
+            raise ValueError(f"expected one column for each base, got {letter} twice: keep one")
+        by_letter[letter] = label
+    shown = ", ".join(map(str, labels[:6])) + (", ..." if len(labels) > 6 else "")
+    others = [letter for letter in by_letter if len(letter) == 1 and letter.isalpha() and letter not in "ACGTUN"]
+    if len(others) > 3:
+        raise ValueError(f"expected columns A, C, G and T (or U), got {shown}: only nucleotides can be drawn")
+    for letters in ("ACGT", "ACGU"):
+        if all(letter in by_letter for letter in letters):
+            return [by_letter[letter] for letter in letters], letters
+    raise ValueError(
+        f"expected a DataFrame with a row per position and columns A, C, G and T (or U), got columns {shown}; "
+        "use df.T where the letters are the rows"
+    )
+
+
+_PRINTED_ROUNDING = 0.02 + 1e-9
+"""How far four probabilities that were rounded to two decimals can be from a sum of 1."""
+
+
+def improper_column(matrix: np.ndarray, letters: str = "ACGT") -> tuple[int, str] | None:
+    """Return the first column that is not four probabilities, and what is wrong; None if all are.
+
+    The one rule for every matrix that is given as probabilities: they are in [0, 1], and columns sum to 1 but for
+    rounding to two decimals, after which they are normalised.
+    """
+    sums = matrix.sum(axis=0)
+    outside = ~((matrix >= 0) & (matrix <= 1 + 1e-5))
+    wrong = outside.any(axis=0) | ~(np.abs(sums - 1) <= _PRINTED_ROUNDING)
+    if not wrong.any():
+        return None
+    column = int(wrong.argmax())
+    if outside[:, column].any():
+        row = int(outside[:, column].argmax())
+        value = matrix[row, column]
+        problem = f"probabilities must be in [0, 1], got {value:g} at {letters[row]}, position {column}"
+    else:
+        problem = f"every position must sum to 1, got {sums[column]:g} at position {column}"
+    if not (matrix >= 0).all() or not np.isfinite(matrix).all():
+        return column, problem
+    counts = matrix.max() >= 1.5 or (matrix == np.rint(matrix)).all()
+    return column, f"{problem}: {'these look like counts: ' if counts else ''}divide each column by its sum"
 
 
 def is_number(text: str) -> bool:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
-from rcviz._core.checks import check_text
+from rcviz._core.checks import as_numbers, base_columns, check_text, improper_column
 from rcviz.motifs.scan import best_hits
 from rcviz.sequences.alphabet import BASES, as_codes, reverse_complement
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Files with six decimals and columns of a float32 softmax have sums this far from 1.
 _SUM_TOLERANCE = 1e-5
 _ROUNDING = 1e-12
 _BITS_OF_THE_STRONGEST_COLUMN = 1.5
@@ -27,9 +26,9 @@ class Motif:
     Parameters
     ----------
     name : str
-    probabilities : array (4, width)
-        Probability of A, C, G and T at each position. Columns must sum to 1 within 1e-5 and are normalised to
-        sum to exactly 1; the array is a read-only copy.
+    probabilities : array (4, width), or DataFrame of positions with columns A, C, G and T
+        Probability of A, C, G and T at each position. Columns must sum to 1, but for rounding to two decimals, and
+        are normalised to sum to exactly 1; the array is a read-only copy.
     alternative_name : str, optional
         Second name, as in collections (JASPAR: the factor of a matrix ID).
 
@@ -210,25 +209,15 @@ def normalise_columns(probabilities: Float64[np.ndarray, "4 width"]) -> Float64[
 
 
 def _checked_probabilities(name: str, probabilities: Any) -> np.ndarray:
-    try:
-        p = np.array(probabilities, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"motif {name!r}: expected numbers of shape (4, width), got {probabilities!r}") from None
+    if hasattr(probabilities, "columns"):
+        probabilities = probabilities[base_columns(probabilities.columns)[0]].T
+    p = as_numbers(f"motif {name!r}: probabilities (4, width)", probabilities)
     if p.ndim != 2 or p.shape[0] != len(BASES) or p.shape[1] == 0:
         fix = ": bases are last; use probabilities.T" if p.ndim == 2 and p.shape[1] == len(BASES) else ""
         raise ValueError(f"motif {name!r}: expected probabilities (4, width), got {p.shape}{fix}")
-    if not np.all((p >= 0) & (p <= 1 + _SUM_TOLERANCE)):
-        raise ValueError(
-            f"motif {name!r}: probabilities must be in [0, 1], got values from {p.min():g} to {p.max():g}: "
-            f"divide counts by their column sums"
-        )
-    sums = p.sum(axis=0)
-    worst = int(np.abs(sums - 1).argmax())
-    if abs(sums[worst] - 1) > _SUM_TOLERANCE:
-        raise ValueError(
-            f"motif {name!r}: every column must sum to 1, but column {worst} sums to {sums[worst]:g}: "
-            f"divide by probabilities.sum(axis=0)"
-        )
+    wrong = improper_column(p)
+    if wrong is not None:
+        raise ValueError(f"motif {name!r}: {wrong[1]}")
     p = normalise_columns(p) + 0.0  # turns -0.0, which is equal to 0.0 but has another hash, into 0.0
     p.flags.writeable = False
     return p

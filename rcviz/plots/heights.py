@@ -6,7 +6,8 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import Float
 
-from rcviz._core.checks import as_numbers, check_choice
+from rcviz._core.checks import as_numbers, base_columns, check_choice, improper_column
+from rcviz.motifs.motif import normalise_columns
 
 KINDS = ("weights", "information", "probability")
 UNITS = {"weights": "weight", "information": "bits", "probability": "probability"}
@@ -17,15 +18,13 @@ FULL_RANGE = {"information": (0.0, 2.0), "probability": (0.0, 1.0)}
 Limits = Sequence[SupportsFloat]
 """Lowest and highest value to draw."""
 
-_COLUMN_SUM_TOLERANCE = 1e-3
-
 
 def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarray, "4 W"], str, str]:
     """Return the height of each letter, their kind, and the letters of the four rows; see `rcviz.plot_logo`.
 
-    "information" is probability times the information content of the position, 2 + sum p log2 p bits. A ValueError
-    refuses another shape than (4, W), values that are not finite, and positions that are no probabilities where `kind`
-    needs them.
+    "information" is probability times the information content of the position, 2 + sum p log2 p bits. What a masked
+    array hides has no height. A ValueError refuses another shape than (4, W), values that are not finite, and positions
+    that are no probabilities where `kind` needs them.
     """
     if kind is None:
         kind = "information" if hasattr(matrix, "probabilities") else "weights"
@@ -33,14 +32,21 @@ def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarr
     values, letters = _rows(matrix)
     if values.ndim != 2 or values.shape[0] != 4 or values.shape[1] == 0:
         raise ValueError(f"expected a matrix of shape (4, W), rows A, C, G, T, got {values.shape}{_remedy(values)}")
-    if not np.isfinite(values).all():
-        row, position = np.argwhere(~np.isfinite(values))[0]
+    hidden = np.ma.getmaskarray(matrix) if np.ma.isMaskedArray(matrix) else np.zeros_like(values, dtype=bool)
+    infinite = ~np.isfinite(values) & ~hidden
+    if infinite.any():
+        row, position = np.argwhere(infinite)[0]
         raise ValueError(
             f"the matrix has {values[row, position]} at {letters[row]}, position {position}: a logo needs finite values"
         )
+    values = np.where(hidden, 0.0, values)
     if kind == "weights":
         return values, kind, letters
-    _check_probabilities(values, letters, kind)
+    shown = ~hidden.all(axis=0)
+    wrong = improper_column(values[:, shown], letters)
+    if wrong is not None:
+        raise ValueError(f'kind="{kind}": {wrong[1]}; kind="weights" draws values of any sign and size')
+    values[:, shown] = normalise_columns(values[:, shown])
     if kind == "information":
         logs = np.log2(values, out=np.zeros_like(values), where=values > 0)
         bits = np.maximum(2.0 + (values * logs).sum(axis=0), 0.0)
@@ -58,16 +64,8 @@ def _rows(matrix: Any) -> tuple[Any, str]:
         return np.asarray(matrix.probabilities, dtype=float), "ACGT"
     if not hasattr(matrix, "columns"):
         return as_numbers("the matrix", matrix), "ACGT"
-    columns = [str(column) for column in matrix.columns]
-    for letters in ("ACGT", "ACGU"):
-        if sorted(columns) == list(letters):
-            table = as_numbers("the matrix", matrix)
-            return table[:, [columns.index(letter) for letter in letters]].T, letters
-    shown = ", ".join(columns[:6]) + (", ..." if len(columns) > 6 else "")
-    raise ValueError(
-        f"expected a DataFrame with a row per position and columns A, C, G and T, got columns {shown}; "
-        "use df.T where the letters are the rows"
-    )
+    columns, letters = base_columns(matrix.columns)
+    return as_numbers("the matrix", matrix[columns]).T, letters
 
 
 def _remedy(values: Any) -> str:
@@ -76,23 +74,6 @@ def _remedy(values: Any) -> str:
     if values.ndim == 3:
         return ": draw one, as in matrices[0], or all of them with plot_filters"
     return ""
-
-
-def _check_probabilities(values: Float[np.ndarray, "4 W"], letters: str, kind: str) -> None:
-    outside = (values < 0) | (values > 1 + _COLUMN_SUM_TOLERANCE)
-    if outside.any():
-        row, position = np.argwhere(outside)[0]
-        raise ValueError(
-            f'kind="{kind}" needs probabilities, got {values[row, position]:.4g} at {letters[row]}, '
-            f'position {position}; use kind="weights" for values of any sign and size'
-        )
-    sums = values.sum(axis=0)
-    position = int(np.abs(sums - 1).argmax())
-    if abs(sums[position] - 1) > _COLUMN_SUM_TOLERANCE:
-        raise ValueError(
-            f'kind="{kind}" needs positions that sum to 1, got {sums[position]:.4g} at position {position}; '
-            "divide each position by its sum first"
-        )
 
 
 def y_limits(heights: Float[np.ndarray, "4 W"], kind: str, y_range: Limits | None = None) -> tuple[float, float]:

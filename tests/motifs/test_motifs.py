@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from rcviz.metrics import auroc
 from rcviz.motifs import scan as scanning
 from rcviz.motifs.bundled import list_motifs, load_motif
+from rcviz.motifs.formats.meme import read_meme
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, encode, reverse_complement
 from rcviz.sequences.sequence_set import SequenceSet
@@ -67,6 +68,19 @@ def test_printed_rounding_is_brought_to_an_exact_sum():
     assert Motif("m", motif.probabilities) == motif
 
 
+def test_two_decimals_are_brought_to_an_exact_sum_by_every_way_in(tmp_path):
+    """Columns of a softmax rounded to two decimals, as papers and databases print them, sum to 0.98 to 1.02."""
+    exact = np.random.default_rng(0).dirichlet([0.5] * 4, size=400).T
+    printed = exact.round(2)
+    assert len(set(printed.sum(axis=0).round(2))) >= 3
+    expected = printed / printed.sum(axis=0)
+    rows = "".join(" ".join(f"{value:.2f}" for value in row) + "\n" for row in printed.T)
+    (tmp_path / "a.meme").write_text(f"MEME version 4\n\nMOTIF a\nletter-probability matrix: w= 400\n{rows}")
+    table = pd.DataFrame(printed[[3, 0, 2, 1]].T, columns=list("tagc"))
+    for motif in (Motif("a", printed), read_meme(tmp_path / "a.meme")[0], Motif("a", table)):
+        np.testing.assert_allclose(motif.probabilities, expected, rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
@@ -74,11 +88,11 @@ def test_printed_rounding_is_brought_to_an_exact_sum():
         (np.full((3, 5), 0.25), r"got \(3, 5\)"),
         (np.full(4, 0.25), r"got \(4,\)"),
         (np.zeros((4, 0)), r"got \(4, 0\)"),
-        (np.full((4, 2), 0.3), "column 0 sums to 1.2"),
-        (np.array([[1.5], [-0.5], [0], [0]]), "values from -0.5 to 1.5"),
+        (np.full((4, 2), 0.3), "sum to 1, got 1.2 at position 0"),
+        (np.array([[1.5], [-0.5], [0], [0]]), r"in \[0, 1\], got 1.5 at A, position 0$"),
         (np.array([[np.nan], [0.5], [0.25], [0.25]]), "probabilities must be in"),
-        (np.full((4, 2), 10.0), "divide counts by their column sums"),
-        ([["a"], ["b"]], "expected numbers"),
+        (np.full((4, 2), 10.0), "these look like counts: divide each column by its sum"),
+        ([["a"], ["b"]], "must be numbers"),
     ],
 )
 def test_an_invalid_matrix_is_refused(matrix, message):

@@ -113,8 +113,8 @@ BAD = [
     (np.zeros((4, 2)), {"y_range": (1, 0)}, "the lower first"),
     (np.zeros((4, 2)), {"y_range": (0, np.nan)}, "two finite numbers"),
     (np.full((4, 2), 0.2), {"kind": "information"}, "sum to 1, got 0.8 at position 0"),
-    (np.full((4, 2), -1.0), {"kind": "probability"}, 'got -1 at A, position 0; use kind="weights"'),
-    (pd.DataFrame(np.zeros((4, 9))), {}, "columns A, C, G and T, got columns 0, 1, .*use df.T"),
+    (np.full((4, 2), -1.0), {"kind": "probability"}, 'got -1 at A, position 0; kind="weights"'),
+    (pd.DataFrame(np.zeros((4, 9))), {}, "columns A, C, G and T .*got columns 0, 1, .*use df.T"),
 ]
 
 

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from rcviz._core.checks import is_number, quoted
+from rcviz._core.checks import improper_column, is_number, quoted
 from rcviz.motifs.formats import common
 from rcviz.motifs.formats.common import LineError, Lines
 from rcviz.motifs.motif import Motif, normalise_columns
 from rcviz.sequences.alphabet import BASES
 
-# Databases print as few as two decimals; a larger deviation means counts or scores.
-_PRINTED_ROUNDING = 0.02
 _MATRIX = "letter-probability matrix"
 
 
@@ -109,6 +107,7 @@ def _read_matrix(lines: Lines) -> np.ndarray:
         problem = f"expected alength= 4, got {quoted(fields['alength'])}: only DNA motifs can be read"
         raise LineError(header, problem)
     rows: list[list[float]] = []
+    numbers: list[int] = []
     for number, line in below:
         words = line.split()
         if not words and not rows:
@@ -116,13 +115,15 @@ def _read_matrix(lines: Lines) -> np.ndarray:
         if not words or not is_number(words[0]):
             break
         row = common.parse_numbers(number, words, "four probabilities", len(BASES))
-        if not (min(row) >= 0 and abs(sum(row) - 1) <= _PRINTED_ROUNDING):
-            got = quoted(" ".join(words))
-            raise LineError(number, f"expected probabilities that sum to 1, got {got}: divide by the sum")
         rows.append(row)
+        numbers.append(number)
     if not rows:
         raise LineError(header, "a matrix without rows: the file may be truncated")
     if fields.get("w", str(len(rows))) != str(len(rows)):
         got = quoted(fields["w"])
         raise LineError(header, f"expected w= {len(rows)}, the number of rows, got {got}: correct w or the rows")
-    return normalise_columns(np.array(rows).T)
+    matrix = np.array(rows).T
+    wrong = improper_column(matrix)
+    if wrong is not None:
+        raise LineError(numbers[wrong[0]], wrong[1])
+    return normalise_columns(matrix)
