@@ -47,7 +47,8 @@ def as_numbers(name: str, values: Any) -> np.ndarray:
         if getattr(getattr(values, "dtype", None), "kind", "") == "c":
             raise TypeError("complex numbers have no order")
         if np.ma.isMaskedArray(values):
-            return np.asarray(values.astype(np.float64).filled(np.nan))
+            masked: Any = values
+            return np.asarray(masked.astype(np.float64).filled(np.nan))
         return np.asarray(_off_device(values), dtype=np.float64)
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"{name} must be numbers, all rows of one length, got {values!r:.100}") from error
