@@ -144,7 +144,11 @@ class Explorer(anywidget.AnyWidget):
         """Compute what the present choices need, in place of what is being computed."""
         self._error = ""
         self._run = Run(self._compute, self._on_run, after=self._run)
-        self._tell()
+        try:
+            self._tell()
+        except BaseException:  # Ctrl-C in the cell that opens it: nobody has the explorer
+            self.stop()
+            raise
 
     def _compute(self, run: Run) -> None:
         raise NotImplementedError
@@ -295,10 +299,9 @@ class Explorer(anywidget.AnyWidget):
     def close(self) -> None:
         """End the analysis, remove the explorer from all pages and release its memory."""
         if getattr(self, "_run", None) is not None:
-            run, self._run = self._run, None
-            assert run is not None
-            run.stop()
-            run.wait(30)
+            self._run.stop()  # first: an interrupt may come at any moment
+            self._run.wait(30)
+            self._run = None
         if hasattr(self, "_stop_watching"):
             self._stop_watching()
             del self._stop_watching

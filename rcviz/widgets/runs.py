@@ -1,6 +1,7 @@
 """Work in the background of an explorer: its progress, how it is stopped, and how it ends."""
 
 import atexit
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -49,13 +50,18 @@ class Run:
         self.stopped = False
         self._work, self._on_change, self._after = work, on_change, after
         self.ended = False
-        self._asked, self._told_end = threading.Event(), threading.Event()
+        # Plain values that are polled: Ctrl-C inside threading.Event.wait may leave its lock in disorder.
+        self._asked = self._told_end = False
         self._told = 0.0
         self._thread = threading.Thread(target=self._run, name="rcviz-explorer", daemon=True)
         if after is not None:
             after.stop()
         _running.add(self)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # Ctrl-C: the caller does not get this run, and could not stop it
+            self.stop()
+            raise
 
     @property
     def complete(self) -> bool:
@@ -64,7 +70,7 @@ class Run:
 
     def tick(self, progress: float, message: str | None = None) -> None:
         """Tell how far the run is, and end it here if it is to stop."""
-        if self._asked.is_set():
+        if self._asked:
             raise Stopped
         changed = message is not None and message != self.message
         self.progress, self.message = progress, self.message if message is None else message
@@ -78,11 +84,14 @@ class Run:
 
     def stop(self) -> None:
         """Ask the run to end; it does at its next step."""
-        self._asked.set()
+        self._asked = True
 
     def wait(self, timeout: float | int | None = None) -> bool:
         """Wait until the run has ended and the page knows; returns whether it has."""
-        return self._told_end.wait(timeout)
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._told_end and time.monotonic() < end:
+            time.sleep(0.005)
+        return self._told_end
 
     def _run(self) -> None:
         try:
@@ -100,7 +109,7 @@ class Run:
         try:
             self._on_change(self)
         finally:
-            self._told_end.set()
+            self._told_end = True
             del self._work, self._on_change  # they hold the explorer
 
 

@@ -17,6 +17,7 @@ from rcviz._core.memory import ReusedMemory
 from rcviz.models.runtime import model_lock
 from rcviz.models.settings import _GENERATORS
 from rcviz.training.checkpoint import digest_of_weights
+from rcviz.widgets.runs import _running
 
 NOT_INTERRUPTED = ("jaxtyping", "beartype", "weakref.py", "_weakrefset.py", "importlib", "/tests/")
 """Files where no interrupt is placed: code of the tests, imports, and callbacks in which Python swallows errors."""
@@ -169,6 +170,8 @@ class Interrupted:
         else:
             code, line, event = moment[0]
             hit, place = Moments(*moment).run(job.work), f"{event} of {Path(code.co_filename).name}:{line}"
+        for run in list(_running):  # of an explorer: it is in another thread, and ends at its next step
+            assert run.wait(60), f"{place}: the analysis in the background does not end"
         gc.collect()
         found = differences(before[0], surroundings())
         found += differences(before[1], job.kept()) if hit else []
