@@ -7,10 +7,12 @@ statement could not. The same holds for locks: :class:`Holding` instead of ``wit
 
 import os
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import wraps
+from types import TracebackType
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import numpy as np
@@ -52,7 +54,9 @@ class Change:
             raise
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
+        if error and isinstance(error[1], KeyboardInterrupt):
+            _close_generators(error[2])
         if self in self._notes:  # otherwise it was taken back already
             _undo(self._notes, self._notes.index(self))
 
@@ -68,6 +72,11 @@ def _undo(notes: Any, n_kept: int) -> None:
         notes.pop()
 
 
+def _close_generators(interrupted: TracebackType | None) -> None:
+    """End generators that an interrupt left in the middle; those of torch would change its modes back too late."""
+    traceback.clear_frames(interrupted)
+
+
 def guarded(function: Callable[P, R], *changes: Callable[[], Change]) -> Callable[P, R]:
     """Make changes around every call, and take back all that are made in it, whatever happens."""
 
@@ -80,6 +89,9 @@ def guarded(function: Callable[P, R], *changes: Callable[[], Change]) -> Callabl
                 for change in changes:
                     change().__enter__()
                 return function(*args, **kwargs)
+            except KeyboardInterrupt as interrupt:
+                _close_generators(interrupt.__traceback__)
+                raise
             finally:
                 _undo(notes, n_before)
         finally:  # once more, if an interrupt came in the middle of that

@@ -29,7 +29,7 @@ class Moments:
     Parameters
     ----------
     place : tuple, optional
-        Code, line and event ("line", "call" or "return"); without it, ``places`` counts them all.
+        Code, line and event ("line" or "call"); without it, ``places`` counts them all.
     pass_ : int
         At which pass of the place, 1-based.
     """
@@ -59,7 +59,7 @@ class Moments:
 
     def _step(self, frame, event, argument):
         if self.place is None:
-            if event != "exception":
+            if event in ("line", "call"):  # Python itself raises no interrupt at the end of a function
                 self.places[frame.f_code, frame.f_lineno, event] += 1
         elif self.place[1:] == (frame.f_lineno, event):
             self.left -= 1
@@ -159,6 +159,7 @@ class Interrupted:
         plain.work()
         self.seconds = time.perf_counter() - started
         self.expected = plain.result()
+        gc.freeze()  # what there is now is not looked at after each interrupt
 
     def at(self, *moment):
         """Interrupt at a pass of a place, or after a share of the time; return whether it was, and the faults."""

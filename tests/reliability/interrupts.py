@@ -3,7 +3,7 @@
 ``python tests/reliability/interrupts.py --moments 1000 --record`` writes
 ``benchmarks/results/reliability/interrupts.json``.
 
-Half of the interrupts are at a random line, call or return of any Python code that the job runs, every place in the
+Half of the interrupts are at a random line or call of any Python code that the job runs, every place in the
 code being as likely as another; half are signals at a random time, as Ctrl-C sends them. Afterwards all settings and,
 unless it was trained, the model must be as before; the same call, made again with the same objects, must give the
 numbers of an uninterrupted one; no file may be left over.

@@ -10,6 +10,8 @@ import torch
 from reliability.interrupting import Interrupted, Job, Moments, surroundings
 from reliability.interrupts import JOBS
 
+from rcviz.models.runtime import copy_module
+
 
 @pytest.mark.long
 def test_every_interrupt_leaves_things_as_they_were():
@@ -44,6 +46,29 @@ def test_what_is_not_restored_is_found(tmp_path):
     torch.set_grad_enabled(True)
     assert hit
     assert any("gradients was True and is False" in fault for fault in faults)
+
+
+class Copying(Job):
+    """Copies a module in a mode of torch, which torch takes off and puts back by a generator for each tensor."""
+
+    def __init__(self, folder):
+        self.module, self.done = torch.nn.BatchNorm1d(2), 0
+
+    def work(self):
+        copy_module(self.module)
+        self.done = 1
+
+    def result(self):
+        return {"done": self.done}
+
+
+def test_a_mode_is_left_though_the_generator_of_torch_ends_later(tmp_path):
+    job = Interrupted(Copying, tmp_path)
+    places = [place for place, _ in job.places if place[0].co_filename.endswith("contextlib.py")]
+    assert places
+    results = [job.at(place, 1) for place in places]
+    assert all(hit for hit, _ in results)
+    assert [fault for _, faults in results for fault in faults] == []
 
 
 def test_places_are_those_of_the_code_that_runs():
