@@ -30,7 +30,7 @@ from rcviz.training.epoch import (
     validate,
 )
 from rcviz.training.history import EpochRecord, History, Metrics, ValueMetrics, progress_text
-from rcviz.training.run import Run
+from rcviz.training.run import Run, hand_over
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, like StopIteration
@@ -109,13 +109,8 @@ def train_epochs(
     1 200
     2 200
     """
-    train, valid, config = training_data(train, valid, config)
-    check_training(model, train, valid, config)
-    path = None if checkpoint is None else check_checkpoint(checkpoint)
-    evaluated = parts_to_evaluate(model)  # now: the caller may change modes before the first epoch is drawn
-    return _train_epochs(
-        lambda: Run(model, train, valid, config, path, evaluated), on_batch, on_validation_batch, interrupt
-    )
+    start = _checked(model, train, valid, config, checkpoint)
+    return _train_epochs(start, on_batch, on_validation_batch, interrupt)
 
 
 def fit(
@@ -165,7 +160,7 @@ def fit(
     from tqdm.auto import tqdm
 
     train, valid, config = training_data(train, valid, config)
-    epochs = train_epochs(model, train, valid, config, checkpoint=checkpoint)
+    epochs = _train_epochs(_checked(model, train, valid, config, checkpoint), forgets=False)
     records = []
     with closing(epochs), tqdm(total=config.epochs, unit="epoch", disable=not progress) as bar:
         try:
@@ -179,7 +174,7 @@ def fit(
             with suppress(StopIteration):
                 epochs.throw(error)
             raise
-    return History(config, tuple(records))
+    return hand_over(model, History(config, tuple(records)))
 
 
 @in_batches
@@ -228,11 +223,28 @@ def _kind_for(model: nn.Module, labels: Any) -> LabelKind:
     return "value" if output_scale(model) == "value" and not are_classes else "binary"
 
 
+def _checked(
+    model: nn.Module,
+    train: SequenceSet | Splits,
+    valid: SequenceSet | None,
+    config: TrainConfig | None,
+    checkpoint: str | os.PathLike[str] | None,
+) -> Callable[[], Run]:
+    """Check a training and return what makes the run."""
+    train, valid, config = training_data(train, valid, config)
+    check_training(model, train, valid, config)
+    path = None if checkpoint is None else check_checkpoint(checkpoint)
+    evaluated = parts_to_evaluate(model)  # now: the caller may change modes before the first epoch is drawn
+    return lambda: Run(model, train, valid, config, path, evaluated)
+
+
 def _train_epochs(
     start: Callable[[], Run],
-    on_batch: Callable[[BatchRecord], None] | None,
-    on_validation_batch: Callable[[int], None] | None,
-    interrupt: Callable[[], None] | None,
+    on_batch: Callable[[BatchRecord], None] | None = None,
+    on_validation_batch: Callable[[int], None] | None = None,
+    interrupt: Callable[[], None] | None = None,
+    *,
+    forgets: bool = True,
 ) -> Generator[EpochRecord, None, None]:
     run = start()  # when the first epoch is drawn, with the weights that the model has then
     config = run.config
@@ -261,6 +273,11 @@ def _train_epochs(
             raise
         finally:
             run.leave()
+        if forgets:
+            run.forget()
+    except GeneratorExit:
+        run.forget()
+        raise
     finally:  # once more, if an interrupt came in the middle of that
         run.leave()
 

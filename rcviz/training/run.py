@@ -34,7 +34,7 @@ from rcviz.training.checkpoint import (
 )
 from rcviz.training.checks import device_of
 from rcviz.training.config import TrainConfig
-from rcviz.training.history import EpochRecord
+from rcviz.training.history import EpochRecord, History
 
 
 @dataclass
@@ -48,7 +48,7 @@ class _Last:
     start : str
         Digest of the weights that it began with.
     state : State or None
-        What to continue from; None if that is in a file.
+        What to continue from; None if that is in a file, or the caller has what the training gave.
     left : str or None
         Digest of the weights that the model was left with; None as long as it has not been left.
     """
@@ -180,8 +180,20 @@ class Run:
                 self.model.to(self._device).load_state_dict(self._given)
                 set_modes(self._modes)
             self._now.left = digest_of_weights(self.model.state_dict())
-        if self.on_purpose and not self._checkpoint:
+
+    def forget(self) -> None:
+        """Let the next training of the model begin with its weights: the caller knows how this one ended."""
+        if self._checkpoint is None and _last.get(self.model) is self._now:
             del _last[self.model]
+
+
+def hand_over(model: nn.Module, history: History) -> History:
+    """Return the history; until then, the same call of :func:`rcviz.fit` would give it again."""
+    last = _last.get(model)
+    if last is None or last.state is None or last.state.records != history.records:
+        return history
+    # One line: an interrupt comes before both or after both.
+    last.start, last.state = "", None; return history  # noqa: E702  # fmt: skip
 
 
 def _copied(optimizer: Mapping[int, Mapping[str, Tensor]]) -> dict[int, dict[str, Tensor]]:
