@@ -117,6 +117,11 @@ class DefaultErrors(Change):
         np.seterr(**self._before)
 
 
+def with_default_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function that users call: Ctrl-C in it leaves no ``np.errstate`` of another library behind."""
+    return guarded(function, DefaultErrors)
+
+
 class Within(Change):
     """A context manager of another library, or a generator's: it is left even if an interrupt comes in its exit."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rcviz._core.changes import with_default_errors
 from rcviz._core.checks import is_number, quoted
 from rcviz._core.text_files import read_lines
 
@@ -25,6 +26,7 @@ _OTHER_NAMES = {
 }
 
 
+@with_default_errors
 def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
     """Read peaks from a file or a DataFrame.
 

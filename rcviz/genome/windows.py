@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rcviz._core.changes import with_default_errors
 from rcviz._core.checks import check_choice, check_positive, check_whole
 from rcviz._core.files import check_target
 from rcviz.genome.extraction import MemoryWriter, WindowExtractor
@@ -34,6 +35,7 @@ _MAX_NEGATIVES_PER_POSITIVE = 1000
 _NEGATIVES = ("accessible", "gc_matched", "gc_and_repeats_matched", "shuffled", "none")
 
 
+@with_default_errors
 def peak_windows(
     fasta: FastaPaths,
     peaks: "str | os.PathLike[str] | pd.DataFrame",

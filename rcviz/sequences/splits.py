@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from rcviz._core.changes import with_default_errors
 from rcviz._core.checks import check_choice, quoted
 from rcviz.sequences.annotations import toggle_chr
 from rcviz.sequences.checks import check_classes
@@ -27,6 +28,7 @@ class Splits(NamedTuple):
     test: SequenceSet
 
 
+@with_default_errors
 def split(
     data: Any,
     *,

@@ -298,9 +298,10 @@ class Explorer(anywidget.AnyWidget):
 
     def close(self) -> None:
         """End the analysis, remove the explorer from all pages and release its memory."""
-        if getattr(self, "_run", None) is not None:
-            self._run.stop()  # first: an interrupt may come at any moment
-            self._run.wait(30)
+        run = getattr(self, "_run", None)
+        if run is not None:
+            run.stop()  # first: an interrupt may come at any moment
+            run.wait(30)
             self._run = None
         if hasattr(self, "_stop_watching"):
             self._stop_watching()
