@@ -16,13 +16,7 @@ from playwright.sync_api import expect
 
 TOKEN = "browser-test"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--no-first-run",
-    # Scatter plots are WebGL, which needs a GPU or this. Drawing whole pages this way costs twice as much.
-    "--enable-unsafe-swiftshader",
-)
+CHROMIUM_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 
 
 @dataclass(frozen=True)

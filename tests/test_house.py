@@ -23,8 +23,8 @@ def name_and_range(requirement):
 def requirements():
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
-    assert extras["lab"][0] == "rcviz[genome,fetch,scatter,tables]"
-    optional = [entry for extra in ("genome", "fetch", "scatter", "tables") for entry in extras[extra]]
+    assert extras["lab"][0] == "rcviz[genome,fetch,tables]"
+    optional = [entry for extra in ("genome", "fetch", "tables") for entry in extras[extra]]
     listed = [*project["dependencies"], *optional, *extras["lab"][1:]]
     return dict(name_and_range(requirement) for requirement in listed)
 

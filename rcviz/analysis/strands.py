@@ -9,20 +9,20 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from torch import nn
 
-from rcviz._core.checks import check_positive
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
+from rcviz.analysis.strand_pass import StrandPass
 from rcviz.analysis.tasks import model_tasks, resolve_task
-from rcviz.models.outputs import logits_of, output_of
-from rcviz.models.prediction import one_hot_batch, predict, predict_outputs
-from rcviz.models.runtime import check_module, evaluating, find_module
-from rcviz.models.scale import Scale, one_warning, resolve_output, returned_scale, uncounted
+from rcviz.models.prediction import predict
+from rcviz.models.runtime import evaluating, find_module
+from rcviz.models.scale import Scale, one_warning, returned_scale
 from rcviz.models.settings import in_batches
 from rcviz.sequences.annotations import LabelKind
-from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
-from rcviz.symmetry.recording import warn_of_dependence
-from rcviz.symmetry.strands import OtherStrand, declares_output
+from rcviz.symmetry.strands import OtherStrand
+
+THRESHOLDS: dict[Scale, float | None] = {"probability": 0.5, "logit": 0.0, "value": None}
+"""Decision threshold on each scale."""
 
 
 @dataclass(frozen=True)
@@ -194,34 +194,22 @@ def strand_agreement(
     >>> flipped = rcviz.strand_agreement(standard, parts.test, threshold=0.9).flipped
     """
     data = as_sequence_set(data)
-    check_not_empty(data)
-    check_positive("batch_size", batch_size)
-    check_module(model)
     if threshold is not None and (isinstance(threshold, bool | str) or not np.isfinite(threshold)):
         raise ValueError(f"threshold must be a finite number on the scale of the predictions, got {threshold!r:.100}")
-    strands = model, OtherStrand(model)
+    strands = StrandPass(model, data, output=output, batch_size=batch_size)
+    if strands.profiles and threshold is not None:
+        raise ValueError("threshold needs one prediction per task, and the model returns profiles; leave it out")
     with evaluating(model), one_warning():  # both strands with the same weights, if another thread trains them
-        with uncounted():
-            warn_of_dependence(model, one_hot_batch(data.codes[: min(batch_size, 4)], model))
-        profiles = _returns_profiles(model, data)
-        scale = resolve_output(model, returned_scale(model) if profiles and output is None else output)
-        if profiles and threshold is not None:
-            raise ValueError("threshold needs one prediction per task, and the model returns profiles; leave it out")
-        run = output_of if profiles else logits_of
-        forward, reverse = (predict_outputs(run, strand, data, batch_size, scale) for strand in strands)
-    if threshold is None and not profiles:
-        threshold = {"probability": 0.5, "logit": 0.0, "value": None}[scale]
-    tasks = model_tasks(data, forward.shape[1])
+        for _ in strands.batches():
+            pass
+    if threshold is None and not strands.profiles:
+        threshold = THRESHOLDS[strands.scale]
+    tasks = model_tasks(data, strands.forward.shape[1])
     names = data.table.get("name")
     names = None if names is None else names.to_numpy(dtype=object)
-    return StrandAgreement(forward, reverse, data.labels, tasks, threshold, names, scale, data.label_kind)
-
-
-def _returns_profiles(model: nn.Module, data: SequenceSet) -> bool:
-    """Whether a model that declares how the strands change its output returns (batch, tasks, length)."""
-    if not declares_output(model):
-        return False
-    return output_of(model, one_hot_batch(data.codes[:1], model)).ndim == 3
+    return StrandAgreement(
+        strands.forward, strands.reverse, data.labels, tasks, threshold, names, strands.scale, data.label_kind
+    )
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,8 @@ def pack_sites(sites: Any, contributions: Any, motifs: dict[int, Any], share: An
         sequence[index, here], start[index, here] = listed, sites.start[listed, index]
         reverse[index, here], activation[index, here] = sites.reverse[listed, index], sites.best[listed, index]
         contribution[index, here] = contributions.per_sequence[listed, index]
-    used, places = np.unique(sequence[sequence >= 0], return_inverse=True)
-    sequence[sequence >= 0] = places
+    used, number = np.unique(sequence[sequence >= 0], return_inverse=True)
+    sequence[sequence >= 0] = number
     return {
         "counts": block(counts, "i4"),
         "motifs": block(probabilities),
@@ -103,11 +103,11 @@ def pack_sites(sites: Any, contributions: Any, motifs: dict[int, Any], share: An
         "reverse": block(reverse, "u1"),
         "activation": block(activation),
         "contribution": block(contribution),
-        **_places(used, table),
+        **places(used, table),
     }
 
 
-def _places(rows: Any, table: Any) -> dict[str, Any]:
+def places(rows: Any, table: Any) -> dict[str, Any]:
     """Name of each sequence, its chromosome and where it starts there, as far as the data has them."""
     named = {key: table[key].iloc[rows].astype(str).tolist() for key in ("name", "chrom") if key in table}
     if "chrom" not in named or "start" not in table:

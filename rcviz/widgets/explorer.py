@@ -202,7 +202,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _on_page_state(self, change: Any) -> None:
         """Take over what was chosen on the page; what is not allowed is shown and the page gets the state again."""
-        chosen = {name: value for name, value in change["new"].items() if getattr(self.state, name, value) != value}
+        now = self.state.as_dict()
+        chosen = {name: value for name, value in change["new"].items() if now.get(name, value) != value}
         if not chosen:  # the state itself, as it was sent to the page
             return
         before, self._error = self._error, ""

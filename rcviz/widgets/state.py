@@ -157,12 +157,18 @@ class StrandState(traitlets.HasTraits):
         The sequences to choose from; empty for all.
     sequence : int
         The sequence whose strands are drawn.
-    position : int
-        First position that is drawn.
+    position : int or None
+        First position that is drawn; None where the attributions are largest.
+    window : int
+        Number of positions that are drawn.
+    split : str or None
+        Name of the model whose gap is split by filter; None for ``model``.
+    filter : int or None
+        A filter of that model whose sites are marked.
 
     Examples
     --------
-    >>> state = StrandState(task_names=("CTCF",), models=("RC", "standard"), n_sequences=100, last_position=0)
+    >>> state = StrandState(task_names=("CTCF",), models=("RC", "standard"), n_sequences=100, length=60)
     >>> state.selection, state.model = (3, 14), "standard"
     >>> state.sequence = 14
     """
@@ -171,37 +177,68 @@ class StrandState(traitlets.HasTraits):
     model = traitlets.Unicode()
     selection = traitlets.Tuple()
     sequence = traitlets.Int(0)
-    position = traitlets.Int(0)
+    position = traitlets.Int(None, allow_none=True)
+    window = traitlets.Int(60)
+    split = traitlets.Unicode(None, allow_none=True)
+    filter = traitlets.Int(None, allow_none=True)
 
     def __init__(
-        self, *, task_names: tuple[str, ...], models: tuple[str, ...], n_sequences: int, last_position: int
+        self,
+        *,
+        task_names: tuple[str, ...],
+        models: tuple[str, ...],
+        n_sequences: int,
+        length: int,
+        check_sequence: Callable[[int], None] = lambda sequence: None,
+        check_filter: Callable[[int], None] = lambda index: None,
     ) -> None:
         self.task_names, self.models = task_names, models
-        self.n_sequences, self.last_position = n_sequences, last_position
-        super().__init__(model=models[0])
+        self.n_sequences, self.length = n_sequences, length
+        self._check_sequence, self._check_filter = check_sequence, check_filter
+        super().__init__(model=models[0], window=min(60, length))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The choices, as the page has them."""
+        names = ("task", "model", "sequence", "position", "window", "split", "filter")
+        return {"selection": list(self.selection), **{name: getattr(self, name) for name in names}}
 
     @traitlets.validate("task")
     def _known_task(self, proposal: traitlets.Bunch) -> int:
         return task_index(proposal["value"], self.task_names)
 
-    @traitlets.validate("model")
-    def _known_model(self, proposal: traitlets.Bunch) -> str:
+    @traitlets.validate("model", "split")
+    def _known_model(self, proposal: traitlets.Bunch) -> str | None:
+        if proposal["value"] is None:
+            return None
         if proposal["value"] not in self.models:
             raise ValueError(f"there is no model {proposal['value']!r}; the models are {', '.join(self.models)}")
         return str(proposal["value"])
 
     @traitlets.validate("selection")
     def _known_selection(self, proposal: traitlets.Bunch) -> tuple[int, ...]:
-        return tuple(self._checked(sequence) for sequence in proposal["value"])
+        chosen = tuple(int(sequence) for sequence in proposal["value"])
+        for sequence in (min(chosen, default=0), max(chosen, default=0)):
+            check_index("sequence", sequence, self.n_sequences)
+        return chosen
 
     @traitlets.validate("sequence")
     def _known_sequence(self, proposal: traitlets.Bunch) -> int:
-        return self._checked(proposal["value"])
+        check_index("sequence", proposal["value"], self.n_sequences)
+        self._check_sequence(proposal["value"])
+        return int(proposal["value"])
+
+    @traitlets.validate("filter")
+    def _known_filter(self, proposal: traitlets.Bunch) -> int | None:
+        if proposal["value"] is not None:
+            self._check_filter(proposal["value"])
+        return proposal["value"]  # type: ignore[no-any-return]
+
+    @traitlets.validate("window")
+    def _wide_enough(self, proposal: traitlets.Bunch) -> int:
+        return min(max(int(proposal["value"]), min(10, self.length)), self.length)
 
     @traitlets.validate("position")
-    def _within(self, proposal: traitlets.Bunch) -> int:
-        return min(max(int(proposal["value"]), 0), self.last_position)
-
-    def _checked(self, sequence: int) -> int:
-        check_index("sequence", sequence, self.n_sequences)
-        return int(sequence)
+    def _within(self, proposal: traitlets.Bunch) -> int | None:
+        if proposal["value"] is None:
+            return None
+        return min(max(int(proposal["value"]), 0), self.length - self.window)

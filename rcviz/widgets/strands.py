@@ -1,40 +1,46 @@
 """Explore the sequences for which a model's two strands disagree, and the filters that cause it."""
 
-import html
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, get_args
 
-import ipywidgets
 import numpy as np
 import pandas as pd
+import traitlets
 from matplotlib.figure import Figure
 
-from rcviz._core.checks import check_positive, task_index
+from rcviz._core.checks import check_choice, check_index, check_positive, task_index
 from rcviz._core.files import check_ending
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
 from rcviz.analysis.neurons import At
+from rcviz.models.scale import Scale
 from rcviz.plots.saving import ENDINGS as PICTURES
 from rcviz.plots.saving import save_figure
+from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
-from rcviz.widgets._box import ExplorerBox
-from rcviz.widgets._export import ExportBox
-from rcviz.widgets._keyboard import KeyboardGuard
-from rcviz.widgets._pane import ErrorPane, MarkupPane
-from rcviz.widgets._scatter import StrandScatters, label_names, legend_html
-from rcviz.widgets._strand_results import StrandResults
-from rcviz.widgets._strand_views import STYLE, WINDOW, best_window, gap_markup, logo_pair
+from rcviz.widgets.explorer import Explorer
+from rcviz.widgets.runs import Run
 from rcviz.widgets.state import StrandState
+from rcviz.widgets.strand_data import detail_bytes, pack_details, pack_filters, pack_points, pack_sequences
+from rcviz.widgets.strand_picture import picture, still
+from rcviz.widgets.strand_results import StrandResults, named_layers, named_models
 
-_LISTED = 200
+AHEAD = 32
+"""Sequences of the list whose details are computed before they are chosen."""
+SAVED = 300
+"""Sequences whose details are in a page without a kernel."""
+DETAIL_BYTES = 6 << 20
+"""Most bytes for the details of several sequences."""
 
 
-class StrandExplorer(ExplorerBox):
+class StrandExplorer(Explorer):
     """Forward against reverse predictions of several models, and the causes of each gap (Figure 4).
 
-    Click or lasso points in any panel, choose from the list (arrow keys work), or set ``explorer.state``.
+    The call returns once every model has read a first batch; the rest is computed in the background, and what is there
+    can be used. Click a point or a row to look at a sequence, draw around points to list only these, or set
+    ``explorer.state``. Weights are those at the time of the call: :attr:`stale` says when a model has others, and
+    :meth:`refresh` computes again.
 
     Parameters
     ----------
@@ -47,6 +53,9 @@ class StrandExplorer(ExplorerBox):
         Task to start with, by index or by name.
     layer : nn.Module, str or dict of these by model, optional
         Layer whose filters the gap is split by; by default each model's first convolution.
+    output : "probability", "logit" or "value", optional
+        Scale of the predictions; by default probabilities of a classifier, and values of a model that declares
+        ``output_is="value"``.
     at : "auto", "activation" or "convolution"
         Which neurons of the layer; see :func:`rcviz.filter_contributions`.
     batch_size : int
@@ -55,21 +64,44 @@ class StrandExplorer(ExplorerBox):
     Attributes
     ----------
     state : StrandState
-        ``task``, ``model``, ``selection``, ``sequence`` and ``position`` can be read, set and observed.
+        ``task``, ``model``, ``selection``, ``sequence``, ``position``, ``window``, ``split`` and ``filter`` can be
+        read, set and observed.
 
     Raises
     ------
     ValueError
         If there is no model or no sequence, a task or layer does not exist, or no model accepts the data. A model that
-        fails while others work is named in the error pane and excluded.
+        fails while others work is named on the page and excluded.
 
     Examples
     --------
     >>> explorer = rcviz.StrandExplorer({"RC": model, "standard": standard}, parts.test)
+    >>> explorer.wait()
     >>> explorer.state.selection = (3, 14)
     >>> explorer.export("strands.csv")
     >>> explorer.close()
     """
+
+    kind = "strands"
+    entry = "strands.js"
+    sheets = ("explorer.css", "strands.css")
+    title = "Strands"
+    kinds: ClassVar[dict[str, str]] = {
+        ".html": "page that needs no kernel",
+        ".csv": "table of the listed sequences",
+        ".parquet": "table of the listed sequences",
+        ".gap.csv": "this sequence's gap by filter",
+        ".gap.parquet": "this sequence's gap by filter",
+        ".svg": "picture of the points",
+        ".pdf": "picture of the points",
+        ".png": "picture of the points",
+    }
+
+    _sequences = traitlets.Dict().tag(sync=True)
+    _points = traitlets.Dict().tag(sync=True)
+    _filters = traitlets.Dict().tag(sync=True)
+    _chosen = traitlets.Dict().tag(sync=True)
+    _ahead = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -78,43 +110,54 @@ class StrandExplorer(ExplorerBox):
         *,
         task: int | np.integer | str = 0,
         layer: Any = None,
+        output: Scale | None = None,
         at: At = "auto",
         batch_size: int = 500,
     ) -> None:
         check_positive("batch_size", batch_size)
-        self._data = as_sequence_set(data)
-        self._results = StrandResults(models, self._data, at, layer, batch_size)
+        if output is not None:
+            check_choice("output", output, get_args(Scale))
+        check_choice("at", at, get_args(At))
+        data = as_sequence_set(data)
+        check_not_empty(data)
+        named = named_models(models)
+        self._named, self._options = named, (output, named_layers(named, layer), at, batch_size)
+        self._results = StrandResults(named, data, *self._options)
+        self._results.begin()
         first_task = task_index(task, self._results.task_names)
-        self.state = StrandState(
+        state = StrandState(
             task_names=self._results.task_names,
             models=tuple(self._results.models),
-            n_sequences=len(self._data),
-            last_position=max(self._data.length - WINDOW, 0),
+            n_sequences=len(data),
+            length=data.length,
+            check_sequence=self._check_sequence,
+            check_filter=self._check_filter,
         )
-        self.state.task = first_task
-        self.state.model = self._results.largest_gap_model(first_task)
-        self._following = False
-        self._build()
-        super().__init__(self._parts())
-        self.add_class("rcviz-box").add_class("rcviz-strand-explorer")
-        with self._error.reporting():
-            self.state.sequence = int(self._order()[0])
-            self._on_task()
-            if self._results.refused:
-                raise ValueError(self._results.refused)
-        for name in ("task", "model", "selection", "sequence", "position"):
-            self.state.observe(getattr(self, f"_on_{name}"), name)
+        state.task = first_task
+        self._settled: tuple[str, int] = state.model, state.sequence
+        self._sent: tuple[int, int] = -1, 0
+        self._settle(state)
+        super().__init__(named.values(), state)
+        state.observe(self._on_selection, "selection")
+        state.observe(self._on_question, ["task", "sequence"])
+        self._wanted = state.task, state.sequence
+        self._sequences = pack_sequences(self._results)
+        self._send_points()
+        self._start()
 
     def __repr__(self) -> str:
-        return f"StrandExplorer({len(self.state.models)} models, {len(self._data):,} sequences)"
+        if not self._models:
+            return "StrandExplorer(closed)"
+        return f"StrandExplorer({len(self.state.models)} models, {len(self._results.data):,} sequences)"
 
     @property
     def table(self) -> pd.DataFrame:
-        """The chosen sequences, or all, the largest gap of the sorting model first.
+        """The chosen sequences, or all, the largest gap of the sorting model first. Waits for the analysis.
 
         One row per sequence and model: model, sequence, the columns of ``data.table``, label, forward, reverse
-        (probabilities, or values of a model that declares ``output_is="value"``), gap.
+        (on each model's scale), gap.
         """
+        self.wait()
         return self._results.table(self.state.task, self._order())
 
     @property
@@ -122,23 +165,26 @@ class StrandExplorer(ExplorerBox):
         """The shown sequence's difference by filter: model, sequence, filter, forward, reverse, difference.
 
         The rows of a model add up to its two logits, or values, and their difference: the part that no filter explains,
-        such as the output's bias, is in the row whose filter is "rest".
+        such as the output's bias, is in the row whose filter is "rest". Waits for the analysis.
         """
+        self.wait()
         return self._results.gap_table(self.state.task, self.state.sequence)
 
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write :attr:`table` (``.csv``, ``.parquet``) or the panels as one figure (``.svg``, ``.pdf``, ``.png``)."""
-        if check_ending(os.fspath(path), TABLES + PICTURES) in TABLES:
-            self.export_table(path)
+        """Write what is on screen; the ending of the path chooses what, ".gap.csv" the gap by filter."""
+        if Path(path).stem.endswith(".gap") and Path(path).suffix.lower() in TABLES:
+            self.export_gap(path)
         else:
-            self.export_figure(path)
+            super().export(path)
 
     def export_table(self, path: str | os.PathLike[str]) -> None:
         """Write :attr:`table` as ``.csv`` or ``.parquet``."""
+        check_ending(path, TABLES)
         save_table(self.table, path)
 
     def export_gap(self, path: str | os.PathLike[str]) -> None:
         """Write :attr:`gap_table` as ``.csv`` or ``.parquet``."""
+        check_ending(path, TABLES)
         save_table(self.gap_table, path)
 
     def export_figure(self, path: str | os.PathLike[str]) -> None:
@@ -147,188 +193,147 @@ class StrandExplorer(ExplorerBox):
         save_figure(self.picture(), path)
 
     def picture(self) -> Figure:
-        """Draw the panels as a matplotlib figure (Figure 4 a, b, c), which a notebook shows without a kernel."""
-        return self._results.figure(self.state.task)
+        """Draw the panels as a matplotlib figure (Figure 4 a, b, c), which a saved notebook shows without a kernel."""
+        self.wait()
+        return picture(self._results, self.state.task)
 
     def select_all(self) -> None:
         """Clear the selection: the list offers all sequences again."""
-        self._write("selection", ())
+        self.state.selection = ()
 
-    def _build(self) -> None:
-        state = self.state
-        self._task = ipywidgets.Dropdown(
-            options=[(name, index) for index, name in enumerate(state.task_names)],
-            value=state.task,
-            description="Task",
-            disabled=len(state.task_names) == 1,
-            layout=ipywidgets.Layout(width="230px"),
-            tooltip="The task whose predictions are compared",
-        )
-        self._model = ipywidgets.Dropdown(
-            options=state.models,
-            value=state.model,
-            description="Sort by",
-            layout=ipywidgets.Layout(width="320px"),
-            tooltip="The model whose gaps sort the sequences",
-        )
-        self._all = ipywidgets.Button(
-            description="All sequences", tooltip="Clear the selection: the list offers all sequences again"
-        )
-        self._list = ipywidgets.Select(
-            description="Sequence",
-            layout=ipywidgets.Layout(width="250px", height="520px", flex_flow="column", align_items="stretch"),
-            tooltip="Sequences, largest gap between the strands first",
-        )
-        self._position = ipywidgets.IntSlider(
-            min=0,
-            max=state.last_position,
-            description="Position",
-            disabled=state.last_position == 0,
-            layout=ipywidgets.Layout(width="500px"),
-            tooltip="First position that is drawn",
-        )
-        self._error, self._listed, self._caption = ErrorPane(), MarkupPane(), MarkupPane()
-        self._logos, self._gaps, self._legend = MarkupPane(), MarkupPane(), MarkupPane()
-        self._scatters = StrandScatters(self._on_points)
-        self._export = ExportBox(self.export, "strands.csv", TABLES + PICTURES, self._error)
-        self._export_gap = ExportBox(self.export_gap, "gap_by_filter.csv", TABLES, self._error)
-        controls = {"task": self._task, "model": self._model, "sequence": self._list, "position": self._position}
-        for name, control in controls.items():
-            control.observe(lambda change, name=name: self._write(name, change["new"]), "value")
-        self._all.on_click(lambda button: self.select_all())
+    def _still(self) -> str:
+        sentence = f"{self!r}: the explorer itself needs a running kernel; run this cell again."
+        return still(self._results, self.state.task, sentence)
 
-    def _parts(self) -> list[ipywidgets.Widget]:
-        chosen = ipywidgets.VBox([self._listed, self._list], layout=ipywidgets.Layout(margin="0 16px 0 0"))
-        view = ipywidgets.VBox([self._caption, self._logos, self._position])
-        view.layout = ipywidgets.Layout(flex="1 1 0", min_width="0")
-        return [
-            ipywidgets.HBox([self._task, self._model, self._all]),
-            self._legend,
-            self._scatters,
-            self._export,
-            self._error,
-            ipywidgets.HBox([chosen, view]),
-            self._gaps,
-            self._export_gap,
-            KeyboardGuard(),
-        ]
+    # State
 
-    def _write(self, name: str, value: Any) -> None:
-        if self._following or value is None:
-            return
-        with self._error.reporting():
-            setattr(self.state, name, value)
-        if getattr(self.state, name) != value:  # refused: the control shows the state again
-            self._follow()
+    def _check_sequence(self, sequence: int) -> None:
+        if not self._results.has_bases[sequence]:
+            raise ValueError(f"sequence {sequence} has only unknown bases (N), so it has no attributions")
 
-    def _on_points(self, chosen: tuple[int, ...]) -> None:
-        with self._error.reporting():
-            if not chosen:
-                self._highlight()
-                raise ValueError(
-                    "no point was chosen, so the view has not changed: click a point, draw around some, or press "
-                    "'All sequences'"
-                )
-            self.state.selection = chosen
-
-    def _on_task(self, change: Any = None) -> None:
-        task, kind = self.state.task, self._results.label_kind
-        labels = self._results.labels(task)
-        self._legend.show(STYLE + legend_html(labels, kind))
-        self._scatters.show(self._results.predictions(task), labels, self._results.scales(), kind)
-        self._draw()
-
-    def _on_model(self, change: Any) -> None:
-        self._follow()
-
-    def _on_selection(self, change: Any) -> None:
-        self._highlight()
-        self._follow()
-        if self.state.selection:
-            self.state.sequence = int(self._order()[0])
-
-    def _on_sequence(self, change: Any) -> None:
-        try:
-            self._draw()
-        except Exception:
-            self.state.sequence = change["old"]
-            raise
-
-    def _on_position(self, change: Any) -> None:
-        if not self._following:
-            self._show_logos()
-            self._follow()
-
-    def _draw(self) -> None:
-        """Draw the sequence of the state; everything is computed before anything is shown."""
-        details = self._results.sequence(self.state.task, self.state.sequence)
-        gaps = gap_markup(details.splits)
-        with self._quietly():
-            self.state.position = best_window(list(details.attributions.values()), self._data.length)
-        self._show_logos()
-        self._gaps.show(gaps)
-        self._caption.show(self._caption_text())
-        self._highlight()
-        self._follow()
-
-    def _show_logos(self) -> None:
-        attributions = self._results.sequence(self.state.task, self.state.sequence).attributions
-        logos = (logo_pair(name, each, self.state.position) for name, each in attributions.items())
-        self._logos.show("".join(logos))
-
-    def _highlight(self) -> None:
-        self._scatters.highlight(self.state.selection, self.state.sequence)
+    def _check_filter(self, index: int) -> None:
+        bank = self._results.bank(self.state.split or self.state.model)
+        check_index("filter", index, len(bank) if not isinstance(bank, str) else index + 1)
 
     def _order(self) -> np.ndarray:
         return self._results.order(self.state.model, self.state.task, self.state.selection)
 
-    def _label_names(self) -> Any:
-        return label_names(self._results.labels(self.state.task), len(self._data), self._results.label_kind)
+    def _first(self, state: StrandState) -> int:
+        """Sequence with the largest gap among those that are listed and can be shown."""
+        order = self._results.order(state.model, state.task, state.selection)
+        shown = order[self._results.has_bases[order]]
+        return int(shown[0]) if len(shown) else state.sequence
 
-    def _follow(self) -> None:
-        """Set the controls to the values of the state, without writing them back."""
+    def _settle(self, state: StrandState) -> None:
+        """Choose the model and the sequence with the largest gap, unless somebody has chosen others."""
+        models = tuple(self._results.models)
+        state.models, state.task_names = models, self._results.task_names
+        if (state.model, state.sequence) == self._settled or state.model not in models:
+            self._settled = self._results.largest_gap_model(state.task), state.sequence
+            with state.hold_trait_notifications():
+                state.model = self._settled[0]
+                sequence = self._first(state)
+                self._settled = state.model, sequence
+                self._wanted = state.task, sequence
+                if sequence != state.sequence:
+                    state.sequence = sequence
+        if state.split not in models:
+            state.split = None
+
+    def _on_selection(self, change: Any) -> None:
+        if self.state.selection:
+            self.state.sequence = self._first(self.state)
+
+    def _on_question(self, change: Any) -> None:
+        if self._wanted != (self.state.task, self.state.sequence):
+            self._wanted = self.state.task, self.state.sequence
+            self._start()
+
+    # Computing
+
+    def _compute(self, run: Run) -> None:
+        results = self._results
+        run.tick(0.0, "Predicting both strands")
+        results.begin()
+        self._settle(self.state)
+        self._send_points()
+        self._look(run)
+        if not results.complete:
+            run.tick(0.05, "Predicting both strands")
+            results.predict(lambda share: self._after_batch(run, share))
+            self._settle(self.state)
+            self._send_points()
+            self._look(run)
+        if self._filters == {}:
+            self._filters = pack_filters(results)
+        self._look_ahead(run)
+
+    def _after_batch(self, run: Run, share: float) -> None:
+        run.tick(0.05 + 0.75 * share)
+        if self._results.known >= 2 * self._sent[1]:  # all that is sent is at most twice the data
+            self._send_points()
+
+    def _look(self, run: Run) -> None:
+        """Compute and send the details of the chosen sequence."""
+        task, sequence = self._wanted
+        if self._results.details(task, sequence) is None:
+            run.tick(run.progress, f"Attributing sequence {sequence}")
+            self._results.detail(task, [sequence], lambda share: run.tick(run.progress))
+        if self._chosen.get("task") != task or self._chosen.get("sequence") != sequence:
+            self._chosen = {"sequence": sequence, **pack_details(self._results, task, [sequence])}
+
+    def _look_ahead(self, run: Run) -> None:
+        """Compute and send the details of the sequences that follow in the list."""
+        task, sequence = self._wanted
         order = self._order()
-        gap, names = self._results.gap(self.state.model, self.state.task), self._label_names()
-        options = tuple(
-            (f"{rank}.  sequence {i}  {_short(gap[i])}  {names[i]}", i)
-            for rank, i in enumerate(order[:_LISTED].tolist(), start=1)
-        )
-        which = "chosen" if self.state.selection else "all"
-        counted = f"{which} {len(order):,} sequences"
-        with self._quietly():
-            if self._list.options != options:
-                self._list.options = options
-            listed = any(i == self.state.sequence for _, i in options)
-            self._list.value = self.state.sequence if listed else None
-            self._listed.show(
-                f"The {len(options)} largest gaps of {counted}"
-                if len(order) > len(options)
-                else f"{counted.capitalize()}, largest gap first"
-            )
-            self._task.value, self._model.value = self.state.task, self.state.model
-            self._position.value = self.state.position
+        place = int(np.flatnonzero(order == sequence)[0]) if sequence in order else 0
+        coming = self._affordable(order[place:], AHEAD)
+        if all(self._results.details(task, i) is not None for i in coming[:4]) and self._ahead.get("task") == task:
+            return
+        run.tick(0.85, "Attributing the sequences that follow")
+        self._results.detail(task, coming, run.part(0.85, 1.0))
+        self._ahead = pack_details(self._results, task, coming)
 
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        before, self._following = self._following, True
-        try:
-            yield
-        finally:
-            self._following = before
+    def _affordable(self, order: np.ndarray, most: int) -> list[int]:
+        most = min(most, max(1, DETAIL_BYTES // detail_bytes(self._results)))
+        shown: list[int] = order[self._results.has_bases[order]][:most].tolist()
+        return shown
 
-    def _caption_text(self) -> str:
-        i, task, scales = self.state.sequence, self.state.task, self._results.scales()
-        names = self._data.table.get("name")
-        name = "" if names is None else f" ({html.escape(str(names[i]))})"
-        predictions = "; ".join(
-            f"{html.escape(model)} {forward[i]:.3f} forward, {reverse[i]:.3f} reverse ({scales[model]})"
-            for model, (forward, reverse) in self._results.predictions(task).items()
-        )
-        return (
-            f'<div class="rcviz-caption" aria-live="polite"><b>Sequence {i}</b>{name}, {self._label_names()[i]} for '
-            f"{html.escape(self.state.task_names[task])}. Predictions: {predictions}.</div>"
-        )
+    def _clear(self) -> None:
+        self._results = StrandResults(self._named, self._results.data, *self._options)
+        self._settled, self._sent = (self.state.model, self.state.sequence), (-1, 0)
+        with self.hold_sync():
+            self._points, self._filters, self._chosen, self._ahead = {}, {}, {}, {}
 
+    def _release(self) -> None:
+        super()._release()
+        del self._results, self._named, self._options
+        del self.state._check_sequence, self.state._check_filter
 
-def _short(gap: float | np.floating) -> str:
-    return f"{gap:.3f}" if gap >= 0.0005 or gap == 0 else f"{gap:.0e}"
+    # Sending
+
+    def _send_points(self) -> None:
+        state, results = self.state, self._results
+        if self._sent == (state.task, results.known):
+            return
+        self._sent = state.task, results.known
+        with self.hold_sync():
+            self._points = pack_points(results, state.task)
+            self._about = {
+                "kind": self.kind,
+                "model_id": self.model_id,
+                "n_sequences": len(results.data),
+                "length": results.data.length,
+                "tasks": list(state.task_names),
+                "models": list(state.models),
+                "refused": results.refusals(),
+                "label_kind": results.data.label_kind,
+                "labelled": results.data.labels is not None,
+                "kinds": [[ending, text] for ending, text in self.kinds.items()],
+            }
+
+    def _page_data(self) -> dict[str, Any]:
+        task, listed = self.state.task, self._affordable(self._order(), SAVED)
+        rest = [i for i in (self.state.sequence,) if i not in listed]
+        self._results.detail(task, [*rest, *listed], lambda share: None)
+        return {**super()._page_data(), "_ahead": pack_details(self._results, task, listed)}

@@ -1,45 +1,45 @@
-"""The strand explorer as a person uses it: click, draw around points, read, save, see errors."""
+"""The strand explorer as a person uses it: click, draw around points, read, save, see errors; live and saved."""
 
 import os
-import re
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from frontends import run_all, write_notebook
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-EXPLORER = ".rcviz-strand-explorer"
+NAME = "<img src=x onerror='window.pwned=1'>"
 LOW, HIGH = -0.03, 1.03
+ROOT = '.rcviz-explorer[data-kind="strands"]'
 CELLS = [
-    """
-import rcviz
-parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
-size = {"sequence_length": 200, "pool_size": 31}
-models = {
-    "RC": rcviz.build_model(rcviz.ModelConfig.one_layer("revcomp", n_filters=8, **size)),
-    "standard": rcviz.build_model(rcviz.ModelConfig.one_layer("standard", n_filters=16, **size)),
-    "standard, augmented": rcviz.build_model(rcviz.ModelConfig.one_layer("standard", n_filters=16, **size)),
-}
-for name, model in models.items():
-    training = rcviz.TrainConfig.chipseq(
-        epochs=4, samples_per_epoch=600, learning_rate=0.02, augmentation="revcomp" if "augmented" in name else "none"
-    )
-    rcviz.fit(model, parts.train, parts.valid, training, progress=False)
+    f"""
+import numpy as np, time, rcviz
+name = {NAME!r}
+rng = np.random.default_rng(0)
+codes = rng.integers(0, 4, (300, 120), dtype=np.uint8)
+codes[299] = 4
+labels = np.column_stack([np.arange(300) % 2, rng.integers(0, 2, 300)])
+data = rcviz.SequenceSet(codes, labels, task_names=["GATA", name], names=[name] * 300)
+size = {{"sequence_length": 120, "pool_size": 53, "n_tasks": 2}}
+models = {{
+    "RC": rcviz.build_model(rcviz.ModelConfig.one_layer("revcomp", n_filters=4, **size)),
+    name: rcviz.build_model(rcviz.ModelConfig.one_layer("standard", n_filters=9, **size)),
+}}
 """,
-    "explorer = rcviz.StrandExplorer(models, parts.test)\nexplorer.export_table('all.csv')\nexplorer",
+    "explorer = rcviz.StrandExplorer(models, data)\nexplorer.export_table('all.csv')\nexplorer",
+    "explorer",
 ]
 
 
 class Panel:
     """The points of one model, addressed by their values instead of pixels."""
 
-    def __init__(self, page, number, table):
-        self.page, self.table = page, table
-        self.canvas = page.locator(f"{EXPLORER} .rcviz-strand-scatters > div").nth(number).locator("canvas").first
+    def __init__(self, explorer, number, table):
+        self.page, self.table = explorer.page, table
+        self.canvas = explorer.locator("canvas[data-model]").nth(number)
 
     def pixel(self, forward, reverse):
         """Where a pair of probabilities lies on the page."""
@@ -48,28 +48,14 @@ class Panel:
         return box["x"] + x * box["width"], box["y"] + (1 - y) * box["height"]
 
     def draw_around(self, left, bottom, right, top):
-        """Drag a lasso around a rectangle."""
+        """Drag an outline around a rectangle."""
         mouse = self.page.mouse
         corners = [(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)]
         mouse.move(*self.pixel(*corners[0]))
         mouse.down()
         for corner in corners[1:]:
-            mouse.move(*self.pixel(*corner), steps=12)
+            mouse.move(*self.pixel(*corner), steps=8)
         mouse.up()
-
-    def click(self, sequence):
-        """Click the point of a sequence until it is chosen: a click counts once the scatter has noticed the pointer."""
-        row = self.table.loc[sequence]
-        x, y = self.pixel(row["forward"], row["reverse"])
-        options = self.page.locator(f"{EXPLORER} select").nth(2).locator("option")
-        for _ in range(20):
-            self.page.mouse.move(x - 3, y - 3)
-            self.page.mouse.move(x, y, steps=3)
-            self.page.mouse.click(x, y, delay=50)
-            with suppress(AssertionError):
-                expect(options).to_have_count(1, timeout=1000)
-                return
-        raise AssertionError("the point was never chosen")
 
     def loneliest(self, besides):
         """The sequence whose point is farthest from all others, so that a click cannot mean another one."""
@@ -85,96 +71,231 @@ class Panel:
         return set(self.table.index[across & reverse.between(bottom + margin, top - margin)])
 
 
-def says(page, pattern):
-    """Wait until the caption matches a pattern; returns the number of the sequence that it names."""
-    page.wait_for_function(
-        "([selector, pattern]) => new RegExp(pattern).test(document.querySelector(selector)?.innerText)",
-        arg=[f"{EXPLORER} .rcviz-caption", pattern],
-    )
-    caption = page.locator(f"{EXPLORER} .rcviz-caption").inner_text()
-    return int(re.search(r"Sequence (\d+)", caption).group(1))
+def shown(explorer, sequence):
+    """Wait until a sequence is painted and marked."""
+    expect(explorer.locator(".rcviz-strand-detail")).to_have_attribute("data-sequence", str(sequence))
+    marked = explorer.locator('[role=row][aria-selected="true"]')
+    expect(marked).to_have_attribute("data-sequence", str(sequence))
 
 
 def listed(explorer):
-    """Numbers of the sequences in the list."""
-    texts = explorer.get_by_label("Sequence", exact=True).locator("option").all_text_contents()
-    return [int(re.search(r"sequence\s(\d+)", text).group(1)) for text in texts]
-
-
-def number_of_options(page, low, high):
-    """Wait until the list offers so many sequences."""
-    page.wait_for_function(
-        "([selector, low, high]) => {"
-        " const n = document.querySelectorAll(selector)[2].options.length; return low <= n && n <= high }",
-        arg=[f"{EXPLORER} select", low, high],
+    """Number of sequences in the list, and the first of them."""
+    rows = explorer.locator("[role=row][data-sequence]").evaluate_all(
+        "rows => rows.map((row) => [Number(row.getAttribute('aria-rowindex')), Number(row.dataset.sequence)])"
     )
+    grid = explorer.get_by_role("grid")
+    return int(grid.get_attribute("aria-rowcount")) - 1, [sequence for _, sequence in sorted(rows)]
 
 
-def save(explorer, name):
-    """Save what is shown to a file."""
-    field = explorer.get_by_label("Save as").first
-    field.fill(name)
-    field.press("Tab")
-    explorer.get_by_role("button", name="Save", exact=True).first.click()
+@pytest.fixture(scope="module")
+def lab(browser, server):
+    """A page of JupyterLab that has run all cells."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1400})
+    page.set_default_timeout(60_000)
+    write_notebook(server.folder / "strands.ipynb", CELLS)
+    run_all(page, server, "strands.ipynb")
+    yield page
+    page.close()
+    server.stop_kernels()
 
 
-def test_click_draw_read_save_and_err(run_cells, server):
-    """Only a real pointer on a real WebGL canvas shows that points are clicked and lassoed."""
-    page = run_cells(CELLS)
-    page.set_viewport_size({"width": 1400, "height": 1600})
-    explorer = page.locator(EXPLORER)
+def view(page, number=0):
+    """One of the two views, when all is computed."""
+    explorer = page.locator(ROOT).nth(number)
     explorer.scroll_into_view_if_needed()
+    expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)
+    return explorer
+
+
+def test_look_draw_around_and_read(lab, server):
+    """Only a real pointer on a real canvas shows that points are found and drawn around."""
+    explorer, page = view(lab), lab
     table = pd.read_csv(server.folder / "all.csv")
-    standard = Panel(page, 1, table[table["model"] == "standard"].set_index("sequence"))
-    standard.canvas.wait_for()
-
-    boxes = [Panel(page, number, table).canvas.bounding_box() for number in range(3)]
-    assert len({box["y"] for box in boxes}) == 1, "three panels side by side"
-    assert boxes[2]["x"] + boxes[2]["width"] < 1400
-
+    panel = Panel(explorer, 1, table[table["model"] == NAME].set_index("sequence"))
     by_gap = table.drop_duplicates("sequence")["sequence"].tolist()
-    assert listed(explorer) == by_gap[:200]
-    assert says(page, "Sequence") == by_gap[0]
-    expect(explorer.locator(".rcviz-logo > svg")).to_have_count(6)
-    expect(explorer.locator(".rcviz-gap")).to_have_count(3)
+    n, rows = listed(explorer)
+    assert n == 300
+    assert rows == by_gap[: len(rows)]
+    shown(explorer, by_gap[0])
+    expect(explorer.locator("canvas[data-model]")).to_have_count(2)
+    expect(explorer.locator(".rcviz-strand")).to_have_count(3)  # the RC model reads both strands alike
 
-    lonely = standard.loneliest(besides=by_gap[0])
-    standard.click(lonely)
-    assert listed(explorer) == [lonely]
-    assert says(page, f"Sequence {lonely}\\b") == lonely
+    lonely = panel.loneliest(besides=by_gap[0])
+    page.mouse.click(*panel.pixel(*panel.table.loc[lonely, ["forward", "reverse"]]))
+    shown(explorer, lonely)
+    assert listed(explorer)[0] == 300  # a click looks and does not filter
+    shown(view(page, 1), lonely)  # the other view follows
 
-    around = (0.05, 0.4, 0.6, 0.95)
-    standard.draw_around(*around)
-    inner, outer = (standard.inside(*around, margin=margin) for margin in (0.02, -0.02))
-    assert len(inner) > 50
-    number_of_options(page, len(inner), len(outer))
-    chosen = listed(explorer)
-    assert inner <= set(chosen) <= outer
-    sorting = explorer.get_by_label("Sort by").locator("option:checked").inner_text().replace("\xa0", " ")
-    gaps = table[table["model"] == sorting].set_index("sequence")["gap"]
-    assert chosen == sorted(chosen, key=lambda sequence: -gaps[sequence])
-    assert says(page, f"Sequence {chosen[0]}\\b") == chosen[0]
-    if folder := os.environ.get("RCVIZ_PICTURES"):
-        explorer.screenshot(path=Path(folder) / "strand_explorer.png")
-
-    explorer.get_by_label("Sequence", exact=True).focus()
+    middle = panel.table[["forward", "reverse"]].median()
+    around = (middle["forward"] - 0.1, middle["reverse"] - 0.1, 0.99, 0.99)
+    panel.draw_around(*around)
+    inner, outer = (panel.inside(*around, margin=margin) for margin in (0.01, -0.01))
+    n, rows = listed(explorer)
+    assert len(inner) <= n <= len(outer)
+    chosen = [sequence for sequence in by_gap if sequence in set(rows)]
+    assert rows == chosen
+    shown(explorer, rows[0])
+    explorer.get_by_role("grid").focus()
     page.keyboard.press("ArrowDown")
-    assert says(page, f"Sequence {chosen[1]}\\b") == chosen[1]
+    shown(explorer, rows[1])
+    page.keyboard.press("End")
+    expect(explorer.locator("[role=row][aria-selected=true]")).to_have_attribute("aria-rowindex", str(n + 1))
+    page.keyboard.press("Escape")
+    assert listed(explorer)[0] == 300
+    page.keyboard.press("Home")
+    shown(explorer, by_gap[0])
 
-    save(explorer, "shown.csv")
-    explorer.get_by_role("status").filter(has_text="shown.csv").wait_for()
-    back = pd.read_csv(server.folder / "shown.csv")
-    assert back["sequence"].tolist() == np.repeat(chosen, 3).tolist()
-    assert back.loc[back["model"] == "RC", "gap"].max() < 1e-5
-    save(explorer, "shown.svg")
-    explorer.get_by_role("status").filter(has_text="shown.svg").wait_for()
+    box = explorer.locator(".rcviz-strand").first.bounding_box()
+    page.mouse.move(box["x"] + 3, box["y"] + 20)
+    expect(explorer.locator(".rcviz-readout")).to_contain_text("RC ")
+    brush = explorer.locator(".rcviz-overview")
+    before = brush.get_attribute("aria-valuenow")
+    explorer.get_by_role("grid").focus()
+    page.keyboard.press("ArrowRight" if int(before) < 50 else "ArrowLeft")
+    expect(brush).not_to_have_attribute("aria-valuenow", before)
+    page.keyboard.press("0")
+    expect(brush).to_have_attribute("aria-valuenow", before)
+    explorer.locator("button[data-filter]").first.click()
+    expect(explorer.locator("button[data-filter]").first).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("window.pwned") is None
+    expect(explorer.locator(".rcviz-scatter").nth(1)).to_contain_text(NAME)
+
+
+def test_files_and_errors(lab, server):
+    """Files are written by name; what cannot be shown is said and undone."""
+    explorer, page = view(lab), lab
+    for name in ("shown.csv", "one.gap.csv", "shown.svg", "strands.doc"):
+        explorer.get_by_role("grid").focus()
+        page.keyboard.press("s")
+        path = explorer.get_by_label("File name")
+        path.fill(name)
+        path.press("Enter")
+        said = "ending must be" if name.endswith("doc") else str(server.folder.resolve() / name)
+        expect(explorer.locator(".rcviz-said")).to_contain_text(said)
+    assert len(pd.read_csv(server.folder / "shown.csv")) == 600
+    assert set(pd.read_csv(server.folder / "one.gap.csv")["model"]) == {"RC", NAME}
     assert (server.folder / "shown.svg").read_text().startswith("<svg")
+    explorer.get_by_label("Task").select_option("1")
+    view(page)
+    expect(explorer.locator(".rcviz-sentence")).to_contain_text(f"for {NAME}")
+    explorer.get_by_role("grid").focus()
+    page.keyboard.press("End")  # the sequence of nothing but N has no gap
+    explorer.get_by_role("alert").filter(has_text="only unknown bases").wait_for()
+    page.keyboard.press("Home")
+    shown(explorer, listed(explorer)[1][0])
+    expect(explorer.get_by_role("alert")).to_have_count(0)
 
-    save(explorer, "strands.doc")
-    explorer.get_by_role("alert").filter(has_text="ending").wait_for()
-    standard.draw_around(0.9, -0.01, 0.99, 0.02)
-    explorer.get_by_role("alert").filter(has_text="no point").wait_for()
-    assert listed(explorer) == chosen
-    explorer.get_by_role("button", name="All sequences").click()
-    number_of_options(page, 200, 200)
-    assert explorer.get_by_role("alert").count() == 0
+
+def test_looking_needs_no_kernel(lab, server):
+    """While the kernel is busy, after a model has changed, and after the kernel is gone."""
+    page = lab
+    page.locator(".jp-CodeCell .jp-InputPrompt").last.click()
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.type("time.sleep(5); next(models['RC'].parameters()).data.add_(0.1)")
+    page.keyboard.press("Control+Enter")
+    page.locator(".jp-InputPrompt").filter(has_text="[*]").wait_for()
+    explorer = page.locator(ROOT).first
+    rows = listed(explorer)[1]
+    explorer.get_by_role("grid").focus()
+    for place, key in ((0, "Home"), (1, "ArrowDown"), (2, "ArrowDown")):
+        page.keyboard.press(key)
+        shown(explorer, rows[place])
+    assert page.locator(".jp-InputPrompt").filter(has_text="[*]").count() == 1
+    expect(explorer).to_have_attribute("data-state", "stale")
+    explorer.get_by_role("button", name="Refresh").click()
+    expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)
+    server.stop_kernels()
+    expect(explorer).to_have_attribute("data-state", "disconnected", timeout=60_000)
+    explorer.get_by_role("grid").focus()
+    page.keyboard.press("Home")
+    shown(explorer, listed(explorer)[1][0])
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A page of two models, with names that are markup wherever a name can be."""
+    import rcviz
+
+    rng = np.random.default_rng(0)
+    data = rcviz.SequenceSet(
+        rng.integers(0, 4, (80, 90), dtype=np.uint8),
+        np.tile([[1.0, 0.0], [0.0, 1.0]], (40, 1)),
+        task_names=(NAME, "other"),
+        names=[NAME] * 80,
+    )
+    size = {"sequence_length": 90, "pool_size": 31, "n_tasks": 2}
+    models = {
+        NAME: rcviz.build_model(rcviz.ModelConfig.one_layer("revcomp", n_filters=4, **size)),
+        "standard": rcviz.build_model(rcviz.ModelConfig.one_layer("standard", n_filters=8, **size)),
+    }
+    explorer = rcviz.StrandExplorer(models, data)
+    path = tmp_path_factory.mktemp("saved") / "strands.html"
+    explorer.to_html(path)
+    order = explorer.table["sequence"].drop_duplicates().tolist()
+    explorer.close()
+    return path, order
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(953, "light"), (550, "dark"), (400, "light")])
+def test_the_saved_page_needs_no_network(browser, saved, width, scheme):
+    """Opened from a file with the network off, in the three layouts, light and dark."""
+    path, order = saved
+    context = browser.new_context(viewport={"width": width + 34, "height": 1000}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    explorer = page.locator(".rcviz-explorer")
+    expect(explorer).to_have_attribute("data-state", "ready")
+    expect(explorer).to_have_attribute("data-theme", scheme)
+    shown(explorer, order[0])
+    explorer.locator("[role=row][data-sequence]").nth(1).click()
+    shown(explorer, order[1])
+    page.keyboard.press("End")
+    shown(explorer, order[-1])
+    expect(explorer.locator(".rcviz-strand")).to_have_count(3)
+    expect(explorer.locator(".rcviz-sentence")).to_contain_text(f"for {NAME}")
+    explorer.locator("select[aria-label='Largest gap of']").select_option(NAME)
+    expect(explorer.locator(".rcviz-sentence")).to_contain_text(f"{NAME} says")
+    assert page.evaluate("window.pwned") is None
+    assert asked == [path.as_uri()]
+    assert explorer.get_by_role("button", name="Save").count() == 0
+    painted = explorer.locator("canvas").evaluate_all(
+        """all => all.map((one) => {
+          const { data } = one.getContext("2d").getImageData(0, 0, one.width, one.height);
+          return data.filter((value, place) => place % 4 === 3 && value > 0).length;
+        })"""
+    )
+    assert min(painted) > 80  # a pixel for each point at least
+    inside = explorer.evaluate(
+        """root => [...root.querySelectorAll(".rcviz-strand-body *, .rcviz-top *")].filter((part) => {
+          const box = part.getBoundingClientRect();
+          return box.width && box.right > root.getBoundingClientRect().right + 1;
+        }).map((part) => part.outerHTML.slice(0, 80))"""
+    )
+    assert inside == []
+    context.close()
+
+
+TRAINED = """
+import rcviz
+parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
+size = {"sequence_length": 200, "pool_size": 31}
+models = {
+    "RC": rcviz.build_model(rcviz.ModelConfig.one_layer("revcomp", n_filters=8, **size)),
+    "standard": rcviz.build_model(rcviz.ModelConfig.one_layer("standard", n_filters=16, **size)),
+}
+for model in models.values():
+    training = rcviz.TrainConfig.chipseq(epochs=12, samples_per_epoch=1750, learning_rate=0.01)
+    rcviz.fit(model, parts, config=training, progress=False)
+"""
+
+if "RCVIZ_PICTURES" in os.environ:
+
+    def test_picture(run_cells, page):
+        """The picture of the docs: a trained RC network beside a standard one."""
+        page.set_viewport_size({"width": 1400, "height": 1300})
+        run_cells([TRAINED, "explorer = rcviz.StrandExplorer(models, parts.test)\nexplorer"])
+        page.locator('.rcviz-explorer[data-state="ready"]').wait_for(timeout=300_000)
+        page.locator(".rcviz-explorer").screenshot(path=Path(os.environ["RCVIZ_PICTURES"]) / "strand_explorer.png")

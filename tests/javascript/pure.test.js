@@ -11,6 +11,8 @@ import { digitsFor, digitsOf, extent, linear, sharedAxis, ticks } from "../../rc
 import { count, fixed, percent, plural, pValue, signed } from "../../rcviz/widgets/static/text.js";
 import { equal, near, test } from "./harness.js";
 
+import "./strands.test.js";
+
 export { run } from "./harness.js";
 
 const block = (type, shape, values) => {

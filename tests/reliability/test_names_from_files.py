@@ -66,10 +66,7 @@ def motifs():
 
 
 def explorers(model, data, motifs):
-    """Every widget, with the name wherever a name can be."""
-    strands = rcviz.StrandExplorer({NAME: model, "other": model}, data)
-    strands.state.sequence = 3
-    yield strands
+    """Every widget that is a box of controls, with the name wherever a name can be."""
     yield rcviz.TrainingMonitor(model, data, data, rcviz.TrainConfig(epochs=1, batch_size=9))
 
 
@@ -110,6 +107,14 @@ def test_no_page_takes_a_name_for_markup(model, data, motifs, tmp_path):
     assert "<img" not in page
     assert data_of(page)["_about"]["tasks"][0] == NAME
     assert data_of(page)["_sites"]["names"][0] == NAME
+    strands = rcviz.StrandExplorer({NAME: model, "other": model}, data)
+    strands.to_html(tmp_path / "page.html")
+    strands.close()
+    page = (tmp_path / "page.html").read_text()
+    assert_text(page, scripts=2)
+    assert "<img" not in page
+    assert data_of(page)["_points"]["models"][0]["name"] == NAME
+    assert data_of(page)["_sequences"]["names"][0] == NAME
     write_page(model, data, Path(NAME), Path(NAME), tmp_path / "inspect.html", None, as_json=False)
     page = (tmp_path / "inspect.html").read_text()
     assert assert_text(page, scripts=2).count(SHOWN) >= 3

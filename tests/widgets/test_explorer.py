@@ -15,7 +15,7 @@ MINUTE = 60
     ("explorer", "options"),
     [
         ("FilterExplorer", "at, batch_size, colors, data, layer, model, motifs, task"),
-        ("StrandExplorer", "at, batch_size, data, layer, models, task"),
+        ("StrandExplorer", "at, batch_size, data, layer, models, output, task"),
         ("TrainingMonitor", "config, model, train, valid"),
         ("TrainingCurves", "metric, size"),
     ],

@@ -1,0 +1,417 @@
+// One sequence: what it is, where its attributions are, and both strands of every model on one axis.
+import { unpack } from "./arrays.js";
+import { h, refill, s } from "./dom.js";
+import { logoPaths } from "./logo.js";
+import { LETTERS } from "./matrices.js";
+import { linear } from "./scales.js";
+import {
+  bestWindow,
+  digitsOfScale,
+  gapText,
+  labelOf,
+  placeInGenome,
+  readsAlike,
+  sequenceName,
+  sitesIn,
+} from "./strand_data.js";
+import { count, fixed, signed } from "./text.js";
+
+const LABEL = 104; // room for the name of a model
+const NARROWEST = 5; // pixels of a column that still has a letter
+const [TALL, STRIP] = [54, 8];
+
+/** What the sorting model says about a sequence, in parts; those in a list are bold. */
+export function sentenceOf(strands) {
+  const { about, state, points, sequences } = strands;
+  const index = state.sequence;
+  const each = points.sorting;
+  if (index >= each.forward.length) return [[`Sequence ${index}`], " has no predictions yet."];
+  const digits = digitsOfScale(each);
+  const name = sequenceName(sequences, index, about.length);
+  const named = name === `sequence ${index}` ? "" : ` ${name}`;
+  const own = sequences.names?.[index];
+  const also = own && own !== name && !own.startsWith(name.split(":")[0]) ? ` (${own})` : "";
+  const [forward, reverse] = [each.forward[index], each.reverse[index]];
+  const task = about.tasks.length > 1 ? ` for ${about.tasks[state.task]}` : "";
+  const flips = each.threshold !== null && forward >= each.threshold !== reverse >= each.threshold;
+  const what = { probability: "says", logit: "has a logit of", value: "predicts" }[each.scale];
+  const gap = fixed(forward, digits) === fixed(reverse, digits) ? "" : `, a gap of ${gapText(each.gap[index])}`;
+  return [
+    [`Sequence ${index}`],
+    `${named}${also} \u00b7 ${labelOf(strands, index)}${task}. `,
+    [each.name],
+    ` ${what} ${fixed(forward, digits)} reading forward and ${fixed(reverse, digits)} reading the other strand${gap}${flips ? ": the decision flips" : ""}.`,
+  ];
+}
+
+/** Letters of attributions, or bars where there is no room for letters. */
+function letters(values, codes, start, window, { dx, y }) {
+  if (dx >= NARROWEST) {
+    const heights = new Float32Array(4 * window);
+    for (let i = 0; i < window; i++) {
+      const code = codes[start + i];
+      if (code < 4) heights[code * window + i] = values[start + i];
+    }
+    return logoPaths(heights, { x: (i) => i * dx, dx, y });
+  }
+  const paths = { A: "", C: "", G: "", T: "" };
+  for (let i = 0; i < window; i++) {
+    const code = codes[start + i];
+    const height = y(0) - y(values[start + i]);
+    if (code > 3 || Math.abs(height) < 0.1) continue;
+    paths[LETTERS[code]] +=
+      `M${(i * dx).toFixed(1)} ${y(0).toFixed(1)}h${Math.max(0.6, dx).toFixed(2)}v${(-height).toFixed(1)}h${(-Math.max(0.6, dx)).toFixed(2)}Z`;
+  }
+  return paths;
+}
+
+function strandLogo(values, codes, { start, window, width, range, label, sites, note }) {
+  const dx = width / window;
+  const y = linear(range[0], range[1], TALL - 1, 1);
+  const paths = letters(values, codes, start, window, { dx, y });
+  return s(
+    "svg",
+    { width, height: TALL, viewBox: `0 0 ${width} ${TALL}`, role: "img", "aria-label": label, class: "rcviz-strand" },
+    sites.map((site) =>
+      s("rect", {
+        class: "rcviz-site",
+        x: (site.start - start) * dx,
+        y: 0.5,
+        width: site.width * dx,
+        height: TALL - 1,
+      }),
+    ),
+    s("path", { class: "rcviz-axis", d: `M0 ${y(0)}H${width}` }),
+    [...LETTERS].map((letter) => s("path", { class: `rcviz-${letter}`, d: paths[letter] })),
+    note && s("text", { class: "rcviz-note", x: 2, y: 10 }, note),
+  );
+}
+
+function differences(each, largest, { start, window, width }) {
+  const dx = width / window;
+  const cells = [];
+  for (let i = 0; i < window; i++) {
+    const share = Math.min(1, Math.abs(each.forward[start + i] - each.reverse[start + i]) / (largest || 1));
+    if (share < 0.02) continue;
+    cells.push(
+      s("rect", {
+        x: (i * dx).toFixed(1),
+        y: 0,
+        width: Math.max(0.5, dx - 0.5),
+        height: STRIP,
+        "fill-opacity": share.toFixed(2),
+      }),
+    );
+  }
+  return s(
+    "svg",
+    {
+      class: "rcviz-difference",
+      width,
+      height: STRIP,
+      viewBox: `0 0 ${width} ${STRIP}`,
+      role: "img",
+      "aria-label": "where the strands differ",
+    },
+    cells,
+  );
+}
+
+/** The detail of a sequence; `set(changes)` changes the state. */
+export function strandTracks(set) {
+  const said = h("p", { class: "rcviz-sentence", "aria-live": "polite" });
+  const overview = s("svg", {
+    class: "rcviz-overview",
+    role: "slider",
+    tabindex: 0,
+    "aria-label": "Positions that are drawn",
+  });
+  const tracks = h("div", { class: "rcviz-strand-tracks" });
+  const cursor = h("div", { class: "rcviz-cursor", hidden: true });
+  const readout = h("p", { class: "rcviz-readout" }, "\u00a0");
+  const element = h("section", { class: "rcviz-strand-detail" }, said, overview, tracks, readout);
+  let present = null;
+  let moving = null; // where a drag began, and what it moves
+  let drawnFor = null;
+
+  function windowOf({ state, about, detail }) {
+    const window = Math.min(state.window, about.length);
+    const start = state.position ?? (detail ? bestWindow(detail, window) : 0);
+    return { window, start: Math.min(Math.max(start, 0), about.length - window) };
+  }
+
+  function positionText(position) {
+    const place = placeInGenome(present.strands.sequences, present.strands.state.sequence);
+    return place ? `${place[0]}:${count(place[1] + position)}` : `${count(position)}`;
+  }
+
+  function drawOverview() {
+    const { strands, width, shown } = present;
+    const { about, detail } = strands;
+    const [height, top] = [40, 24];
+    const x = linear(0, about.length, 0, width);
+    const columns = Math.max(1, Math.min(about.length, Math.round(width / 2)));
+    const sizes = new Float64Array(columns);
+    for (const each of Object.values(detail?.models ?? {})) {
+      if (!each.forward) continue;
+      let most = 0;
+      for (let i = 0; i < about.length; i++)
+        most = Math.max(most, Math.abs(each.forward[i]), Math.abs(each.reverse[i]));
+      for (let i = 0; i < about.length; i++) {
+        const column = Math.min(columns - 1, Math.floor((i * columns) / about.length));
+        const size = Math.max(Math.abs(each.forward[i]), Math.abs(each.reverse[i])) / (most || 1);
+        sizes[column] = Math.max(sizes[column], size);
+      }
+    }
+    let path = `M0 ${top}`;
+    sizes.forEach((size, column) => {
+      path += `L${(((column + 0.5) * width) / columns).toFixed(1)} ${(top - 22 * size).toFixed(1)}`;
+    });
+    const { start, window } = shown;
+    const whole = window >= about.length;
+    const [from, to] = [x(start), x(start + window)];
+    overview.setAttribute("width", width);
+    overview.setAttribute("height", height);
+    overview.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    overview.setAttribute("aria-valuemin", 0);
+    overview.setAttribute("aria-valuemax", about.length - window);
+    overview.setAttribute("aria-valuenow", start);
+    const ends = `${positionText(start)}\u2013${placeInGenome(strands.sequences, strands.state.sequence) ? count(placeInGenome(strands.sequences, strands.state.sequence)[1] + start + window) : count(start + window)}`;
+    overview.setAttribute("aria-valuetext", ends);
+    const middle = Math.min(Math.max((from + to) / 2, 120), width - 120);
+    refill(
+      overview,
+      s("path", { class: "rcviz-hills", d: `${path}L${width} ${top}Z` }),
+      s("path", { class: "rcviz-axis", d: `M0 ${top}H${width}` }),
+      !whole && s("rect", { class: "rcviz-brush", x: from, y: 1, width: Math.max(4, to - from), height: top }),
+      !whole && s("path", { class: "rcviz-handle", d: `M${from} 8v10M${to} 8v10` }),
+      s("text", { x: 0, y: 36 }, "0"),
+      s("text", { x: width, y: 36, "text-anchor": "end" }, `${count(about.length)} bp`),
+      s(
+        "text",
+        { x: middle, y: 36, "text-anchor": "middle" },
+        whole ? ends : `${ends} \u00b7 ${count(window)} of ${count(about.length)} bp`,
+      ),
+    );
+  }
+
+  function sitesFor(each, reversed) {
+    const { strands } = present;
+    const { state, filters, detail } = strands;
+    const name = state.split ?? strands.points.sorting.name;
+    const bank = filters?.[name];
+    if (each !== name || state.filter === null || !bank?.matrices || state.filter >= bank.matrices.shape[0]) return [];
+    const [, , width] = bank.matrices.shape;
+    const size = 4 * width;
+    const matrix = unpack(bank.matrices).values.subarray(state.filter * size, (state.filter + 1) * size);
+    const options = {
+      limit: unpack(bank.limit).values[state.filter],
+      falling: unpack(bank.falling).values[state.filter],
+      stride: bank.stride,
+      padding: bank.padding,
+    };
+    const found = sitesIn(detail.codes, matrix, options, reversed);
+    const more = bank.tied ? sitesIn(detail.codes, matrix, options, !reversed) : [];
+    return [...found, ...more].map((site) => ({ ...site, width }));
+  }
+
+  function modelTrack(each) {
+    const { strands, inner, shown, narrow } = present;
+    const { state, detail } = strands;
+    const index = state.sequence;
+    const digits = digitsOfScale(each) + 1;
+    const known = index < each.forward.length;
+    const label = h(
+      "div",
+      { class: "rcviz-model" },
+      h("b", { title: each.name }, each.name),
+      h("span", null, h("i", { class: "rcviz-dot rcviz-ink" }), known ? fixed(each.forward[index], digits) : "\u2013"),
+      h(
+        "span",
+        null,
+        h("i", { class: "rcviz-dot rcviz-hollow" }),
+        known ? fixed(each.reverse[index], digits) : "\u2013",
+      ),
+      h("small", null, known ? `gap ${gapText(each.gap[index])}` : ""),
+    );
+    const found = detail?.models[each.name];
+    let pictures = null;
+    if (!detail) {
+      const why = strands.without
+        ? "No base of this sequence is known, so it has no attributions."
+        : "This page has no attributions of this sequence. Choose one from the top of the list.";
+      pictures =
+        strands.live && !strands.without
+          ? h("div", { class: "rcviz-skeleton", style: `height:${2 * TALL + STRIP}px` })
+          : h("p", { class: "rcviz-empty" }, why);
+    } else if (!found?.forward) {
+      pictures = h("p", { class: "rcviz-empty" }, `No attributions: ${found?.noAttributions ?? "not computed"}.`);
+    } else {
+      let [low, high, largest] = [0, 0, 0];
+      for (const values of [found.forward, found.reverse]) {
+        for (const value of values) {
+          low = Math.min(low, value);
+          high = Math.max(high, value);
+        }
+      }
+      largest = Math.max(-low, high);
+      const range = low < high ? [low, high] : [-1, 1];
+      const options = { ...shown, width: inner, range };
+      const alike = readsAlike(found);
+      const unit = `${each.name}: attributions of the`;
+      const picture = (values, reversed, note) =>
+        strandLogo(values, detail.codes, {
+          ...options,
+          sites: sitesFor(each.name, reversed),
+          label: `${unit} ${note}`,
+          note,
+        });
+      pictures = alike
+        ? picture(found.forward, false, "both strands alike")
+        : [
+            picture(found.forward, false, "forward"),
+            picture(found.reverse, true, "reverse complement, in forward coordinates"),
+            differences(found, largest, options),
+          ];
+    }
+    return h(
+      "div",
+      { class: `rcviz-model-track${narrow ? " rcviz-above" : ""}`, "data-track": each.name },
+      label,
+      h("div", { class: "rcviz-pictures" }, pictures),
+    );
+  }
+
+  function drawTracks() {
+    const { strands } = present;
+    const missing =
+      strands.about.refused &&
+      h("p", { class: "rcviz-empty rcviz-refused", role: "alert" }, `${strands.about.refused}.`);
+    refill(tracks, strands.points.models.map(modelTrack), missing, cursor);
+    cursor.hidden = true;
+  }
+
+  function draw(strands, width, narrow) {
+    const { state } = strands;
+    present = {
+      strands,
+      width,
+      narrow,
+      inner: Math.max(120, narrow ? width : width - LABEL),
+      shown: windowOf(strands),
+    };
+    const key = [
+      strands.detail,
+      state.sequence,
+      state.filter,
+      state.split,
+      state.model,
+      present.shown.start,
+      present.shown.window,
+      width,
+      strands.points.sorting.forward,
+      strands.filters,
+      strands.live,
+      strands.without,
+    ];
+    if (drawnFor && key.every((part, i) => part === drawnFor[i])) return;
+    drawnFor = key;
+    refill(
+      said,
+      sentenceOf(strands)
+        .map((part) => (Array.isArray(part) ? h("b", null, part[0]) : part))
+        .map((part) => (typeof part === "string" ? document.createTextNode(part) : part)),
+    );
+    drawOverview();
+    drawTracks();
+    // Only what is painted is said to be so.
+    if (strands.detail || strands.without || !strands.live) element.dataset.sequence = state.sequence;
+  }
+
+  // Moving the window.
+  function baseAt(event) {
+    const box = overview.getBoundingClientRect();
+    return ((event.clientX - box.left) / box.width) * present.strands.about.length;
+  }
+  overview.addEventListener("pointerdown", (event) => {
+    if (event.button || !present) return;
+    const { start, window } = present.shown;
+    const base = baseAt(event);
+    const near = (6 / present.width) * present.strands.about.length;
+    const what = Math.abs(base - start) < near ? "start" : Math.abs(base - start - window) < near ? "end" : "all";
+    const within = base >= start && base <= start + window;
+    moving = { what, base: within || what !== "all" ? base : null, start, window };
+    overview.setPointerCapture(event.pointerId);
+    if (!within && what === "all") move(event);
+  });
+  function move(event) {
+    const { length } = present.strands.about;
+    const base = baseAt(event);
+    let { start, window } = moving;
+    if (moving.what === "all")
+      start = Math.round(moving.base === null ? base - window / 2 : start + base - moving.base);
+    else {
+      const end = start + window;
+      if (moving.what === "start") start = Math.round(Math.min(Math.max(0, base), end - 10));
+      window = moving.what === "start" ? end - start : Math.round(Math.min(Math.max(10, base - start), length - start));
+    }
+    start = Math.min(Math.max(0, start), length - window);
+    present.shown = { start, window };
+    drawnFor = null;
+    drawOverview();
+    drawTracks();
+  }
+  overview.addEventListener("pointermove", (event) => moving && move(event));
+  overview.addEventListener("pointerup", () => {
+    if (!moving) return;
+    moving = null;
+    set({ window: present.shown.window, position: present.shown.start });
+  });
+
+  // Numbers of the position that is pointed at.
+  tracks.addEventListener("pointermove", (event) => {
+    const picture = tracks.querySelector(".rcviz-strand");
+    if (!picture || !present.strands.detail) return;
+    const box = picture.getBoundingClientRect();
+    const { start, window } = present.shown;
+    const column = Math.floor(((event.clientX - box.left) / box.width) * window);
+    if (column < 0 || column >= window) return leave();
+    const outer = tracks.getBoundingClientRect();
+    cursor.hidden = false;
+    cursor.style.left = `${box.left - outer.left + (column * box.width) / window}px`;
+    cursor.style.width = `${box.width / window}px`;
+    readout.textContent = numbersOf(present.strands, start + column, positionText(start + column));
+  });
+  function leave() {
+    cursor.hidden = true;
+    readout.textContent = "\u00a0";
+  }
+  tracks.addEventListener("pointerleave", leave);
+
+  return {
+    element,
+    draw,
+    /** Move or widen the window from the keyboard. */
+    shift(by, factor = 1) {
+      if (!present) return;
+      const { length } = present.strands.about;
+      const { start, window } = present.shown;
+      const size = Math.min(length, Math.max(10, Math.round(window * factor)));
+      const from = start + Math.round((window - size) / 2) + Math.round(by * window);
+      set({ window: size, position: Math.min(Math.max(0, from), length - size) });
+    },
+  };
+}
+
+/** Attributions of all models at one position, as text. */
+export function numbersOf({ detail, points }, position, place) {
+  const code = detail.codes[position];
+  const parts = points.models
+    .map((each) => [each.name, detail.models[each.name]])
+    .filter(([, found]) => found?.forward)
+    .map(
+      ([name, found]) =>
+        `${name} ${signed(found.forward[position], 3)} forward, ${signed(found.reverse[position], 3)} reverse`,
+    );
+  return `position ${position}${place === String(position) ? "" : ` (${place})`} ${LETTERS[code] ?? "N"}: ${parts.join("; ")}`;
+}
