@@ -21,9 +21,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, write_notebook  # noqa: E402
-
-# Pages without WebGL need no GPU, not even one in software.
-PLAIN = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 OUT = ROOT / "benchmarks" / "results" / "explorers.json"
@@ -88,6 +85,7 @@ def use(explorer, turn):
         state.filter = state.ranking[turn % 64]
     else:
         state.sequence = turn % 200
+        explorer.wait()
 def grow(explorer, name):
     for turn in range(WARM):
         use(explorer, turn)
@@ -171,17 +169,25 @@ def idle(page):
 
 
 def strands(page):
-    """Another sequence of the list: for the first time, then again."""
-    listed = "document.querySelector('.rcviz-strand-explorer select[size]')"
-    caption = "document.querySelector('.rcviz-strand-explorer .rcviz-caption').innerText"
-    logos = "document.querySelector('.rcviz-strand-explorer .rcviz-logo').innerHTML"
-    act = f"{listed}.selectedIndex += STEP; {listed}.dispatchEvent(new Event('change', {{bubbles: true}}))"
-    before, done = f"[{caption}, {logos}]", f"{caption} !== before[0] && {logos} !== before[1]"
+    """Another sequence of the list, whose details are read ahead, or asked from the kernel: marked, and all painted."""
+    page.locator('[data-kind="strands"][data-state="ready"]').wait_for()
+    root = "document.querySelector('[data-kind=strands]')"
+    grid = f"{root}.querySelector('[role=grid]')"
+    key = f"{grid}.dispatchEvent(new KeyboardEvent('keydown', {{key: 'KEY', bubbles: true}}))"
+    chosen = f"{grid}.querySelector('[aria-selected=true]')?.dataset.sequence"
+    marked = f"{chosen} !== before"
+    painted = f"{marked} && {root}.querySelector('.rcviz-strand-detail').dataset.sequence === {chosen}"
+
+    def choose(name, done):
+        return [measure(page, key.replace("KEY", name), done, before=chosen) for _ in range(TIMES)]
+
+    ahead = choose("ArrowDown", painted)
+    page.evaluate(key.replace("KEY", "End"))
+    page.wait_for_function(f"{root}.querySelector('.rcviz-strand-detail').dataset.sequence === {chosen}")
     return {
-        f"another sequence, {name}": [
-            measure(page, act.replace("STEP", step), done, before=before) for _ in range(TIMES)
-        ]
-        for name, step in (("first time", "1"), ("again", "-1"))
+        "another sequence, read ahead": ahead,
+        "another sequence, marked": choose("PageUp", marked),
+        "another sequence, from the kernel": choose("PageUp", painted),
     }
 
 
@@ -224,7 +230,7 @@ def only_filters(asked):
         jupyter_server(Path(folder)) as server,
         sync_playwright() as playwright,
     ):
-        page = new_page(playwright, browser_path, PLAIN)
+        page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
         page.set_default_timeout(1_200_000)
         write_notebook(server.folder / "filters.ipynb", [setup(asked.filters, asked.sequences, asked.epochs), FILTERS])
         run_all(page, server, "filters.ipynb", timeout=3_600_000)
@@ -267,9 +273,9 @@ def everything():
         sync_playwright() as playwright,
     ):
         for name, cell, take, arguments in (
-            ("filters", FILTERS, filters, PLAIN),
+            ("filters", FILTERS, filters, CHROMIUM_ARGUMENTS),
             ("strands", STRANDS, strands, CHROMIUM_ARGUMENTS),
-            ("monitor", MONITOR, stopping, PLAIN),
+            ("monitor", MONITOR, stopping, CHROMIUM_ARGUMENTS),
         ):
             page = new_page(playwright, browser_path, arguments)
             write_notebook(server.folder / f"{name}.ipynb", [setup(64, 10_000, 3), cell])
@@ -279,7 +285,7 @@ def everything():
                 page.locator(
                     ".rcviz-explorer[data-state=ready]"
                 ).wait_for()  # else the analysis would be measured as well
-            times["an empty widget" + (", WebGL" if name == "strands" else f", beside {name}")] = idle(page)
+            times[f"an empty widget, beside {name}"] = idle(page)
             times |= take(page)
             print(json.dumps({what: summary(values) for what, values in times.items()}, indent=1), flush=True)
             version = page.context.browser.version

@@ -109,8 +109,8 @@ class Run:
         try:
             self._on_change(self)
         finally:
+            del self._work, self._on_change  # they hold the explorer, which may be closed once the end is told
             self._told_end = True
-            del self._work, self._on_change  # they hold the explorer
 
 
 @atexit.register

@@ -229,9 +229,10 @@ class StrandState(traitlets.HasTraits):
 
     @traitlets.validate("filter")
     def _known_filter(self, proposal: traitlets.Bunch) -> int | None:
-        if proposal["value"] is not None:
-            self._check_filter(proposal["value"])
-        return proposal["value"]  # type: ignore[no-any-return]
+        if proposal["value"] is None:
+            return None
+        self._check_filter(proposal["value"])
+        return int(proposal["value"])
 
     @traitlets.validate("window")
     def _wide_enough(self, proposal: traitlets.Bunch) -> int:

@@ -115,7 +115,7 @@ class StrandResults:
     @cached_property
     def has_bases(self) -> Bool[np.ndarray, " sequences"]:
         """Whether a sequence has a base that is known, without which it has no attributions."""
-        return (self.data.codes < 4).any(axis=1)
+        return np.any(self.data.codes < 4, axis=1)
 
     @property
     def task_names(self) -> tuple[str, ...]:

@@ -16,8 +16,11 @@ LOW, HIGH = -0.03, 1.03
 ROOT = '.rcviz-explorer[data-kind="strands"]'
 CELLS = [
     f"""
-import numpy as np, time, rcviz
+import numpy as np, os, time, rcviz
 name = {NAME!r}
+def wait_for_test():
+    while not os.path.exists("go"):
+        time.sleep(0.05)
 rng = np.random.default_rng(0)
 codes = rng.integers(0, 4, (300, 120), dtype=np.uint8)
 codes[299] = 4
@@ -127,8 +130,9 @@ def test_look_draw_around_and_read(lab, server):
     shown(view(page, 1), lonely)  # the other view follows
 
     middle = panel.table[["forward", "reverse"]].median()
-    around = (middle["forward"] - 0.1, middle["reverse"] - 0.1, 0.99, 0.99)
+    around = (middle["forward"], middle["reverse"], 0.99, 0.99)
     panel.draw_around(*around)
+    expect(explorer.locator(".rcviz-listed")).to_contain_text("chosen")
     inner, outer = (panel.inside(*around, margin=margin) for margin in (0.01, -0.01))
     n, rows = listed(explorer)
     assert len(inner) <= n <= len(outer)
@@ -192,7 +196,7 @@ def test_looking_needs_no_kernel(lab, server):
     page.locator(".jp-CodeCell .jp-InputPrompt").last.click()
     page.keyboard.press("b")
     page.keyboard.press("Enter")
-    page.keyboard.type("time.sleep(5); next(models['RC'].parameters()).data.add_(0.1)")
+    page.keyboard.type("wait_for_test(); next(models['RC'].parameters()).data.add_(0.1)")
     page.keyboard.press("Control+Enter")
     page.locator(".jp-InputPrompt").filter(has_text="[*]").wait_for()
     explorer = page.locator(ROOT).first
@@ -202,6 +206,7 @@ def test_looking_needs_no_kernel(lab, server):
         page.keyboard.press(key)
         shown(explorer, rows[place])
     assert page.locator(".jp-InputPrompt").filter(has_text="[*]").count() == 1
+    (server.folder / "go").touch()
     expect(explorer).to_have_attribute("data-state", "stale")
     explorer.get_by_role("button", name="Refresh").click()
     expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)

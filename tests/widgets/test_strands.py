@@ -565,12 +565,13 @@ def test_no_sequence_is_predicted_twice(make_model, toy):
     model.register_forward_hook(lambda part, args, y: rows.append(len(args[0])))
     explorer = StrandExplorer(model, toy, batch_size=50)
     explorer.wait(MINUTE)
-    predicted = [n for n in rows if n > 16]
-    assert predicted == [50, 50, 50, 50, 20, 20]
+    batches = (50, 20)  # details are of one sequence, and of fewer than 50
+    assert [n for n in rows if n in batches] == [50, 50, 50, 50, 20, 20]
     rows.clear()
     explorer.state.task = 1
     explorer.wait(MINUTE)
-    assert [n for n in rows if n > 16] == []
+    assert rows
+    assert [n for n in rows if n in batches] == []
     explorer.close()
 
 
@@ -578,7 +579,8 @@ def test_trained_in_place_beside_it(opened, models, toy):
     """It says so, mixes nothing, and refresh shows the new weights."""
     explorer = opened(models, toy)
     before = predict(models["standard"], toy)[:, 0]
-    fit(models["standard"], toy, toy, TrainConfig(epochs=1, batch_size=20, samples_per_epoch=60), progress=False)
+    config = TrainConfig(epochs=1, batch_size=20, samples_per_epoch=60, learning_rate=0.1)
+    fit(models["standard"], toy, toy, config, progress=False)
     assert explorer.stale
     explorer._on_message(explorer, {"kind": "check"}, [])
     assert explorer._status["state"] == "stale"

@@ -75,7 +75,7 @@ export function strandFilters(set) {
     present = strands;
     const { state, points, detail, filters } = strands;
     const name = state.split ?? points.sorting.name;
-    const key = [detail, name, state.filter, filters, all, strands.live, strands.without, points.models.length];
+    const key = [detail, name, state.filter, filters, all, strands.waits, strands.without, points.models.length];
     if (drawnFor && key.every((part, i) => part === drawnFor[i])) return;
     drawnFor = key;
     const each = points.models.find((model) => model.name === name) ?? points.sorting;

@@ -168,7 +168,7 @@ export function strandTracks(set) {
       path += `L${(((column + 0.5) * width) / columns).toFixed(1)} ${(top - 22 * size).toFixed(1)}`;
     });
     const { start, window } = shown;
-    const whole = window >= about.length;
+    const whole = window >= about.length || (!detail && strands.state.position === null);
     const [from, to] = [x(start), x(start + window)];
     overview.setAttribute("width", width);
     overview.setAttribute("height", height);
@@ -178,15 +178,16 @@ export function strandTracks(set) {
     overview.setAttribute("aria-valuenow", start);
     const ends = `${positionText(start)}\u2013${placeInGenome(strands.sequences, strands.state.sequence) ? count(placeInGenome(strands.sequences, strands.state.sequence)[1] + start + window) : count(start + window)}`;
     overview.setAttribute("aria-valuetext", ends);
-    const middle = Math.min(Math.max((from + to) / 2, 120), width - 120);
+    const roomy = width > 450; // for what stands at both ends
+    const middle = roomy ? Math.min(Math.max((from + to) / 2, 150), width - 180) : width / 2;
     refill(
       overview,
       s("path", { class: "rcviz-hills", d: `${path}L${width} ${top}Z` }),
       s("path", { class: "rcviz-axis", d: `M0 ${top}H${width}` }),
       !whole && s("rect", { class: "rcviz-brush", x: from, y: 1, width: Math.max(4, to - from), height: top }),
       !whole && s("path", { class: "rcviz-handle", d: `M${from} 8v10M${to} 8v10` }),
-      s("text", { x: 0, y: 36 }, "0"),
-      s("text", { x: width, y: 36, "text-anchor": "end" }, `${count(about.length)} bp`),
+      roomy && s("text", { x: 0, y: 36 }, "0"),
+      roomy && s("text", { x: width, y: 36, "text-anchor": "end" }, `${count(about.length)} bp`),
       s(
         "text",
         { x: middle, y: 36, "text-anchor": "middle" },
@@ -239,9 +240,11 @@ export function strandTracks(set) {
     if (!detail) {
       const why = strands.without
         ? "No base of this sequence is known, so it has no attributions."
-        : "This page has no attributions of this sequence. Choose one from the top of the list.";
+        : strands.live
+          ? "Not computed."
+          : "This page has no attributions of this sequence. Choose one from the top of the list.";
       pictures =
-        strands.live && !strands.without
+        strands.waits && !strands.without
           ? h("div", { class: "rcviz-skeleton", style: `height:${2 * TALL + STRIP}px` })
           : h("p", { class: "rcviz-empty" }, why);
     } else if (!found?.forward) {
@@ -312,6 +315,7 @@ export function strandTracks(set) {
       strands.points.sorting.forward,
       strands.filters,
       strands.live,
+      strands.waits,
       strands.without,
     ];
     if (drawnFor && key.every((part, i) => part === drawnFor[i])) return;
@@ -325,7 +329,7 @@ export function strandTracks(set) {
     drawOverview();
     drawTracks();
     // Only what is painted is said to be so.
-    if (strands.detail || strands.without || !strands.live) element.dataset.sequence = state.sequence;
+    if (strands.detail || strands.without || !strands.waits) element.dataset.sequence = state.sequence;
   }
 
   // Moving the window.

@@ -153,6 +153,7 @@ function renderStrands({ model, el }) {
     root = on;
     strands = strandsOf(store, cache);
     strands.live = store.live;
+    strands.waits = store.live && store.get("_status").state !== "error"; // what is missing will come
     body.classList.toggle("rcviz-waiting", !strands.points);
     if (!strands.points) return;
     const { points, state } = strands;
@@ -213,7 +214,7 @@ function renderStrands({ model, el }) {
     { model, el, store },
     { kind: "strands", help: STRAND_HELP, keys: STRAND_KEYS, describe: summarize, body, draw, onKey },
   );
-  for (const name of ["_state", "_about", "_sequences", "_points", "_filters", "_chosen", "_ahead"]) {
+  for (const name of ["_state", "_status", "_about", "_sequences", "_points", "_filters", "_chosen", "_ahead"]) {
     frame.listen(`change:${name}`, frame.redraw);
   }
   const theme = new MutationObserver(frame.redraw);
