@@ -10,7 +10,7 @@ import traitlets
 from matplotlib.figure import Figure
 
 from rcviz._core.checks import check_choice, check_index, check_positive, task_index
-from rcviz._core.files import check_ending
+from rcviz._core.files import check_ending, check_target
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
 from rcviz.analysis.neurons import At
@@ -180,16 +180,19 @@ class StrandExplorer(Explorer):
     def export_table(self, path: str | os.PathLike[str]) -> None:
         """Write :attr:`table` as ``.csv`` or ``.parquet``."""
         check_ending(path, TABLES)
+        check_target(path, "the export")
         save_table(self.table, path)
 
     def export_gap(self, path: str | os.PathLike[str]) -> None:
         """Write :attr:`gap_table` as ``.csv`` or ``.parquet``."""
         check_ending(path, TABLES)
+        check_target(path, "the export")
         save_table(self.gap_table, path)
 
     def export_figure(self, path: str | os.PathLike[str]) -> None:
         """Write the panels as one figure (Figure 4 a, b, c), ``.svg``, ``.pdf`` or ``.png``."""
         check_ending(path, PICTURES)
+        check_target(path, "the export")
         save_figure(self.picture(), path)
 
     def picture(self) -> Figure:
