@@ -21,7 +21,7 @@ def test_both_explorers_of_networks_built_from_torch(page, server):
     """Only a front end shows that the pictures of a kernel reach the page; the notebook has no other test run."""
     run_all(page, server, "06_any_model.ipynb", timeout=300_000)
     filters = page.locator('.rcviz-explorer[data-kind="filters"]')
-    strands = page.locator(".rcviz-strand-explorer")
+    strands = page.locator('.rcviz-explorer[data-kind="strands"]')
 
     filters.scroll_into_view_if_needed()
     expect(filters).to_have_attribute("data-state", "ready")
@@ -36,13 +36,13 @@ def test_both_explorers_of_networks_built_from_torch(page, server):
     picture(page, filters, "any_model_filters.png")
 
     strands.scroll_into_view_if_needed()
-    expect(strands.locator(".rcviz-gap")).to_have_count(3)  # counts, binding, conjoined
-    expect(strands.locator(".rcviz-logo")).to_have_count(6)
-    first = strands.locator(".rcviz-caption").inner_text()
-    strands.get_by_label("Sequence").focus()
+    expect(strands).to_have_attribute("data-state", "ready", timeout=120_000)
+    expect(strands.locator("canvas[data-model]")).to_have_count(3)  # counts, binding, conjoined
+    expect(strands.locator(".rcviz-strand")).to_have_count(5)  # the conjoined one reads both strands alike
+    detail = strands.locator(".rcviz-strand-detail")
+    first = detail.get_attribute("data-sequence")
+    strands.get_by_role("grid").focus()
     page.keyboard.press("ArrowDown")
-    page.wait_for_function(
-        "before => document.querySelector('.rcviz-strand-explorer .rcviz-caption').innerText != before", arg=first
-    )
+    expect(detail).not_to_have_attribute("data-sequence", first)
     assert strands.get_by_role("alert").count() == 0
     picture(page, strands, "any_model_strands.png")

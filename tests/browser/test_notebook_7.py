@@ -24,8 +24,8 @@ EXPLORERS = (
 def test_all_explorers_answer(run_cells):
     """Only a second front end shows that nothing depends on JupyterLab."""
     page = run_cells([DATA, *EXPLORERS], "notebook")
-    filters = page.locator('.rcviz-explorer[data-kind="filters"]')
-    strands, monitor = (page.locator(f".rcviz-{kind}") for kind in ("strand-explorer", "training-monitor"))
+    filters, strands = (page.locator(f'.rcviz-explorer[data-kind="{kind}"]') for kind in ("filters", "strands"))
+    monitor = page.locator(".rcviz-training-monitor")
 
     filters.scroll_into_view_if_needed()
     expect(filters).to_have_attribute("data-state", "ready")
@@ -37,11 +37,13 @@ def test_all_explorers_answer(run_cells):
     expect(detail).to_contain_text("Rank 1 of 8")
 
     strands.scroll_into_view_if_needed()
+    expect(strands).to_have_attribute("data-state", "ready")
     expect(strands.locator("canvas").first).to_be_visible()
-    first = strands.locator(".rcviz-caption").inner_text()
-    strands.get_by_label("Sequence", exact=True).focus()
+    detail = strands.locator(".rcviz-strand-detail")
+    first = detail.get_attribute("data-sequence")
+    strands.get_by_role("grid").focus()
     page.keyboard.press("ArrowDown")
-    expect(strands.locator(".rcviz-caption")).not_to_have_text(first)
+    expect(detail).not_to_have_attribute("data-sequence", first)
 
     monitor.scroll_into_view_if_needed()
     start, stop = (monitor.get_by_role("button", name=name, exact=True) for name in ("Start", "Stop"))
