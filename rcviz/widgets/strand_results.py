@@ -99,9 +99,12 @@ class StrandResults:
         batch_size: int,
     ) -> None:
         self.data, self._at, self._batch_size, self._output = data, at, batch_size, output
-        self._waiting = {name: (copy_module(model), layers.get(name)) for name, model in models.items()}
         self.models: dict[str, Compared] = {}
         self.refused: dict[str, str] = {}
+        self._waiting: dict[str, tuple[nn.Module, str | None]] = {}
+        for name, model in models.items():
+            with self._refusing(name):
+                self._waiting[name] = copy_module(model), layers.get(name)
         self.known = 0
         self._details: OrderedDict[tuple[int, int], dict[str, Split]] = OrderedDict()
         self._banks: dict[str, FilterBank | str] = {}

@@ -311,7 +311,7 @@ class StrandExplorer(Explorer):
     def _release(self) -> None:
         super()._release()
         del self._results, self._named, self._options
-        del self.state._check_sequence, self.state._check_filter
+        self.state._check_sequence = self.state._check_filter = lambda value: None  # they hold the explorer
 
     # Sending
 

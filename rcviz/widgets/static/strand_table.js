@@ -26,7 +26,7 @@ export function strandTable(id, { look, point }) {
   const rows = h("div", { class: "rcviz-strand-rows", role: "rowgroup" });
   const grid = h(
     "div",
-    { class: "rcviz-grid", role: "grid", tabindex: 0, "aria-label": "Sequences, largest gap first" },
+    { class: "rcviz-strand-table", role: "grid", tabindex: 0, "aria-label": "Sequences, largest gap first" },
     h("div", { role: "rowgroup", class: "rcviz-headgroup" }, head),
     rows,
   );

@@ -184,7 +184,7 @@ export function strandTracks(set) {
       overview,
       s("path", { class: "rcviz-hills", d: `${path}L${width} ${top}Z` }),
       s("path", { class: "rcviz-axis", d: `M0 ${top}H${width}` }),
-      !whole && s("rect", { class: "rcviz-brush", x: from, y: 1, width: Math.max(4, to - from), height: top }),
+      !whole && s("rect", { class: "rcviz-drawn-part", x: from, y: 1, width: Math.max(4, to - from), height: top }),
       !whole && s("path", { class: "rcviz-handle", d: `M${from} 8v10M${to} 8v10` }),
       roomy && s("text", { x: 0, y: 36 }, "0"),
       roomy && s("text", { x: width, y: 36, "text-anchor": "end" }, `${count(about.length)} bp`),

@@ -131,7 +131,7 @@ function renderStrands({ model, el }) {
     refill(
       listed,
       h("span", null, state.selection.length ? `${count(n)} chosen` : `all ${plural(n, "sequence")}`),
-      h("span", { class: "rcviz-legend" }, legend()),
+      h("span", { class: "rcviz-label-key" }, legend()),
       state.selection.length > 0 &&
         h("button", { class: "rcviz-small", "data-key": "all", onclick: all }, "all sequences"),
     );
