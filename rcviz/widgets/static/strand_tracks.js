@@ -4,17 +4,9 @@ import { h, refill, s } from "./dom.js";
 import { logoPaths } from "./logo.js";
 import { LETTERS } from "./matrices.js";
 import { linear } from "./scales.js";
-import {
-  bestWindow,
-  digitsOfScale,
-  gapText,
-  labelOf,
-  placeInGenome,
-  readsAlike,
-  sequenceName,
-  sitesIn,
-} from "./strand_data.js";
-import { count, fixed, signed } from "./text.js";
+import { positionText, strandOverview } from "./strand_overview.js";
+import { bestWindow, digitsOfScale, gapText, labelOf, readsAlike, sequenceName, sitesIn } from "./strand_data.js";
+import { fixed, signed } from "./text.js";
 
 const LABEL = 104; // room for the name of a model
 const NARROWEST = 5; // pixels of a column that still has a letter
@@ -120,80 +112,26 @@ function differences(each, largest, { start, window, width }) {
 /** The detail of a sequence; `set(changes)` changes the state. */
 export function strandTracks(set) {
   const said = h("p", { class: "rcviz-sentence", "aria-live": "polite" });
-  const overview = s("svg", {
-    class: "rcviz-overview",
-    role: "slider",
-    tabindex: 0,
-    "aria-label": "Positions that are drawn",
+  const overview = strandOverview({
+    move(shown) {
+      present.shown = shown;
+      drawnFor = null;
+      overview.draw(present);
+      drawTracks();
+    },
+    end: () => set({ window: present.shown.window, position: present.shown.start }),
   });
   const tracks = h("div", { class: "rcviz-strand-tracks" });
   const cursor = h("div", { class: "rcviz-cursor", hidden: true });
   const readout = h("p", { class: "rcviz-readout" }, "\u00a0");
-  const element = h("section", { class: "rcviz-strand-detail" }, said, overview, tracks, readout);
+  const element = h("section", { class: "rcviz-strand-detail" }, said, overview.element, tracks, readout);
   let present = null;
-  let moving = null; // where a drag began, and what it moves
   let drawnFor = null;
 
   function windowOf({ state, about, detail }) {
     const window = Math.min(state.window, about.length);
     const start = state.position ?? (detail ? bestWindow(detail, window) : 0);
     return { window, start: Math.min(Math.max(start, 0), about.length - window) };
-  }
-
-  function positionText(position) {
-    const place = placeInGenome(present.strands.sequences, present.strands.state.sequence);
-    return place ? `${place[0]}:${count(place[1] + position)}` : `${count(position)}`;
-  }
-
-  function drawOverview() {
-    const { strands, width, shown } = present;
-    const { about, detail } = strands;
-    const [height, top] = [40, 24];
-    const x = linear(0, about.length, 0, width);
-    const columns = Math.max(1, Math.min(about.length, Math.round(width / 2)));
-    const sizes = new Float64Array(columns);
-    for (const each of Object.values(detail?.models ?? {})) {
-      if (!each.forward) continue;
-      let most = 0;
-      for (let i = 0; i < about.length; i++)
-        most = Math.max(most, Math.abs(each.forward[i]), Math.abs(each.reverse[i]));
-      for (let i = 0; i < about.length; i++) {
-        const column = Math.min(columns - 1, Math.floor((i * columns) / about.length));
-        const size = Math.max(Math.abs(each.forward[i]), Math.abs(each.reverse[i])) / (most || 1);
-        sizes[column] = Math.max(sizes[column], size);
-      }
-    }
-    let path = `M0 ${top}`;
-    sizes.forEach((size, column) => {
-      path += `L${(((column + 0.5) * width) / columns).toFixed(1)} ${(top - 22 * size).toFixed(1)}`;
-    });
-    const { start, window } = shown;
-    const whole = window >= about.length || (!detail && strands.state.position === null);
-    const [from, to] = [x(start), x(start + window)];
-    overview.setAttribute("width", width);
-    overview.setAttribute("height", height);
-    overview.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    overview.setAttribute("aria-valuemin", 0);
-    overview.setAttribute("aria-valuemax", about.length - window);
-    overview.setAttribute("aria-valuenow", start);
-    const ends = `${positionText(start)}\u2013${placeInGenome(strands.sequences, strands.state.sequence) ? count(placeInGenome(strands.sequences, strands.state.sequence)[1] + start + window) : count(start + window)}`;
-    overview.setAttribute("aria-valuetext", ends);
-    const roomy = width > 450; // for what stands at both ends
-    const middle = roomy ? Math.min(Math.max((from + to) / 2, 150), width - 180) : width / 2;
-    refill(
-      overview,
-      s("path", { class: "rcviz-hills", d: `${path}L${width} ${top}Z` }),
-      s("path", { class: "rcviz-axis", d: `M0 ${top}H${width}` }),
-      !whole && s("rect", { class: "rcviz-drawn-part", x: from, y: 1, width: Math.max(4, to - from), height: top }),
-      !whole && s("path", { class: "rcviz-handle", d: `M${from} 8v10M${to} 8v10` }),
-      roomy && s("text", { x: 0, y: 36 }, "0"),
-      roomy && s("text", { x: width, y: 36, "text-anchor": "end" }, `${count(about.length)} bp`),
-      s(
-        "text",
-        { x: middle, y: 36, "text-anchor": "middle" },
-        whole ? ends : `${ends} \u00b7 ${count(window)} of ${count(about.length)} bp`,
-      ),
-    );
   }
 
   function sitesFor(each, reversed) {
@@ -322,55 +260,13 @@ export function strandTracks(set) {
     drawnFor = key;
     refill(
       said,
-      sentenceOf(strands)
-        .map((part) => (Array.isArray(part) ? h("b", null, part[0]) : part))
-        .map((part) => (typeof part === "string" ? document.createTextNode(part) : part)),
+      sentenceOf(strands).map((part) => (Array.isArray(part) ? h("b", null, part[0]) : part)),
     );
-    drawOverview();
+    overview.draw(present);
     drawTracks();
     // Only what is painted is said to be so.
     if (strands.detail || strands.without || !strands.waits) element.dataset.sequence = state.sequence;
   }
-
-  // Moving the window.
-  function baseAt(event) {
-    const box = overview.getBoundingClientRect();
-    return ((event.clientX - box.left) / box.width) * present.strands.about.length;
-  }
-  overview.addEventListener("pointerdown", (event) => {
-    if (event.button || !present) return;
-    const { start, window } = present.shown;
-    const base = baseAt(event);
-    const near = (6 / present.width) * present.strands.about.length;
-    const what = Math.abs(base - start) < near ? "start" : Math.abs(base - start - window) < near ? "end" : "all";
-    const within = base >= start && base <= start + window;
-    moving = { what, base: within || what !== "all" ? base : null, start, window };
-    overview.setPointerCapture(event.pointerId);
-    if (!within && what === "all") move(event);
-  });
-  function move(event) {
-    const { length } = present.strands.about;
-    const base = baseAt(event);
-    let { start, window } = moving;
-    if (moving.what === "all")
-      start = Math.round(moving.base === null ? base - window / 2 : start + base - moving.base);
-    else {
-      const end = start + window;
-      if (moving.what === "start") start = Math.round(Math.min(Math.max(0, base), end - 10));
-      window = moving.what === "start" ? end - start : Math.round(Math.min(Math.max(10, base - start), length - start));
-    }
-    start = Math.min(Math.max(0, start), length - window);
-    present.shown = { start, window };
-    drawnFor = null;
-    drawOverview();
-    drawTracks();
-  }
-  overview.addEventListener("pointermove", (event) => moving && move(event));
-  overview.addEventListener("pointerup", () => {
-    if (!moving) return;
-    moving = null;
-    set({ window: present.shown.window, position: present.shown.start });
-  });
 
   // Numbers of the position that is pointed at.
   tracks.addEventListener("pointermove", (event) => {
@@ -384,7 +280,7 @@ export function strandTracks(set) {
     cursor.hidden = false;
     cursor.style.left = `${box.left - outer.left + (column * box.width) / window}px`;
     cursor.style.width = `${box.width / window}px`;
-    readout.textContent = numbersOf(present.strands, start + column, positionText(start + column));
+    readout.textContent = numbersOf(present.strands, start + column, positionText(present.strands, start + column));
   });
   function leave() {
     cursor.hidden = true;
