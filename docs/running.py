@@ -1,8 +1,9 @@
 """Run the Python code of a page when the site is built, and show its output and its pictures.
 
 All ``{run}`` blocks of a page share one namespace. A block shows the figures that are open at its end, or the figure or
-SVG text of its last line, for light and for dark pages; ``:alt:`` describes them. The build fails when code fails, when
-a picture has no description, and when two entries of a legend look the same in grey.
+SVG text of its last line, for light and for dark pages; ``:alt:`` describes them. An explorer as the last line is in
+the page itself, as ``to_html`` writes it. The build fails when code fails, when a picture has no description, and when
+two entries of a legend look the same in grey.
 """
 
 import ast
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from sphinx.util.docutils import SphinxDirective
 
 from rcviz.plots._axes import figure_svg
+from rcviz.widgets.explorer import Explorer
 
 
 class Run(SphinxDirective):
@@ -37,6 +39,8 @@ class Run(SphinxDirective):
         shown = [nodes.literal_block(code, code, language="python")]
         if printed:
             shown.append(nodes.literal_block(printed, printed, language="text", classes=["run-output"]))
+        live = [one for one in drawn if isinstance(one, Explorer)]
+        drawn = [one for one in drawn if one not in live]
         if drawn and "alt" not in self.options:
             raise self.error("a picture needs a description: add :alt:")
         for picture in drawn:
@@ -46,7 +50,13 @@ class Run(SphinxDirective):
                     f"in grey, {alike[0][0]!r} looks like {alike[0][1]!r}: change a marker, a line or a lightness"
                 )
             shown.append(self._picture(picture if isinstance(picture, str) else figure_svg(picture)))
-        return shown
+        return shown + [self._live(explorer) for explorer in live]
+
+    def _live(self, explorer):
+        explorer._about = {**explorer._about, "documentation": "../" * self.env.docname.count("/")}
+        parts = explorer.html_parts(f"-{self.env.new_serialno('live')}")
+        explorer.close()
+        return nodes.raw("", "\n".join(parts), format="html")
 
     def _picture(self, svg):
         name = f"{self.env.docname.replace('/', '-')}-{self.env.new_serialno('run')}"
@@ -63,7 +73,7 @@ class Run(SphinxDirective):
 
 
 def execute(code, name, namespace):
-    """Run code as a cell of a notebook; return its printed text, and its figures and SVG texts."""
+    """Run code as a cell of a notebook; return its printed text, and its figures, SVG texts and explorers."""
     import matplotlib.pyplot as plt  # noqa: TID251 - notebooks show its open figures
 
     *lines, last = ast.parse(code).body
@@ -78,7 +88,11 @@ def execute(code, name, namespace):
         drawn = [plt.figure(number) for number in plt.get_fignums()]
     finally:
         plt.close("all")
-    if (isinstance(value, Figure) and value not in drawn) or (isinstance(value, str) and value.startswith("<svg")):
+    if (
+        isinstance(value, Explorer)
+        or (isinstance(value, Figure) and value not in drawn)
+        or (isinstance(value, str) and value.startswith("<svg"))
+    ):
         drawn.append(value)
     return printed.getvalue().rstrip(), drawn
 

@@ -26,6 +26,11 @@ class FrontEnd:
     address: str
     folder: Path
 
+    @property
+    def data(self):
+        """Folder of the signatures of notebooks that are trusted."""
+        return self.folder / ".data"
+
     def url(self, notebook, front_end="lab"):
         """Return the address of a notebook in ``"lab"`` or ``"notebook"`` (Notebook 7)."""
         # Without reset, JupyterLab opens the notebooks of earlier pages again.
@@ -71,32 +76,47 @@ def jupyter_server(folder):
     news = settings.parent / "apputils-extension"
     news.mkdir()
     (news / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+    port = free_port()
+    short = {} if "RCVIZ_PICTURES" in os.environ else {"RCVIZ_FAST": "1"}  # pictures show the tutorials in full
+    command = ["jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"]
+    more = {"JUPYTER_TOKEN": TOKEN, "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"), **short}
+    running = FrontEnd(f"http://127.0.0.1:{port}", folder)
+    running.data.mkdir()
+    more["JUPYTER_DATA_DIR"] = str(running.data)
+    with serving(command, f"{running.address}/api?token={TOKEN}", folder, more):
+        yield running
+
+
+def free_port():
+    """Return a port that nobody uses."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (folder / "server.log").open("w")
-    short = {} if "RCVIZ_PICTURES" in os.environ else {"RCVIZ_FAST": "1"}  # pictures show the tutorials in full
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"],
-        cwd=folder,
-        env={**os.environ, "JUPYTER_TOKEN": TOKEN, "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"), **short},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5)
-                break
-            except OSError:
-                assert server.poll() is None, (folder / "server.log").read_text()
-                time.sleep(0.5)
-        yield FrontEnd(address, folder)
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
+        return free.getsockname()[1]
+
+
+@contextmanager
+def serving(command, address, folder, environment):
+    """Run a module of Python as a server in a folder, from when an address of it answers."""
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            for _ in range(120):
+                try:
+                    urllib.request.urlopen(address, timeout=5)
+                    break
+                except OSError:
+                    assert server.poll() is None, (folder / "server.log").read_text()
+                    time.sleep(0.5)
+            yield
+        finally:
+            server.terminate()
+            server.wait(60)
 
 
 def run_all(page, server, notebook, front_end="lab", *, timeout=120_000):

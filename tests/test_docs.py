@@ -65,6 +65,9 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "site" / "howto" / "own_peaks.html").read_text()
     assert "Train on your own peaks" in page
+    gallery = (tmp_path / "site" / "gallery" / "index.html").read_text()
+    assert 'showSaved(widget, document.getElementById("rcviz-explorer-0")' in gallery
+    assert len(gallery) < 500_000
     fetched = re.compile(r'<(?:script|link rel="stylesheet"|img)[^>]* (?:src|href)="https?:')
     pages = sorted((tmp_path / "site").rglob("*.html"))
     assert [page.name for page in pages if fetched.search(page.read_text())] == []

@@ -99,6 +99,7 @@ def write_page(
     from rcviz.models.network import count_parameters
     from rcviz.plots import page
     from rcviz.training.loop import evaluate
+    from rcviz.widgets.explorer import WIDE_PAGE
     from rcviz.widgets.filters import FilterExplorer
 
     index = 0 if task is None else sequences.task_index(task)
@@ -120,6 +121,7 @@ def write_page(
     scales = {"probability": "probabilities", "logit": "logits", "value": "values"}[agreement.scale]
     gaps = f"by up to {gap.max():.2g}, by {gap.mean():.2g} on average"
     parts = [
+        WIDE_PAGE,
         "<style>figure { width: fit-content; }</style>",
         page.paragraph(
             f"{model} ({network.config.architecture}, {network.config.n_filters} filters, "

@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, ClassVar
 
 import anywidget
@@ -29,6 +30,20 @@ from rcviz.plots.saving import ENDINGS as PICTURES
 from rcviz.plots.saving import save_figure
 from rcviz.widgets import front_end
 from rcviz.widgets.runs import Run
+
+
+def _documentation() -> str:
+    """Address of the documentation, from the metadata of the installed package."""
+    with suppress(PackageNotFoundError):
+        for entry in metadata("rcviz").get_all("Project-URL") or ():
+            name, _, address = entry.partition(", ")
+            if name.lower() == "documentation":
+                return f"{address.rstrip('/')}/"
+    return ""
+
+
+WIDE_PAGE = "<style>body { max-width: 75rem; }</style>"
+"""Part of a page that gives an explorer the room it wants."""
 
 
 class Explorer(anywidget.AnyWidget):
@@ -51,6 +66,8 @@ class Explorer(anywidget.AnyWidget):
     title = ""
     kinds: ClassVar[dict[str, str]] = {".html": "page that needs no kernel", ".csv": "table", ".parquet": "table"}
     """Endings of files that can be written, and what is written."""
+    documentation = _documentation()
+    """Address that pages of the documentation are below, for links; empty if the package does not know it."""
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
@@ -264,15 +281,15 @@ class Explorer(anywidget.AnyWidget):
         """Write the explorer as a page that needs no kernel and no internet connection. Waits for the analysis."""
         check_ending(os.fspath(path), (".html",))
         check_target(path, "the page")
-        page = html_page(self.title, self.html_parts())
+        page = html_page(self.title, [WIDE_PAGE, *self.html_parts()])
         with atomic_write(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
 
-    def html_parts(self) -> list[str]:
-        """Write the parts of :meth:`to_html`, for another :func:`rcviz.plots.page.html_page`, once per page."""
+    def html_parts(self, place: str = "") -> list[str]:
+        """Write the explorer as parts of another page; of several on a page, each needs a ``place`` of its own."""
         self.wait()
         traits = {**self._page_data(), "_status": {"state": "ready"}}
-        return front_end.page_parts(self.entry, front_end.style(*self.sheets), traits)
+        return front_end.page_parts(self.entry, front_end.style(*self.sheets), traits, place)
 
     def _page_data(self) -> dict[str, Any]:
         """What a page without a kernel is drawn from: values of traits by name."""

@@ -329,5 +329,6 @@ class FilterExplorer(Explorer):
             "scale": results.scale,
             "letters": None if self._colors == "colorblind" else self._palette,
             "named_from": NAMED_FROM,
+            "documentation": self.documentation,
             "kinds": [[ending, text] for ending, text in self.kinds.items()],
         }

@@ -48,8 +48,8 @@ def style(*names: str) -> str:
     return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
 
 
-def page_parts(entry: str, css: str, state: Mapping[str, Any]) -> list[str]:
-    """Write an explorer as parts of a page that needs no kernel, once per page.
+def page_parts(entry: str, css: str, state: Mapping[str, Any], place: str = "") -> list[str]:
+    """Write an explorer as parts of a page that needs no kernel.
 
     Parameters
     ----------
@@ -58,15 +58,18 @@ def page_parts(entry: str, css: str, state: Mapping[str, Any]) -> list[str]:
     css : str
     state : mapping
         The widget's traits; arrays in them are written as base64.
+    place : str
+        Ending of the ids of its elements; of several explorers on a page, each needs one of its own.
     """
     # "<" only occurs inside strings of JSON, where the escape means the same; it cannot end the element.
     data = json.dumps(state, default=_packed, allow_nan=False).replace("<", "\\u003c")
     return [
-        f"<style>body {{ max-width: 75rem; }}\n{css}</style>",
-        '<div id="rcviz-explorer"></div><noscript>This page needs JavaScript.</noscript>',
-        f'<script type="application/json" id="rcviz-data">{data}</script>',
+        f"<style>{css}</style>",
+        f'<div id="rcviz-explorer{place}"></div><noscript>This page needs JavaScript.</noscript>',
+        f'<script type="application/json" id="rcviz-data{place}">{data}</script>',
         f'<script type="module">{script(entry)}\n{script("saved.js")}\n'
-        'showSaved(widget, document.getElementById("rcviz-explorer"), document.getElementById("rcviz-data"));</script>',
+        f'showSaved(widget, document.getElementById("rcviz-explorer{place}"), '
+        f'document.getElementById("rcviz-data{place}"));</script>',
     ]
 
 

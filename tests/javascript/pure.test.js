@@ -90,6 +90,8 @@ test("scales and round numbers", () => {
   near(ticks(0, 2, 2), [0, 1, 2]);
   near(ticks(-0.35, 0.33, 3), [-0.2, 0, 0.2]);
   near(ticks(4.1, 12.7, 4), [6, 8, 10, 12]);
+  near(ticks(-0.95, 0.9, 3), [-0.5, 0, 0.5]); // zero alone would be no scale
+  near(ticks(3.1, 3.3, 1), [3.1, 3.2, 3.3]);
   equal([digitsOf([0, 1, 2]), digitsOf([-0.2, 0, 0.2]), digitsOf([0.05, 0.1]), digitsOf([100, 200])], [0, 1, 2, 0]);
   near(extent([3, Number.NaN, -1], [7]), [-1, 7]);
   near(extent([]), [0, 1]);
@@ -194,7 +196,10 @@ test("a verdict gives the numbers that decided it", () => {
   equal(simple[0].includes("0.93"), true);
   equal(reasons({ verdict: "inactive" }), ["It fires in no sequence that counts here, so it has no sites."]);
   const unknown = { verdict: "unknown", palindromicity: 0.9, p_value: 0.001, loss: null, excess: 3.4, excess_z: 1.25 };
-  equal(reasons(unknown).at(-1), "About 3 sequences hold a site that shuffled sequences do not explain (z = 1.3).");
+  equal(
+    reasons(unknown).at(-1),
+    "About 3 sequences hold a site that shuffled sequences do not explain (the excess; z = 1.3).",
+  );
 });
 
 test("a site has genome coordinates where the data has them", () => {

@@ -2,10 +2,14 @@
 
 import gc
 import re
+import sys
 import threading
+import tracemalloc
 import weakref
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
+import anywidget
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -523,6 +527,25 @@ def test_a_reader_without_a_kernel_sees_a_picture(explorer):
     assert bundle["text/plain"] == "FilterExplorer(5 filters of conv1, 120 sequences)"
 
 
+def test_colab_and_vs_code_are_told_where_the_widget_is(toy, make_model, monkeypatch):
+    """Both load the code of anywidget by its name and version, and Colab once its manager of widgets is switched on."""
+    url, enabled = "https://example.org/manager.js", []
+    colab = SimpleNamespace(
+        enable_custom_widget_manager=lambda: enabled.append(True), _widgets=SimpleNamespace(_installed_url=url)
+    )
+    monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    explorer = FilterExplorer(make_model(n_filters=2), toy)
+    state = explorer.get_state()
+    assert (state["_model_module"], state["_view_module"]) == ("anywidget", "anywidget")
+    assert anywidget.__version__.startswith(state["_model_module_version"].strip("~*"))
+    data, metadata = explorer._repr_mimebundle_()
+    explorer.close()
+    view = "application/vnd.jupyter.widget-view+json"
+    assert {"image/svg+xml", "text/plain", view} == set(data)
+    assert enabled == [True]
+    assert metadata == {view: {"colab": {"custom_widget_manager": {"url": url}}}}
+
+
 def test_colours_can_be_the_usual_ones(toy, make_model):
     assert FilterExplorer(make_model(), toy, colors="classic")._about["letters"]["A"] == "#008000"
     assert FilterExplorer(make_model(), toy)._about["letters"] is None  # those of the page, light or dark
@@ -602,6 +625,32 @@ def test_closing_frees_everything(toy, make_model):
     assert alive() is None
     assert threading.active_count() == threads
     assert set(ipywidgets.widget._instances) == registered
+
+
+def test_ten_openings_leave_no_arrays(toy, make_model):
+    """As numpy counts the bytes of all its arrays; the benchmark records the memory of the process."""
+
+    def arrays():
+        gc.collect()
+        of_numpy = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
+        return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([of_numpy]).traces)
+
+    model, left = make_model(n_filters=2), []
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            explorer = FilterExplorer(model, toy)
+            explorer.wait(MINUTE)
+            explorer.table, explorer.html_parts()
+            most = arrays()
+            explorer.close()
+            del explorer
+            left.append(arrays())
+    finally:
+        tracemalloc.stop()
+    one = most - left[-1]
+    assert one > len(toy) * 2 * 8  # at least the best window of both filters in each sequence
+    assert left[-1] - left[1] < 0.05 * one
 
 
 def test_a_thousand_filters_stay_small():

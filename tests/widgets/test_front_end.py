@@ -74,6 +74,17 @@ def test_text_is_never_markup():
         assert "</script" not in path.read_text()
 
 
+def test_nothing_is_fetched():
+    """VS Code and Colab load an explorer from memory into a frame that may refuse every address."""
+    for path in [*MODULES, *front_end.STATIC.glob("*.css")]:
+        text = path.read_text()
+        addresses = set(re.findall(r"""https?://[^\s"'`]*""", text)) - {"http://www.w3.org/2000/svg"}
+        assert addresses == set(), path
+        assert not re.search(
+            r"\b(fetch|XMLHttpRequest|WebSocket|Worker|importScripts)\b|\bimport\(|@import|url\(", text
+        )
+
+
 def test_every_style_is_inside_the_explorer():
     for sheet in front_end.STATIC.glob("*.css"):
         text = re.sub(r"/\*.*?\*/", "", sheet.read_text(), flags=re.DOTALL)

@@ -243,6 +243,8 @@ export function mountExplorer(
 
   function drawFrame() {
     const status = store.get("_status");
+    // What is missing is drawn as coming or as not computed.
+    if (root.dataset.state !== stateOf(status)) wanted.body = true;
     root.dataset.state = stateOf(status);
     root.dataset.progress = (status.progress ?? (status.state === "ready" ? 1 : 0)).toFixed(2);
     line.style.setProperty("--done", status.progress ?? 0);

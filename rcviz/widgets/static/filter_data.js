@@ -33,6 +33,7 @@ export function filtersOf(store) {
   const motif = (index) => (rows?.[index]?.length ? names.motifs[rows[index][0].motif] : null);
   return {
     about,
+    pending: store.live && (store.get("_status").state ?? "computing") === "computing",
     n,
     width: weights.matrices?.shape[2] ?? 0,
     weights,

@@ -16,7 +16,7 @@ const STRANDS = [
 /** What a filter adds to the output, as a sentence in parts; parts in a pair have a class. */
 export function sentence(filters, index, rank) {
   const scores = filters.scores;
-  if (!scores) return ["Computing what the filter adds to the output\u2026"];
+  if (!scores) return [filters.pending ? "Computing what the filter adds to the output\u2026" : "Not computed."];
   const scale = `the ${filters.about.scale}${filters.about.tasks.length > 1 ? ` of ${filters.task}` : ""}`;
   const digits = filters.digits;
   const start = `Rank ${rank} of ${filters.n}.`;

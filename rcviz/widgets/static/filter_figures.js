@@ -56,9 +56,11 @@ export function contributionFigure(filters, index, width) {
   }
   parts.push(s("circle", { class: "rcviz-mean-positive", cx: x(means[0]), cy: top + 8, r: 4.5 }));
   const marks = ticks(low, high, 4);
+  const unit = 7 * filters.about.scale.length; // room at the end of the axis
   const axis = marks.map((value) => [
     s("path", { class: "rcviz-axis", d: `M${x(value)} 76v4` }),
-    s("text", { x: x(value), y: 92, "text-anchor": "middle" }, fixed(value, digitsOf(marks))),
+    x(value) < width - PAD - unit - 12 &&
+      s("text", { x: x(value), y: 92, "text-anchor": "middle" }, fixed(value, digitsOf(marks))),
   ]);
   const mark = s("path", { class: "rcviz-mark" });
   const label = labelled
@@ -81,7 +83,7 @@ export function contributionFigure(filters, index, width) {
     axis,
     parts,
     mark,
-    s("text", { x: width - PAD, y: 72, "text-anchor": "end" }, filters.about.scale),
+    s("text", { x: width - PAD, y: 92, "text-anchor": "end" }, filters.about.scale),
   );
   return {
     element: h("figure", null, caption(title, classes), picture),

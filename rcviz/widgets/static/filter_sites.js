@@ -21,7 +21,10 @@ export function placeOf(sites, sequence, start, width) {
 /** Sites as a table; `mark(site)` is called for the site that is pointed at, or null. */
 export function sitesTable(filters, index, { all, showAll, mark }) {
   const sites = filters.sites;
-  if (!sites) return h("div", { class: "rcviz-skeleton", style: "height:150px" });
+  if (!sites) {
+    const rows = h("div", { class: "rcviz-skeleton", style: "height:126px" });
+    return h("div", { class: "rcviz-sites" }, h("h4", null, "Strongest sites"), rows);
+  }
   const total = unpack(sites.counts).values[index];
   if (!total) return null;
   const listed = Math.min(total, sites.letters.shape[1]);

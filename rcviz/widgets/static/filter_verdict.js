@@ -3,7 +3,7 @@ import { row } from "./arrays.js";
 import { h } from "./dom.js";
 import { columns, reverseComplement } from "./matrices.js";
 import { smallLogo } from "./small_logo.js";
-import { count, fixed, pValue, percent, plural } from "./text.js";
+import { fixed, pValue, percent, plural } from "./text.js";
 
 const SHORT = {
   none: "not palindromic",
@@ -30,7 +30,7 @@ export function reasons(found) {
   if (found.verdict === "inactive") return ["It fires in no sequence that counts here, so it has no sites."];
   if (found.verdict === "low complexity") {
     said.push(
-      `Columns one to four apart are alike (${fixed(found.repetition)}; 1 is a repeat): it reads a repeat or a composition, which are palindromes by themselves.`,
+      `Columns one to four apart are alike (its repetition is ${fixed(found.repetition)}; 1 is a repeat): it reads a repeat or a composition, which are palindromes by themselves.`,
     );
   }
   const p = `p = ${pValue(found.p_value)} among permutations of its columns`;
@@ -55,11 +55,17 @@ export function reasons(found) {
     );
     if (Number.isFinite(found.excess)) {
       said.push(
-        `About ${count(Math.max(0, Math.round(found.excess)))} sequences hold a site that shuffled sequences do not explain (z = ${fixed(found.excess_z, 1)}).`,
+        `About ${plural(Math.max(0, Math.round(found.excess)), "sequence")} ${Math.round(found.excess) === 1 ? "holds" : "hold"} a site that shuffled sequences do not explain (the excess; z = ${fixed(found.excess_z, 1)}).`,
       );
     }
   }
   return said;
+}
+
+function moreAbout(documentation) {
+  const title = "Palindromic filters: genuine or hybrid?";
+  if (!documentation) return title;
+  return h("a", { href: `${documentation}palindromes.html`, target: "_blank", rel: "noopener" }, title);
 }
 
 /** The filter above its reverse complement, shifted to match, and the reasons. */
@@ -88,7 +94,13 @@ export function verdictPanel(filters, index, found) {
       "div",
       null,
       reasons(found).map((text) => h("p", null, text)),
-      h("p", { class: "rcviz-muted" }, "More in the documentation of rcviz: Palindromic filters."),
+      h(
+        "p",
+        { class: "rcviz-muted" },
+        "More in the documentation of rcviz: ",
+        moreAbout(filters.about.documentation),
+        ".",
+      ),
     ),
   );
 }

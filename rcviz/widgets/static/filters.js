@@ -21,6 +21,22 @@ const HELP = [
     "is the nearest one by Tomtom, shifted and turned to match the sites; below a similarity of 0.5 a filter has no name.",
   ],
   ["Contributions", "are drawn one line per sequence, with the mean of each class."],
+  [
+    "Fires",
+    "where the activation of a filter is above zero, behind normalisation and nonlinearity. The share of the sequences in which it fires, on either strand, is fires_in in the saved table.",
+  ],
+  [
+    "Palindromes",
+    "equal their own reverse complement. \u201cwhy?\u201d tells how a filter was judged, from its weights and from its sites: a palindrome has sites that are palindromes; a hybrid holds both strands of a motif that is none.",
+  ],
+  [
+    "Repetition",
+    "is how alike columns one to four apart are. From 0.75 on a filter is of low complexity: it reads a repeat or a composition.",
+  ],
+  [
+    "Excess",
+    "is the number of sequences with a site that shuffled sequences do not explain; z is the evidence for it, in standard deviations. With too little of it a verdict stays unknown.",
+  ],
 ];
 const KEYS = [
   ["\u2191 \u2193", "filter"],

@@ -19,15 +19,24 @@ export function extent(...arrays) {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** Round numbers from low to high, about `wanted` of them. */
+/** Round numbers from low to high, about `wanted` of them, at least two: one does not tell a scale. */
 export function ticks(low, high, wanted = 3) {
   const rough = (high - low) / Math.max(1, wanted);
   if (!(rough > 0)) return [low];
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= 0.7 * rough);
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(k * step);
-  return found;
+  const within = (step) => {
+    const first = Math.ceil(low / step - 1e-9);
+    const number = Math.max(0, Math.floor(high / step + 1e-9) - first + 1);
+    return Array.from({ length: number }, (_, k) => (first + k) * step);
+  };
+  const steps = [10, 5, 2, 1, 0.5].map((factor) => factor * power);
+  const largest = steps.findLastIndex((step) => step >= 0.7 * rough);
+  return (
+    steps
+      .slice(largest)
+      .map(within)
+      .find((found) => found.length > 1) ?? within(steps[largest])
+  );
 }
 
 /** Digits after the point that tell neighbouring round numbers apart. */
