@@ -71,14 +71,6 @@ def test_a_mode_is_left_though_the_generator_of_torch_ends_later(tmp_path):
     assert [fault for _, faults in results for fault in faults] == []
 
 
-def test_interrupts_while_the_last_epoch_is_handed_over_give_the_same_history(tmp_path):
-    job = Interrupted(JOBS["fit"], tmp_path)
-    names = ("leave", "restore", "hand_over", "forget")
-    places = [place for place, n in job.places if n == 1 and place[0].co_name in names]
-    assert len(places) > 10
-    assert [fault for place in places for fault in job.at(place, 1)[1]] == []
-
-
 def test_places_are_those_of_the_code_that_runs():
     moments = Moments()
     assert not moments.run(lambda: torch.nn.functional.relu(torch.ones(1)))

@@ -8,6 +8,7 @@ import torch
 
 import rcviz
 from rcviz import TrainConfig, fit, train_epochs
+from rcviz.training import loop
 from rcviz.training import run as runs
 
 CONFIG = TrainConfig(epochs=3, batch_size=20, samples_per_epoch=40, learning_rate=0.05)
@@ -65,6 +66,30 @@ def test_the_same_cell_again(toy, make_model, same_weights, tmp_path, expected, 
     check(expected, fit(model, toy, toy, CONFIG, **options), model, same_weights)
     assert model.steps - steps == 3 * N_STEPS - (at - 1) // N_STEPS * N_STEPS, "finished epochs are not trained again"
     assert runs._last[model].state is None, "its memory is free"
+
+
+@pytest.mark.parametrize("moment", ["restore", "hand_over"])
+def test_interrupted_after_the_last_epoch_it_gives_the_same_history_again(
+    toy, make_model, same_weights, expected, monkeypatch, moment
+):
+    model, calls = Interrupting(make_model()), []
+    original = getattr(runs, moment)
+
+    def interrupted(*arguments):
+        calls.append(moment)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(runs, moment, interrupted)
+    monkeypatch.setattr(loop, "hand_over", runs.hand_over)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, toy, toy, CONFIG, progress=False)
+    steps = model.steps
+    check(expected, fit(model, toy, toy, CONFIG, progress=False), model, same_weights)
+    assert model.steps == steps, "nothing is trained again"
+    assert len(fit(model, toy, toy, CONFIG, progress=False).records) == 3
+    assert model.steps == steps + 3 * N_STEPS, "it has the history now, and trains on"
 
 
 def test_interrupted_twice(toy, make_model, same_weights, expected):
