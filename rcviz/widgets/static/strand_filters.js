@@ -4,7 +4,7 @@ import { choice, h, refill, s } from "./dom.js";
 import { smallLogo } from "./small_logo.js";
 import { fixed, plural, signed } from "./text.js";
 
-const FEW = 6;
+const SHOWN_FIRST = 6;
 const SMALLEST = 0.01; // differences of the size of rounding are not drawn large, even if there are no others
 const BAR = 200;
 
@@ -102,7 +102,7 @@ export function strandFilters(set) {
     }
     const bank = filters?.[name];
     const scale = Math.max(SMALLEST, Math.abs(split.difference[split.filters[0]] ?? 0));
-    const shown = all ? split.filters : split.filters.slice(0, FEW);
+    const shown = all ? split.filters : split.filters.slice(0, SHOWN_FIRST);
     const others = split.filters.slice(shown.length);
     refill(
       list,
@@ -112,11 +112,11 @@ export function strandFilters(set) {
     const parts = others.length ? `${plural(others.length, "other filter")} ${differenceText(sum)} \u00b7 ` : "";
     const logits = `${each.unit} ${fixed(found.outputs[0])} forward, ${fixed(found.outputs[1])} reverse`;
     const more =
-      split.filters.length > FEW &&
+      split.filters.length > SHOWN_FIRST &&
       h(
         "button",
         { class: "rcviz-link", "data-key": "allfilters", "aria-expanded": String(all), onclick: () => toggle() },
-        all ? `show ${FEW}` : "show all",
+        all ? `show ${SHOWN_FIRST}` : "show all",
       );
     refill(
       rest,
