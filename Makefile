@@ -54,6 +54,7 @@ soak: $(VENV)/.test ## run the long reliability tests (hours); MINUTES of fuzzin
 	$(BIN)/python tests/reliability/properties.py --record
 	$(BIN)/python tests/reliability/fuzz.py --minutes $(or $(MINUTES),10)
 	$(BIN)/python tests/reliability/stream.py --record
+	$(BIN)/python tests/motifs/test_memelite.py
 	$(BIN)/python benchmarks/reliability_tables.py
 
 # The state of widgets is not saved: it takes megabytes, and pages would fetch scripts to show it. Pictures show them.
