@@ -1,5 +1,6 @@
 """Rules of the repository: versions, imports, public names, the page about the architecture, notebooks."""
 
+import ast
 import importlib
 import json
 import re
@@ -102,6 +103,37 @@ def test_the_architecture_page_names_every_module_and_none_that_is_missing():
     everywhere = {path.name for folder in folders for path in (ROOT / folder).rglob("*.py")}
     modules = {path.name for path in (ROOT / "rcviz").rglob("*.py")} - {"__init__.py"}
     assert (modules - named, named - everywhere) == (set(), set())
+
+
+def test_private_names_of_other_libraries_stand_where_they_have_a_fallback():
+    """They may change without notice; _is_owned and _at_fork_reinit are what Python's own threading uses of locks."""
+    own, used = set(), {}
+    for path in (ROOT / "rcviz").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                own.add(node.name)
+            elif isinstance(node, ast.Name):
+                own.add(node.id)
+            elif isinstance(node, ast.arg):
+                own.add(node.arg)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                own.add(node.attr)
+            elif isinstance(node, ast.Attribute):
+                names = [node.attr]
+            elif isinstance(node, ast.ImportFrom) and not str(node.module).startswith("rcviz"):
+                names = [*node.module.split("."), *(each.name for each in node.names)]
+            for name in names:
+                if re.match("_[A-Za-z]", name):
+                    used.setdefault(name, set()).add(path.relative_to(ROOT / "rcviz").as_posix())
+    documented = {"_asdict", "_replace", "_fields"}  # of named tuples
+    foreign = {name: files for name, files in used.items() if name not in own | documented}
+    assert {name: files - {"layers/torch_internals.py"} for name, files in foreign.items()} == {
+        **{name: set() for name in foreign},
+        "_is_owned": {"_core/threads.py", "_core/changes.py"},
+        "_at_fork_reinit": {"_core/threads.py"},
+        "_trait_values": {"widgets/explorer.py"},
+    }
 
 
 def test_the_architecture_page_names_every_layer_of_the_import_contract():

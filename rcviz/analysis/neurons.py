@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rcviz.analysis.filters import layer_of
 from rcviz.analysis.trial import ACTIVATIONS, Call, Functions, Trial, random_sequences, tensors_in
 from rcviz.layers.facts import has_paired_channels, is_convolution, position_axis, reads_bases, windows_of
+from rcviz.layers.torch_internals import version_of
 from rcviz.models.adapter import channel_of_each_base
 from rcviz.models.outputs import gradients, run_model
 from rcviz.models.runtime import differentiating, find_module
@@ -291,7 +292,7 @@ def _is_cut(model: nn.Module, x: Float[Tensor, "1 4 length"], convolution: Neuro
 
     def end(use: Use, neurons: Tensor) -> Tensor | None:
         nonlocal in_place
-        if neurons._version == 0 or not neurons.requires_grad:
+        if version_of(neurons) == 0 or not neurons.requires_grad:
             return neurons.detach()
         in_place = True  # the model may continue with the tensor itself
         neurons.register_hook(torch.zeros_like)

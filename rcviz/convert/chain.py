@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
+from rcviz.layers.plain import named_parts
 from rcviz.layers.symmetry import declares
 from rcviz.models.adapter import AdaptedModel
 from rcviz.models.network import SequenceModel
@@ -88,8 +89,7 @@ def assemble(links: Iterable[Link]) -> nn.Sequential:
 
 def _links(name: str, part: nn.Module) -> Iterator[Link]:
     if _is_sequence(part) and not declares(part, "to_plain"):
-        for key, child in part._modules.items():  # named_children leaves out a module that is there a second time
-            assert child is not None
+        for key, child in named_parts(part):
             yield from _links(f"{name}.{key}" if name else key, child)
     elif _is_whole(part):
         yield name or type(part).__name__, part

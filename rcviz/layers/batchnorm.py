@@ -1,10 +1,11 @@
 """Batch normalisation with one set of statistics for a channel and its RC partner (section 3.1.2)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from rcviz._core.checks import check_features
 from rcviz.layers import channels_last, pairing
@@ -12,7 +13,7 @@ from rcviz.layers.plain import current, fill
 from rcviz.layers.symmetry import PAIRED
 
 
-class RevCompBatchNorm1d(_NormBase):
+class RevCompBatchNorm1d(nn.Module):
     """Batch normalisation whose statistics are pooled over a channel and its RC partner (section 3.1.2).
 
     Plain :class:`torch.nn.BatchNorm1d` after a tied layer breaks the strand symmetry, and only once training starts.
@@ -54,14 +55,37 @@ class RevCompBatchNorm1d(_NormBase):
 
     symmetry = PAIRED
     draws_random = False
+    weight: Any  # a parameter, or None without affine
+    bias: Any
     running_mean: Tensor
     running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float | None
 
     def __init__(self, n_channels: int, *, eps: float = 1e-3, momentum: float = 0.01, affine: bool = True) -> None:
-        super().__init__(
-            pairing.require_even(n_channels, "RevCompBatchNorm1d"), eps=eps, momentum=momentum, affine=affine
-        )
+        super().__init__()
+        self.num_features = pairing.require_even(n_channels, "RevCompBatchNorm1d")
         self.n_channels = n_channels
+        self.eps, self.momentum, self.affine, self.track_running_stats = eps, momentum, affine, True
+        for name in ("weight", "bias"):
+            self.register_parameter(name, nn.Parameter(torch.empty(self.num_features)) if affine else None)
+        self.register_buffer("running_mean", torch.zeros(self.num_features))
+        self.register_buffer("running_var", torch.ones(self.num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set scale, shift and running statistics to what they are in a new layer."""
+        self.reset_running_stats()
+        if self.affine:
+            nn.init.ones_(self.weight)
+            nn.init.zeros_(self.bias)
+
+    def reset_running_stats(self) -> None:
+        """Forget the batches that the layer has seen."""
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+        self.num_batches_tracked.zero_()
 
     def expanded_weight(self) -> Float[Tensor, " channels"] | None:
         """Scale of every channel, (n_channels,), or None without ``affine``."""

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, skip_init
 
+from rcviz.layers.torch_internals import forward_pre_hooks
+
 Shape: TypeAlias = tuple[int | None, ...]
 """Shape of an input without the batch: (channels, length) or (features,); None for what is not known."""
 
@@ -59,23 +61,23 @@ def _plain_copy(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Modul
         return done[module]
     with torch.enable_grad():
         result = done[module] = _after_weight_hooks(module)
-    for name, part in module._modules.items():
-        if part is not None and name != "parametrizations":
-            result._modules[name] = _plain_copy(part, done)
+    for name, part in named_parts(module):
+        if name != "parametrizations":
+            result.add_module(name, _plain_copy(part, done))
     with torch.no_grad():
         own = _has_own_weight(module)
         for name in dict.fromkeys("weight" if own else _name_of(hook) for hook in _weight_hooks(module)):
             computed_from = _sources(result) if own else [name + end for end in ("_g", "_v", "_orig")]
-            sources = [result._parameters.pop(source, None) for source in computed_from]
+            sources = [_taken(result, source) for source in computed_from]
             for end in ("_u", "_v", "_mask"):
-                result._buffers.pop(name + end, None)
+                _taken(result, name + end)
             value = vars(result).pop(name)
             learned = any(source is not None and source.requires_grad for source in sources)
             setattr(result, name, nn.Parameter(value.detach(), learned))
         if parametrize.is_parametrized(module):
             _settle_parametrizations(module, result)
     for hooks in ("_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks"):
-        kept = {key: hook for key, hook in getattr(result, hooks).items() if not _is_of_torch_utils(hook)}
+        kept = {key: hook for key, hook in getattr(result, hooks, {}).items() if not _is_of_torch_utils(hook)}
         setattr(result, hooks, OrderedDict() if own and hooks == "_forward_pre_hooks" else OrderedDict(kept))
     result.training = module.training
     return result
@@ -89,7 +91,7 @@ def _settle_parametrizations(module: Any, result: nn.Module) -> None:
         learned = [tensor.requires_grad for tensor in parametrization.parameters(recurse=False)]
         values[name] = nn.Parameter(evaluated().detach(), any(learned)) if learned else evaluated().detach()
     result.__class__ = parametrize.type_before_parametrizations(module)
-    del result._modules["parametrizations"]
+    del result.parametrizations
     for name, value in values.items():
         if isinstance(value, nn.Parameter):
             setattr(result, name, value)
@@ -109,8 +111,26 @@ def _after_weight_hooks(module: nn.Module) -> nn.Module:
 def _evaluating_copy(module: nn.Module) -> Any:
     result = _shallow_copy(module)
     result.training = False
-    result._modules = {name: part and _evaluating_copy(part) for name, part in module._modules.items()}
+    for name, part in named_parts(module):
+        result.add_module(name, _evaluating_copy(part))
     return result
+
+
+def named_parts(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """List the children with their names; ``named_children`` leaves out one that is there a second time."""
+    named = module.named_modules(remove_duplicate=False)
+    return [(name, part) for name, part in named if name and "." not in name]
+
+
+def _taken(module: nn.Module, name: str) -> Tensor | None:
+    """Take a parameter or buffer out of a module that may have it."""
+    own = (module.named_parameters(recurse=False, remove_duplicate=False), module.named_buffers(recurse=False))
+    for tensors in own:
+        for key, tensor in tensors:
+            if key == name:
+                delattr(module, name)
+                return tensor
+    return None
 
 
 def _shallow_copy(module: nn.Module) -> nn.Module:
@@ -124,24 +144,25 @@ def _shallow_copy(module: nn.Module) -> nn.Module:
 def _weight_hooks(module: nn.Module) -> Iterator[Any]:
     """Hooks with which torch, or a user's module, recomputes a weight before a forward pass."""
     own = _has_own_weight(module)
-    return (hook for hook in module._forward_pre_hooks.values() if _is_of_torch_utils(hook) or (own and _is_own(hook)))
+    return (hook for hook in forward_pre_hooks(module) if _is_of_torch_utils(hook) or (own and _is_own(hook)))
 
 
 def _has_own_weight(module: nn.Module) -> bool:
     """Whether a weight is neither a parameter nor computed by torch, so that a user's hook must set it."""
     return isinstance(vars(module).get("weight"), Tensor) and not any(
-        map(_is_of_torch_utils, module._forward_pre_hooks.values())
+        map(_is_of_torch_utils, forward_pre_hooks(module))
     )
 
 
 def _name_of(hook: Any) -> Any:
-    return getattr(hook, "name", None) or hook._tensor_name
+    return getattr(hook, "name", None) or getattr(hook, "_tensor_name", "weight")
 
 
 @torch.enable_grad()
 def _sources(module: Any) -> list[str]:
     """Names of the parameters from which a user's hook has computed the weight."""
-    learned = {name: part for name, part in module._parameters.items() if part is not None and part.requires_grad}
+    own = module.named_parameters(recurse=False, remove_duplicate=False)
+    learned = {name: part for name, part in own if part.requires_grad}
     if not learned or not module.weight.requires_grad:
         return []
     slopes = torch.autograd.grad(module.weight.sum(), list(learned.values()), allow_unused=True)

@@ -1,6 +1,9 @@
 """State of torch that only private functions tell; where a version of torch lacks one, the careful answer is given."""
 
+from typing import Any
+
 import torch
+from torch import Tensor, nn
 from torch.nn.modules import module as _module
 
 _GLOBAL_HOOKS = (
@@ -9,6 +12,7 @@ _GLOBAL_HOOKS = (
     "_global_backward_hooks",
     "_global_backward_pre_hooks",
 )
+_OWN_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def is_transformed() -> bool:
@@ -22,6 +26,38 @@ def is_transformed() -> bool:
 def has_global_hooks() -> bool:
     """Return True if a hook is registered for all modules, or if this is not known."""
     return any(getattr(_module, name, True) for name in _GLOBAL_HOOKS)
+
+
+def has_own_hooks(module: nn.Module) -> bool:
+    """Return True if a module has a hook, or if this is not known."""
+    return any(getattr(module, name, True) for name in _OWN_HOOKS)
+
+
+def forward_pre_hooks(module: nn.Module) -> list[Any]:
+    """List what is called before a module's forward pass; empty if this is not known."""
+    return list(getattr(module, "_forward_pre_hooks", {}).values())
+
+
+def remove_forward_hook(module: nn.Module, function: Any) -> None:
+    """Remove a hook of which there is no handle, since an interrupt came while it was registered."""
+    for name in ("_forward_pre_hooks", "_forward_hooks"):
+        hooks = getattr(module, name, {})
+        for key in [key for key, hook in hooks.items() if hook == function]:
+            getattr(module, f"{name}_with_kwargs", {}).pop(key, None)
+            hooks.pop(key, None)
+
+
+def function_modes() -> list[Any] | None:
+    """List the entered ``TorchFunctionMode`` of this thread, or None if they are not known."""
+    try:
+        return list(torch.overrides._get_current_function_mode_stack())
+    except AttributeError:
+        return None
+
+
+def version_of(tensor: Tensor) -> int | None:
+    """Return how often a tensor was changed in place, or None if this is not known."""
+    return None if tensor.is_inference() else getattr(tensor, "_version", None)
 
 
 def has_bfloat16_units() -> bool:

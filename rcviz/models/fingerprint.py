@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from rcviz.layers.torch_internals import version_of
+
 _MOST = 1 << 20
 """Most numbers of one tensor that are read; of larger ones an even sample is."""
 
@@ -40,10 +42,11 @@ class Fingerprint:
 
 
 def _summary(tensor: Tensor) -> tuple[int, int]:
-    """Checksum of a tensor and, if only a sample of it is read, its version."""
+    """Checksum of a tensor and, if only a sample of it is read, its version; all of it is read if that is not known."""
     if tensor.is_meta or tensor.layout != torch.strided or not tensor.numel():
         return 0, 0
     flat = tensor.detach().reshape(-1)
-    step = -(-len(flat) // _MOST)
+    version = version_of(tensor)
+    step = 1 if version is None else -(-len(flat) // _MOST)
     numbers = flat[::step].contiguous().cpu().view(torch.uint8).numpy()
-    return zlib.crc32(numbers.data), tensor._version if step > 1 and not tensor.is_inference() else 0
+    return zlib.crc32(numbers.data), (version or 0) if step > 1 else 0

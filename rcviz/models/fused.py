@@ -23,7 +23,7 @@ from rcviz.layers import channels_last, pairing
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.pooling import RevCompMaxPool1d
-from rcviz.layers.torch_internals import has_global_hooks, is_transformed
+from rcviz.layers.torch_internals import has_global_hooks, has_own_hooks, is_transformed
 
 Conv: TypeAlias = RevCompConv1d | nn.Conv1d
 Pool: TypeAlias = RevCompMaxPool1d | nn.MaxPool1d
@@ -97,7 +97,7 @@ def _is_untouched(blocks: Blocks, *, training: bool) -> bool:
     return all(
         part.training == training
         and not any(callable(value) and hasattr(type(part), name) for name, value in vars(part).items())
-        and not (part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks)
+        and not has_own_hooks(part)
         and all(
             tensor.dtype == torch.float32 and tensor.device.type == "cpu"
             for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False))

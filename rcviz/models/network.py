@@ -15,6 +15,7 @@ from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.dense import RevCompLinear
 from rcviz.layers.initializers import conv_limit, glorot_limit, uniform_
 from rcviz.layers.pooling import RevCompMaxPool1d
+from rcviz.layers.torch_internals import forward_pre_hooks
 from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.models import fused
 from rcviz.models.config import ModelConfig
@@ -66,7 +67,7 @@ class SequenceModel(nn.Sequential):
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "batch tasks"]:
         """Compute the logits."""
         check_features(x.shape, 4, self.config.sequence_length)
-        if self._forward_pre_hooks:
+        if forward_pre_hooks(self):
             self._warn_of_deep_lift()
         if not (self.fused and fused.can_fuse(self, x)):
             return super().forward(x)
@@ -84,7 +85,7 @@ class SequenceModel(nn.Sequential):
 
     def _warn_of_deep_lift(self) -> None:
         """Warn that the attributions of Captum's DeepLift do not add up for this model; Captum does not."""
-        if any(getattr(hook, "__module__", "") == _DEEP_LIFT for hook in self._forward_pre_hooks.values()):
+        if any(getattr(hook, "__module__", "") == _DEEP_LIFT for hook in forward_pre_hooks(self)):
             warnings.warn(
                 "Captum's DeepLift has no rule for RevCompMaxPool1d and loses that of nn.MaxPool1d after nn.ReLU, so "
                 "that its attributions do not add up to the difference of the logits; use tangermeme's "

@@ -101,7 +101,7 @@ def set_modes(modes: Iterable[tuple[nn.Module, bool]]) -> None:
 def is_compiled(model: nn.Module) -> bool:
     """Whether ``torch.compile`` was applied to a module, or to one inside."""
     parts = list(model.modules())
-    return any("_orig_mod" in part._modules or getattr(part, "_compiled_call_impl", None) for part in parts)
+    return any(hasattr(part, "_orig_mod") or getattr(part, "_compiled_call_impl", None) for part in parts)
 
 
 def uncompiled(model: nn.Module) -> AbstractContextManager[Any]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
-from torch.utils._device import DeviceContext
+from torch.overrides import TorchFunctionMode
 
 from rcviz._core.changes import Change, DefaultErrors, Holding, P, R, SharedChange, guarded
 from rcviz._core.memory import ReusedMemory
 from rcviz._core.threads import shared_lock
+from rcviz.layers.torch_internals import function_modes, remove_forward_hook
 
 _GENERATORS = shared_lock()  # torch's global random generators, one set for the whole process
 
@@ -51,17 +51,18 @@ class OwnSettings(Change):
         self._autocast_before = {
             kind: torch.is_autocast_enabled(kind) for kind in {"cpu", self._device.type} - {"meta"}
         }
-        self._entered: list[Any] = []
+        self._inference_before = torch.is_inference_mode_enabled()
+        self._no_inference = torch.inference_mode(False)
+        self._on_device: _OnDevice | None = None
 
     def make(self) -> None:
         """Set them."""
-        if torch.is_inference_mode_enabled():
-            self._entered.append(torch.inference_mode(False))
-            self._entered[-1].__enter__()
+        if self._inference_before:
+            self._no_inference.__enter__()
         default = torch.get_default_device()
         if default.type not in ("cpu", self._device.type):
-            self._entered.append(_OnDevice(self._device))
-            self._entered[-1].__enter__()
+            self._on_device = _OnDevice(self._device)
+            self._on_device.__enter__()
         torch.set_grad_enabled(self._gradients)
         for kind in self._autocast_before:
             torch.set_autocast_enabled(kind, False)
@@ -72,9 +73,10 @@ class OwnSettings(Change):
             torch.set_autocast_enabled(kind, enabled)
         if any(self._autocast_before.values()):
             torch.clear_autocast_cache()  # weights that it converted may have changed
-        for context in reversed(self._entered):
-            if isinstance(context, Change) or hasattr(context, "_inference_mode_context"):
-                context.__exit__(None, None, None)
+        if self._on_device is not None:
+            self._on_device.__exit__(None, None, None)
+        if torch.is_inference_mode_enabled() != self._inference_before:
+            self._no_inference.__exit__(None, None, None)
         torch.set_grad_enabled(self._gradients_before)
 
 
@@ -103,18 +105,39 @@ class FunctionMode(TorchFunctionMode, Change):
     """A ``TorchFunctionMode`` that is left even if an interrupt comes while it is entered or left."""
 
     of_process = False
+    _is_inside = False
 
     def make(self) -> None:
         """Enter it."""
         TorchFunctionMode.__enter__(self)
+        self._is_inside = True
 
     def undo(self) -> None:
         """Leave it, and those that were entered inside and not left."""
-        while any(mode is self for mode in _get_current_function_mode_stack()):
+        while self._is_entered():
+            self._is_inside = False
             TorchFunctionMode.__exit__(self, None, None, None)
+
+    def _is_entered(self) -> bool:
+        modes = function_modes()
+        return self._is_inside if modes is None else any(mode is self for mode in modes)
 
     __enter__ = Change.__enter__
     __exit__ = Change.__exit__
+
+
+_CREATORS = frozenset(
+    getattr(torch, name, None)
+    for name in (
+        *("empty", "empty_permuted", "empty_strided", "empty_quantized", "zeros", "ones", "full", "eye"),
+        *("tensor", "as_tensor", "asarray", "scalar_tensor", "arange", "range", "linspace", "logspace"),
+        *("rand", "randn", "randint", "randperm", "tril_indices", "triu_indices"),
+        *("bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"),
+        *("sparse_coo_tensor", "sparse_compressed_tensor", "sparse_csr_tensor", "sparse_csc_tensor"),
+        *("sparse_bsr_tensor", "sparse_bsc_tensor"),
+    )
+) | {torch.fft.fftfreq, torch.fft.rfftfreq, torch.nested.nested_tensor}
+"""Functions that ``torch.set_default_device`` acts on."""
 
 
 class _OnDevice(FunctionMode):
@@ -122,10 +145,13 @@ class _OnDevice(FunctionMode):
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
-        self._context = DeviceContext(device)
+        self._device = device
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self._context.__torch_function__(func, types, args, kwargs)
+        kwargs = kwargs or {}
+        if func in _CREATORS and kwargs.get("device") is None:
+            kwargs["device"] = self._device
+        return func(*args, **kwargs)
 
 
 def exact_arithmetic() -> AbstractContextManager[Any]:
@@ -273,20 +299,18 @@ class Hooks(Change):
         after: Iterable[tuple[nn.Module, Callable[..., Any]]] = (),
     ) -> None:
         self._before, self._after = list(before), list(after)
+        self._handles: list[Any] = []
 
     def make(self) -> None:
         """Register them."""
         for module, function in self._before:
-            module.register_forward_pre_hook(function, with_kwargs=True)
+            self._handles.append(module.register_forward_pre_hook(function, with_kwargs=True))
         for module, function in self._after:
-            module.register_forward_hook(function)
+            self._handles.append(module.register_forward_hook(function))
 
     def undo(self) -> None:
         """Remove them."""
-        for module, function in self._before:
-            for key in [key for key, hook in module._forward_pre_hooks.items() if hook == function]:
-                module._forward_pre_hooks_with_kwargs.pop(key, None)
-                module._forward_pre_hooks.pop(key, None)
-        for module, function in self._after:
-            for key in [key for key, hook in module._forward_hooks.items() if hook == function]:
-                module._forward_hooks.pop(key, None)
+        for handle in self._handles:
+            handle.remove()
+        for module, function in self._before + self._after:
+            remove_forward_hook(module, function)

@@ -18,7 +18,11 @@ from rcviz.models.runtime import check_module
 from rcviz.models.settings import self_contained
 from rcviz.symmetry.advice import CONJOIN, suggestion_for
 
-_MERGING = (nn.Linear, nn.Bilinear, nn.Embedding, nn.RNNBase, nn.MultiheadAttention, nn.modules.conv._ConvNd)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_MERGING = (
+    *(nn.Linear, nn.Bilinear, nn.Embedding, nn.RNNBase, nn.MultiheadAttention),
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED),
+)
 """Modules whose tied counterpart, or the conjoined model, gives the same for both strands; but for nn.Conv1d."""
 _KEEP_LENGTH = (
     *(IrrepActivation1d, IrrepBatchNorm1d, IrrepsToPairs1d, PairsToIrreps1d, RevCompSelfAttention1d),
@@ -173,7 +177,7 @@ def _length_after(module: Any, length: int) -> int | None:
     if isinstance(module, _KEEP_LENGTH) or getattr(module, "padding", 0) == "same":
         return length
     has_windows = hasattr(module, "kernel_size") and hasattr(module, "stride") and symmetry_of(module) is not None
-    if not has_windows or isinstance(module, nn.modules.conv._ConvTransposeNd):
+    if not has_windows or isinstance(module, _TRANSPOSED):
         return None
     return _spare(module, length) // _stride(module) + 1
 
