@@ -1,7 +1,7 @@
 """Checks of arguments that several packages use."""
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,10 @@ def brief(error: object) -> str:
     return text if len(text) <= 200 else text[:199] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def check_text(what: str, text: str) -> None:
-    """Refuse text that no file can hold, as it has half of a surrogate pair."""
+def check_text(what: str, text: Any) -> None:
+    """Refuse what is not text, and text that no file can hold, as it has half of a surrogate pair."""
+    if not isinstance(text, str):
+        raise ValueError(f"{what} must be text, got {text!r:.100}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -124,6 +126,22 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def check_real(name: str, value: Any) -> None:
+    """Refuse a value that is not one real number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} must be a number, got {value!r:.100}")
+
+
+def generator_of(seed: Any) -> np.random.Generator:
+    """Return the generator of a seed, or the generator that was given."""
+    try:
+        if seed is not None and not isinstance(seed, bool):
+            return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"seed must be a whole number of at least 0 or a numpy Generator, got {seed!r:.100}")
 
 
 LARGEST_INT64 = 2**63 - 1

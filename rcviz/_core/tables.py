@@ -1,5 +1,6 @@
 """Tables as files: CSV, which every program reads, and Parquet, which keeps types."""
 
+import csv
 import os
 import re
 import warnings
@@ -46,9 +47,16 @@ def save_table(result: Any, path: str | os.PathLike[str]) -> None:
         _warn_of_formulas(table, path)
     with atomic_write(path) as temporary:
         if ending == ".csv":
-            table.to_csv(temporary, index=False, lineterminator="\n")
+            # Without quotes, a carriage return in a cell would be read as the end of a line.
+            quoting: Any = csv.QUOTE_NONNUMERIC if _has_carriage_return(table) else csv.QUOTE_MINIMAL
+            table.to_csv(temporary, index=False, lineterminator="\n", quoting=quoting)
         else:
             _write_parquet(table, temporary)
+
+
+def _has_carriage_return(table: Any) -> bool:
+    texts = [*table.columns, *(cell for name in table if table[name].dtype == object for cell in table[name])]
+    return any(isinstance(text, str) and "\r" in text for text in texts)
 
 
 def _warn_of_formulas(table: Any, path: str | os.PathLike[str]) -> None:

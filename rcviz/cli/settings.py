@@ -194,9 +194,25 @@ def _split_section(chosen: Mapping[str, Any]) -> dict[str, Any]:
     if not is_random:
         return section
     section.pop("preset", None)
-    section = {**RANDOM, **section}
+    section = {**_missing_shares(section), "seed": RANDOM["seed"], **section}
     check_whole("the seed of [split]", section["seed"], 0)
-    return section
+    return {name: section[name] for name in RANDOM}
+
+
+def _missing_shares(section: Mapping[str, Any]) -> dict[str, float]:
+    """Shares of the parts that are left out: together all that the others leave, halved if these are two."""
+    given = {name: section[name] for name in _PARTS if name in section}
+    absent = [name for name in _PARTS if name not in given]
+    rest = 1 - sum(given.values())
+    if not given:
+        return {name: RANDOM[name] for name in absent}
+    if absent and not rest > 0:
+        listed = ", ".join(f"{name}={share:g}" for name, share in given.items())
+        raise ValueError(
+            f"[split] train, valid and test must be above 0 and at most 1 in sum, but {listed} leaves nothing for "
+            f"{' and '.join(absent)}"
+        )
+    return {name: round(rest / len(absent), 12) for name in absent}
 
 
 def _model_config(model: dict[str, Any]) -> ModelConfig:

@@ -95,8 +95,6 @@ def _train(
         remark(f"the labels are values: the model has output_is={settings.model.output_is}, loss={settings.train.loss}")
     parts = divide(data, settings.split)
     model = build_model(settings.model, seed=settings.model_seed)
-    if state.exists():
-        remark(f"continuing from the checkpoint {state}")
     history = fit(model, parts.train, parts.valid, settings.train, checkpoint=state)
 
     table = metrics_by_part(model, parts)

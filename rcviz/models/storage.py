@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,11 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
         If the model was not made by :func:`rcviz.build_model`, its parameters are on different devices or of different
         dtypes, or the card belongs to another model.
 
+    Warns
+    -----
+    UserWarning
+        If weights are NaN or infinite.
+
     Examples
     --------
     >>> rcviz.save_model(model, "model.safetensors")
@@ -60,6 +66,13 @@ def save_model(model: SequenceModel, path: str | os.PathLike[str], *, card: Mode
         settings[_CARD] = card.to_json()
     state = with_current_weights(model).state_dict()  # under the names that build_model gives
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    lost = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if lost:
+        warnings.warn(
+            f"weights are NaN or infinite ({brief(', '.join(lost))}) and are written all the same: training has "
+            f"diverged, train again with a lower learning rate",
+            stacklevel=2,
+        )
     # One entry: safetensors writes several in random order, and the same model should give the same file.
     metadata = {FORMAT: json.dumps(settings)}
     with atomic_write(path) as temporary:

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
+from rcviz._core.checks import check_text
 from rcviz.motifs.formats.meme import read_meme
 from rcviz.motifs.motif import Motif
 
@@ -45,6 +46,7 @@ def load_motif(name: str) -> Motif:
     >>> rcviz.load_motif("GATA_known6").consensus
     'NNCWGATARNNNN'
     """
+    check_text("the name of a motif", name)
     for collection in _COLLECTIONS:
         motifs = read_collection(collection)
         for ignore_case in (False, True):

@@ -1,12 +1,21 @@
 """A motif as a position weight matrix: consensus, information content, sampling and scanning."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
-from rcviz._core.checks import as_numbers, base_columns, check_text, improper_column
+from rcviz._core.checks import (
+    as_numbers,
+    base_columns,
+    check_real,
+    check_text,
+    check_whole,
+    generator_of,
+    improper_column,
+)
 from rcviz.motifs.scan import best_hits
 from rcviz.sequences.alphabet import BASES, as_codes, reverse_complement
 
@@ -58,7 +67,8 @@ class Motif:
     alternative_name: str = ""
 
     def __init__(self, name: str, probabilities: Any, alternative_name: str = "") -> None:
-        check_text("the name of a motif", f"{name} {alternative_name}")
+        check_text("the name of a motif", name)
+        check_text("the alternative name of a motif", alternative_name)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "probabilities", _checked_probabilities(name, probabilities))
         object.__setattr__(self, "alternative_name", alternative_name)
@@ -133,6 +143,7 @@ class Motif:
             In bits, finite.
         """
         q = _checked_background(background)[:, None]
+        check_real("pseudocount", pseudocount)
         if not 0 < pseudocount < np.inf:
             raise ValueError(
                 f"pseudocount must be positive and finite, got {pseudocount}: zero would give infinite scores"
@@ -157,12 +168,12 @@ class Motif:
         -------
         uint8 array (n, width)
         """
-        if n < 0:
-            raise ValueError(f"n must be at least 0, got {n}")
+        check_whole("n", n, 0)
+        rng = generator_of(seed)
         cumulative = self.probabilities.cumsum(axis=0)
         # Dividing by the total ensures that a last base of probability zero is never drawn.
         thresholds = cumulative[:3] / cumulative[3]
-        draw = np.random.default_rng(seed).random((n, self.width))
+        draw = rng.random((n, self.width))
         codes = np.zeros((n, self.width), dtype=np.uint8)
         for threshold in thresholds:
             codes += draw >= threshold
@@ -199,6 +210,28 @@ class Motif:
         return pd.DataFrame({"score": score, "start": start, "strand": np.where(reverse, "-", "+")})
 
 
+def listed_motifs(what: str, motifs: Any) -> list[Motif]:
+    """Return Motifs, or one, as a list.
+
+    Raises
+    ------
+    ValueError
+        When these are no Motifs.
+    """
+    is_one = isinstance(motifs, Motif | str | bytes) or hasattr(motifs, "columns") or not isinstance(motifs, Iterable)
+    listed = [motifs] if is_one else list(motifs)
+    for motif in listed:
+        if isinstance(motif, Motif):
+            continue
+        fix = "make one with rcviz.Motif(name, probabilities)"
+        if isinstance(motif, str):
+            fix = "load a motif by its name with rcviz.load_motif"
+        elif hasattr(motif, "columns"):
+            fix = '[rcviz.load_motif(name) for name in table["name"]] loads those that a table names'
+        raise ValueError(f"{what} must be Motifs, got {type(motif).__name__}: {fix}")
+    return listed
+
+
 def normalise_columns(probabilities: Float64[np.ndarray, "4 width"]) -> Float64[np.ndarray, "4 width"]:
     """Divide columns by their sums; columns that already sum to 1 are not changed, not even in the last bit.
 
@@ -224,7 +257,7 @@ def _checked_probabilities(name: str, probabilities: Any) -> np.ndarray:
 
 
 def _checked_background(background: Any) -> np.ndarray:
-    q = np.asarray(background, dtype=np.float64)
+    q = as_numbers("background", background)
     if q.ndim == 0:
         q = np.full(len(BASES), float(q))
     if q.shape != (len(BASES),) or not np.all(q > 0) or abs(q.sum() - 1) > _SUM_TOLERANCE:

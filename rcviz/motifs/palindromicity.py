@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from rcviz._core.checks import check_positive
+from rcviz._core.checks import as_numbers, check_positive, generator_of
 
 _ROUNDING = 1e-12
 _LONGEST_UNIT = 4  # of a repeat; in a filter of 15 bp longer ones occur too few times to be told from a motif
@@ -77,7 +77,7 @@ def palindromicity_p_value(
     """
     check_positive("n_permutations", n_permutations)
     products = _products(matrix)
-    orders = _orders(len(products), n_permutations, np.random.default_rng(seed))
+    orders = _orders(len(products), n_permutations, generator_of(seed))
     shuffled = _sums_about_centers(products[orders[:, :, None], orders[:, None, :]]).max(axis=1)
     observed = _sums_about_centers(products[None]).max()
     hits = np.count_nonzero(shuffled >= observed - _ROUNDING * np.abs(products).sum())
@@ -120,7 +120,7 @@ def _products(matrix: Any) -> Float[np.ndarray, "width width"]:
 
 
 def _checked(matrix: Any) -> Float[np.ndarray, "4 width"]:
-    matrix = np.asarray(matrix, dtype=np.float64)
+    matrix = as_numbers("the matrix", matrix)
     if matrix.ndim != 2 or matrix.shape[0] != 4 or matrix.shape[1] == 0:
         raise ValueError(f"expected a matrix (4, width), got {matrix.shape}: pass one filter at a time")
     if not np.isfinite(matrix).all():

@@ -1,7 +1,7 @@
 """Similarity of motifs: the nearest known motifs by Tomtom (Gupta et al. 2007)."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from rcviz._core.checks import check_positive
 from rcviz.motifs.bundled import read_collection
 from rcviz.motifs.formats.meme import read_meme
-from rcviz.motifs.motif import Motif
+from rcviz.motifs.motif import Motif, listed_motifs
 from rcviz.motifs.tomtom import tomtom
 
 if TYPE_CHECKING:
@@ -35,13 +35,10 @@ def as_motifs(motifs: Any = None) -> list[Motif]:
         if not Path(motifs).is_file():
             raise ValueError(f"there is no MEME file {str(motifs)!r}: give its path, Motifs, or None for JASPAR 2024")
         return read_meme(motifs)
-    motifs = list(motifs) if isinstance(motifs, Iterable) else [motifs]
-    if not motifs:
+    listed = listed_motifs("motifs", motifs)
+    if not listed:
         raise ValueError("motifs is empty: give Motifs, the path of a MEME file, or None for JASPAR 2024")
-    for motif in motifs:
-        if not isinstance(motif, Motif):
-            raise ValueError(f"motifs must be Motifs, got {type(motif).__name__}: make one with rcviz.Motif")
-    return motifs
+    return listed
 
 
 def match_motifs(queries: Sequence[Motif], motifs: Any = None, *, n_nearest: int = 5) -> "pd.DataFrame":
@@ -82,7 +79,8 @@ def match_motifs(queries: Sequence[Motif], motifs: Any = None, *, n_nearest: int
     import pandas as pd
 
     check_positive("n_nearest", n_nearest)
-    if isinstance(queries, Motif) or not queries:
+    queries = [] if isinstance(queries, Motif) else listed_motifs("queries", queries)
+    if not queries:
         raise ValueError("queries must be a list of at least one Motif")
     targets = as_motifs(motifs)
     best = tomtom([query.probabilities for query in queries], _padded_targets(targets))

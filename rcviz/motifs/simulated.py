@@ -1,12 +1,12 @@
 """Simulated sequences (section 3.2): instances of known motifs in random background, with their true sites."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_positive, check_real, generator_of
 from rcviz.motifs.bundled import load_motif
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import reverse_complement
@@ -84,6 +84,9 @@ def simulate_motifs(
     """
     import pandas as pd
 
+    if isinstance(motifs, str | Motif) or hasattr(motifs, "columns") or not isinstance(motifs, Iterable):
+        raise ValueError(f"motifs must be a list of names or Motifs, got {motifs!r:.100}: put them in a list")
+    rng = generator_of(seed)
     loaded = [motif if isinstance(motif, Motif) else load_motif(motif) for motif in motifs]
     names = [motif.name for motif in loaded]
     if not names or len(set(names)) < len(names):
@@ -97,7 +100,6 @@ def simulate_motifs(
         max_instances=max_instances,
         shares={"gc_content": gc_content, "rc_probability": rc_probability, "label_noise": label_noise},
     )
-    rng = np.random.default_rng(seed)
     task = rng.permutation(np.repeat(np.arange(len(loaded)), n_per_motif))
     codes = np.empty((len(task), length), dtype=np.uint8)
     sites: list[pd.DataFrame] = []
@@ -152,6 +154,8 @@ def _check_ranges(
     check_positive("n_per_motif", n_per_motif)
     check_positive("length", length)
     check_positive("max_instances", max_instances)
+    for name, value in {"mean_instances": mean_instances, **shares}.items():
+        check_real(name, value)
     if not 0 < mean_instances < math.inf:
         raise ValueError(f"mean_instances must be positive and finite, got {mean_instances}")
     for name, share in shares.items():

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rcviz._core.changes import with_default_errors
-from rcviz._core.checks import check_choice, quoted
+from rcviz._core.checks import check_choice, check_real, generator_of, quoted
 from rcviz.sequences.annotations import toggle_chr
 from rcviz.sequences.checks import check_classes
 from rcviz.sequences.duplicates import find_leaks
@@ -71,12 +71,14 @@ def split(
     """
     data = as_sequence_set(data)
     shares = {"train": train, "valid": valid, "test": test}
+    for name, share in shares.items():
+        check_real(name, share)
     total = sum(shares.values())
     if not (all(share > 0 for share in shares.values()) and total <= 1 + 1e-9):
         given = ", ".join(f"{name}={share:g}" for name, share in shares.items())
         raise ValueError(f"train, valid and test must be above 0 and at most 1 in sum, got {given} (sum {total:g})")
     bounds = np.rint(np.cumsum(list(shares.values())) * len(data)).astype(int)
-    order = np.random.default_rng(seed).permutation(len(data))
+    order = generator_of(seed).permutation(len(data))
     parts = dict(zip(shares, np.split(order, bounds)[:3], strict=True))
     splits = _divide(data, parts, fix="use another seed, a larger share or more sequences")
     n_shared = _n_overlapping_across(data, parts.values())

@@ -124,9 +124,11 @@ def _check_batch_of_one(model: nn.Module, x: Float[Tensor, "1 4 length"], config
 
 def check_checkpoint(path: str | os.PathLike[str]) -> Path:
     """Return the path of a checkpoint, ``~`` resolved; refuse one that could not be written."""
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"cannot write the checkpoint {path!r:.100}: it must be a path, got {type(path).__name__}")
     try:
         target = Path(path).expanduser()
-    except (RuntimeError, TypeError) as error:  # no such user, or no path
+    except (RuntimeError, TypeError) as error:  # no such user, or a path of bytes
         raise ValueError(f"cannot write the checkpoint {path!r:.100}: {brief(error)}; choose another name") from error
     check_target(target, "the checkpoint")
     return target

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,8 @@ def fit(
     model, train, valid, config, checkpoint
         As in :func:`train_epochs`; ``fit(model, splits, config=config)`` works as well.
     progress : bool
-        Show a progress bar with the loss and auROC, or Pearson's correlation of values.
+        Show a progress bar with the loss and auROC, or Pearson's correlation of values, and a sentence if the training
+        goes on from an earlier one.
     on_epoch : callable, optional
         Called with every :class:`EpochRecord`, for example ``TrainingCurves().follow("RC")``.
 
@@ -160,9 +162,11 @@ def fit(
     from tqdm.auto import tqdm
 
     train, valid, config = training_data(train, valid, config)
-    epochs = _train_epochs(_checked(model, train, valid, config, checkpoint), forgets=False)
+    start = _checked(model, train, valid, config, checkpoint)
     records = []
-    with closing(epochs), tqdm(total=config.epochs, unit="epoch", disable=not progress) as bar:
+    bar = tqdm(total=config.epochs, unit="epoch", disable=not progress)
+    epochs = _train_epochs(start, forgets=False, say=partial(bar.write, file=bar.fp) if progress else None)
+    with bar, closing(epochs):
         try:
             for record in epochs:
                 records.append(record)
@@ -245,9 +249,12 @@ def _train_epochs(
     interrupt: Callable[[], None] | None = None,
     *,
     forgets: bool = True,
+    say: Callable[[str], None] | None = None,
 ) -> Generator[EpochRecord, None, None]:
     run = start()  # when the first epoch is drawn, with the weights that the model has then
     config = run.config
+    if run.explanation and say is not None:
+        say(run.explanation)
     order = sample_order(len(run.train), config)
     try:
         try:

@@ -110,6 +110,19 @@ class Run:
         self.state = earlier or State((), {}, tuple(evaluated), (weights,), self._given, {})
         self._now: _Last | None = None
 
+    @property
+    def explanation(self) -> str:
+        """Sentence for the user if epochs of an earlier run are not computed again; else empty."""
+        n_done, n_all = len(self.state.records), self.config.epochs
+        if self.resumes and self._checkpoint:
+            return f"continuing from the checkpoint {self._checkpoint}: {n_done} of {n_all} epochs are done"
+        if self.resumes and n_done:
+            return (
+                f"continuing the training that was interrupted: {n_done} of {n_all} epochs are done; to train on from "
+                f"the present weights instead, change the configuration, for example the seed"
+            )
+        return ""
+
     def _earlier(self, weights: str) -> State | None:
         """State of the run that these weights come from: on the disk, or of this model in memory."""
         last = _last.get(self.model)

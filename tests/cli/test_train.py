@@ -98,6 +98,26 @@ def test_without_a_file_the_paper_is_followed(run, dataset):
     assert settings.split == {"train": 0.7, "valid": 0.15, "test": 0.15, "seed": 0}
 
 
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ({"train": 0.5, "valid": 0.25}, (0.5, 0.25, 0.25)),
+        ({"train": 0.5}, (0.5, 0.25, 0.25)),
+        ({"test": 0.1, "seed": 3}, (0.45, 0.45, 0.1)),
+        ({"train": 0.3, "valid": 0.2, "test": 0.1}, (0.3, 0.2, 0.1)),
+        ({"seed": 3}, (0.7, 0.15, 0.15)),
+        ({"preset": "random"}, (0.7, 0.15, 0.15)),
+    ],
+)
+def test_shares_that_are_left_out_get_the_rest(dataset, given, whole):
+    """No sequence is left unused unless all three shares are given."""
+    data = rcviz.SequenceSet.load(dataset)
+    settings = resolve({"split": given}, {"model": {"preset": "simulated"}}, data)
+    assert settings.split == {**dict(zip(("train", "valid", "test"), whole, strict=True)), "seed": given.get("seed", 0)}
+    n_used = sum(map(len, divide(data, settings.split)))
+    assert n_used == len(data) or sum(whole) < 1
+
+
 def test_starting_weights_have_the_trainings_seed_or_their_own(dataset):
     data = rcviz.SequenceSet.load(dataset)
     model = {"preset": "simulated"}
@@ -147,6 +167,9 @@ WRONG_FILES = {
     '[split]\ntrain = ["chr9"]\nvalid = ["chr2"]': "chr9",
     '[split]\ntrain = 0.7\nvalid = "chr2"': "both shares and chromosomes",
     "[split]\ntrain = 0.7\nvalid = 0.5": "train, valid and test must be",
+    "[split]\ntrain = 0.7\nvalid = 0.3": "nothing for test",
+    "[split]\ntrain = 1": "nothing for valid and test",
+    "[split]\ntrain = nan\nvalid = 0.1": "train, valid and test must be",
     '[split]\npreset = "chr1"': "preset must be one of chr1/chr17/rest",
     '[split]\ntrain = "chr1"\nvalid = "chr2"\nseed = 3': "[split] has a seed but no shares",
     "[split]\ntrain = [1]": "[split] train must be chromosomes",

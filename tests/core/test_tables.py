@@ -1,5 +1,6 @@
 """Tables of every kind of result, written and read back."""
 
+import csv
 import sys
 
 import numpy as np
@@ -45,6 +46,15 @@ def test_numbers_are_written_in_full(tmp_path):
         pd.testing.assert_frame_equal(read(tmp_path / f"table{ending}"), table, check_exact=True)
     text = (tmp_path / "table.csv").read_bytes()
     assert text.startswith(b"x,n,yes\n0.3333333333333333,9007199254740993,True\n")
+
+
+@pytest.mark.parametrize("text", ["a\rb", "\r", "a\r\nb", 'a\r"b"', "a\nb", "a,b", '"'])
+def test_line_ends_in_cells_come_back(tmp_path, text):
+    table = pd.DataFrame({"n": [1, 2], "name": [text, "c"], f"header{text}": [0.1, np.nan]})
+    save_table(table, tmp_path / "table.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "table.csv"), table, check_exact=True)
+    with (tmp_path / "table.csv").open(newline="") as file:
+        assert [row[1] for row in csv.reader(file)] == ["name", text, "c"]
 
 
 def test_a_column_of_several_kinds_becomes_text(tmp_path, make_model):

@@ -157,3 +157,17 @@ def test_what_is_no_layer(layer, match):
             function(network(), DATA, layer=layer)
     with pytest.raises(ValueError, match=match):
         rcviz.filter_bank(network(), layer=layer)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_saved_model_with_lost_weights_is_said(value, tmp_path):
+    model = network()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rcviz.save_model(model, tmp_path / "good.safetensors")
+    with torch.no_grad():
+        model.conv1.weight[0, 0, 0] = value
+    with pytest.warns(UserWarning, match=r"NaN or infinite \(conv1\.weight\)"):
+        rcviz.save_model(model, tmp_path / "lost.safetensors")
+    again = rcviz.load_model(tmp_path / "lost.safetensors")
+    torch.testing.assert_close(again.conv1.weight, model.conv1.weight, equal_nan=True)

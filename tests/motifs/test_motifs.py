@@ -16,8 +16,13 @@ from hypothesis.extra.numpy import arrays
 from rcviz.metrics import auroc
 from rcviz.motifs import scan as scanning
 from rcviz.motifs.bundled import list_motifs, load_motif
-from rcviz.motifs.formats.meme import read_meme
+from rcviz.motifs.formats.jaspar import write_jaspar
+from rcviz.motifs.formats.meme import read_meme, write_meme
+from rcviz.motifs.formats.transfac import write_transfac
 from rcviz.motifs.motif import Motif
+from rcviz.motifs.palindromicity import palindromicity, palindromicity_p_value
+from rcviz.motifs.similarity import as_motifs, match_motifs
+from rcviz.motifs.simulated import simulate_motifs
 from rcviz.sequences.alphabet import decode, encode, reverse_complement
 from rcviz.sequences.sequence_set import SequenceSet
 
@@ -353,3 +358,68 @@ def test_list_motifs_is_complete_and_true():
 def test_samples_of_a_motif_match_its_consensus():
     motif = Motif("m", np.eye(4)[:, [2, 0, 3, 0]])
     assert decode(motif.sample(2, seed=0)) == [motif.consensus] * 2 == ["GATA"] * 2
+
+
+MOTIF = Motif("m", np.eye(4))
+TABLE = pd.DataFrame({"name": ["CTCF_known1"], "width": [19]})
+
+
+@pytest.mark.parametrize(
+    "wrong", [TABLE, TABLE["name"], ["CTCF_known1"], "CTCF", 3, np.eye(4), [np.eye(4)], {"m": MOTIF}]
+)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda motifs, path: as_motifs(motifs),
+        lambda motifs, path: match_motifs(motifs),
+        lambda motifs, path: match_motifs([MOTIF], motifs),
+        write_meme,
+        write_jaspar,
+        write_transfac,
+    ],
+)
+def test_what_is_no_motif_is_named(as_users_run, tmp_path, function, wrong):
+    with pytest.raises(ValueError, match=r"(motifs|queries) must be Motifs, got|there is no MEME file"):
+        function(wrong, tmp_path / "motifs")
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_advice_for_a_table_of_motifs_is_right(as_users_run):
+    table = list_motifs().iloc[:3]
+    with pytest.raises(ValueError, match=r"got DataFrame: \[rcviz\.load_motif\(name\) for name in table\[.name.\]\]"):
+        as_motifs(table)
+    assert [motif.name for motif in as_motifs([load_motif(name) for name in table["name"]])] == table["name"].tolist()
+
+
+WRONG_ARGUMENTS = {
+    "name": [lambda: load_motif(3), lambda: load_motif(TABLE), lambda: load_motif([MOTIF])],
+    "the name": [lambda: Motif(3, np.eye(4)), lambda: Motif(None, np.eye(4))],
+    "alternative name": [lambda: Motif("m", np.eye(4), 3)],
+    "n must be": [
+        lambda: MOTIF.sample("x", seed=0),
+        lambda: MOTIF.sample(1.5, seed=0),
+        lambda: MOTIF.sample(-1, seed=0),
+    ],
+    "seed": [
+        lambda: MOTIF.sample(1, seed="x"),
+        lambda: MOTIF.sample(1, seed=None),
+        lambda: MOTIF.sample(1, seed=-1),
+        lambda: simulate_motifs(seed="x"),
+        lambda: simulate_motifs(seed=None),
+        lambda: palindromicity_p_value(np.eye(4), seed=True),
+    ],
+    "background": [lambda: MOTIF.log_odds("x"), lambda: MOTIF.information_content(TABLE)],
+    "pseudocount": [lambda: MOTIF.log_odds(pseudocount="x"), lambda: MOTIF.log_odds(pseudocount=True)],
+    "motifs must be a list": [lambda value=value: simulate_motifs(value) for value in ("GATA", TABLE, MOTIF, 3, None)],
+    "gc_content": [lambda: simulate_motifs(gc_content="x")],
+    "mean_instances": [lambda: simulate_motifs(mean_instances=None)],
+    "label_noise": [lambda: simulate_motifs(label_noise=[0.1])],
+    "the matrix": [lambda: palindromicity(MOTIF), lambda: palindromicity("ACGT")],
+}
+
+
+@pytest.mark.parametrize("argument", WRONG_ARGUMENTS)
+def test_an_argument_of_the_wrong_type_is_named(as_users_run, argument):
+    for call in WRONG_ARGUMENTS[argument]:
+        with pytest.raises(ValueError, match=argument):
+            call()

@@ -171,6 +171,23 @@ def test_restoring_the_weights_is_interrupted(toy, make_model, same_weights, tmp
         check(expected, history, model, same_weights)
 
 
+@pytest.mark.parametrize("with_checkpoint", [False, True])
+def test_one_sentence_says_that_a_training_goes_on(toy, make_model, tmp_path, capsys, with_checkpoint):
+    options = {"checkpoint": tmp_path / "run"} if with_checkpoint else {}
+    model = Interrupting(make_model(), 2 * N_STEPS + 1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, toy, toy, CONFIG, **options)
+    assert "continuing" not in capsys.readouterr().err
+    fit(model, toy, toy, CONFIG, **options)
+    said = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if "continuing" in line]
+    assert len(said) == 1
+    assert "2 of 3 epochs" in said[0]
+    if with_checkpoint:
+        assert str(tmp_path / "run") in said[0]
+    fit(Interrupting(make_model()), toy, toy, CONFIG, progress=False, **options)
+    assert capsys.readouterr().err == ""
+
+
 class TestWhatIsAnotherRun:
     """Weights or settings that were changed since are not overwritten."""
 
@@ -235,8 +252,9 @@ class TestChecksBeforeWork:
 
     @pytest.mark.usefixtures("as_users_run")
     def test_no_path(self, toy, make_model):
-        with pytest.raises(ValueError, match="cannot write the checkpoint 3"):
-            train_epochs(make_model(), toy, toy, CONFIG, checkpoint=3)
+        for wrong in (3, True, b"run", ["run"]):
+            with pytest.raises(ValueError, match="must be a path"):
+                train_epochs(make_model(), toy, toy, CONFIG, checkpoint=wrong)
 
     def test_a_read_only_folder(self, toy, make_model, tmp_path, monkeypatch):
         monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)

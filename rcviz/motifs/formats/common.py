@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 from rcviz._core.checks import check_positive, is_number, quoted
 from rcviz._core.files import atomic_write
 from rcviz._core.text_files import read_text
-from rcviz.motifs.motif import Motif, normalise_columns
+from rcviz.motifs.motif import Motif, listed_motifs, normalise_columns
 
 Lines = list[tuple[int, str]]
 """Lines of a file with their numbers, 1-based."""
@@ -64,7 +64,7 @@ def write_records(
 
 def _checked_names(motifs: Iterable[Motif], path: str | os.PathLike[str], kind: str) -> list[Motif]:
     """Return the motifs; raise if there are none, or names are repeated or not single words."""
-    motifs = list(motifs)
+    motifs = listed_motifs("motifs", motifs)
     if not motifs:
         raise ValueError(f"cannot write {path}: expected at least one motif, got none")
     seen: set[str] = set()
