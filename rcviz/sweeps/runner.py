@@ -72,6 +72,7 @@ def sweep(
         workers must see the store.
     n_jobs : int, optional
         Number of runs at a time, each with one thread; by default one per core, or one if an arm trains on a GPU.
+        One thread also fixes the order of sums: :func:`rcviz.fit` on several has other last digits.
     measure : callable, or dict from arm name to callable, optional
         ``measure(model, splits) -> dict from names to DataFrames``: further tables of every run, for
         :attr:`Sweep.measured`. The model is the one that was trained, with the weights of its best epoch: a

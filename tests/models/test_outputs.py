@@ -75,7 +75,9 @@ def test_the_layout_that_a_model_reads_is_determined_by_a_trial():
     last = nn.Sequential(nn.Linear(4, 2), nn.Flatten(), nn.Linear(60, 1))
     with pytest.raises(ValueError, match="layout='NLC'"):
         logits_of(last, sequences())
-    with pytest.raises(ValueError, match=r"does not accept one-hot sequences.*mat1 and mat2"):  # neither layout
+    with pytest.raises(
+        ValueError, match=r"does not accept one-hot sequences \(batch, 4, [0-9]+\): \w+"
+    ):  # neither layout
         logits_of(nn.Sequential(nn.Flatten(), nn.Linear(7, 1)), sequences())
 
 
