@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from rcviz.layers import facts
+from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.facts import first_number, symmetry_of
 from rcviz.layers.irrep_conv import IrrepConv1d
 from rcviz.layers.symmetry import Representation, declares
@@ -57,7 +58,7 @@ def _advice_between_irreps(module: Any) -> str:
         return f"{kind} between channels of type +1 and -1 mixes the types; put rcviz.IrrepsToPairs1d() before it"
     if isinstance(module, nn.Conv1d):
         return f"{kind} does not distinguish channels of type +1 and -1; use rcviz.IrrepConv1d"
-    if isinstance(module, facts.NORMS):
+    if isinstance(module, (*facts.NORMS, RevCompBatchNorm1d)):
         return f"{kind} does not distinguish channels of type +1 and -1; use rcviz.IrrepBatchNorm1d"
     if isinstance(module, nn.Flatten):
         return f"{kind} flattens channels that have no partners; put rcviz.IrrepsToPairs1d() before it"

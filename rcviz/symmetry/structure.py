@@ -10,6 +10,7 @@ from torch import nn
 from rcviz._core.checks import check_positive
 from rcviz.layers import facts
 from rcviz.layers.attention import RevCompSelfAttention1d
+from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.facts import draws_random, first_number, symmetry_of
 from rcviz.layers.irrep_batchnorm import IrrepBatchNorm1d
 from rcviz.layers.irreps import IrrepActivation1d, IrrepsToPairs1d, PairsToIrreps1d
@@ -25,7 +26,8 @@ _MERGING = (
 )
 """Modules whose tied counterpart, or the conjoined model, gives the same for both strands; but for nn.Conv1d."""
 _KEEP_LENGTH = (
-    *(IrrepActivation1d, IrrepBatchNorm1d, IrrepsToPairs1d, PairsToIrreps1d, RevCompSelfAttention1d),
+    *(IrrepActivation1d, IrrepBatchNorm1d, IrrepsToPairs1d, PairsToIrreps1d),
+    *(RevCompBatchNorm1d, RevCompSelfAttention1d),
     *(*facts.ACTIVATIONS, *facts.DROPOUTS, *facts.NORMS, nn.Identity, nn.PReLU, nn.RReLU),
 )
 
