@@ -275,7 +275,7 @@ def _lock(path: Path, flags: int = 0) -> int | None:
 def _disk_full_code(error: BaseException | None) -> int | None:
     """Return the system's error number if a write failed because the disk is full; some libraries give it as text."""
     while error is not None:
-        match = re.search(r"\(os error (\d+)\)", str(error))
+        match = re.search(r"(?:\(os error |\bOs { code: )(\d+)", str(error))  # two versions of safetensors
         code = error.errno if isinstance(error, OSError) else int(match[1]) if match else None
         if code in _DISK_FULL_CODES:
             return code
