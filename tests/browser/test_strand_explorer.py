@@ -128,6 +128,7 @@ def test_look_draw_around_and_read(lab, server):
     shown(explorer, lonely)
     assert listed(explorer)[0] == 300  # a click looks and does not filter
     shown(view(page, 1), lonely)  # the other view follows
+    explorer = view(page)
 
     middle = panel.table[["forward", "reverse"]].median()
     around = (middle["forward"], middle["reverse"], 0.99, 0.99)

@@ -12,18 +12,23 @@ export function orderByGap(gaps, selection) {
   return chosen.sort((one, other) => gaps[other] - gaps[one] || place(one) - place(other));
 }
 
+const ranges = new WeakMap(); // by the forward predictions, as reading 100,000 takes a while
+
 /** One range for both axes of a model's predictions: 0 to 1 for probabilities, with a little room. */
 export function predictionRange(scale, forward, reverse) {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const values of [forward, reverse]) {
-    for (const value of values) {
-      if (value < low) low = value;
-      if (value > high) high = value;
+  if (!ranges.has(forward)) {
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const values of [forward, reverse]) {
+      for (const value of values) {
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
     }
+    if (scale === "probability") [low, high] = [0, 1];
+    const room = 0.03 * (high - low) || 0.5;
+    ranges.set(forward, [low - room, high + room]);
   }
-  if (scale === "probability") [low, high] = [0, 1];
-  const room = 0.03 * (high - low) || 0.5;
-  return [low - room, high + room];
+  return ranges.get(forward);
 }
 
 /** Chromosome and first base of a sequence, or null. */

@@ -37,7 +37,7 @@ const STRAND_KEYS = [
   ["Home End", "first, last sequence"],
   ["Page \u2191 \u2193", "ten sequences"],
 ];
-const TABLE = 340; // least width of the table
+const TABLE = 385; // least width of the table
 const LISTED = 22; // height of the line above it
 let strandViews = 0; // ids are unique on a page with several explorers, or with one shown twice
 
