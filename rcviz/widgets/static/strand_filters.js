@@ -93,7 +93,7 @@ export function strandFilters(set) {
     if (!split) {
       const reason = found?.noFilters;
       const waits =
-        detail || strands.without || !strands.live
+        detail || strands.without || !strands.waits
           ? null
           : h("div", { class: "rcviz-skeleton", style: "height:150px" });
       refill(list, reason ? h("p", { class: "rcviz-empty" }, `No split by filter: ${reason}.`) : waits);

@@ -124,6 +124,7 @@ export function strandTable(id, { look, point }) {
       if (moved) reveal(order.indexOf(state.sequence));
       if (changed) {
         const ends = each.scale === "probability" ? [0, 1] : range;
+        const text = (end) => fixed(end, each.scale === "probability" ? 0 : digits);
         const what = each.scale === "probability" ? "" : `${each.scale} `;
         head.replaceChildren(
           h("span", { role: "columnheader" }, "#"),
@@ -132,7 +133,7 @@ export function strandTable(id, { look, point }) {
           h(
             "span",
             { role: "columnheader", class: "rcviz-key" },
-            `${what}${ends.map((end) => fixed(end, each.scale === "probability" ? 0 : digits)).join(" \u2013 ")}`,
+            h("span", { class: "rcviz-range" }, `${what}${ends.map(text).join(" \u2013 ")}`),
             h("i", { class: "rcviz-dot rcviz-ink" }),
             "fwd",
             h("i", { class: "rcviz-dot rcviz-hollow" }),
