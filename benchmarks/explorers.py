@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -46,13 +47,16 @@ counter
 FILTERS = """
 import json, threading, time, psutil
 started, before = time.perf_counter(), psutil.Process().memory_info().rss
+found = {"called_at": time.time()}
+with open("opened.json", "w") as file:
+    json.dump(found, file)
 explorer = rcviz.FilterExplorer(model, data)
 called = time.perf_counter() - started
 def record():
     explorer.wait()
     with open("opened.json", "w") as file:
         seconds, memory = time.perf_counter() - started, (psutil.Process().memory_info().rss - before) / 1e6
-        json.dump({"call_seconds": called, "seconds": seconds, "memory_mb": memory}, file)
+        json.dump({**found, "call_seconds": called, "seconds": seconds, "memory_mb": memory}, file)
 threading.Thread(target=record).start()
 explorer
 """
@@ -97,6 +101,60 @@ found = dict([grow(explorer, "FilterExplorer"), grow(strands, "StrandExplorer"),
 with open("growth.json", "w") as file:
     json.dump(found, file)
 """.replace("GROWTH", str(GROWTH)).replace("WARM", "400")
+
+# When the first logos of a list are painted, on the clock of the kernel.
+FIRST_LOGOS = """
+(function look() {
+  if (document.querySelector(".rcviz-explorer [role=option] svg"))
+    requestAnimationFrame(() => requestAnimationFrame(() => (window.firstLogos = Date.now())));
+  else requestAnimationFrame(look);
+})();
+"""
+
+# Without a page: one pass against forwards and backwards, and the memory of the process over ten openings.
+SCRIPT = """
+import gc, json, sys, time, numpy as np, psutil, torch
+from rcviz.analysis.filter_pass import FilterPass
+from rcviz.models.prediction import one_hot_batch
+def forwards_and_backwards(model, data):
+    model.eval()
+    for first in range(0, len(data), 500):
+        x = one_hot_batch(data.codes[first : first + 500], model).requires_grad_()
+        model(x)[:, 0].sum().backward()
+def one_pass(model, data):
+    for _ in FilterPass(model, data, rcviz.filter_bank(model, length=data.length)).batches():
+        pass
+def seconds(work, model, data):
+    times = []
+    for _ in range(4):
+        started = time.perf_counter()
+        work(model, data)
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+def passes(model, data):
+    plain, whole = seconds(forwards_and_backwards, model, data), seconds(one_pass, model, data)
+    return {"forwards and backwards, s": plain, "one pass, s": whole, "ratio": whole / plain}
+def memory(explorer):
+    left = []
+    for _ in range(11):
+        opened = explorer()
+        opened.wait()
+        opened.close()
+        del opened
+        gc.collect()
+        left.append(psutil.Process().memory_info().rss / 1e6)
+    return {"after the first, MB": left[0], "after ten more, MB": left[-1]}
+standard = rcviz.build_model(rcviz.ModelConfig.simulated("standard", n_filters=FILTERS))
+long = rcviz.SequenceSet(np.random.default_rng(0).integers(0, 4, (len(data) // 5, 1000), dtype=np.uint8))
+deep = rcviz.build_model(rcviz.ModelConfig.chipseq("revcomp"))
+result = {
+    "one layer": passes(model, data),
+    "three layers": passes(deep, long),
+    "FilterExplorer": memory(lambda: rcviz.FilterExplorer(model, data)),
+    "StrandExplorer": memory(lambda: rcviz.StrandExplorer({"RC": model, "standard": standard}, data)),
+}
+print(json.dumps(result))
+"""
 
 MEASURE = """
 async ([act, done, limit]) => {
@@ -161,6 +219,30 @@ def filters(page, times=TIMES, n_filters=64):
     }
 
 
+def opened(page, folder):
+    """What a person waits for after the call: seconds to the return, to the first logos, and to the end."""
+    page.locator(".rcviz-explorer[data-state=ready]").wait_for()  # else the analysis would be measured as well
+    while "seconds" not in (found := json.loads((folder / "opened.json").read_text())):
+        page.wait_for_timeout(100)
+    return {
+        "first_logos_seconds": first_logos(page, folder),
+        **{name: found[name] for name in found if name != "called_at"},
+    }
+
+
+def first_logos(page, folder):
+    """Seconds from the call to the first logos."""
+    page.wait_for_function("window.firstLogos")
+    return page.evaluate("window.firstLogos") / 1e3 - json.loads((folder / "opened.json").read_text())["called_at"]
+
+
+def without_page(n_filters, n_sequences, epochs):
+    """Run SCRIPT in a process of its own."""
+    code = setup(n_filters, n_sequences, epochs) + SCRIPT.replace("FILTERS", str(n_filters))
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def idle(page):
     """A button that changes one number: what front end and kernel cost without rcviz."""
     button = "[...document.querySelectorAll('button')].find((button) => button.innerText.startsWith('counted'))"
@@ -219,6 +301,7 @@ def new_page(playwright, browser_path, arguments):
     browser = playwright.chromium.launch(executable_path=browser_path, args=list(arguments))
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(120_000)
+    page.add_init_script(FIRST_LOGOS)
     return page
 
 
@@ -234,14 +317,13 @@ def only_filters(asked):
         page.set_default_timeout(1_200_000)
         write_notebook(server.folder / "filters.ipynb", [setup(asked.filters, asked.sequences, asked.epochs), FILTERS])
         run_all(page, server, "filters.ipynb", timeout=3_600_000)
-        page.locator(".rcviz-explorer[data-state=ready]").wait_for()
+        opening = opened(page, Path(folder))
         times = filters(page, asked.times, asked.filters)
-        opened = json.loads((Path(folder) / "opened.json").read_text())
         page.context.browser.close()
     known = json.loads(SIZES.read_text())["explorers"] if SIZES.exists() else []
     sizes = {"filters": asked.filters, "sequences": asked.sequences}
     known = [entry for entry in known if not sizes.items() <= entry.items()]
-    found = {**sizes, "opened": opened, "milliseconds": {name: summary(values) for name, values in times.items()}}
+    found = {**sizes, "opened": opening, "milliseconds": {name: summary(values) for name, values in times.items()}}
     results = {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
         "explorers": sorted([*known, found], key=lambda entry: (entry["filters"], entry["sequences"])),
@@ -282,15 +364,19 @@ def everything():
             run_all(page, server, f"{name}.ipynb", timeout=300_000)
             page.get_by_role("button", name="counted 0").wait_for()
             if name == "filters":
-                page.locator(
-                    ".rcviz-explorer[data-state=ready]"
-                ).wait_for()  # else the analysis would be measured as well
+                opening = opened(page, Path(folder))
             times[f"an empty widget, beside {name}"] = idle(page)
             times |= take(page)
             print(json.dumps({what: summary(values) for what, values in times.items()}, indent=1), flush=True)
             version = page.context.browser.version
             page.context.browser.close()
             server.stop_kernels()
+        page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
+        write_notebook(server.folder / "large.ipynb", [setup(1000, 100_000, 0), FILTERS])
+        run_all(page, server, "large.ipynb", timeout=1_200_000)
+        large = first_logos(page, Path(folder))
+        page.context.browser.close()
+        server.stop_kernels()
         page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
         write_notebook(server.folder / "growth.ipynb", [setup(64, 10_000, 3), FILTERS, STRANDS, MONITOR, GROWING])
         run_all(page, server, "growth.ipynb", timeout=1_200_000)
@@ -299,6 +385,9 @@ def everything():
     result = {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "chromium": version},
         "model": "RC, 64 filters of 21 bp; 10,000 sequences of 200 bp, 3 tasks",
+        "opening": opening,
+        "first logos of 1,000 filters on 100,000 sequences, s": large,
+        "without a page": without_page(64, 10_000, 3),
         "milliseconds": {name: summary(values) for name, values in times.items()},
         f"growth_over_{GROWTH}_interactions": growth,
     }
