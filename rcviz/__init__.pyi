@@ -62,6 +62,8 @@ from .models.storage import read_model_card as read_model_card
 from .models.storage import save_model as save_model
 from .motifs.bundled import list_motifs as list_motifs
 from .motifs.bundled import load_motif as load_motif
+from .motifs.formats.detect import read_motifs as read_motifs
+from .motifs.formats.homer import write_homer as write_homer
 from .motifs.formats.jaspar import read_jaspar as read_jaspar
 from .motifs.formats.jaspar import write_jaspar as write_jaspar
 from .motifs.formats.meme import read_meme as read_meme

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from rcviz._core.file_kinds import HEAD, check_is_text, regular_file
 from rcviz._core.files import check_path
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -31,7 +32,8 @@ def check_file(path: str | os.PathLike[str]) -> None:
     """Refuse a path that does not exist, is a folder or is not UTF-8."""
     check_path(path)
     if not Path(path).exists():
-        raise FileNotFoundError(f"the file {path} does not exist: check its name and folder")
+        fix = "write /dev/stdin for standard input" if str(path) == "-" else "check its name and folder"
+        raise FileNotFoundError(f"the file {path} does not exist: {fix}")
     if Path(path).is_dir():
         raise IsADirectoryError(f"{path} is a folder: give a file")
 
@@ -110,10 +112,13 @@ def _text(path: str | os.PathLike[str]) -> Iterator[str]:
 
 def _bytes(path: str | os.PathLike[str]) -> Iterator[bytes]:
     check_file(path)
-    with Path(path).open("rb") as file:
+    with regular_file(path) as regular, regular.open("rb") as file:
         if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
-            check_bgzip_end(path)
-            yield from unpacked(path, file)
+            check_bgzip_end(regular)
+            pieces = unpacked(path, file)
         else:
-            while piece := file.read(_PIECE):
-                yield piece
+            pieces = iter(lambda: file.read(_PIECE), b"")
+        for number, piece in enumerate(pieces):
+            if number == 0:
+                check_is_text(path, piece[:HEAD])
+            yield piece

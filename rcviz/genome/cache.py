@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rcviz._core.checks import quoted
+from rcviz._core.file_kinds import HEAD, check_is_text, regular_file
 from rcviz._core.files import DiskFullError, atomic_write, shortened
 from rcviz._core.text_files import GZIP_MAGIC, check_bgzip_end, check_file, unpacked
 from rcviz.genome.cache_location import cache_folder, searched_folders, temporary_folder
@@ -36,8 +37,14 @@ _PYFAIDX_UNPACKS = (".gz", ".bgz", ".bz2", ".zip")  # by the ending of the name,
 def encoded_fasta(path: Path) -> tuple[Path, dict[str, int]]:
     """Return the file of codes of a FASTA file and the length of each record; both are cached."""
     check_file(path)
+    if not path.is_file():  # a pipe has neither a size nor a date
+        with regular_file(path) as copy, copy.open("rb") as file:
+            return _encoded(copy, f"{_VERSION} {hashlib.file_digest(file, 'sha256').hexdigest()}")
     status = path.stat()
-    identity = f"{_VERSION} {path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    return _encoded(path, f"{_VERSION} {path.resolve()} {status.st_size} {status.st_mtime_ns}")
+
+
+def _encoded(path: Path, identity: str) -> tuple[Path, dict[str, int]]:
     name = f"{shortened(path.name, _LONGEST_NAME)}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     codes, index = next(filter(_are_files, _cached(name)), None) or _written(path, name)
     lines = [line.split("\t") for line in index.read_text().splitlines()]
@@ -87,6 +94,8 @@ def _normalised(path: Path, copy: Path) -> Iterator[Path]:
         file.seek(-min(_HEAD, path.stat().st_size), os.SEEK_END)
         tail = file.read()
     is_packed = head.startswith(GZIP_MAGIC)
+    if not is_packed:
+        check_is_text(path, head[:HEAD])
     is_normal = not (
         head.startswith(codecs.BOM_UTF8)
         or _has_bare_returns(head)

@@ -1,10 +1,7 @@
-"""Tables of peaks: BED, narrowPeak and broadPeak files or DataFrames, converted to one form and checked line by line.
+"""Tables of peaks: BED, narrowPeak and broadPeak files or DataFrames, converted to one form and checked row by row."""
 
-Lines are split here and not by pandas, so that an error can name the line.
-"""
-
-import math
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rcviz._core.changes import with_default_errors
-from rcviz._core.checks import is_number, quoted
-from rcviz._core.text_files import read_lines
+from rcviz._core.checks import quoted
+from rcviz.genome.peak_files import read_fields
+from rcviz.genome.peak_formats import is_missing, is_plain_number, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,10 +31,11 @@ def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
     Parameters
     ----------
     source : path or DataFrame
-        A file may be gzipped and have any line ends; comments, ``track`` and ``browser`` lines and empty lines are
-        skipped. Fields are separated by tabs, or by spaces in a line without tabs. Ten columns are read as narrowPeak,
-        nine columns in a file named .broadPeak as broadPeak, any other number as BED, with the fifth column as signal
-        if it is a number. A DataFrame needs the columns ``chrom``, ``start``, ``end`` and may have ``summit`` and
+        A file may be gzipped, a pipe, and have any line ends; comments, ``track`` and ``browser`` lines and empty lines
+        are skipped. Fields are separated by tabs, or by spaces in a line without tabs. The format is told by what the
+        columns hold: narrowPeak (also with columns behind it, as from IDR), broadPeak, gappedPeak, else BED with the
+        fifth column as signal if it holds numbers. Other columns, and a second region as from ``bedtools intersect
+        -wo``, are not used. A DataFrame needs the columns ``chrom``, ``start``, ``end`` and may have ``summit`` and
         ``signal`` (or their names in bioframe and ENCODE).
     what : str
         Name of a DataFrame in error messages.
@@ -47,12 +46,18 @@ def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
         ``chrom``, ``start``, ``end`` (zero-based, half-open), ``summit`` (bp from start, -1 if there is none),
         ``signal`` (NaN if there is none).
 
+    Warns
+    -----
+    UserWarning
+        When every summit of a file named .narrowPeak is 0, which some converters write for an unknown one.
+
     Raises
     ------
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the table is empty or a line is not a peak, naming file and line.
+        When the table is empty or a line is not a peak, naming file and line; and for BEDPE, SAF, GFF and the tables of
+        HOMER and MACS, by name and with what converts them.
 
     Notes
     -----
@@ -91,9 +96,10 @@ def strongest(peaks: "pd.DataFrame", n: int | np.integer | None, *, what: str = 
     """
     if n is None or len(peaks) <= n:
         return peaks
-    if peaks["signal"].isna().any():
+    if missing := int(peaks["signal"].isna().sum()):
+        lacks = "no signal" if missing == len(peaks) else f"no signal for {missing:,} of them"
         raise ValueError(
-            f"{what} has {len(peaks):,} peaks but no signal to select the strongest {n:,}: "
+            f"{what} has {len(peaks):,} peaks but {lacks} to select the strongest {n:,}: "
             f"give a narrowPeak file or a signal column, or n_relaxed=None for all of them"
         )
     return peaks.loc[np.sort(np.argsort(-peaks["signal"].to_numpy(), kind="stable")[:n])].reset_index(drop=True)
@@ -115,132 +121,60 @@ def _from_frame(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
     summit, signal = (
         next((frame[name] for name in _OTHER_NAMES[column] if name in frame), None) for column in ("summit", "signal")
     )
-    if signal is not None and signal.isna().all():  # as this function returns a table without signals
-        signal = None
     chrom = [str(chrom) for chrom in frame["chrom"].to_numpy(dtype=object)]
     return _table(chrom, frame["start"], frame["end"], summit, signal, location)
 
 
 def _from_file(path: Path) -> "pd.DataFrame":
-    kept = [
-        (number, line)
-        for number, line in enumerate(map(str.rstrip, read_lines(path)), start=1)
-        if line.strip() and not line.startswith(("#", "track", "browser"))
-    ]
-    if not kept:
-        raise ValueError(f"{path} is empty: expected one peak per line: chromosome, start and end")
-
-    def location(row: int) -> str:
-        return f"{path}, line {kept[row][0]}"
-
-    _check_kind(path, kept[0][1].strip(), location(0))
-    first = _fields(kept[0][1])
-    _check_blanks(kept[0][1], first, location(0))
-    signal, summit = _find_columns(path, kept[0][1], first, location(0))
-    wanted = [column for column in (0, 1, 2, summit, signal) if column is not None]
-    columns: dict[int | None, list[str]] = {column: [] for column in wanted}
-    for row, (_, line) in enumerate(kept):
-        fields = _fields(line)
-        if " " in line:
-            _check_blanks(line, fields, location(row))
-        if len(fields) != len(first) or len(fields) < 3:
-            _refuse_fields(line, fields, location(row), len(first), kept[0][0])
-        for column in wanted:
-            columns[column].append(fields[column])
-    chrom = [chrom.strip() for chrom in columns[0]]
-    # The column of a missing summit or signal is None, for which get() returns None.
-    return _table(chrom, columns[1], columns[2], columns.get(summit), columns.get(signal), location)
-
-
-def _fields(line: str) -> list[str]:
-    return line.split("\t") if "\t" in line else line.split()
-
-
-def _check_kind(path: Path, first: str, where: str) -> None:
-    if first.startswith("<"):
-        raise ValueError(f"{where}: {first[:60]!r} opens an HTML page, not a table of peaks: download the file again")
-    if first.startswith(">"):
-        raise ValueError(f"{where}: {first[:60]!r} opens a FASTA file, not a table of peaks: swap the two files")
-    if path.suffix.lower() == ".xls" or "abs_summit" in first:
-        raise ValueError(
-            f"{where}: this is the .xls table of MACS, whose positions are 1-based: "
-            f"give the .narrowPeak file of the same MACS run"
+    fields = read_fields(path)
+    table = _table(*fields)
+    summits = table["summit"].to_numpy()
+    if fields.summit is not None and not summits.any():
+        warnings.warn(
+            f"{path}: every summit is 0, the start of its peak, which some converters write for an unknown one: write "
+            f"-1 for an unknown summit",
+            UserWarning,
+            stacklevel=4,
         )
-    fields = _fields(first)
-    if len(fields) >= 8 and not is_number(fields[1]) and is_number(fields[3]) and is_number(fields[4]):
-        raise ValueError(
-            f"{where}: {first[:60]!r} looks like GFF: convert it to BED (columns 1, 4 minus one, and 5; BED is 0-based)"
-        )
+    return table
 
 
-def _check_blanks(line: str, fields: list[str], where: str, *, name: int | None = 3) -> None:
-    """Refuse a line that uses both tabs and spaces as separators; only the column ``name`` may contain spaces."""
-    if "\t" not in line or " " not in line:
-        return
-    for at, parts in enumerate(map(str.split, fields)):
-        is_position = at < 3 or (at != name and all(part in {".", "+", "-"} or is_number(part) for part in parts))
-        if (is_position and len(parts) > 1) or len(fields) < 3:
-            raise ValueError(f"{where} mixes tabs and spaces between columns: use one of them")
-
-
-def _refuse_fields(line: str, fields: list[str], where: str, n_columns: int, first_number: int) -> None:
-    if len(fields) < 3:
-        raise ValueError(f"{where}: expected chromosome, start and end, got {line[:60]!r}: separate them with tabs")
-    _check_blanks(line, fields, where, name=None)
-    raise ValueError(
-        f"{where} has {len(fields)} columns but line {first_number} has {n_columns}: "
-        f"the file may be truncated, or joined from two kinds of files; copy it again"
-    )
-
-
-def _find_columns(path: Path, line: str, row: list[str], where: str) -> tuple[int | None, int | None]:
-    """Find the columns of signal and summit from the number of columns, else from the file's name."""
-    narrow, broad = ("narrowpeak" in path.name.lower()), ("broadpeak" in path.name.lower())
-    if len(row) == 10:
-        return 6, 9
-    if broad and len(row) == 9:
-        return 6, None
-    # BED9 has two positions (thickStart, thickEnd) where a narrowPeak has signal and p-value.
-    if narrow or (len(row) == 9 and not (row[6].strip().isdigit() and row[7].strip().isdigit())):
-        _check_blanks(line, row, where, name=None)
-        raise ValueError(
-            f"{where} has {len(row)} columns but a narrowPeak has 10, the last of them the summit: "
-            f"name a broadPeak file .broadPeak, write -1 if there is no summit, "
-            f"or keep only the first three columns"
-        )
-    return (4 if len(row) > 4 and is_number(row[4]) else None), None
-
-
-def _whole_numbers(values: Any, name: str, location: Callable[[int], str]) -> np.ndarray:
+def _whole_numbers(values: Any, name: str, location: Callable[[int], str], *, missing: int | None = None) -> np.ndarray:
+    """Convert values to int64; ``missing`` is the number for one that is not there, if there may be such."""
     array = np.asarray(values) if hasattr(values, "dtype") else np.empty(0)
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
     numbers = np.empty(len(values), dtype=np.int64)
     for row, value in enumerate(values):
-        try:
-            numbers[row] = int(value)
-            whole = "_" not in value if isinstance(value, str) else numbers[row] == value
-        except (ValueError, OverflowError, TypeError):
-            whole = False
-        if not whole:
-            fix = "correct or remove it"
-            if row == 0 and isinstance(value, str) and not any(map(str.isdigit, value)):
-                fix = "put # before a line of column names"
-            elif row == 0 and name == "summit":
-                fix = "if the table is not a narrowPeak, keep only its first three columns"
-            raise ValueError(f"{location(row)}: {name} must be a whole number, got {quoted(value)}: {fix}")
+        text = str(value)
+        number = missing if missing is not None and is_missing(text) else whole(text)
+        if number is None:
+            raise ValueError(
+                f"{location(row)}: {name} must be a whole number, got {quoted(value)}: {_fix(name, text, row)}"
+            )
+        numbers[row] = number
     return numbers
 
 
+def _fix(name: str, text: str, row: int) -> str:
+    if row == 0 and text and not any(map(str.isdigit, text)):
+        return "put # before a line of column names"
+    if "," in text:
+        return "write numbers without commas"
+    if name == "summit" and row == 0:
+        return "if the table is not a narrowPeak, keep only its first three columns"
+    return "correct or remove it"
+
+
 def _numbers(values: Any, location: Callable[[int], str]) -> np.ndarray:
-    numbers = np.empty(len(values), dtype=np.float64)
+    """Convert signals to floats; NaN for a missing one."""
+    numbers = np.full(len(values), np.nan)
     for row, value in enumerate(values):
-        try:
-            numbers[row] = float(value)
-        except (ValueError, TypeError):
-            numbers[row] = np.nan
-        if not math.isfinite(numbers[row]) or (isinstance(value, str) and "_" in value):
-            raise ValueError(f"{location(row)}: signal must be a number, got {quoted(value)}: correct or remove it")
+        text = str(value)
+        if not is_missing(text):
+            if not is_plain_number(text):
+                raise ValueError(f"{location(row)}: signal must be a number, got {quoted(value)}: write . for none")
+            numbers[row] = float(text)
     return numbers
 
 
@@ -251,7 +185,11 @@ def _table(
     import pandas as pd
 
     start, end = _whole_numbers(start, "start", location), _whole_numbers(end, "end", location)
-    summit = np.full(len(chrom), _NO_SUMMIT) if summit is None else _whole_numbers(summit, "summit", location)
+    summit = (
+        np.full(len(chrom), _NO_SUMMIT)
+        if summit is None
+        else _whole_numbers(summit, "summit", location, missing=_NO_SUMMIT)
+    )
     signal = np.nan if signal is None else _numbers(signal, location)
 
     def refuse(wrong: np.ndarray, sentence: Callable[[int], str]) -> None:
@@ -259,6 +197,7 @@ def _table(
             row = int(np.argmax(wrong))
             raise ValueError(f"{location(row)}: {sentence(row)}")
 
+    refuse(np.array([not name.strip() for name in chrom]), lambda row: "the chromosome has no name: fill it in")
     refuse(start < 0, lambda row: f"start must be at least 0, got {start[row]}: correct or remove the peak")
     refuse(
         end <= start,

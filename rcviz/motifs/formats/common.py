@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -35,6 +36,16 @@ def read_records(
     if not motifs:
         raise ValueError(f"{path} has no {expected}")
     return motifs
+
+
+def warn_without_matrix(number: int, name: str) -> None:
+    """Warn of a motif that is left out as it has a name and no matrix."""
+    warnings.warn(
+        f"line {number}: motif {quoted(name)} has no matrix and is left out; if it should have one, the file may be "
+        f"truncated",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def blocks(lines: Lines, begins: Callable[[str], bool]) -> list[Lines]:

@@ -1,22 +1,27 @@
-"""Motifs in JASPAR's text format: a line ``>ID name`` and four rows of counts."""
+"""Motifs below ``>`` lines: JASPAR, and what other tools write in its place, a position per row."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from rcviz._core.checks import quoted
+from rcviz._core.checks import is_number
 from rcviz.motifs.formats import common
 from rcviz.motifs.formats.common import LineError, Lines
+from rcviz.motifs.formats.matrices import is_wide, read_matrix
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import BASES
+
+_HOMER = re.compile(r">([ACGTRYSWKMBDHVN]+)\t([^\t]+)\t([^\t]+)", re.IGNORECASE)
 
 
 def read_jaspar(path: str | os.PathLike[str]) -> list[Motif]:
     """Read all motifs of a JASPAR file.
 
-    Rows may begin with their base and be in brackets, or be only numbers, in the order A, C, G, T. Counts and
-    frequencies are divided by the sum of their column.
+    Rows may begin with their base and be in brackets, or be only numbers, in the order A, C, G, T. Matrices with a
+    position per row, as of cluster-buster, HOMER and ENCODE, are recognised by their letters, shape and sums. Counts
+    and frequencies are divided by the sum of their position.
 
     Parameters
     ----------
@@ -26,12 +31,14 @@ def read_jaspar(path: str | os.PathLike[str]) -> list[Motif]:
     Returns
     -------
     list of Motif
-        In the order of the file, with the matrix ID as ``name`` and the text after it as ``alternative_name``.
+        In the order of the file, with the matrix ID as ``name`` and the text after it as ``alternative_name``; of HOMER
+        the name of the motif.
 
     Raises
     ------
     ValueError
-        When the file is not JASPAR text or a matrix is malformed, naming file and line.
+        When the file is not JASPAR text, a matrix is malformed, or it is 4 x 4 and does not tell whether its rows are
+        bases or positions, naming file and line.
 
     Examples
     --------
@@ -41,33 +48,34 @@ def read_jaspar(path: str | os.PathLike[str]) -> list[Motif]:
     ['CTCF_known1']
     """
     expected = "JASPAR matrix: expected lines '>ID name' and four rows of counts below each"
-    return common.read_records(path, _motifs, expected)
+    return common.read_records(path, motifs_of, expected)
 
 
-def _motifs(lines: Lines) -> Iterator[Motif]:
+def is_homer(title: str) -> bool:
+    """Return True for the first line of a HOMER motif: consensus, name and a number, separated by tabs."""
+    match = _HOMER.match(title)
+    return match is not None and is_number(match[3])
+
+
+def motifs_of(lines: Lines) -> Iterator[Motif]:
+    """Iterate over the motifs below ``>`` lines."""
     above, *records = common.blocks(lines, lambda line: line.startswith(">"))
     for number, line in above:
-        if line.strip():
+        if line.strip() and not line.startswith("#"):
             raise LineError(number, "a row before the first matrix: put '>ID name' above it")
+    # A 4 x 4 matrix is as the others of its file.
+    shapes = {is_wide(rows) for _, *rows in records} - {None}
+    of_file = shapes.pop() if len(shapes) == 1 else None
     for (first, title), *rows in records:
-        name, _, alternative_name = title[1:].strip().partition("\t" if "\t" in title else " ")
+        if is_homer(title):
+            name, alternative_name, which = title[1:].split("\t")[1].strip(), "", "positions"
+        else:
+            name, _, alternative_name = title[1:].strip().partition("\t" if "\t" in title else " ")
+            which = of_file
         if not name:
             raise LineError(first, "a '>' line without a name: write '>ID name'")
-        matrix: dict[str, list[float]] = {}
-        for number, line in rows:
-            words = line.replace("[", " ").replace("]", " ").split()
-            if not words:
-                continue
-            has_base = words[0].upper() in tuple(BASES)
-            base = words.pop(0).upper() if has_base else BASES[len(matrix) % len(BASES)]
-            row = common.parse_numbers(number, words, "a row of counts")
-            if base in matrix or any(len(row) != len(other) for other in matrix.values()):
-                raise LineError(number, "expected four rows of one length, one for each of A, C, G and T")
-            matrix[base] = row
-        if len(matrix) < len(BASES):
-            raise LineError(first, f"matrix {quoted(name)} has {len(matrix)} of 4 rows: the file may be truncated")
-        counts = np.array([matrix[base] for base in BASES])
-        yield Motif(name, common.counts_to_probabilities(first, counts), alternative_name.strip())
+        matrix = read_matrix(rows, name, first, rows=which)  # type: ignore[arg-type]
+        yield Motif(name, matrix, alternative_name.strip())
 
 
 def write_jaspar(

@@ -7,19 +7,19 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from rcviz._core.checks import improper_column, is_number, quoted
-from rcviz.motifs.formats import common
+from rcviz.motifs.formats import common, xml
 from rcviz.motifs.formats.common import LineError, Lines
 from rcviz.motifs.motif import Motif, normalise_columns
 from rcviz.sequences.alphabet import BASES
 
-_MATRIX = "letter-probability matrix"
+MATRIX = "letter-probability matrix"
 
 
 def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     """Read all DNA motifs of a MEME file.
 
-    Reads minimal files and full outputs of MEME versions 4 and 5, plain or gzipped; ``alength``, ``w``, ``nsites``,
-    background, strands and URL lines are optional. Rows are normalised to an exact sum of 1.
+    Reads minimal files, full outputs and the XML of MEME versions 4 and 5, plain or gzipped; ``alength``, ``w``,
+    ``nsites``, background, strands and URL lines are optional. Rows are normalised to an exact sum of 1.
 
     Parameters
     ----------
@@ -29,6 +29,11 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     -------
     list of Motif
         In the order of the file, with the first name as ``name`` and the second, if any, as ``alternative_name``.
+
+    Warns
+    -----
+    UserWarning
+        For a motif without a matrix, which is left out.
 
     Raises
     ------
@@ -42,30 +47,57 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     >>> [motif.name for motif in rcviz.read_meme("motifs.meme")]
     ['CTCF_known1']
     """
-    return common.read_records(path, _motifs, f"MEME motif: expected 'MOTIF name' and '{_MATRIX}: w= ...' lines")
+    return common.read_records(path, motifs_of, f"MEME motif: expected 'MOTIF name' and '{MATRIX}: w= ...' lines")
 
 
-def _motifs(lines: Lines) -> Iterator[Motif]:
-    for number, line in lines:
-        letters = line.partition("=")[2].strip()
-        if line.startswith("ALPHABET=") and letters != BASES:
-            problem = f"expected ALPHABET= {BASES}, got {quoted(letters)}: only DNA motifs can be read"
-            raise LineError(number, problem)
+def motifs_of(lines: Lines) -> Iterator[Motif]:
+    """Iterate over the motifs of a MEME file."""
+    if next((line for _, line in lines if line.strip()), "").lstrip().startswith("<"):
+        yield from xml.motifs_of(lines)
+        return
+    _check_alphabet(lines)
     above, *records = common.blocks(lines, lambda line: line.split(None, 1)[:1] == ["MOTIF"])
     for number, line in above:
-        if line.startswith(_MATRIX):
+        if line.startswith(MATRIX):
             raise LineError(number, "a matrix before the first MOTIF line: put 'MOTIF name' above it")
     for (first, title), *rows in records:
         words = title.split()
         if len(words) < 2:
             raise LineError(first, "a MOTIF line without a name: write 'MOTIF name'")
-        _, *matrices = common.blocks(rows, lambda line: line.startswith(_MATRIX))
+        _, *matrices = common.blocks(rows, lambda line: line.startswith(MATRIX))
         if not matrices:
-            raise LineError(first, f"motif {quoted(words[1])} has no '{_MATRIX}': the file may be truncated")
+            common.warn_without_matrix(first, words[1])
+            continue
         if len(matrices) > 1:
             raise LineError(matrices[1][0][0], "a second matrix for one motif: put 'MOTIF name' above it")
         alternative_name = words[2] if len(words) > 2 and words[2] != "width" else ""
         yield Motif(words[1], _read_matrix(matrices[0]), alternative_name)
+
+
+def _check_alphabet(lines: Lines) -> None:
+    """Refuse an alphabet other than that of DNA: one word, or a list of letters, some of them with complements."""
+    for place, (number, line) in enumerate(lines):
+        words = line.split()
+        if line.startswith("ALPHABET="):
+            letters = line.partition("=")[2].strip()
+            if letters.upper() != BASES:
+                problem = f"expected ALPHABET= {BASES}, got {quoted(letters)}: only DNA motifs can be read"
+                raise LineError(number, problem)
+        elif words[:1] == ["ALPHABET"]:
+            below = [line.split() for _, line in lines[place + 1 :]]
+            end = next(
+                (at for at, row in enumerate(below) if row[:2] == ["END", "ALPHABET"] or row[:1] == ["MOTIF"]), 0
+            )
+            # A line with "=" names an ambiguous letter; behind "~" is the complement.
+            rows = [row for row in below[:end] if row and "=" not in row]
+            core = {row[0].upper() for row in rows} | {
+                row[row.index("~") + 1].upper() for row in rows if "~" in row[:-1]
+            }
+            if core != set(BASES):
+                listed = ", ".join(sorted(core)) or "none"
+                raise LineError(
+                    number, f"expected an alphabet of A, C, G and T, got {quoted(listed)}: only DNA motifs can be read"
+                )
 
 
 def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
@@ -94,7 +126,7 @@ def write_meme(motifs: Iterable[Motif], path: str | os.PathLike[str]) -> None:
     def record(motif: Motif) -> str:
         rows = "".join(" " + " ".join(map(repr, row)) + "\n" for row in motif.probabilities.T.tolist())
         title = f"MOTIF {motif.name} {motif.alternative_name}".rstrip()
-        return f"{title}\n{_MATRIX}: alength= {len(BASES)} w= {motif.width}\n{rows}"
+        return f"{title}\n{MATRIX}: alength= {len(BASES)} w= {motif.width}\n{rows}"
 
     common.write_records(motifs, path, "MEME", record, head=head, between="\n")
 

@@ -11,14 +11,15 @@ from rcviz.motifs.formats.common import LineError, Lines
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import BASES
 
-_MATRIX = ("P0", "PO")  # older files have the letter O
+MATRIX = ("P0", "PO")  # older files have the letter O
+_NO_DNA = tuple("DEFHIKLMNPQRSVWYU")  # letters of other alphabets behind A, C, G and T
 
 
 def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
     """Read all DNA motifs of a TRANSFAC file.
 
     Counts and frequencies are divided by the sum of their position. Records without a matrix, such as the one with the
-    version, are skipped.
+    version, are skipped; the ``//`` of the last record may be missing.
 
     Parameters
     ----------
@@ -44,21 +45,30 @@ def read_transfac(path: str | os.PathLike[str]) -> list[Motif]:
     ['CTCF_known1']
     """
     expected = "TRANSFAC matrix: expected a line 'P0 A C G T', rows below it, and '//'"
-    return common.read_records(path, _motifs, expected)
+    return common.read_records(path, motifs_of, expected)
 
 
-def _motifs(lines: Lines) -> Iterator[Motif]:
+def motifs_of(lines: Lines) -> Iterator[Motif]:
+    """Iterate over the motifs of a TRANSFAC file."""
     names: dict[str, str] = {}
     rows: list[list[float]] = []
     header = first = 0  # line of the matrix header, 0 if the record has none; number of its first row
+    is_open = False  # rows belong to the matrix up to the first line with another key
     for number, line in lines:
         key, value = (*line.split(None, 1), "", "")[:2]
-        if key in _MATRIX:
-            if value.split() != list(BASES):
+        if key == "//" or (header and not is_open and key in ("AC", "ID")):
+            if header:
+                yield _motif(header, names, rows)
+            names, rows, header, is_open = {}, [], 0, False
+        if key.upper() in MATRIX:
+            bases = value.upper().split()
+            if bases[: len(BASES)] != list(BASES) or (len(bases) > len(BASES) and bases[len(BASES)] in _NO_DNA):
                 problem = f"expected the bases A C G T, got {quoted(value.strip())}: only DNA motifs can be read"
                 raise LineError(number, problem)
-            header = number
-        elif key.isdecimal():
+            if header:
+                raise LineError(number, f"a second matrix below that of line {header}: end each record with '//'")
+            header, is_open = number, True
+        elif key.isdecimal() and (is_open or not header):
             place = int(key[:18])
             first = first if rows else place
             if not header or place != first + len(rows):
@@ -66,14 +76,12 @@ def _motifs(lines: Lines) -> Iterator[Motif]:
                 raise LineError(number, problem)
             # The consensus may follow the four numbers.
             rows.append(common.parse_numbers(number, value.split()[: len(BASES)], "four counts", len(BASES)))
-        elif key == "//":
-            if header:
-                yield _motif(header, names, rows)
-            names, rows, header = {}, [], 0
-        elif key in ("AC", "ID", "NA"):
-            names.setdefault(key, value.strip())
+        elif key and not key.isdecimal():
+            is_open = is_open and not rows
+            if key in ("AC", "ID", "NA"):
+                names.setdefault(key, value.strip())
     if header:
-        raise LineError(header, "the record of this matrix does not end with '//': the file may be truncated")
+        yield _motif(header, names, rows)
 
 
 def write_transfac(
