@@ -7,7 +7,7 @@ from pathlib import Path
 from rcviz._core.checks import is_number, quoted
 from rcviz.motifs.formats import common, jaspar, meme, transfac, xml
 from rcviz.motifs.formats.common import LineError, Lines
-from rcviz.motifs.formats.matrices import read_matrix
+from rcviz.motifs.formats.matrices import Rows, read_matrix
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import BASES
 
@@ -108,7 +108,7 @@ def _plain(lines: Lines, stem: str) -> Iterator[Motif]:
         raise LineError(1, "the file is empty: expected motifs")
     first, head = kept[0]
     words = head.split()
-    rows = None
+    rows: Rows | None = None
     if [word.upper() for word in words] == list(BASES):
         rows, kept = "positions", kept[1:]
         if kept and len(kept[0][1].split()) == len(BASES) + 1:
@@ -122,4 +122,4 @@ def _plain(lines: Lines, stem: str) -> Iterator[Motif]:
                 f"{quoted(head.strip())} begins no motif: expected MEME, JASPAR, TRANSFAC, HOMER, CIS-BP, or a matrix "
                 f"of numbers",
             )
-    yield Motif(stem, read_matrix(kept, stem, first, rows=rows))  # type: ignore[arg-type]
+    yield Motif(stem, read_matrix(kept, stem, first, rows=rows))

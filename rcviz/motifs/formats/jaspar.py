@@ -68,13 +68,12 @@ def motifs_of(lines: Lines) -> Iterator[Motif]:
     of_file = shapes.pop() if len(shapes) == 1 else None
     for (first, title), *rows in records:
         if is_homer(title):
-            name, alternative_name, which = title[1:].split("\t")[1].strip(), "", "positions"
+            name, alternative_name = title[1:].split("\t")[1].strip(), ""
         else:
             name, _, alternative_name = title[1:].strip().partition("\t" if "\t" in title else " ")
-            which = of_file
         if not name:
             raise LineError(first, "a '>' line without a name: write '>ID name'")
-        matrix = read_matrix(rows, name, first, rows=which)  # type: ignore[arg-type]
+        matrix = read_matrix(rows, name, first, rows="positions" if is_homer(title) else of_file)
         yield Motif(name, matrix, alternative_name.strip())
 
 
