@@ -11,6 +11,7 @@ from .analysis.filters import mean_center as mean_center
 from .analysis.modisco import save_modisco as save_modisco
 from .analysis.palindromes import Palindromes as Palindromes
 from .analysis.palindromes import palindromes as palindromes
+from .analysis.prediction_files import save_predictions as save_predictions
 from .analysis.profiles import ActivationProfiles as ActivationProfiles
 from .analysis.profiles import activation_profiles as activation_profiles
 from .analysis.similarity import FilterSimilarity as FilterSimilarity

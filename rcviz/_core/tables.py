@@ -4,6 +4,8 @@ import csv
 import os
 import re
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rcviz._core.checks import is_number
@@ -44,7 +46,7 @@ def save_table(result: Any, path: str | os.PathLike[str]) -> None:
     if any(name is not None for name in table.index.names):
         table = table.reset_index()
     if ending == ".csv":
-        _warn_of_formulas(table, path)
+        warn_of_formulas(table, path)
     with atomic_write(path) as temporary:
         if ending == ".csv":
             # Without quotes, a carriage return in a cell would be read as the end of a line.
@@ -59,7 +61,7 @@ def _has_carriage_return(table: Any) -> bool:
     return any(isinstance(text, str) and "\r" in text for text in texts)
 
 
-def _warn_of_formulas(table: Any, path: str | os.PathLike[str]) -> None:
+def warn_of_formulas(table: Any, path: str | os.PathLike[str]) -> None:
     """Warn of text that spreadsheets run; it is written as it is, so that programs read the same names."""
     from pandas.api.types import is_numeric_dtype
 
@@ -81,11 +83,42 @@ def _is_formula(cell: object) -> bool:
 
 
 def _write_parquet(table: Any, path: os.PathLike[str]) -> None:
-    import pandas as pd
+    _check_pyarrow()
+    _without_mixed(table).to_parquet(path, engine="pyarrow", index=False)
 
+
+@contextmanager
+def parquet_writer(path: os.PathLike[str]) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that appends a DataFrame to a Parquet file; all must have the columns of the first."""
+    _check_pyarrow()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+
+    def append(table: Any) -> None:
+        nonlocal writer
+        rows = pa.Table.from_pandas(_without_mixed(table), preserve_index=False)
+        if writer is None:
+            writer = pq.ParquetWriter(path, rows.schema)
+        writer.write_table(rows.cast(writer.schema))
+
+    try:
+        yield append
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _check_pyarrow() -> None:
     try:
         import pyarrow  # noqa: F401 - the error of pandas is about other packages, too
     except ImportError as error:
         raise ImportError('Parquet needs pyarrow: pip install "rcviz[tables]", or write .csv') from error
+
+
+def _without_mixed(table: Any) -> Any:
+    import pandas as pd
+
     mixed = [name for name in table if pd.api.types.infer_dtype(table[name], skipna=True).startswith("mixed")]
-    table.astype(dict.fromkeys(mixed, str)).to_parquet(path, engine="pyarrow", index=False)
+    return table.astype(dict.fromkeys(mixed, str))

@@ -13,8 +13,9 @@ from typing import Annotated
 
 import typer
 
-from rcviz.cli import compare, fetch, inspect, lab, train, windows
+from rcviz.cli import compare, fetch, inspect, lab, predict, train, windows
 from rcviz.cli.messages import answering
+from rcviz.cli.options import OnceCommand
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,7 +40,7 @@ def main(
 ) -> None:
     """Reverse-complement parameter sharing for DNA networks, to train, to inspect and to test.
 
-    Your own peaks: rcviz windows, then rcviz train, then rcviz inspect.
+    Your own peaks: rcviz windows, then rcviz train, then rcviz inspect and rcviz predict.
 
     Exit codes: 0 done; 1 external failure, such as a lost connection; 2 wrong input; 130 interrupted; 143 terminated.
     """
@@ -51,7 +52,7 @@ def main(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for models, tables, figures and the page.")] = Path("runs/demo"),
     epochs: Annotated[int, typer.Option(min=1, help="Epochs to train each model.")] = 30,
@@ -70,9 +71,10 @@ def demo(
         typer.echo(run_demo(out, epochs=epochs, seed=seed))
 
 
-app.command()(fetch.fetch)
-app.command()(windows.windows)
-app.command()(train.train)
-app.command()(inspect.inspect)
-app.command()(compare.compare)
-app.command(context_settings={"ignore_unknown_options": True})(lab.lab)
+app.command(cls=OnceCommand)(fetch.fetch)
+app.command(cls=OnceCommand)(windows.windows)
+app.command(cls=OnceCommand)(train.train)
+app.command(cls=OnceCommand)(predict.predict)
+app.command(cls=OnceCommand)(inspect.inspect)
+app.command(cls=OnceCommand)(compare.compare)
+app.command(cls=OnceCommand, context_settings={"ignore_unknown_options": True})(lab.lab)

@@ -37,7 +37,9 @@ def compare(
     by: SplitBy = None,
     chr_train: TrainOn = None,
     chr_valid: ValidateOn = None,
-    chr_test: Annotated[str | None, typer.Option("--test", help="Chromosomes for the test, or rest (default).")] = None,
+    chr_test: Annotated[
+        list[str] | None, typer.Option("--test", help="Chromosomes for the test, or rest (default).")
+    ] = None,
     store: Annotated[Path, typer.Option(help="Folder of the records, one per run; finished runs are not repeated.")] = (
         Path("runs/compare")
     ),

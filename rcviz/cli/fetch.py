@@ -13,7 +13,7 @@ from rcviz.cli.options import AsJson, several
 def fetch(
     collection: Annotated[str, typer.Argument(help="gm12878, or the path of your own list (*.toml).")],
     to: Annotated[Path | None, typer.Option(help="Folder to write to; by default named after the collection.")] = None,
-    only: Annotated[str | None, typer.Option(help="Fetch only these, such as CTCF,DNase,chr21,chr22.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Fetch only these, such as CTCF,DNase,chr21,chr22.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list addresses, sizes and checksums.")] = False,
     as_json: AsJson = False,
 ) -> None:

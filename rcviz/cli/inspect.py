@@ -1,6 +1,7 @@
 """rcviz inspect: look at a trained model, in the explorers in JupyterLab or as one page."""
 
 import os
+from html import escape as html_escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,8 @@ import typer
 from rcviz._core.files import atomic_write, check_target
 from rcviz.cli.lab import check_jupyterlab, open_lab
 from rcviz.cli.messages import answer, answering, records
-from rcviz.cli.options import AsJson, several
+from rcviz.cli.model_data import ChosenPart, choose_part, load_for
+from rcviz.cli.options import AsJson, Chromosomes, several
 
 _PALINDROME_COLUMNS = [
     *("filter", "palindromicity", "center", "p_value", "verdict", "sequences", "fires_in"),
@@ -18,7 +20,6 @@ _PALINDROME_COLUMNS = [
 
 if TYPE_CHECKING:
     from rcviz.models.network import SequenceModel
-    from rcviz.sequences.sequence_set import SequenceSet
 
 
 def inspect(
@@ -26,11 +27,15 @@ def inspect(
     data: Annotated[Path, typer.Argument(help="Dataset with labels, of the model's length.")],
     options: Annotated[list[str] | None, typer.Argument(help="After --, options for JupyterLab.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write one page instead; it needs no internet connection.")] = None,
-    chromosomes: Annotated[str | None, typer.Option(help="Only windows of these, such as chr22.")] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(help="Part of the model's own data: test (default), valid, train or all; of other data all."),
+    ] = None,
+    chromosomes: Chromosomes = None,
     task: Annotated[str | None, typer.Option(help="The page's task, by name; by default the first.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Inspect a model: its filters ranked, its strands, its palindromes.
+    """Inspect a model: its filters ranked, its strands, its palindromes, on the test part of its own data.
 
     Writes a small notebook into this folder and opens JupyterLab on it, or with --html writes a page.
 
@@ -41,49 +46,22 @@ def inspect(
             check_target(html, "the page", inputs=[model, data])
         elif task is not None:
             raise ValueError("--task chooses the task of the page: give --html as well, or choose it in the explorers")
-        network, sequences = _load(model, data, several("--chromosomes", chromosomes))
+        network, sequences = load_for(model, data)
+        chosen = choose_part(model, data, sequences, part, several("--chromosomes", chromosomes))
         if html is not None:
-            write_page(network, sequences, model, data, html, task, as_json=as_json)
+            write_page(network, chosen, model, data, html, task, as_json=as_json)
             return
     check_jupyterlab()
     with answering():
-        notebook = _write_notebook(model, data, several("--chromosomes", chromosomes))
-        text = f"Written: {notebook}. JupyterLab opens it; stop JupyterLab with Ctrl-C."
+        notebook = _write_notebook(model, data, chosen)
+        text = f"{chosen.sentence}\nWritten: {notebook}. JupyterLab opens it; stop JupyterLab with Ctrl-C."
         answer(text, {"notebook": notebook}, as_json=as_json)
     open_lab(notebook, options or [])
 
 
-def _load(model: Path, data: Path, chromosomes: list[str] | None) -> "tuple[SequenceModel, SequenceSet]":
-    from rcviz.models.storage import load_model
-    from rcviz.sequences.sequence_set import SequenceSet
-
-    network, sequences = load_model(model), SequenceSet.load(data, memory_map=True)
-    wanted = network.config.sequence_length
-    if sequences.length != wanted:
-        raise ValueError(
-            f"{model} reads sequences of {wanted:,} bp, but those in {data} have {sequences.length:,}: make windows of "
-            f"that length (rcviz windows --width {wanted}), or train a model on these"
-        )
-    n_tasks = len(sequences.task_names)
-    if n_tasks != network.config.n_tasks:
-        raise ValueError(
-            f"{model} has {network.config.n_tasks} outputs, but {data} has labels for {n_tasks} tasks: give data with "
-            f"one label for each output"
-        )
-    if chromosomes is not None:
-        present = list(dict.fromkeys(sequences.table.get("chrom", ())))
-        for name in chromosomes:
-            if name not in present:
-                raise ValueError(
-                    f"{data} has no windows of {name}; its chromosomes are: {', '.join(present) or 'none'}"
-                )
-        sequences = sequences.subset(sequences.table["chrom"].isin(chromosomes).to_numpy())
-    return network, sequences
-
-
 def write_page(
     network: "SequenceModel",
-    sequences: "SequenceSet",
+    chosen: ChosenPart,
     model: Path,
     data: Path,
     path: Path,
@@ -102,6 +80,7 @@ def write_page(
     from rcviz.widgets.explorer import WIDE_PAGE
     from rcviz.widgets.filters import FilterExplorer
 
+    sequences = chosen.sequences
     index = 0 if task is None else sequences.task_index(task)
     name = sequences.task_names[index]
     with tqdm(total=5, unit="step", desc="metrics") as bar:
@@ -129,7 +108,7 @@ def write_page(
             f"from {data}."
         ),
         page.heading("Metrics"),
-        page.paragraph("For these sequences; if the model was trained on them, the metrics are too high."),
+        page.paragraph(chosen.sentence),
         page.table(metrics),
         page.heading("Strands"),
         page.paragraph(f"The {scales} of {name} for a sequence and its reverse complement differ {gaps}."),
@@ -152,7 +131,7 @@ def write_page(
     table = explorer.table
     explorer.close()
     text = (
-        f"{metrics.to_string(index=False, float_format='{:.4f}'.format)}\n\n"
+        f"{chosen.sentence}\n\n{metrics.to_string(index=False, float_format='{:.4f}'.format)}\n\n"
         f"The {scales} of the two strands differ {gaps}. The top filter is {table['filter'].iloc[0]}.\n"
         f"Written: {path} (open it in a browser)."
     )
@@ -160,6 +139,7 @@ def write_page(
         "page": path,
         "task": name,
         "n_sequences": len(sequences),
+        "sequences": chosen.sentence,
         "metrics": records(metrics),
         "scale": agreement.scale,
         "max_gap": float(gap.max()),
@@ -175,7 +155,7 @@ def _advance(bar: Any, step: str) -> None:
     bar.set_description(step)
 
 
-def _write_notebook(model: Path, data: Path, chromosomes: list[str] | None) -> Path:
+def _write_notebook(model: Path, data: Path, chosen: ChosenPart) -> Path:
     """Write a notebook into the working folder, without replacing one of other contents."""
     import nbformat
 
@@ -183,11 +163,11 @@ def _write_notebook(model: Path, data: Path, chromosomes: list[str] | None) -> P
 
     load = f"import rcviz\n\nmodel = rcviz.load_model({os.path.relpath(model)!r})\n"
     load += f"data = rcviz.SequenceSet.load({os.path.relpath(data)!r})"
-    if chromosomes is not None:
-        load += f'\ndata = data.subset(data.table["chrom"].isin({chromosomes!r}).to_numpy())'
+    load += chosen.code
     cells = [
         nbformat.v4.new_markdown_cell(
-            f"# {code_span(model.stem)}\n\nRun all cells; choose filters and sequences in the explorers."
+            f"# {code_span(model.stem)}\n\nRun all cells; choose filters and sequences in the explorers.\n\n"
+            f"{html_escape(chosen.sentence)}"
         ),
         *map(nbformat.v4.new_code_cell, [load, "rcviz.evaluate(model, data)", "rcviz.FilterExplorer(model, data)"]),
         nbformat.v4.new_code_cell(f"rcviz.StrandExplorer({{{model.stem!r}: model}}, data)"),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,6 +54,14 @@ def answer(text: str, values: Mapping[str, Any], *, as_json: bool) -> None:
 def remark(text: str) -> None:
     """Print a message on standard error, which programs do not parse."""
     typer.echo(text, err=True)
+
+
+def remark_above_bar(text: str) -> None:
+    """Print a message as :func:`remark` does while a progress bar is shown, above it."""
+    from tqdm.auto import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr):
+        remark(text)
 
 
 def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:

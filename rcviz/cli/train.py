@@ -3,13 +3,19 @@
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rcviz._core.files import atomic_write, check_target, remove
-from rcviz.cli.messages import answer, answering, records, remark
+from rcviz.cli.messages import answer, answering, records, remark, remark_above_bar
 from rcviz.cli.options import AsJson, Device, Loss, SplitBy, TrainOn, ValidateOn, given, settings_of, split_of
+
+if TYPE_CHECKING:
+    from rcviz.cli.settings import Settings
+    from rcviz.models.network import SequenceModel
+    from rcviz.sequences.sequence_set import SequenceSet
+    from rcviz.sequences.splits import Splits
 
 
 def train(
@@ -38,7 +44,9 @@ def train(
     by: SplitBy = None,
     chr_train: TrainOn = None,
     chr_valid: ValidateOn = None,
-    chr_test: Annotated[str | None, typer.Option("--test", help="Chromosomes for the test, rest, or none.")] = None,
+    chr_test: Annotated[
+        list[str] | None, typer.Option("--test", help="Chromosomes for the test, rest, or none.")
+    ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Written after every epoch and kept; by default beside the model and removed in the end."),
@@ -95,7 +103,11 @@ def _train(
         remark(f"the labels are values: the model has output_is={settings.model.output_is}, loss={settings.train.loss}")
     parts = divide(data, settings.split)
     model = build_model(settings.model, seed=settings.model_seed)
-    history = fit(model, parts.train, parts.valid, settings.train, checkpoint=state)
+    seconds = _seconds(model, parts, settings)
+    history = fit(
+        model, parts.train, parts.valid, settings.train, checkpoint=state,
+        on_start=lambda: remark_above_bar(_announcement(data, parts, settings, seconds)),
+    )  # fmt: skip
 
     table = metrics_by_part(model, parts)
     card = model_card(model, parts, name=source.name, training=history, split=settings.split, metrics=table)
@@ -124,6 +136,50 @@ def _train(
         "settings": settings.sections(),
     }
     answer(text, values, as_json=as_json)
+
+
+def _seconds(model: "SequenceModel", parts: "Splits", settings: "Settings") -> float | None:
+    """Measure how long the training will take; None where it cannot start, of which it says the reason itself."""
+    from rcviz.training.expected_time import expected_seconds
+
+    try:
+        return expected_seconds(model, parts.train, parts.valid, settings.train)
+    except (ValueError, RuntimeError, ArithmeticError, MemoryError):
+        return None
+
+
+def _announcement(data: "SequenceSet", parts: "Splits", settings: "Settings", seconds: float | None) -> str:
+    """Describe what will be trained: numbers of each class, weight of positives, dropped windows and time."""
+    from rcviz.training.expected_time import duration
+
+    sizes = ", ".join(f"{name} {len(part):,}" for name, part in parts._asdict().items())
+    lines = [f"sequences: {sizes}"]
+    if data.label_kind == "binary":
+        lines += [
+            f"{row.task}: {row.n_positive:,} positives and {row.n_negative:,} negatives to train on "
+            f"({row.ratio:.3g} negatives per positive); the loss of positives has the weight "
+            f"{settings.train.positive_weight:g} (--positive-weight)"
+            for row in parts.train.summary().itertuples()
+        ]
+    counts = data.provenance.get("counts") if data.provenance.get("source") == "peak_windows" else None
+    for kind in ("positive", "negative"):
+        of_kind = counts.get(kind) if isinstance(counts, dict) else None
+        if of_kind and (read := of_kind.get("read")):
+            dropped = {
+                reason.replace("_", " "): n
+                for reason, n in of_kind.items()
+                if n and reason not in ("read", "kept", "not_needed", "near_peaks")
+            }
+            if dropped:
+                listed = ", ".join(f"{reason} {n / read:.1%}" for reason, n in dropped.items())
+                lines.append(f"of {read:,} {kind} regions were dropped when the dataset was made: {listed}")
+    if seconds is not None:
+        config = settings.train
+        most = "" if config.patience is None else "at most "
+        lines.append(
+            f"expected time: {most}{duration(seconds)} for {config.epochs} epochs of {config.samples_per_epoch:,}"
+        )
+    return "\n".join(lines)
 
 
 def _beside(model: Path, name: str) -> Path:

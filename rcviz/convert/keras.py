@@ -14,8 +14,10 @@ from rcviz._core.checks import check_choice
 from rcviz.convert.chain import chain_of
 from rcviz.convert.keras_files import SavedLayer, SavedModel, opened, read
 from rcviz.convert.keras_layers import Quirks, Slot, channels_after, is_readable, slots_of
+from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
 from rcviz.layers.plain import with_current_weights
+from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.models.runtime import check_module
 from rcviz.models.settings import self_contained
 
@@ -59,8 +61,9 @@ def load_keras_weights(
         the file holds no configuration, its batch norms are assumed to have the model's epsilon, and ``changes`` says
         so; a warning is given if that is not 1e-3, the default of Keras.
     path : path-like
-        An HDF5 file written by ``save_weights`` or ``save`` of Keras 1 or 2, or by ``model.save("model.h5")`` of
-        Keras 3.
+        A file of ``save_weights`` or ``save`` of Keras 1 to 3: ``.h5``, ``.weights.h5`` or ``.keras``. A
+        ``.weights.h5`` holds neither settings nor the order of layers of different classes: those of each class are
+        matched in their own order.
     backend : "theano" or "tensorflow", optional
         Backend of the Keras that wrote the file, where the file does not name it; the paper's was Theano.
     source : "keras-genomics" or "other"
@@ -105,6 +108,8 @@ def load_keras_weights(
         )
     parts = _parts(model)
     with opened(path) as saved:
+        has_settings = saved.in_order
+        saved = _in_order_of(saved, parts)
         if len(saved.layers) != len(parts):
             raise ValueError(
                 f"{path} has weights of {_listed(layer.name for layer in saved.layers)}, and the model of "
@@ -117,6 +122,8 @@ def load_keras_weights(
             slots, changes = slots_of(part, layer, n_channels, quirks)
             _check_fit(f"{name} ({type(part).__name__})", part, layer, slots)
             fitting += [(layer, slot) for slot in slots]
+            if not has_settings and _family_of(part) == "conv":
+                changes = [*changes, "stride, dilation and padding are the model's: the file does not hold them"]
             stored = ", ".join(f"{kind} {weight.shape}" for kind, weight in layer.weights.items())
             rows.append((name, layer.name, stored, ", ".join(changes)))
         if source is None:
@@ -139,6 +146,51 @@ def _parts(model: nn.Module) -> list[Part]:
             raise ValueError(f"{name} ({type(part).__name__}) has weights and is not a layer of the paper; remove it")
         n_channels = channels_after(part, n_channels)
     return parts
+
+
+def _in_order_of(saved: SavedModel, parts: list[Part]) -> SavedModel:
+    """Put the layers of a file without an order into that of the model; those of one class are in order."""
+    if saved.in_order:
+        return saved
+    by_family: dict[str, list[SavedLayer]] = {}
+    for layer in sorted(saved.layers, key=lambda layer: _numbered(layer.name)):
+        by_family.setdefault(_numbered(layer.name)[0], []).append(layer)
+    ordered: list[SavedLayer] = []
+    for _, part, _ in parts:
+        families = [name for name in by_family if name in _FAMILIES[_family_of(part)]]
+        if len(families) > 1:
+            raise ValueError(
+                f"the file has both {' and '.join(families)} layers and does not say in which order they come; use a "
+                f".keras file, model.save('model.keras')"
+            )
+        if families:
+            ordered.append(by_family[families[0]].pop(0))
+            if not by_family[families[0]]:
+                del by_family[families[0]]
+    left = [layer for layers in by_family.values() for layer in layers]
+    return SavedModel([*ordered, *left], saved.backend)
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    family, _, number = name.rpartition("_")
+    return (family, int(number)) if number.isdecimal() and family else (name, 0)
+
+
+def _family_of(part: nn.Module) -> str:
+    if isinstance(part, RevCompConv1d | nn.Conv1d):
+        return "conv"
+    if isinstance(part, RevCompBatchNorm1d | nn.BatchNorm1d):
+        return "norm"
+    return "sum" if isinstance(part, WeightedSum1d) else "dense"
+
+
+_FAMILIES = {
+    "conv": ("conv1d", "convolution1d", "rev_comp_conv1d"),
+    "norm": ("batch_normalization", "rev_comp_conv1d_batch_norm"),
+    "sum": ("weighted_sum1d",),
+    "dense": ("dense", "dense_after_revcomp_weighted_sum", "dense_after_revcomp_conv1d"),
+}
+"""Names of layers in a .weights.h5, by the kind of layer that reads them."""
 
 
 def _check_both_strands(parts: list[Part], layers: list[SavedLayer]) -> None:

@@ -1,4 +1,4 @@
-"""Weights in HDF5 files of Keras 1 and 2, checked before memory is allocated; nothing in a file is executed.
+"""Weights in HDF5 files of Keras, checked before memory is allocated; nothing in a file is executed.
 
 A file lists its layers and a layer its weights, in the attributes ``layer_names`` and ``weight_names``; a weight is a
 dataset with that name. Keras 1 names the second weight of a layer ``convolution1d_1_b``, Keras 2 ``conv1d_1/bias:0``.
@@ -7,8 +7,11 @@ dataset with that name. Keras 1 names the second weight of a layer ``convolution
 import json
 import os
 import re
+import tempfile
+import warnings
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 from mmap import ACCESS_READ, mmap
@@ -18,6 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from rcviz._core.checks import brief
+from rcviz._core.file_kinds import regular_file
 
 _NAME = re.compile(
     r"(?:(?P<layer>.+)/)?(?P<kind>kernel|bias|gamma|beta|moving_mean|moving_variance)(?::\d+)?"
@@ -33,9 +37,11 @@ _KINDS = {
 }
 _HEAP = b"GCOL\x01\0\0\0"
 _ZIP = b"PK\x03\x04"
-_WRITE_HDF5 = "load it in Keras and write one HDF5 file with its configuration, model.save('model.h5')"
+_LARGEST_MEMBER = 1 << 33
 _CLASSES = {"conv1d": "Conv1D", "convolution1d": "Conv1D", "revcompconv1d": "RevCompConv1D"}
 """Classes of convolutions by the names that Keras gives their layers, in lower case and without underscores."""
+_OF_KERAS_3 = ("layers", "_layer_checkpoint_dependencies")
+"""Groups of layers in a .weights.h5; the second is that of the last versions of Keras 2."""
 _MOST_TEXTS = 1 << 20
 _LONGEST_LIST = 2**20
 """Bytes of an attribute; a list of layers or weights has a few thousand."""
@@ -75,6 +81,8 @@ class SavedModel:
 
     layers: list[SavedLayer]
     backend: str | None
+    in_order: bool = True
+    """False for a .weights.h5 alone, which does not say in which order layers of different classes come."""
 
 
 @contextmanager
@@ -84,19 +92,43 @@ def opened(path: str | os.PathLike[str]) -> Iterator[SavedModel]:
         import h5py
     except ImportError as error:
         raise ImportError("reading Keras weights needs h5py: pip install 'rcviz[keras]'") from error
-    if not Path(path).is_file():
+    if not Path(path).exists() or Path(path).is_dir():
         raise FileNotFoundError(f"file {path} does not exist; use one written by save_weights of Keras")
-    with Path(path).open("rb") as start:
-        if start.read(4) == _ZIP:
-            raise ValueError(f"{path} is a .keras archive, which cannot be read yet; {_WRITE_HDF5}")
-    _check_heaps(path)
-    try:
-        with h5py.File(path, "r") as file:
-            yield _model(file)
-    except (OSError, RuntimeError, KeyError, UnicodeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path} cannot be read as weights of Keras ({brief(error)}); use a file written by its save_weights(...)"
-        ) from error
+    with regular_file(path) as regular, ExitStack() as stack:
+        with regular.open("rb") as start:
+            is_archive = start.read(4) == _ZIP
+        try:
+            if is_archive:
+                content, config = _members(path, regular)
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rcviz_keras_")))
+                regular = folder / "model.weights.h5"
+                regular.write_bytes(content)
+            else:
+                config = ""
+            _check_heaps(regular)
+            with h5py.File(regular, "r") as file:
+                saved = _model_of_vars(file, config) if _has_vars(file) else _model(file)
+                yield saved
+        except (OSError, RuntimeError, KeyError, UnicodeError, json.JSONDecodeError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{path} cannot be read as weights of Keras ({brief(error)}); use a file written by its "
+                f"save_weights(...), or by save(...)"
+            ) from error
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(regular), str(path))) from error
+
+
+def _members(path: str | os.PathLike[str], regular: Path) -> tuple[bytes, str]:
+    """Return the weights and the configuration in a .keras archive."""
+    with zipfile.ZipFile(regular) as archive:
+        sizes = {member.filename: member.file_size for member in archive.infolist()}
+        for name, most in (("model.weights.h5", _LARGEST_MEMBER), ("config.json", _LONGEST_LIST << 4)):
+            if sizes.get(name, most + 1) > most:
+                problem = "is too large" if name in sizes else "is missing"
+                raise ValueError(
+                    f"{path} is a zip archive in which {name} {problem}; use a .keras file written by Keras 3"
+                )
+        return archive.read("model.weights.h5"), archive.read("config.json").decode()
 
 
 def _check_heaps(path: str | os.PathLike[str]) -> None:
@@ -130,11 +162,10 @@ def read(weight: Any) -> np.ndarray:
 def _model(file: Any) -> SavedModel:
     group = _child(file, "model_weights") if "model_weights" in file else file
     if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
-        if "layers" in file or "_layer_checkpoint_dependencies" in file:
-            raise ValueError(f"{file.filename} is a .weights.h5 of Keras 3, which cannot be read yet; {_WRITE_HDF5}")
         _refuse(file, "it has no list of layers, as Keras 1 and 2 write it")
     configured = _configurations(_text(file, "model_config"))
     layers: dict[str, dict[str, Any]] = {}
+    groups: dict[str, str] = {}
     for layer in _list(group, "layer_names"):
         inside = _child(group, layer)
         for name in _list(inside, "weight_names"):
@@ -144,17 +175,97 @@ def _model(file: Any) -> SavedModel:
             owner = match["layer"] or match["layer1"] or layer
             kind = match["kind"] or match["kind1"]
             layers.setdefault(owner, {})[_KINDS.get(kind, kind)] = _checked(_child(inside, name))
-    saved = [_layer(name, weights, configured) for name, weights in layers.items()]
+            groups.setdefault(owner, layer)
+    saved = [_layer(name, weights, configured, groups[name]) for name, weights in layers.items()]
     return SavedModel(saved, _text(group, "backend") or None)
 
 
-def _layer(path: str, weights: dict[str, Any], configured: dict[str, dict[str, Any]]) -> SavedLayer:
-    """Describe a layer by its configuration; Keras 3 puts the names of the models around it before its own."""
+def _layer(path: str, weights: dict[str, Any], configured: dict[str, dict[str, Any]], group: str) -> SavedLayer:
+    """Describe a layer by its configuration; Keras 3 puts the names of the models around it before its own.
+
+    The name in those of its weights may differ from that of the layer, which is then that of the group.
+    """
     name = path.rpartition("/")[2]
+    settings = configured.get(name) or configured.get(group.rpartition("/")[2]) or {}
+    if configured and not settings:
+        warnings.warn(
+            f"the configuration in the file has no layer {name!r}, or several with different settings: its strides, "
+            f"padding, dilation and epsilon were not compared with those of the model",
+            UserWarning,
+            stacklevel=5,
+        )
     automatic = re.sub(r"_\d+$", "", name).replace("_", "").lower()
-    settings = configured.get(name, {})
     class_name = settings.get("class_name", automatic).rpartition(">")[2]
     return SavedLayer(path, weights, _CLASSES.get(class_name.lower()), settings)
+
+
+def _has_vars(file: Any) -> bool:
+    """Return True for weights as Keras 3 stores them: numbered variables of layers that are named by their class."""
+    return "layer_names" not in file.attrs and any(name in file for name in _OF_KERAS_3)
+
+
+def _model_of_vars(file: Any, config: str) -> SavedModel:
+    """Read ``layers/conv1d_1/vars/0``; the order of layers is that of the configuration, where there is one."""
+    configured = _in_order(json.loads(config)) if config else {}
+    layers: dict[str, SavedLayer] = {}
+
+    def visit(group: Any, path: str) -> None:
+        for container in _OF_KERAS_3:
+            for name in _child(group, container) if container in group else ():
+                inside = _child(_child(group, container), name)
+                place = f"{path}{name}"
+                variables = _child(inside, "vars") if "vars" in inside else {}
+                if len(variables):
+                    layers[place] = _layer_of_vars(file, place, variables, configured)
+                visit(inside, f"{place}/")
+
+    visit(file, "")
+    if config:
+        missing = [name for name in layers if name not in configured]
+        if missing:
+            _refuse(file, f"{missing[0]} is not in its configuration")
+        return SavedModel([layers[name] for name in configured if name in layers], "tensorflow")
+    return SavedModel(list(layers.values()), "tensorflow", in_order=False)
+
+
+def _layer_of_vars(file: Any, place: str, variables: Any, configured: dict[str, dict[str, Any]]) -> SavedLayer:
+    settings = configured.get(place, {})
+    automatic = re.sub(r"_\d+$", "", place.rpartition("/")[2]).replace("_", "")
+    is_norm = automatic in ("batchnormalization", "revcompconv1dbatchnorm")
+    kinds = ["kernel", "bias"]
+    if is_norm:
+        kinds = ["gamma", "beta", "mean", "variance"]
+        if len(variables) == 2:
+            kinds = kinds[2:]
+        elif len(variables) == 3 and "scale" in settings:
+            kinds.remove("beta" if settings["scale"] else "gamma")
+    if len(variables) > len(kinds) or (is_norm and len(variables) != len(kinds)):
+        _refuse(file, f"{place} has {len(variables)} variables, expected {', '.join(kinds)}")
+    weights = {kind: _checked(_child(variables, str(at))) for at, kind in enumerate(kinds[: len(variables)])}
+    return SavedLayer(place, weights, _CLASSES.get(automatic), settings)
+
+
+def _in_order(config: Any, path: str = "") -> dict[str, dict[str, Any]]:
+    """Settings of every layer by its name in the file: its class, numbered within each model, in order."""
+    found: dict[str, dict[str, Any]] = {}
+    counts: dict[str, int] = {}
+    inner = config.get("config") if isinstance(config, dict) else None
+    for layer in inner.get("layers", ()) if isinstance(inner, dict) else ():
+        if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
+            continue
+        name = _snake_case(layer["class_name"].rpartition(">")[2])
+        counts[name] = counts.get(name, -1) + 1
+        place = f"{path}{name}" + (f"_{counts[name]}" if counts[name] else "")
+        settings = layer.get("config")
+        found[place] = {**(settings if isinstance(settings, dict) else {}), "class_name": layer["class_name"]}
+        found |= _in_order(layer, f"{place}/")
+    return found
+
+
+def _snake_case(name: str) -> str:
+    """Write a class as Keras does: BatchNormalization is batch_normalization, Conv1D is conv1d."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _child(group: Any, path: str) -> Any:

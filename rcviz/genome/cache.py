@@ -8,6 +8,7 @@ import codecs
 import errno
 import hashlib
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ _CHUNK = 1 << 24
 _HEAD = 1 << 12
 _MAX_BLANK = 1 << 24  # bytes of blank lines between two records
 _MAX_LINE = 1 << 29  # pyfaidx reads whole lines; the longest human chromosome has half as many bases
+_WORTH_SAYING = 1_000_000  # bytes
 _VERSION = "encoding 2"  # part of the key: files of an earlier version of rcviz are not reused
 _LONGEST_NAME = 200  # bytes of a FASTA file's name in the names of its files in the cache
 _TEXT = "text"
@@ -81,6 +83,15 @@ def _encode_into(folder: Path, path: Path, name: str) -> tuple[Path, Path]:
         _normalised(path, temporary_codes.with_name(_TEXT)) as text,
     ):
         _encode(path, text, temporary_codes, temporary_index)
+    size = codes.stat().st_size
+    if size >= _WORTH_SAYING:
+        from tqdm.auto import tqdm
+
+        tqdm.write(
+            f"{path.name} is kept as codes in {codes} ({size / 1e6:,.0f} MB), so that it is parsed once; RCVIZ_CACHE "
+            f"chooses another folder, which may be deleted at any time",
+            file=sys.stderr,
+        )
     return codes, index
 
 

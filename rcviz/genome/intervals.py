@@ -1,6 +1,7 @@
 """Candidate windows, filtered step by step with a count of every one that is dropped, and overlaps of intervals."""
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +45,29 @@ class CandidateWindows:
             self.drop("other_chromosome", ~self.table["chrom"].isin(list(chromosomes)).to_numpy())
         self.drop("missing_chromosome", ~self.table["chrom"].isin(list(lengths)).to_numpy())
 
-    def drop_off_end_and_duplicated(self, lengths: dict[str, int], width: int) -> None:
-        """Drop windows that extend beyond their chromosome, then repeated ones."""
+    def drop_off_end_and_duplicated(
+        self, lengths: dict[str, int], width: int, *, exclude: "pd.DataFrame | None" = None
+    ) -> None:
+        """Drop windows that extend beyond their chromosome, then those on excluded regions, then repeated ones."""
         window = self.table["window"].to_numpy()
         ends = self.table["chrom"].map(lengths).to_numpy(dtype=np.int64)
         self.drop("off_end", (window < 0) | (window + width > ends))
+        if exclude is not None:
+            self.drop("excluded", overlaps(window_intervals(self.table, width), exclude))
         self.drop("duplicated", self.table.duplicated(["chrom", "window"]).to_numpy())
+
+    def keep_some(self, n: int, rng: np.random.Generator) -> None:
+        """Keep ``n`` windows at random, in their order; warn if there are fewer."""
+        if len(self) < n:
+            warnings.warn(
+                f"only {len(self):,} of {n:,} negatives are left of the accessible regions: use a smaller "
+                f"negatives_per_positive",
+                UserWarning,
+                stacklevel=3,
+            )
+        chosen = np.zeros(len(self), dtype=bool)
+        chosen[rng.permutation(len(self))[:n]] = True
+        self.drop("not_needed", ~chosen)
 
 
 def window_intervals(windows: "pd.DataFrame", width: int) -> "pd.DataFrame":
@@ -80,19 +98,28 @@ def first_names(names: Iterable[str], n: int = 5) -> str:
 
 
 def check_chromosome_names(peaks: "pd.DataFrame", lengths: dict[str, int], what: str, source: Any = None) -> None:
-    """Refuse names that differ from those of the FASTA only by "chr"; ``source`` is where the peaks are from."""
-    is_file = isinstance(source, str | os.PathLike)
-    for name in peaks["chrom"].unique():
+    """Refuse names of which none is in the FASTA, or one differs only by "chr"; ``source`` is where peaks are from."""
+    where = f"{source} ({what})" if isinstance(source, str | os.PathLike) else what
+    names = [str(name) for name in peaks["chrom"].unique()]
+    for name in names:
         other = toggle_chr(name)
         if name not in lengths and other in lengths:
-            longer = other.startswith("chr")
-            in_table = f"'chr' + {what}.chrom" if longer else f"{what}.chrom.str.removeprefix('chr')"
-            in_file = "sed 's/^/chr/'" if longer else "sed 's/^chr//'"
+            if other.startswith("chr"):  # names that have it already, and headers, stay as they are
+                in_file = r"sed -E '/^(chr|#|track|browser)/!s/^/chr/'"
+                in_table = f"'chr' + {what}.chrom.str.removeprefix('chr')"
+            else:
+                in_file, in_table = "sed 's/^chr//'", f"{what}.chrom.str.removeprefix('chr')"
             raise ValueError(
-                f"{f'{source} ({what})' if is_file else what} names chromosome {name!r} but the FASTA has {other!r}: "
+                f"{where} names chromosome {name!r} but the FASTA has {other!r}: "
                 f"rename them, in the unpacked file with {in_file}, or in a table with "
                 f"{what} = rcviz.read_peaks(path); {what}['chrom'] = {in_table}"
             )
+    # Peaks of which none is left are refused later; a blacklist may have no region on few chromosomes.
+    if what not in ("peaks", "exclude") and not any(name in lengths for name in names):
+        raise ValueError(
+            f"{where} names chromosomes {first_names(names)}, none of which the FASTA has; it has "
+            f"{first_names(lengths)}: give the FASTA of the same assembly, or rename the chromosomes of one of them"
+        )
 
 
 def check_chromosomes(chromosomes: Sequence[str], lengths: dict[str, int]) -> None:

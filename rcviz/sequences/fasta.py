@@ -3,16 +3,18 @@
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from rcviz._core.checks import quoted
-from rcviz._core.text_files import LONGEST_LINE, read_lines
+from rcviz._core.text_files import LONGEST_LINE, check_file, read_lines
 
 # chr21:100-300; bedtools also writes peak7::chr21:100-300(+)
 _COORDINATES = re.compile(r"(?:.*::)?([^\s:]+):(\d{1,18})-(\d{1,18})(?:\([+-]\))?")
 
+_AT_ONCE = 1 << 16
 _BASES = b"ACGTacgt"
 _UNKNOWN = b"NnXx"  # X is what some maskers write
 _AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"  # IUPAC codes for two or three bases
@@ -47,13 +49,37 @@ def read_records(path: str | os.PathLike[str]) -> FastaRecords:
         When the file is not FASTA, is empty or truncated, or a record is empty, too long for a window, of another
         length than the first, or not DNA (see :class:`rcviz.genome.fasta.Genome`). The error names the line.
     """
-    names, sequences = [], []
+    names, sequences = list[str](), list[str]()
+    for block in read_blocks(path, _AT_ONCE):
+        names += block.names
+        sequences += block.sequences
+    return FastaRecords(names, sequences)
+
+
+def read_blocks(path: str | os.PathLike[str], n: int) -> Iterator[FastaRecords]:
+    """Read a FASTA file as :func:`read_records` does, ``n`` records at a time."""
+    names, sequences = list[str](), list[str]()
+    first, length = "", 0
     for line, name, sequence in _records(path):
+        first, length = (first, length) if length else (name, len(sequence))
+        if problem := _problem(sequence, first, length):
+            raise ValueError(f"{path}, line {line}: record {quoted(name)} {problem}")
         names.append(name)
         sequences.append(sequence)
-        if problem := _problem(sequence, names[0], len(sequences[0])):
-            raise ValueError(f"{path}, line {line}: record {quoted(name)} {problem}")
-    return FastaRecords(names, sequences)
+        if len(names) == n:
+            yield FastaRecords(names, sequences)
+            names, sequences = [], []
+    if names:
+        yield FastaRecords(names, sequences)
+
+
+def is_fasta(path: str | os.PathLike[str]) -> bool:
+    """Return True for a file that is no dataset: safetensors has a brace at its ninth byte; a pipe is FASTA."""
+    check_file(path)
+    if not Path(path).is_file():
+        return True
+    with Path(path).open("rb") as file:
+        return file.read(9)[8:] != b"{"
 
 
 def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
@@ -105,6 +131,12 @@ def invalid_nucleotides(codes: bytes) -> str | None:
         return f"{listed}, like protein: give a FASTA file of DNA"
     if set(invalid) <= {"U", "u"}:
         return f"{listed}, like RNA: replace U by T"
+    if all(letter.isspace() or letter == "\0" for letter in invalid):
+        return f"{listed}: remove the blanks"
+    if all(letter.isdigit() or letter.isspace() for letter in invalid):
+        return f"{listed}: remove numbers and blanks, which count bases in GenBank files"
+    if set(invalid) <= {"-", ".", "~"}:
+        return f"{listed}, gaps of an alignment: remove them"
     return f"{listed}: write N for an unknown base"
 
 

@@ -1,14 +1,14 @@
 """SequenceSet: sequences of one length with their labels, names and coordinates."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from rcviz._core.checks import brief, check_choice, quoted, task_index
-from rcviz.sequences import storage
+from rcviz.sequences import export, storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
 from rcviz.sequences.annotations import (
     LabelKind,
@@ -19,7 +19,7 @@ from rcviz.sequences.annotations import (
     checked_sites,
     checked_task_names,
 )
-from rcviz.sequences.fasta import parse_coordinates, read_records
+from rcviz.sequences.fasta import parse_coordinates, read_blocks, read_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,6 +205,46 @@ class SequenceSet:
         """
         return type(self)(**{**self._fields(slice(None)), "codes": reverse_complement(self._codes)})
 
+    @classmethod
+    def concat(cls, sets: "Sequence[SequenceSet]", task_names: Sequence[str] | None = None) -> "SequenceSet":
+        """Put the sequences of several sets into one, in their order.
+
+        Parameters
+        ----------
+        sets : sequence of SequenceSet
+            Of one length and one ``label_kind``. A task that a set does not have is unknown (NaN) for its sequences.
+        task_names : sequence of str, optional
+            All tasks of the sets, in another order than that of their first appearance.
+
+        Returns
+        -------
+        SequenceSet
+            With those of names, chromosomes and positions that all sets have.
+
+        Examples
+        --------
+        >>> import rcviz
+        >>> ctcf = rcviz.SequenceSet(["ACGT", "GGGG"], [1, 0], task_names=["CTCF"])
+        >>> spi1 = rcviz.SequenceSet(["TTTT"], [1], task_names=["SPI1"])
+        >>> rcviz.SequenceSet.concat([ctcf, spi1]).labels.tolist()
+        [[1.0, nan], [0.0, nan], [nan, 1.0]]
+        """
+        return SequenceSet(**export.concatenated(sets, task_names))
+
+    def to_bed(self, path: str | os.PathLike[str]) -> None:
+        """Write chromosome, start, end and name of each sequence as a BED file, atomically.
+
+        Raises
+        ------
+        ValueError
+            When the set has no coordinates.
+        """
+        export.write_bed(self, path)
+
+    def to_fasta(self, path: str | os.PathLike[str]) -> None:
+        """Write the sequences as a FASTA file, atomically; :meth:`from_fasta` reads them with their coordinates."""
+        export.write_fasta(self, path)
+
     def summary(self) -> "pd.DataFrame":
         """Count labels and compare the GC content of both classes: a difference in it alone can look like a signal.
 
@@ -305,6 +345,18 @@ class SequenceSet:
             **(coordinates._asdict() if coordinates else {}),
             provenance={"source": "FASTA", "path": str(path)},
         )
+
+    @classmethod
+    def stream_fasta(cls, path: str | os.PathLike[str], n: int = 8192) -> Iterator["SequenceSet"]:
+        """Read a FASTA file as :meth:`from_fasta` does, as sets of at most ``n`` sequences, for files of any size."""
+        for names, sequences in read_blocks(path, n):
+            coordinates = parse_coordinates(names, len(sequences[0]))
+            yield SequenceSet(
+                sequences,
+                names=names,
+                **(coordinates._asdict() if coordinates else {}),
+                provenance={"source": "FASTA", "path": str(path)},
+            )
 
     def _fields(self, chosen: Any) -> dict[str, Any]:
         """Return the constructor's arguments for the selected sequences; ``save`` writes these."""

@@ -123,6 +123,7 @@ def fit(
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    on_start: Callable[[], None] | None = None,
 ) -> History:
     """Train ``model`` in place, leave its best weights in it and return what was recorded.
 
@@ -143,6 +144,8 @@ def fit(
         goes on from an earlier one.
     on_epoch : callable, optional
         Called with every :class:`EpochRecord`, for example ``TrainingCurves().follow("RC")``.
+    on_start : callable, optional
+        Called once, in the first step, when everything has been checked; not if there is nothing left to train.
 
     Returns
     -------
@@ -162,10 +165,18 @@ def fit(
     from tqdm.auto import tqdm
 
     train, valid, config = training_data(train, valid, config)
+    waiting = [] if on_start is None else [on_start]
+
+    def first_step() -> None:
+        while waiting:
+            waiting.pop()()
+
     start = _checked(model, train, valid, config, checkpoint)
     records = []
     bar = tqdm(total=config.epochs, unit="epoch", disable=not progress)
-    epochs = _train_epochs(start, forgets=False, say=partial(bar.write, file=bar.fp) if progress else None)
+    epochs = _train_epochs(
+        start, interrupt=first_step, forgets=False, say=partial(bar.write, file=bar.fp) if progress else None
+    )
     with bar, closing(epochs):
         try:
             for record in epochs:

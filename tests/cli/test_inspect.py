@@ -93,7 +93,8 @@ def test_wrong_input_is_explained_in_one_sentence(refused, model, dataset, toy, 
         ((dataset, dataset), "not a model"),
         ((model, model), "SequenceSet"),
     ]:
-        assert words in refused("inspect", "--html", "r.html", *arguments)
+        html = () if "--html" in arguments else ("--html", "r.html")
+        assert words in refused("inspect", *html, *arguments)
     assert not list(work.glob("*.html"))
 
 

@@ -1,6 +1,7 @@
 """load_keras_weights: files that do not fit the model, not written by Keras, with links to others, or too large."""
 
 import builtins
+import json
 import zipfile
 
 import numpy as np
@@ -177,15 +178,79 @@ def test_what_to_install_is_said(monkeypatch, tmp_path):
         rcviz.load_keras_weights(plain_model(), tmp_path / "weights.h5")
 
 
-@pytest.mark.parametrize("kind", ["model.keras", "model.weights.h5"])
-def test_files_of_keras_3_are_told_apart(tmp_path, kind):
-    """They hold weights in another order, and are refused with the way to write one that is read."""
-    path = tmp_path / kind
-    if kind == "model.keras":
+CONFIG = {
+    "class_name": "Sequential",
+    "config": {
+        "layers": [
+            {
+                "class_name": "Conv1D",
+                "config": {"name": "any", "strides": [1], "dilation_rate": [1], "padding": "valid"},
+            },
+            {"class_name": "BatchNormalization", "config": {"name": "norm", "epsilon": 1e-3, "scale": True}},
+            {"class_name": "Dense", "config": {"name": "out"}},
+        ]
+    },
+}
+
+
+def keras_3(path, *, config=CONFIG, weights=None, group="layers"):
+    """The layout that Keras 3.15 writes: numbered variables of layers named by their class, in alphabetical order."""
+    stored = path.with_suffix(".tmp") if path.suffix == ".keras" else path
+    with h5py.File(stored, "w") as file:
+        for name, arrays in (weights or plain_weights()).items():
+            for at, values in enumerate(arrays.values()):
+                file.create_dataset(f"{group}/{name.removesuffix('_1')}/vars/{at}", data=values)
+        file.create_group(f"{group}/re_lu/vars")
+        file.create_group("optimizer/vars")
+    if path.suffix == ".keras":
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("config.json", "{}")
-    else:
-        with h5py.File(path, "w") as file:
-            file.create_dataset("layers/conv1d/vars/0", data=np.zeros((5, 4, 6)))
-    with pytest.raises(ValueError, match=r"model\.save\('model\.h5'\)"):
+            archive.writestr("metadata.json", "{}")
+            archive.writestr("config.json", json.dumps(config))
+            archive.write(stored, "model.weights.h5")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["model.keras", "model.weights.h5"])
+@pytest.mark.parametrize("group", ["layers", "_layer_checkpoint_dependencies"])
+def test_files_of_keras_3_have_the_weights_of_older_ones(tmp_path, kind, group):
+    models = [plain_model() for _ in range(2)]
+    rcviz.load_keras_weights(
+        models[0], write(tmp_path / "old.h5", plain_weights().items(), keras=2, backend="tensorflow")
+    )
+    table = rcviz.load_keras_weights(models[1], keras_3(tmp_path / kind, group=group))
+    for old, new in zip(models[0].state_dict().values(), models[1].state_dict().values(), strict=True):
+        torch.testing.assert_close(old, new, rtol=0, atol=0)
+    said = table.set_index("module").loc["conv1", "changes"]
+    assert ("does not hold them" in said) == (kind == "model.weights.h5")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"config": json.loads(json.dumps(CONFIG).replace('"dilation_rate": [1]', '"dilation_rate": [2]'))},
+            "dilation_rate",
+        ),
+        ({"config": json.loads(json.dumps(CONFIG).replace("0.001", "0.01"))}, "eps=0.01"),
+        ({"config": {"config": {"layers": []}, "class_name": "x"}}, "configuration|no layer"),
+        ({"weights": {**plain_weights(), "lstm": {"kernel": np.zeros((3, 3))}}}, "lstm"),
+    ],
+)
+def test_files_of_keras_3_that_do_not_fit_are_refused(tmp_path, change, words):
+    with pytest.raises(ValueError, match=words):
+        rcviz.load_keras_weights(plain_model(), keras_3(tmp_path / "model.keras", **change))
+
+
+def test_a_zip_archive_without_weights_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(ValueError, match=r"model\.weights\.h5 is missing"):
+        rcviz.load_keras_weights(plain_model(), tmp_path / "model.keras")
+
+
+def test_settings_that_are_not_found_are_said(tmp_path):
+    """A layer that the configuration calls differently is not compared with it, and a warning says so."""
+    config = {"config": [{"class_name": "Conv1D", "config": {"name": "other", "dilation_rate": 2}}]}
+    path = write(tmp_path / "a.h5", plain_weights().items(), keras=2, backend="tensorflow", config=config)
+    with pytest.warns(UserWarning, match="has no layer 'conv1d_1'"):
         rcviz.load_keras_weights(plain_model(), path)

@@ -1,8 +1,10 @@
 """Windows read from FASTA files equal slices of the text, whatever the layout of the file."""
 
 import gzip
+import os
 import struct
 import textwrap
+import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -266,3 +268,52 @@ def test_windows_outside_the_genome_are_refused(random_genome):
     assert opened.read([], [], 10).shape == (0, 10)
     with pytest.raises(ValueError, match="width must be at least 1"):
         opened.read(["chr1"], [0], 0)
+
+
+def test_where_a_genome_is_kept_is_said_once(tmp_path, capsys, monkeypatch):
+    from rcviz.genome import cache
+
+    monkeypatch.setattr(cache, "_WORTH_SAYING", 10)
+    path = tmp_path / "genome.fa"
+    path.write_text(">chr1\n" + "ACGT" * 500 + "\n")
+    Genome(path)
+    said = capsys.readouterr().err
+    assert "RCVIZ_CACHE" in said
+    assert str(cache.cache_folder()) in said
+    Genome(path)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_genome_may_come_through_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    content = GZIP(b">chr1\nACGTN\nAC\n")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    genome = Genome(tmp_path / "pipe")
+    writer.join()
+    assert genome.read(["chr1"], [2], 5).tolist() == [[2, 3, 4, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("letters", "advice"),
+    [("AC GT", "remove the blanks"), ("1 ACGT", "remove"), ("AC--GT", "gaps of an alignment"), ("ACJT", "write N")],
+)
+def test_the_advice_about_letters_fits_them(tmp_path, letters, advice):
+    """N would not be right for a blank."""
+    path = tmp_path / "a.fa"
+    path.write_text(f">a\n{letters}\n")
+    with pytest.raises(ValueError, match=advice) as caught:
+        Genome(path)
+    assert ("write N" in str(caught.value)) == (letters == "ACJT")
+
+
+@pytest.mark.parametrize(
+    ("content", "tool"),
+    [(b"\x43\x27\x41\x1a" + bytes(20), "twoBitToFa"), (b"BZh91AY", "bunzip2"), (b"PK\x03\x04" + bytes(30), "unzip"),
+     (b"\xfd7zXZ\0" + bytes(20), "xz"), (">a\nACGT\n".encode("utf-16"), "iconv")],
+)  # fmt: skip
+def test_a_genome_that_is_not_text_is_named(tmp_path, content, tool):
+    (tmp_path / "genome.fa").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"genome\.fa is not a text file but .*{tool}"):
+        Genome(tmp_path / "genome.fa")
