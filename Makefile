@@ -128,7 +128,8 @@ $(VENV)/.lab: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) ".[lab]"
 	@touch $@
 
+# marimo and voila are hosts of explorers that only tests in a browser need, of the versions in constraints.txt.
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing rcviz with its tests into $(VENV) (a few minutes the first time)"
-	$(INSTALL) ".[test]"
+	$(INSTALL) ".[test]" marimo voila
 	@touch $(VENV)/.lab $@
