@@ -52,6 +52,7 @@ html_sidebars = {
         "other_tools",
         "architecture",
         "gallery/index",
+        "gallery/print",
     )
 }
 html_show_sourcelink = False

@@ -36,7 +36,8 @@ def dark_color(color):
     paper = lab(DARK_PAGE)[0]
     if np.hypot(*hue) < _GREYISH:
         return DARK_PAGE if lightness > 99.9 else _from_lab(95 - (95 - paper) * lightness / 100, np.zeros(2))
-    return _from_lab(23 + 0.88 * lightness, np.array(hue))
+    # The darkest letter keeps a contrast of 3 with the page.
+    return _from_lab(min(29 + 1.05 * lightness, 95), np.array(hue))
 
 
 def lab(color):

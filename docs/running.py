@@ -1,9 +1,9 @@
 """Run the Python code of a page when the site is built, and show its output and its pictures.
 
 All ``{run}`` blocks of a page share one namespace. A block shows the figures that are open at its end, or the figure or
-SVG text of its last line, for light and for dark pages; ``:alt:`` describes them. An explorer as the last line is in
-the page itself, as ``to_html`` writes it. The build fails when code fails, when a picture has no description, and when
-two entries of a legend look the same in grey.
+SVG text of its last line, for light and for dark pages (with ``:same:`` unchanged on both); ``:alt:`` describes them.
+An explorer as the last line is in the page itself, as ``to_html`` writes it. The build fails when code fails, when a
+picture has no description, and when two entries of a legend look the same in grey.
 """
 
 import ast
@@ -25,7 +25,7 @@ from rcviz.widgets.explorer import Explorer
 
 class Run(SphinxDirective):
     has_content = True
-    option_spec: ClassVar = {"alt": directives.unchanged_required}
+    option_spec: ClassVar = {"alt": directives.unchanged_required, "same": directives.flag}
     pictures: ClassVar = None  # the folder of the site's images
 
     def run(self):
@@ -63,7 +63,7 @@ class Run(SphinxDirective):
         up = "../" * self.env.docname.count("/")
         self.pictures.mkdir(parents=True, exist_ok=True)
         images = ""
-        for theme, text in (("light", svg), ("dark", looks.dark(svg))):
+        for theme, text in (("light", svg), ("dark", svg if "same" in self.options else looks.dark(svg))):
             (self.pictures / f"{name}-{theme}.svg").write_text(text)
             images += (
                 f'<img class="drawn only-{theme}" src="{up}_images/{name}-{theme}.svg" loading="lazy" '

@@ -73,6 +73,7 @@ from .motifs.formats.transfac import read_transfac as read_transfac
 from .motifs.formats.transfac import write_transfac as write_transfac
 from .motifs.motif import Motif as Motif
 from .motifs.simulated import simulate_motifs as simulate_motifs
+from .plots.attributions import plot_attributions as plot_attributions
 from .plots.comparisons import plot_architectures as plot_architectures
 from .plots.comparisons import plot_learning_curves as plot_learning_curves
 from .plots.comparisons import plot_training_size as plot_training_size
@@ -84,6 +85,7 @@ from .plots.palindromes import plot_palindrome as plot_palindrome
 from .plots.profiles import plot_profile as plot_profile
 from .plots.saving import save_figure as save_figure
 from .plots.similarity import plot_similarity as plot_similarity
+from .plots.similarity import plot_similarity_clusters as plot_similarity_clusters
 from .plots.strands import plot_strands as plot_strands
 from .plots.training import plot_history as plot_history
 from .sequences.alphabet import decode as decode

@@ -4,51 +4,79 @@ import gc
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import Bbox
 
 from rcviz._core.markup import legal_xml
+from rcviz.plots._layout import InsideCell, RoomyLocator, name_rows, text_beside_rows
+from rcviz.plots._legend import OutsideLegend
+from rcviz.plots._style import (
+    FAINT,
+    INK,
+    PageFigure,
+    faint,
+    ink,
+    mark_as_growing,
+    may_grow,
+    mix,
+    page_style,
+    paper,
+    plotting,
+)
+from rcviz.plots._text import axes_size, cell_size, distinct_short, points, text_width, wrapped
 
-INK = "#333333"
-"""Text and lines that belong to the drawing rather than to the data."""
+__all__ = ["FAINT", "INK", "faint", "ink", "page_style", "paper", "plotting"]
 
-FAINT = "#8a8a8a"
-"""Reference lines and notes that are less important than the data."""
-
-_LEGEND_DROP = 38.0  # points below the Axes: room for tick labels and an axis label in small type
 _STYLE_SHEET = re.compile(r"<style[^>]*>\*\{stroke-linejoin: round; stroke-linecap: butt\}</style>")
 _DECIMALS = re.compile(r"(\d\.\d{3})\d+")  # of a point: a screen shows fewer than three
 _SALT = "rcviz"
 _RASTER_DPI = 150
-_TRUETYPE = 42  # matplotlib's default, Type 3 fonts, cannot be edited
+TRUETYPE = 42  # matplotlib's default, Type 3 fonts, cannot be edited
 _LAYOUT_PASSES = 3
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_USUAL_SIZE = 10.0
+"""Points of a tick label for which the sizes of figures are written; larger type makes larger figures."""
+
+_INVISIBLE = 0.01  # inches beyond the edge of a figure that nobody sees, such as half a line
+_EDGE = 0.02  # inches around what lies beyond the edge
+_LARGEST = 40.0  # inches of a figure that grows
+_NAME_SHARE = 0.36
+"""Largest share of the width of their part of the figure that the names of rows take."""
 
 
-def resolve_axes(ax: Any, width: float | int, height: float | int) -> Axes:
+def resolve_axes(ax: Any, width: float | int, height: float | int, *, names: Sequence[str] = ()) -> Axes:
     """Return the Axes that were given; for None those of a new pyplot figure (inches), which a notebook shows.
 
-    The current Axes are never taken.
+    The current Axes are never taken. A new figure is larger for larger type and for longer `names` beside the Axes.
     """
     if ax is None:
         # Imported here, as pyplot chooses a backend when it is imported.
         import matplotlib.pyplot as plt
 
-        figure = plt.figure(figsize=(width, height), layout="constrained")
+        size = points("ytick.labelsize")
+        factor = max(1.0, size / _USUAL_SIZE)
+        beside = max((text_width(name, size) for name in names), default=0.0) / 72
+        wide = min(max(float(width) * factor, float(width) * factor * (1 - _NAME_SHARE) + beside), _LARGEST)
+        figure = plt.figure(figsize=(wide, min(float(height) * factor, _LARGEST)), layout="constrained")
+        mark_as_growing(figure)
         return figure.add_subplot()
     if not isinstance(ax, Axes):
         raise TypeError(
             f"ax must be one matplotlib Axes or None, got {type(ax).__name__}: pick one, as in axes[0, 1], "
             "or make one with figure.add_subplot()"
         )
+    if ax.name != "rectilinear":
+        raise ValueError(f"ax must be ordinary Axes, got {ax.name} ones: make them without projection={ax.name!r}")
+    if ax.get_axes_locator() is None and not isinstance(ax.figure.figure, PageFigure):
+        ax.set_axes_locator(InsideCell())
     return ax
 
 
@@ -58,9 +86,10 @@ def new_figure(
     """Return a figure that pyplot does not manage, so that it need not be closed (for widgets).
 
     Sizes are inches, at 100 dots per inch; `margins` are left of, below, right of and above the Axes. None fits the
-    margins to the text, which doubles the time that the figure takes.
+    margins to the text, which doubles the time that the figure takes. It is drawn in the fixed style.
     """
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained" if margins is None else None)
+    with page_style():
+        figure = PageFigure(figsize=(width, height), dpi=100, layout="constrained" if margins is None else None)
     if margins is not None:
         left, bottom, right, top = margins
         figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
@@ -85,18 +114,16 @@ def short_lived() -> Iterator[None]:
             gc.collect(0)
 
 
-def figure_svg(figure: Figure) -> str:
+def figure_svg(figure: Figure, dpi: float | int | None = None) -> str:
     """Return a figure as an ``<svg>`` element to be placed in an HTML page.
 
     Text stays text. Every id has a prefix that is a hash of the drawing, so that the same figure always gives the same
     string and two different figures in one page do not share ids. XML declaration, doctype, metadata and the style
     sheet, which would apply to the whole page, are removed.
     """
-    _settle(figure)
-    buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT}):
-        figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata=_NO_METADATA)
-    text = legal_xml(buffer.getvalue())  # a name may hold control characters
+        content = saved(figure, "svg", dpi=dpi or _RASTER_DPI, metadata=_NO_METADATA)
+    text = legal_xml(content.decode())  # a name may hold control characters
     text = text[text.index("<svg") :]
     # matplotlib's style sheet applies to every element of the page; on the root both properties are inherited.
     text, n_removed = _STYLE_SHEET.subn("", text, count=1)
@@ -105,6 +132,43 @@ def figure_svg(figure: Figure) -> str:
     prefix = "f" + hashlib.sha256(text.encode()).hexdigest()[:10] + "-"
     # Only inside tags: a label that looks like a reference is text and is not changed.
     return re.sub(r"<[^>]+>", lambda tag: _tidied(tag.group(), prefix), text)
+
+
+def figure_png(figure: Figure, dpi: float | int | None = None) -> bytes:
+    """Return a figure as PNG bytes, by default at its own resolution, the same bytes for the same drawing."""
+    return saved(figure, "png", dpi=dpi or "figure", metadata={"Software": None})
+
+
+def figure_pdf(figure: Figure, dpi: float | int | None = None) -> bytes:
+    """Return a figure as PDF bytes, the same for the same drawing; text stays text, in embedded fonts."""
+    with matplotlib.rc_context({"pdf.fonttype": TRUETYPE}):
+        return saved(figure, "pdf", dpi=dpi or _RASTER_DPI, metadata={"CreationDate": None})
+
+
+def saved(figure: Figure, kind: str, **options: Any) -> bytes:
+    """Return a figure as a file of one kind, larger than the figure where something lies beyond its edge."""
+    _settle(figure)
+    content = _written(figure, kind, options)
+    everything = _everything(figure)
+    return content if everything is None else _written(figure, kind, {**options, "bbox_inches": everything})
+
+
+def _written(figure: Figure, kind: str, options: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, **{"bbox_inches": None, **options})
+    return buffer.getvalue()
+
+
+def _everything(figure: Figure) -> Bbox | None:
+    """Return a box in inches that holds a figure that was drawn and all of its artists; None if the figure does."""
+    if not figure.axes and not figure.texts:
+        return None
+    page = Bbox.from_bounds(0, 0, *figure.get_size_inches())
+    drawn = figure.get_tightbbox()
+    beyond = np.array([page.x0 - drawn.x0, page.y0 - drawn.y0, drawn.x1 - page.x1, drawn.y1 - page.y1])
+    if not np.isfinite(beyond).all() or beyond.max() <= _INVISIBLE:
+        return None
+    return Bbox.union([page, drawn.padded(_EDGE)])
 
 
 def _settle(figure: Figure) -> None:
@@ -120,85 +184,56 @@ def _tidied(tag: str, prefix: str) -> str:
     return re.sub(r'(\bid="|\bhref="#|url\(#)', lambda start: start.group() + prefix, _DECIMALS.sub(r"\1", tag))
 
 
-def figure_png(figure: Figure) -> bytes:
-    """Return a figure as PNG bytes at its own resolution, the same bytes for the same drawing."""
-    _settle(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def figure_pdf(figure: Figure) -> bytes:
-    """Return a figure as PDF bytes, the same for the same drawing; text stays text, in embedded fonts."""
-    _settle(figure)
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"pdf.fonttype": _TRUETYPE}):
-        figure.savefig(buffer, format="pdf", dpi=_RASTER_DPI, metadata={"CreationDate": None})
-    return buffer.getvalue()
-
-
 def despine(ax: Axes) -> None:
-    """Remove the top and right spines and make ticks and their labels small."""
+    """Remove the top and right spines."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize="small", colors=INK)
-    for spine in ax.spines.values():
-        spine.set_color(FAINT)
 
 
 def label_axes(ax: Axes, x: str | None = None, y: str | None = None, *, grid: bool = False) -> None:
-    """Name the axes in small type; `grid` draws faint horizontal lines below the data."""
+    """Name the axes, wrapped to their length; `grid` draws faint horizontal lines below the data."""
     if grid:
-        ax.grid(axis="y", color="#eeeeee")
+        ax.grid(axis="y", color=mix(paper(ax), ink(ax), 0.08))
         ax.set_axisbelow(True)
+    (width, height), (widest, highest) = axes_size(ax), cell_size(ax)
+    size = points("axes.labelsize")
     if x is not None:
-        ax.set_xlabel(x, fontsize="small", color=INK)
+        ax.set_xlabel(x if may_grow(ax) else wrapped(x, width, size, longest=widest), parse_math=False)
     if y is not None:
-        ax.set_ylabel(y, fontsize="small", color=INK)
+        legend = ax.get_legend()
+        lost = legend.height_in_points if isinstance(legend, OutsideLegend) else 0.0
+        length = max(height - lost, 0.35 * height)
+        ax.set_ylabel(y if may_grow(ax) else wrapped(y, length, size, longest=0.9 * highest), parse_math=False)
 
 
-def ranked_bars(ax: Axes, names: Sequence[str], values: Any, texts: Sequence[str], color: Any) -> BarContainer:
+def short_names(ax: Axes, names: Sequence[str]) -> list[str]:
+    """Shorten the names of rows to their share of the width."""
+    share = 0.6 if may_grow(ax) else _NAME_SHARE
+    return distinct_short(names, share * cell_size(ax)[0], points("ytick.labelsize"))
+
+
+def ranked_bars(
+    ax: Axes, names: Sequence[str], values: Any, texts: Sequence[str], color: Any, **bar: Any
+) -> BarContainer:
     """Draw horizontal bars, the first on top, with a name at the left and a text at the right of each."""
-    rank = range(len(names))
-    bars = ax.barh(rank, values, height=0.72, color=color, zorder=1)
-    ax.axvline(0.0, color=FAINT, linewidth=0.8, zorder=1.5)
-    for place, text in zip(rank, texts, strict=True):
-        ax.text(1.02, place, text, transform=ax.get_yaxis_transform(), fontsize="small", color=INK, va="center")
+    bars = ax.barh(range(len(names)), values, **{"height": 0.72, "color": color, "zorder": 1, **bar})
+    ax.axvline(0.0, color=faint(ax), linewidth=0.8, zorder=1.5)
+    text_beside_rows(ax, texts, ink(ax), points("ytick.labelsize"))
     ax.set_ylim(len(names) - 0.4, -0.6)
     despine(ax)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    ax.set_yticks(rank, names, parse_math=False)
+    name_rows(ax, short_names(ax, names))
     return bars
 
 
 def integer_ticks(ax: Axes, most: int) -> None:
-    """Put at most about `most` ticks on the x axis, all on whole numbers."""
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=most, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    """Put ticks on whole numbers of the x axis, at most about `most`, as many as fit."""
+    ax.xaxis.set_major_locator(RoomyLocator(most, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
-def legend_below(ax: Axes, handles: Sequence[Any], columns: int, *, note: str | None = None) -> None:
-    """Put the legend, under a note, below the axis label, where it does not make the Axes narrower."""
-    drop = ScaledTranslation(0.0, -_LEGEND_DROP / 72, ax.figure.dpi_scale_trans)
-    legend = ax.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0.0, 0.0),
-        bbox_transform=ax.transAxes + drop,
-        ncols=columns,
-        frameon=False,
-        fontsize="small",
-        labelcolor=INK,
-        borderaxespad=0.0,
-        borderpad=0.0,
-        title=note,
-        title_fontsize="small",
-        alignment="left",
-        handletextpad=0.5,
-        columnspacing=1.4,
-    )
-    legend.get_title().set_color(INK)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+def number_ticks(ax: Axes, most: int) -> None:
+    """Put at most about `most` ticks on the x axis, as many as fit."""
+    ax.xaxis.set_major_locator(RoomyLocator(most))
 
 
 def signed_number(text: str) -> str:
@@ -206,7 +241,14 @@ def signed_number(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def check_title(title: Any, name: str = "title") -> None:
+    """Refuse a title that is not text."""
+    if title is not None and not isinstance(title, str):
+        raise TypeError(f"{name} must be text or None, got {title!r:.100}: use str(...)")
+
+
 def plain_title(ax: Axes, title: str | None) -> None:
-    """Set a title without TeX: names of files and motifs may contain dollar signs."""
-    if title is not None:
-        ax.set_title(title, fontsize="medium", color=INK, parse_math=False)
+    """Set a title in up to two lines, without TeX: names of files and motifs may contain dollar signs."""
+    if title:
+        size = points("axes.titlesize")
+        ax.set_title(wrapped(title, axes_size(ax)[0], size, 2), parse_math=False)

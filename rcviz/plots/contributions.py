@@ -1,6 +1,7 @@
 """Contributions of filters to a prediction, ranked, and of one filter in positives and negatives."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,23 +11,37 @@ from matplotlib.lines import Line2D
 
 from rcviz._core.checks import as_numbers, check_choice, check_positive
 from rcviz.plots._axes import (
+    check_title,
     despine,
+    ink,
     label_axes,
-    legend_below,
+    number_ticks,
+    paper,
     plain_title,
+    plotting,
     ranked_bars,
     resolve_axes,
     signed_number,
 )
-from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
+from rcviz.plots._legend import LEGENDS, add_legend
+from rcviz.plots._style import checked_visuals, mix
+from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN, on_paper
 from rcviz.plots.results import scale_of, table_of
 
 _COLUMNS = ("filter", "score", "mean_positive", "mean_negative")
 _BINS = 40
-_BAR = "#dcdfe4"
 
 
-def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = None, scale: str | None = None) -> Axes:
+@plotting
+def plot_contributions(
+    table: Any,
+    ax: Axes | None = None,
+    *,
+    top: int | None = None,
+    scale: str | None = None,
+    legend: str = "outside",
+    visuals: Mapping[str, Any] | None = None,
+) -> Axes:
     """Rank filters by contribution score, the best on top (section 3.5).
 
     Parameters
@@ -41,11 +56,17 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
         Draw only this many of the best; None draws all.
     scale
         "logit" or "value", for the label of the axis; by default that of the FilterContributions, or "logit".
+    legend
+        "outside" (below the Axes), "inside" or "none".
+    visuals
+        Options of matplotlib for each part: "scores" (bars), "positives" and "negatives" (markers of the two means);
+        False hides one.
 
     Returns
     -------
     Axes
-        One bar per filter, with a dot for each of the two means; the score is written at the right.
+        One bar per filter, its score, which is written at the right; a small mark for each of the two means, whose
+        difference it is.
 
     Raises
     ------
@@ -57,34 +78,40 @@ def plot_contributions(table: Any, ax: Axes | None = None, *, top: int | None = 
     >>> ax = rcviz.plot_contributions(rcviz.filter_contributions(model, parts.test), top=5)
     """
     scale = scale_of(table, scale) or "logit"
-    table = table_of(table, _COLUMNS, "filter")
+    check_choice("legend", legend, LEGENDS)
+    styles = checked_visuals("plot_contributions", visuals, ("scores", "positives", "negatives"))
+    table = table_of(table, _COLUMNS, "filter", not_infinite=_COLUMNS[1:])
     if top is not None:
         check_positive("top", top)
     ranked = table.sort_values("score", ascending=False, na_position="last", kind="stable").head(top)
     scores, positive, negative = (np.asarray(ranked[column], dtype=float) for column in _COLUMNS[1:])
 
-    ax = resolve_axes(ax, 5.6, min(0.24 * len(ranked) + 1.0, 40.0))
     names = [name if isinstance(name, str) else f"filter {name}" for name in ranked["filter"].tolist()]
-    bars = ranked_bars(ax, names, np.nan_to_num(scores), _score_texts(scores), _BAR)
+    ax = resolve_axes(ax, 5.6, min(0.24 * len(ranked) + 1.0, 40.0), names=names)
+    # The score that ranks the filters is the strongest mark, and the means are its context.
+    bar = {"color": mix(ink(ax), paper(ax), 0.25), **styles["scores"]}
+    bars = ranked_bars(ax, names, np.nan_to_num(scores), _score_texts(scores), bar.pop("color"), **bar)
     bars.set_label("score")
-    # Open circles below filled ones, so that two equal means are both seen.
-    below: dict[str, Any] = {
-        "markersize": 6.5,
-        "markerfacecolor": "none",
-        "markeredgecolor": NEGATIVE,
-        "markeredgewidth": 1.8,
-    }
-    above: dict[str, Any] = {
-        "markersize": 5.5,
-        "markerfacecolor": POSITIVE,
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.5,
-    }
-    rank = range(len(ranked))
-    (negatives,) = ax.plot(negative, rank, "o", label="mean of negatives", **below)
-    (positives,) = ax.plot(positive, rank, "o", label="mean of positives", **above)
+    marks = []
+    for part, values, color, filled in (
+        ("negatives", negative, NEGATIVE, False),
+        ("positives", positive, POSITIVE, True),
+    ):
+        shade = on_paper(color, paper(ax))
+        # Open circles below filled ones, so that two equal means are both seen; a rim keeps them apart from the bar.
+        mark: dict[str, Any] = {
+            "markersize": 4.0 if filled else 5.0,
+            "markerfacecolor": shade if filled else paper(ax),
+            "markeredgecolor": paper(ax) if filled else shade,
+            "markeredgewidth": 0.5 if filled else 1.2,
+        }
+        if "color" in styles[part]:
+            mark = {key: value for key, value in mark.items() if not key.endswith("color")}
+        (drawn,) = ax.plot(values, range(len(ranked)), "o", label=f"mean of {part}", **{**mark, **styles[part]})
+        marks.append(drawn)
+    number_ticks(ax, 6)
+    add_legend(ax, legend, [bars, *marks[::-1]], 3)
     label_axes(ax, f"contribution to the {scale}")
-    legend_below(ax, [bars, positives, negatives], 3)
     return ax
 
 
@@ -98,6 +125,7 @@ def _score_texts(scores: Float[np.ndarray, " n"]) -> list[str]:
     ]
 
 
+@plotting
 def plot_contribution_distribution(
     positive: Any,
     negative: Any,
@@ -106,6 +134,8 @@ def plot_contribution_distribution(
     kind: str = "ecdf",
     title: str | None = None,
     scale: str = "logit",
+    legend: str = "outside",
+    visuals: Mapping[str, Any] | None = None,
 ) -> Axes:
     """Compare one filter's contributions in positive and in negative sequences (section 3.5).
 
@@ -125,6 +155,11 @@ def plot_contribution_distribution(
         Title, such as the filter's name.
     scale
         "logit" or "value", for the label of the axis.
+    legend
+        "outside" (below the Axes), "inside" or "none".
+    visuals
+        Options of matplotlib for each part: "positives" (or "all"), "negatives" (curves) and "medians";
+        False hides one.
 
     Returns
     -------
@@ -137,6 +172,9 @@ def plot_contribution_distribution(
         If an array is not one-dimensional or holds an infinite value, both are empty, or `kind` is unknown.
     """
     check_choice("kind", kind, ("ecdf", "histogram"))
+    check_choice("legend", legend, LEGENDS)
+    check_title(title)
+    styles = checked_visuals("plot_contribution_distribution", visuals, ("all", "positives", "negatives", "medians"))
     if negative is None:
         classes = [("all", POSITIVE, *_without_nan("positive", positive))]
     else:
@@ -147,31 +185,38 @@ def plot_contribution_distribution(
     pooled = np.concatenate([scores for _, _, scores, _ in classes])
     if pooled.size == 0:
         raise ValueError("expected contributions of at least one sequence, got none in positive and negative")
-    ax = resolve_axes(ax, 5.2, 3.2)
+    import seaborn  # a second to import, and only for this plot
+
+    ax = resolve_axes(ax, 5.2, 2.9)
     # numpy itself widens the range where all values are equal.
     edges = np.histogram_bin_edges(pooled, bins=_BINS)
     handles = []
-    for name, color, scores, unknown in classes:
+    for name, base, scores, unknown in classes:
+        color = styles[name].get("color", on_paper(base, paper(ax)))
         label = f"{name}: {scores.size:,}"
         if scores.size:
             median = float(np.median(scores))
+            curve = {"linewidth": 1.6, **styles[name], "color": color}
             if kind == "ecdf":
-                ax.ecdf(scores, color=color, linewidth=1.6)
+                seaborn.ecdfplot(x=scores, ax=ax, **curve)
+                steps = np.asarray(ax.lines[-1].get_xdata())
+                ax.lines[-1].set_xdata(np.where(np.isinf(steps), scores.min(), steps))  # it begins at minus infinity
             else:
-                share = np.histogram(scores, edges)[0] / scores.size
-                ax.stairs(share, edges, color=color, alpha=0.22, fill=True)
-                ax.stairs(share, edges, color=color, linewidth=1.6)
-            ax.axvline(median, color=color, linewidth=1.2, linestyle=(0, (4, 2)))
+                bins = {"stat": "probability", "bins": edges, "element": "step", "alpha": 0.22}
+                seaborn.histplot(x=scores, ax=ax, **{**bins, **curve})
+            middle: dict[str, Any] = {"color": color, "linewidth": 1.2, "linestyle": (0, (4, 2))}
+            ax.axvline(median, **{**middle, **styles["medians"]})
             label += f", median {median:.3g}"
         if unknown:
             label += f" ({unknown:,} NaN excluded)"
-        handles.append(Line2D([], [], color=color if scores.size else UNKNOWN, linewidth=2, label=label))
+        shade = color if scores.size else on_paper(UNKNOWN, paper(ax))
+        handles.append(Line2D([], [], color=shade, linewidth=2, label=label))
     despine(ax)
     ax.set_xlim(edges[0] - 0.02 * np.ptp(edges), edges[-1] + 0.02 * np.ptp(edges))
     ax.set_ylim(0.0, None if kind == "histogram" else 1.02)
-    ax.locator_params(axis="x", nbins=6)
+    number_ticks(ax, 6)
+    add_legend(ax, legend, handles, 1)
     label_axes(ax, f"contribution to the {scale}", "share" if kind == "histogram" else "cumulative share")
-    legend_below(ax, handles, 1)
     plain_title(ax, title)
     return ax
 

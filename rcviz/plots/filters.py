@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from rcviz._core.checks import check_choice, check_positive
-from rcviz.plots._axes import FAINT, INK, resolve_axes, signed_number
+from rcviz.plots._axes import faint, ink, paper, plotting, resolve_axes, signed_number
+from rcviz.plots._style import checked_visuals, may_grow
+from rcviz.plots._text import LINE, axes_size, distinct_short, points, wrapped
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
 from rcviz.plots.heights import UNITS, letter_heights, motif_name, y_limits
@@ -20,7 +22,10 @@ from rcviz.plots.results import has
 SHARE_SCALE = ("all", "row", "none")
 
 _ROW = 1.6
-"""Height of a row of the gallery in units of a logo's height; the rest is for the caption and white space."""
+"""Least height of a row of the gallery in units of a logo's height; the rest is for the caption and white space."""
+
+_CAPTION_SHARE = 0.55
+"""Largest share of a row for its caption; below that its type becomes smaller."""
 
 _GAP = 1.5
 """Empty positions between neighbouring logos."""
@@ -29,6 +34,7 @@ _MOST_POSITIONS = 140
 """Most positions in a row of a default gallery: more would make letters narrower than 9 pixels."""
 
 
+@plotting
 def plot_filters(
     matrices: Any,
     ax: Axes | None = None,
@@ -41,6 +47,7 @@ def plot_filters(
     stack: str = "big_on_top",
     below: str = "flipped",
     colors: str | Mapping[str, Any] = "colorblind",
+    visuals: Mapping[str, Any] | None = None,
 ) -> Axes:
     """Draw every filter as a logo under its name, row by row (Figure 5).
 
@@ -61,6 +68,8 @@ def plot_filters(
         Unit of the letter heights, written below the gallery; None: "weight", "bits" or "probability", as `kind` is.
     kind, stack, below, colors
         As in `rcviz.plots.logo.plot_logo`, the same for all.
+    visuals
+        Options of matplotlib for each part: "letters", "zero" (lines) and "names" (captions); False hides one.
 
     Returns
     -------
@@ -81,7 +90,8 @@ def plot_filters(
     items = _as_list(matrices)
     drawn, kind, alphabets = _heights_of_all(items, kind)
     captions = _captions(items, names)
-    palette = letter_colors(colors)
+    letter_colors(colors)
+    styles = checked_visuals("plot_filters", visuals, ("letters", "zero", "names"))
 
     widest = max(heights.shape[1] for heights in drawn)
     if columns is None:
@@ -94,43 +104,71 @@ def plot_filters(
     cell = widest + _GAP
     width = min(max(columns * cell * 0.16, 3.2), 13.0)
     ax = resolve_axes(ax, width, rows * 1.05 + 0.35)
+    size, row_height = _caption_size(ax, rows)
     layouts, zero_lines = [], []
     for i, (heights, alphabet, (low, high)) in enumerate(zip(drawn, alphabets, limits, strict=True)):
         row, column = divmod(i, columns)
-        left, floor = column * cell, -(row + 1) * _ROW
+        left, floor = column * cell, -(row + 1) * row_height
         zero = floor - low / (high - low)
         layouts.append(
             logo_layout(heights / (high - low), stack=stack, below=below, baseline=zero, left=left, letters=alphabet)
         )
         zero_lines.append([(left - 0.5, zero), (left + heights.shape[1] - 0.5, zero)])
-    ax.add_collection(letter_collection(layouts, palette), autolim=False)
+    letters = letter_collection(layouts, letter_colors(colors, paper(ax)))
+    letters.set(**styles["letters"])
+    ax.add_collection(letters, autolim=False)
     # One artist for all zero lines takes no longer than a single line.
-    ax.add_collection(
-        LineCollection(zero_lines, colors=INK if kind == "weights" else FAINT, linewidths=0.6, zorder=1.5),
-        autolim=False,
-    )
-    most = _characters(ax, columns)
-    for i, caption in enumerate(captions):
+    color = ink(ax) if kind == "weights" else faint(ax)
+    line: dict[str, Any] = {"colors": color, "linewidths": 0.6, "zorder": 1.5}
+    zeros = LineCollection(zero_lines, **line)
+    zeros.set(**styles["zero"])
+    ax.add_collection(zeros, autolim=False)
+    above = 1.0 + 0.2 * (row_height - 1.0)
+    for i, shown in enumerate(_short_captions(ax, captions, columns, size)):
         row, column = divmod(i, columns)
-        shown = caption if len(caption) <= most else caption[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
         text = ax.text(
             column * cell - 0.5,
-            1.08 - (row + 1) * _ROW,
+            above - (row + 1) * row_height,
             shown,
-            fontsize="small",
-            color=INK,
-            verticalalignment="bottom",
-            parse_math=False,
+            **{
+                "fontsize": size,
+                "color": ink(ax),
+                "verticalalignment": "bottom",
+                "parse_math": False,
+                **styles["names"],
+            },
         )
         # Constrained layout would otherwise measure every caption, although all are inside the Axes.
         text.set_in_layout(False)
     ax.set_xlim(-0.7, columns * cell - _GAP - 0.3)
-    ax.set_ylim(-rows * _ROW - 0.03, 0.0)
+    ax.set_ylim(-rows * row_height - 0.03, 0.0)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
-    ax.set_xlabel(_scale_note(limits, unit or UNITS[kind], share_scale), fontsize="small", color=FAINT, loc="left")
+    note = _scale_note(limits, unit or UNITS[kind], share_scale)
+    label = points("axes.labelsize")
+    ax.set_xlabel(wrapped(note, axes_size(ax)[0], label), color=faint(ax), loc="left")
     return ax
+
+
+def _caption_size(ax: Axes, rows: int) -> tuple[float, float]:
+    """Return the size of captions in points, and the height of a row in units of a logo's height."""
+    size = points("xtick.labelsize")
+    available = 0.92 * axes_size(ax)[1] / rows
+    if may_grow(ax) and 1.6 * LINE * size > _CAPTION_SHARE * available:
+        figure = ax.figure.figure
+        figure.set_size_inches(figure.get_figwidth(), min(rows * (0.6 + 1.6 * LINE * size / 72), 60.0))
+        available = 0.92 * axes_size(ax)[1] / rows
+    size = min(size, _CAPTION_SHARE * available / (1.6 * LINE))
+    return size, max(_ROW, available / (available - 1.6 * LINE * size))
+
+
+def _short_captions(ax: Axes, captions: list[str], columns: int, size: float) -> list[str]:
+    """Shorten captions to the width of a logo; alone in a row they may use all of it."""
+    width = 0.97 * axes_size(ax)[0] / columns
+    if all(len(caption) * size <= width for caption in captions):
+        return captions
+    return distinct_short(captions, width, size)
 
 
 def _as_list(matrices: Any) -> list[Any]:
@@ -188,12 +226,6 @@ def _limits(
     size = {"all": len(own), "row": columns, "none": 1}[share_scale]
     groups = [own[i // size * size : (i // size + 1) * size] for i in range(len(own))]
     return [(min(low for low, _ in group), max(high for _, high in group)) for group in groups]
-
-
-def _characters(ax: Axes, columns: int) -> int:
-    """Return how many characters of a caption fit above one logo, at about 5 points each."""
-    inches = ax.get_window_extent().width / ax.figure.dpi
-    return max(int(inches * 72 / columns / 5.0), 4)
 
 
 def _scale_note(limits: list[tuple[float, float]], unit: str, share_scale: str) -> str:

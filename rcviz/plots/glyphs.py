@@ -141,13 +141,13 @@ def logo_layout(
     stack: str = "big_on_top",
     below: str = "flipped",
     baseline: float = 0.0,
-    left: float = 0.0,
+    left: float | Float[np.ndarray, " W"] = 0.0,
     letters: str = "ACGT",
 ) -> LogoLayout:
     """Stack the letters of each position: positive heights upwards from the baseline, negative ones downwards.
 
-    Letters of height zero are left out. Position 0 is centred on `left`, and positions are 1 apart; `letters` are those
-    of the four rows.
+    Letters of height zero are left out. Position 0 is centred on `left`, and positions are 1 apart, or each is centred
+    on its own number in `left`; `letters` are those of the four rows.
 
     - stack "big_on_top": the taller a letter, the farther from the baseline, as in the paper's Figure 5;
       "small_on_top": the taller, the nearer; "fixed": in the order of the rows, the first row on top.
@@ -170,7 +170,7 @@ def logo_layout(
     here = rank, position
     return LogoLayout(
         letters=np.array(list(letters))[order[here]],
-        left=left + position - LETTER_WIDTH / 2,
+        left=(left + position if np.ndim(left) == 0 else np.asarray(left)[position]) - LETTER_WIDTH / 2,
         bottom=bottom[here],
         height=tall[here],
         flipped=(signed[here] < 0) & (below == "flipped"),

@@ -19,7 +19,12 @@ Limits = Sequence[SupportsFloat]
 """Lowest and highest value to draw."""
 
 
-def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarray, "4 W"], str, str]:
+ALPHABETS = {"DNA": "ACGT", "RNA": "ACGU"}
+
+
+def letter_heights(
+    matrix: Any, kind: str | None = None, alphabet: str | None = None
+) -> tuple[Float[np.ndarray, "4 W"], str, str]:
     """Return the height of each letter, their kind, and the letters of the four rows; see `rcviz.plot_logo`.
 
     "information" is probability times the information content of the position, 2 + sum p log2 p bits. What a masked
@@ -29,7 +34,10 @@ def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarr
     if kind is None:
         kind = "information" if hasattr(matrix, "probabilities") else "weights"
     check_choice("kind", kind, KINDS)
+    if alphabet is not None and alphabet not in ALPHABETS:
+        raise ValueError(f"alphabet must be one of DNA, RNA, got {alphabet!r:.100}: only nucleotides can be drawn")
     values, letters = _rows(matrix)
+    letters = letters if alphabet is None else ALPHABETS[alphabet]
     if values.ndim != 2 or values.shape[0] != 4 or values.shape[1] == 0:
         raise ValueError(f"expected a matrix of shape (4, W), rows A, C, G, T, got {values.shape}{_remedy(values)}")
     hidden = np.ma.getmaskarray(matrix) if np.ma.isMaskedArray(matrix) else np.zeros_like(values, dtype=bool)
@@ -54,6 +62,29 @@ def letter_heights(matrix: Any, kind: str | None = None) -> tuple[Float[np.ndarr
     return values, kind, letters
 
 
+def logo_positions(matrix: Any, count: int, start: Any = 0, positions: Any = None) -> Float[np.ndarray, " W"]:
+    """Return the position of each column of a logo: as given, else the index of a table of whole numbers, else 0-based.
+
+    `start` is the position of the first column.
+    """
+    if positions is not None:
+        given = as_numbers("positions", positions)
+        if given.shape != (count,) or not np.isfinite(given).all() or len(np.unique(given)) < count:
+            raise ValueError(
+                f"positions must be {count} different numbers, one for each column, got {positions!r:.100}"
+            )
+        return given
+    first = as_numbers("start", start)
+    if first.ndim or not np.isfinite(first):
+        raise ValueError(f"start must be the position of the first column, got {start!r:.100}")
+    index = getattr(matrix, "index", None)
+    if first == 0 and hasattr(matrix, "columns") and getattr(getattr(index, "dtype", None), "kind", "") in "iuf":
+        of_table = as_numbers("the index", index)
+        if np.isfinite(of_table).all() and len(np.unique(of_table)) == count:
+            return of_table
+    return float(first) + np.arange(count)
+
+
 def motif_name(matrix: Any) -> str | None:
     """Return the name of a Motif; None for other matrices."""
     return getattr(matrix, "name", None) if hasattr(matrix, "probabilities") else None
@@ -71,6 +102,8 @@ def _rows(matrix: Any) -> tuple[Any, str]:
 def _remedy(values: Any) -> str:
     if values.ndim == 2 and values.shape[1] == 4:
         return ": the letters are last; use matrix.T"
+    if values.ndim == 2 and 20 in values.shape:
+        return ": only nucleotides can be drawn, not proteins; logomaker draws any letters"
     if values.ndim == 3:
         return ": draw one, as in matrices[0], or all of them with plot_filters"
     return ""

@@ -4,32 +4,53 @@ from collections.abc import Iterable, Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_rgba_array
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from rcviz._core.checks import check_choice
+from rcviz._core.checks import as_numbers, check_choice, check_positive
 from rcviz._core.markup import escaped
-from rcviz.plots._axes import INK, despine, label_axes, plain_title, resolve_axes, signed_number
+from rcviz.plots._axes import (
+    check_title,
+    despine,
+    ink,
+    label_axes,
+    paper,
+    plain_title,
+    plotting,
+    resolve_axes,
+    signed_number,
+)
+from rcviz.plots._highlights import draw_spans, headroom, rows_of_labels, spans_of, write_labels
+from rcviz.plots._layout import PositionLocator
+from rcviz.plots._style import checked_visuals
+from rcviz.plots._svg import position_text, svg_margin, svg_row
 from rcviz.plots.colors import letter_colors
-from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout, svg_letters
-from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, motif_name, y_limits
+from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout
+from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, logo_positions, motif_name, y_limits
 
 _AXIS = ("none", "y", "both")
-_FONT_SIZE = 10
-_LEAST_PIXELS = 0.2
-_PARTS = 20  # of a pixel, so that coordinates can be whole numbers
-# Characters that XML 1.0 does not allow, not even escaped.
+_FADED = 0.25  # opacity of letters that are faded
+_ROW_GAP = 0.18  # between the rows of a wrapped logo, as a share of the height of one
+_PARTS_OF_LOGO = ("letters", "zero", "highlight")
 
 
-def letter_collection(layouts: Iterable[LogoLayout], palette: Mapping[str, str]) -> PathCollection:
+def letter_collection(
+    layouts: Iterable[LogoLayout], palette: Mapping[str, str], *, fade_below: float = 0.0
+) -> PathCollection:
     """Return all letters of all layouts as one artist, one outline and one face colour each."""
     layouts = list(layouts)
     paths = [path for layout in layouts for path in letter_paths(layout)]
-    faces = [palette[letter] for layout in layouts for letter in layout.letters.tolist()]
+    faces: Any = [palette[letter] for layout in layouts for letter in layout.letters.tolist()]
+    if fade_below > 0 and faces:
+        faces = to_rgba_array(faces)
+        faces[np.concatenate([layout.height for layout in layouts]) < fade_below, 3] = _FADED
     return PathCollection(paths, facecolors=faces, linewidths=0)
 
 
+@plotting
 def plot_logo(
     matrix: Any,
     ax: Axes | None = None,
@@ -38,8 +59,16 @@ def plot_logo(
     stack: str = "big_on_top",
     below: str = "flipped",
     colors: str | Mapping[str, Any] = "colorblind",
+    alphabet: str | None = None,
+    start: SupportsFloat = 0,
+    positions: Any = None,
+    window: tuple[SupportsFloat, SupportsFloat] | None = None,
+    highlight: Iterable[Any] | None = None,
+    wrap: int | np.integer | None = None,
+    fade_below: SupportsFloat = 0.0,
     y_range: Limits | None = None,
     title: str | None = None,
+    visuals: Mapping[str, Any] | None = None,
 ) -> Axes:
     """Draw a sequence logo, as in the paper's Figure 5.
 
@@ -47,7 +76,7 @@ def plot_logo(
     ----------
     matrix
         (4, W) array, rows A, C, G, T; or a DataFrame with one row per position and columns A, C, G and T (or
-        U); or a Motif.
+        U), of which an index of numbers gives the positions; or a Motif.
     ax
         Axes to draw into; None makes a figure.
     kind
@@ -59,21 +88,37 @@ def plot_logo(
         "flipped" draws the letters of negative weights upside down; "upright" does not.
     colors
         "colorblind", "classic", the name of a logomaker scheme, or a dict from letter to colour.
+    alphabet
+        "DNA" or "RNA" (U for T). Only nucleotides can be drawn.
+    start
+        Position of the first column.
+    positions
+        Position of each column, (W,) numbers, instead of `start`.
+    window
+        First position that is drawn, and the first that is not any more; None draws all.
+    highlight
+        Positions to shade: a list of (start, end) or (start, end, label), the end not included.
+    wrap
+        Positions in a row; a longer logo continues in the next row. None: one row.
+    fade_below
+        Letters that are less tall than this are pale.
     y_range
         Lowest and highest value of the y axis; None: 0 to 2 bits, 0 to 1, or the range of the weights.
     title
         Title; None takes the name of a Motif.
+    visuals
+        Options of matplotlib for each part: "letters", "zero" (line) and "highlight"; False hides one.
 
     Returns
     -------
     Axes
-        Position i, 0-based, is centred on x = i. The letters are one PathCollection.
+        Each position is centred on its own number. The letters are one PathCollection.
 
     Raises
     ------
     ValueError
         If the shape is not (4, W), a value is not finite, a position of probabilities has a value outside [0, 1] or
-        does not sum to 1, or an option is not among its choices.
+        does not sum to 1 but for rounding, or an option is not among its choices.
 
     Examples
     --------
@@ -81,30 +126,114 @@ def plot_logo(
     >>> ax = rcviz.plot_logo(rcviz.load_motif("CTCF_known1"), title="CTCF")
     >>> rcviz.save_figure(ax, "ctcf.svg")
     """
-    heights, kind, letters = letter_heights(matrix, kind)
-    layout = logo_layout(heights, stack=stack, below=below, letters=letters)
-    palette = letter_colors(colors)
+    check_title(title)
+    styles = checked_visuals("plot_logo", visuals, _PARTS_OF_LOGO)
+    heights, kind, letters, places = _window(matrix, kind, alphabet, start, positions, window)
+    logo_layout(heights[:, :1], stack=stack, below=below, letters=letters)
+    letter_colors(colors)
+    spans = spans_of(highlight)
+    faded = _fade(fade_below)
     low, high = y_limits(heights, kind, y_range)
-    width = heights.shape[1]
+    rows = _rows_of(heights.shape[1], wrap)
+    longest = max(stop - begin for begin, stop in rows)
 
-    ax = resolve_axes(ax, min(max(0.32 * width + 1.0, 3.0), 16.0), 2.2)
-    ax.add_collection(letter_collection([layout], palette), autolim=False)
-    if kind == "weights":
-        ax.axhline(0.0, color=INK, linewidth=0.8, zorder=1.5)
+    ax = resolve_axes(ax, min(max(0.32 * longest + 1.0, 3.0), 16.0), 2.2 if len(rows) == 1 else 0.9 * len(rows) + 0.9)
     room = 0.0 if y_range is not None or kind in FULL_RANGE else 0.04 * (high - low)
-    ax.set_ylim(low - (room if low < 0 else 0.0), high + (room if high > 0 else 0.0))
-    ax.set_xlim(-0.6, width - 0.4)
+    bottom, top = low - (room if low < 0 else 0.0), high + (room if high > 0 else 0.0)
+    step = (high - low) * (1 + _ROW_GAP)
+    layouts, zeros = [], []
+    for row, (begin, stop) in enumerate(rows):
+        here = places[begin:stop] if len(rows) == 1 else np.arange(float(stop - begin))
+        part = heights[:, begin:stop]
+        zero = -row * step
+        layouts.append(logo_layout(part, stack=stack, below=below, letters=letters, left=here, baseline=zero))
+        zeros.append([(here.min() - 0.5, zero), (here.max() + 0.5, zero)])
+        for span in spans if len(rows) > 1 else []:
+            inside = np.flatnonzero((places[begin:stop] >= span.start) & (places[begin:stop] < span.end))
+            if len(inside):
+                moved = [type(span)(float(inside[0]), float(inside[-1] + 1))]
+                draw_spans(ax, moved, low + zero, high + zero, styles["highlight"], 0.0, float(stop - begin))
+    drawn = letter_collection(layouts, letter_colors(colors, paper(ax)), fade_below=faded)
+    drawn.set(**styles["letters"])
+    ax.add_collection(drawn, autolim=False)
     despine(ax)
-    ax.xaxis.set_major_locator(FixedLocator(_position_ticks(width, 12)))
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
-    label_axes(ax, "position", UNITS[kind])
+    if len(rows) > 1:
+        _wrapped_axes(ax, rows, places, (low, high), step, kind, zeros, styles["zero"])
+    else:
+        first, last = float(places.min()), float(places.max())
+        ax.set_xlim(first - 0.6, last + 0.6)
+        if kind == "weights":
+            ax.axhline(0.0, **{"color": ink(ax), "linewidth": 0.8, "zorder": 1.5, **styles["zero"]})
+        shown = [span for span in spans if span.end > first and span.start <= last]
+        labels = rows_of_labels(ax, shown, last - first + 1.2)
+        lines = max((line for _, _, line in labels), default=-1) + 1
+        share = headroom(ax, lines)
+        roof = top + (top - bottom) * share / (1 - share)
+        draw_spans(ax, shown, bottom, top, styles["highlight"], first, last)
+        ax.set_ylim(bottom, roof)
+        write_labels(ax, labels, top, (roof - top) / max(lines, 1))
+        ax.xaxis.set_major_locator(PositionLocator(first, last))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: position_text(value, last)))
+        ax.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
+        label_axes(ax, "position", UNITS[kind])
     plain_title(ax, motif_name(matrix) if title is None else title)
     return ax
 
 
-def _position_ticks(positions: int, most: int) -> list[int]:
-    steps = (digit * 10**power for power in range(len(str(positions)) + 1) for digit in (1, 2, 5))
-    return list(range(0, positions, next(step for step in steps if positions <= most * step)))
+def _window(
+    matrix: Any, kind: str | None, alphabet: str | None, start: Any, positions: Any, window: Any
+) -> tuple[Float[np.ndarray, "4 W"], str, str, Float[np.ndarray, " W"]]:
+    """Return the heights that are drawn, their kind, their letters and their positions."""
+    heights, kind, letters = letter_heights(matrix, kind, alphabet)
+    places = logo_positions(matrix, heights.shape[1], start, positions)
+    if window is None:
+        return heights, kind, letters, places
+    bounds = as_numbers("window", window)
+    if bounds.shape != (2,) or not np.isfinite(bounds).all() or bounds[0] >= bounds[1]:
+        raise ValueError(f"window must be two finite positions, the lower first, got {window!r:.100}")
+    inside = (places >= bounds[0]) & (places < bounds[1])
+    if not inside.any():
+        raise ValueError(f"window {window} holds none of the positions {places.min():g} to {places.max():g}")
+    return heights[:, inside], kind, letters, places[inside]
+
+
+def _fade(fade_below: Any) -> float:
+    height = as_numbers("fade_below", fade_below)
+    if height.ndim or not np.isfinite(height) or height < 0:
+        raise ValueError(f"fade_below must be a finite height of at least 0, got {fade_below!r:.100}")
+    return float(height)
+
+
+def _rows_of(count: int, wrap: Any) -> list[tuple[int, int]]:
+    if wrap is None:
+        return [(0, count)]
+    check_positive("wrap", wrap)
+    return [(begin, min(begin + int(wrap), count)) for begin in range(0, count, int(wrap))]
+
+
+def _wrapped_axes(
+    ax: Axes,
+    rows: list[tuple[int, int]],
+    places: Float[np.ndarray, " W"],
+    limits: tuple[float, float],
+    step: float,
+    kind: str,
+    zeros: list[Any],
+    style: Mapping[str, Any],
+) -> None:
+    """Number the rows of a wrapped logo by their first position, as in an alignment."""
+    low, high = limits
+    ax.add_collection(LineCollection(zeros, **{"color": ink(ax), "linewidth": 0.8, "zorder": 1.5, **style}))
+    longest = max(stop - begin for begin, stop in rows)
+    ax.set_xlim(-0.6, longest - 0.4)
+    ax.set_ylim(low - (len(rows) - 1) * step - 0.04 * (high - low), high + 0.04 * (high - low))
+    ax.spines[["left", "bottom"]].set_visible(False)
+    ax.tick_params(length=0)
+    ax.xaxis.set_major_locator(FixedLocator([]))
+    ax.yaxis.set_major_locator(FixedLocator([(low + high) / 2 - row * step for row in range(len(rows))]))
+    ax.set_yticklabels([position_text(places[begin], places[-1]) for begin, _ in rows])
+    scale = f"each row spans {signed_number(f'{low:.2g}')} to {signed_number(f'{high:.2g}')} {UNITS[kind]}"
+    label_axes(ax, scale, "position")
 
 
 def logo_svg(
@@ -114,6 +243,13 @@ def logo_svg(
     stack: str = "big_on_top",
     below: str = "flipped",
     colors: str | Mapping[str, Any] = "colorblind",
+    alphabet: str | None = None,
+    start: SupportsFloat = 0,
+    positions: Any = None,
+    window: tuple[SupportsFloat, SupportsFloat] | None = None,
+    highlight: Iterable[Any] | None = None,
+    wrap: int | np.integer | None = None,
+    fade_below: SupportsFloat = 0.0,
     width: SupportsFloat | None = None,
     height: SupportsFloat = 80.0,
     y_range: Limits | None = None,
@@ -127,10 +263,10 @@ def logo_svg(
 
     Parameters
     ----------
-    matrix, kind, stack, below, colors, y_range
-        As in `plot_logo`.
+    matrix, kind, stack, below, colors, alphabet, start, positions, window, highlight, wrap, fade_below, y_range
+        As in `plot_logo`; columns stand side by side whatever their positions are.
     width, height
-        Size in pixels; `width` None: 14 pixels per position, plus the axis.
+        Size in pixels, the height that of one row; `width` None: 14 pixels per position, plus the axis.
     axis
         "none", "y" (ticks and unit at the left) or "both" (also 0-based positions).
     title
@@ -155,91 +291,39 @@ def logo_svg(
     '<svg'
     """
     check_choice("axis", axis, _AXIS)
-    heights, kind, letters = letter_heights(matrix, kind)
-    layout = logo_layout(heights, stack=stack, below=below, letters=letters)
-    palette = letter_colors(colors)
+    check_title(title)
+    heights, kind, letters, places = _window(matrix, kind, alphabet, start, positions, window)
+    spans, faded = spans_of(highlight), _fade(fade_below)
     low, high = y_limits(heights, kind, y_range)
-    positions = heights.shape[1]
-
-    left = 1.0 if axis == "none" else 44.0
-    top = (18.0 if title else 0.0) + (2.0 if axis == "none" else 6.0)
-    height = float(height)
-    bottom = height - (18.0 if axis == "both" else 2.0 if axis == "none" else 6.0)
-    width = left + 14.0 * positions + 1.0 if width is None else float(width)
-    if not (np.isfinite([width, height]).all() and width - left - 1.0 > 0 and bottom - top > 0):
+    count = heights.shape[1]
+    name = label or title or getattr(matrix, "name", None) or f"sequence logo of {count} positions"
+    rows = _rows_of(count, wrap)
+    longest = rows[0][1]
+    left, height = 1.0 if axis == "none" else 44.0, float(height)
+    across = left + 14.0 * longest + 1.0 if width is None else float(width)
+    if not (np.isfinite([across, height]).all() and across - left - 1.0 > 0 and height > svg_margin(axis, title)):
         raise ValueError(f"width={width}, height={height} pixels leave no room for a logo: make it larger")
-    step = (width - left - 1.0) / positions
-    scale = (bottom - top) / (high - low)
-    name = label or title or getattr(matrix, "name", None) or f"sequence logo of {positions} positions"
-
+    palette = letter_colors(colors)
+    total = height * len(rows)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}"><title>{escaped(str(name))}</title>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{across:g}" height="{total:g}" '
+        f'viewBox="0 0 {across:g} {total:g}"><title>{escaped(str(name))}</title>'
     ]
-    drawn = _svg_letters(layout, palette, left, bottom + low * scale, step, scale)
-    if y_range is not None:
-        # Letters may be outside a given range; an inner viewport clips them without an id.
-        box = f"{left:g} {top:g} {width - left - 1:g} {bottom - top:g}"
-        x, y, across, down = box.split()
-        drawn = [f'<svg x="{x}" y="{y}" width="{across}" height="{down}" viewBox="{box}">', *drawn, "</svg>"]
-    parts += drawn
-    if kind == "weights" and low <= 0 <= high:
-        zero = f"{bottom + low * scale:.2f}"
-        parts.append(
-            f'<path d="M{left:.2f} {zero}H{width - 1:.2f}" fill="none" stroke="currentColor" stroke-width=".8"/>'
+    for row, (begin, stop) in enumerate(rows):
+        drawn = svg_row(
+            logo_layout(heights[:, begin:stop], stack=stack, below=below, letters=letters),
+            places[begin:stop],
+            palette,
+            size=(left + 1.0 + (across - left - 1.0) * (stop - begin) / longest, height),
+            limits=(low, high),
+            unit=UNITS[kind],
+            zero=kind == "weights",
+            clipped=y_range is not None,
+            axis=axis,
+            title=title if row == 0 else None,
+            spans=spans,
+            faded=faded,
         )
-    if axis != "none" or title:
-        parts.append(f'<g font-family="sans-serif" font-size="{_FONT_SIZE}" fill="currentColor">')
-        if title:
-            parts.append(f'<text x="{left:g}" y="12">{escaped(_cut(title, width - left))}</text>')
-        if axis != "none":
-            parts += _svg_y_axis(low, high, UNITS[kind], left, top, bottom)
-        if axis == "both":
-            parts += [
-                f'<text x="{left + step * (i + 0.5):.2f}" y="{bottom + 13:.2f}" text-anchor="middle">{i}</text>'
-                for i in _position_ticks(positions, max(int(width / 20), 1))
-            ]
-        parts.append("</g>")
+        parts += drawn if row == 0 else [f'<g transform="translate(0 {row * height:g})">', *drawn, "</g>"]
     parts.append("</svg>")
     return "".join(parts)
-
-
-def _svg_letters(
-    layout: LogoLayout, palette: Mapping[str, str], left: float, zero: float, step: float, scale: float
-) -> list[str]:
-    """Write one ``<path>`` for all places of a letter, in whole parts of a pixel."""
-    seen = layout.height * scale >= _LEAST_PIXELS
-    across, up = _PARTS * step, _PARTS * scale
-    height = up * layout.height[seen]
-    hanging = np.where(layout.flipped[seen], height, 0.0)
-    outlines = svg_letters(
-        layout.letters[seen],
-        _PARTS * left + across * (layout.left[seen] + 0.5),
-        _PARTS * zero - up * layout.bottom[seen] - hanging,
-        across * layout.width,
-        2 * hanging - height,
-    )
-    paths = [f'<path fill="{palette[letter]}" d="{data}"/>' for letter, data in outlines.items()]
-    return [f'<g transform="scale({1 / _PARTS:g})">', *paths, "</g>"] if paths else []
-
-
-def _svg_y_axis(low: float, high: float, unit: str, left: float, top: float, bottom: float) -> list[str]:
-    ticks = [
-        tick
-        for tick in MaxNLocator(nbins=max(1, int((bottom - top) / 24)), steps=[1, 2, 5, 10]).tick_values(low, high)
-        if low - 1e-9 * (high - low) <= tick <= high + 1e-9 * (high - low)
-    ]
-    parts = [f'<path d="M{left:.2f} {top:.2f}V{bottom:.2f}" fill="none" stroke="currentColor" opacity=".5"/>']
-    for tick in ticks:
-        y = bottom - (tick - low) * (bottom - top) / (high - low)
-        parts.append(f'<path d="M{left - 4:.2f} {y:.2f}h4" fill="none" stroke="currentColor" opacity=".5"/>')
-        number = signed_number(f"{tick:.4g}")
-        parts.append(f'<text x="{left - 6:.2f}" y="{y + 3.5:.2f}" text-anchor="end">{number}</text>')
-    middle = f"{(top + bottom) / 2:.2f}"
-    parts.append(f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">{unit}</text>')
-    return parts
-
-
-def _cut(text: str, width: float) -> str:
-    most = max(int(width / (0.6 * _FONT_SIZE)), 1)
-    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"

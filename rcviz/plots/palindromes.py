@@ -11,7 +11,20 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import FixedLocator
 
 from rcviz.motifs.palindromicity import palindromicity
-from rcviz.plots._axes import FAINT, INK, despine, integer_ticks, label_axes, plain_title, resolve_axes, signed_number
+from rcviz.plots._axes import (
+    check_title,
+    despine,
+    faint,
+    ink,
+    integer_ticks,
+    label_axes,
+    paper,
+    plain_title,
+    plotting,
+    resolve_axes,
+    signed_number,
+)
+from rcviz.plots._style import checked_visuals
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
 from rcviz.plots.heights import letter_heights, motif_name, y_limits
@@ -23,6 +36,7 @@ _GAP = 0.25
 """Between the two logos, as a share of the height of one."""
 
 
+@plotting
 def plot_palindrome(
     matrix: Any,
     ax: Axes | None = None,
@@ -33,6 +47,7 @@ def plot_palindrome(
     below: str = "flipped",
     colors: str | Mapping[str, Any] = "colorblind",
     title: str | None = None,
+    visuals: Mapping[str, Any] | None = None,
 ) -> Axes:
     """Draw a filter above its reverse complement, shifted to where the two agree best.
 
@@ -52,6 +67,9 @@ def plot_palindrome(
         As in `rcviz.plots.logo.plot_logo`.
     title
         Title; None takes the name of a Motif, or filter and verdict of a Palindromes result.
+    visuals
+        Options of matplotlib for each part: "letters", "zero", "center" (lines) and "overlap" (the shaded positions);
+        False hides one.
 
     Returns
     -------
@@ -69,6 +87,8 @@ def plot_palindrome(
     >>> import rcviz
     >>> ax = rcviz.plot_palindrome(rcviz.load_motif("MA0058.4"), title="MAX")
     """
+    check_title(title)
+    styles = checked_visuals("plot_palindrome", visuals, ("letters", "zero", "center", "overlap"))
     if has(matrix, "weights", "table"):
         matrix, verdict = _filter_of(matrix, filter)
         title = verdict if title is None else title
@@ -77,7 +97,7 @@ def plot_palindrome(
     heights, kind, letters = letter_heights(matrix, kind)
     values, _, _ = letter_heights(matrix, "weights")
     best = palindromicity(values - values.mean(axis=0))
-    palette = letter_colors(colors)
+    letter_colors(colors)
     low, high = y_limits(heights, kind)
     step = (high - low) * (1 + _GAP)
     width = heights.shape[1]
@@ -89,21 +109,26 @@ def plot_palindrome(
         logo_layout(heights, stack=stack, below=below, letters=letters),
         logo_layout(partner, baseline=-step, left=float(best.shift), stack=stack, below=below, letters=letters),
     ]
-    ax.axvspan(max(0, best.shift) - 0.5, width - 0.5 + min(0, best.shift), color=FAINT, alpha=0.1, linewidth=0)
-    ax.add_collection(letter_collection(layouts, palette), autolim=False)
+    shade: dict[str, Any] = {"color": faint(ax), "alpha": 0.1, "linewidth": 0}
+    ax.axvspan(max(0, best.shift) - 0.5, width - 0.5 + min(0, best.shift), **{**shade, **styles["overlap"]})
+    drawn = letter_collection(layouts, letter_colors(colors, paper(ax)))
+    drawn.set(**styles["letters"])
+    ax.add_collection(drawn, autolim=False)
     zeros = [
         [(-0.5, 0.0), (width - 0.5, 0.0)],
         [(best.shift - 0.5, -step), (best.shift + width - 0.5, -step)],
     ]
-    ax.add_collection(LineCollection(zeros, colors=INK, linewidths=0.8, zorder=1.5), autolim=False)
-    ax.axvline(best.center, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), zorder=0.5)
-    room, middle = 0.04 * (high - low), (low + high) / 2
+    zero: dict[str, Any] = {"color": ink(ax), "linewidth": 0.8, "zorder": 1.5}
+    ax.add_collection(LineCollection(zeros, **{**zero, **styles["zero"]}), autolim=False)
+    middle: dict[str, Any] = {"color": ink(ax), "linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 0.5}
+    ax.axvline(best.center, **{**middle, **styles["center"]})
+    room, center = 0.04 * (high - low), (low + high) / 2
     ax.set_ylim(low - step - room, high + room)
     ax.set_xlim(first - 0.6, last + 0.6)
     despine(ax)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    ax.yaxis.set_major_locator(FixedLocator([middle - step, middle]))
+    ax.yaxis.set_major_locator(FixedLocator([center - step, center]))
     ax.set_yticklabels(["reverse\ncomplement", "motif" if hasattr(matrix, "probabilities") else "filter"])
     integer_ticks(ax, 12)
     score = signed_number(f"{best.score:.2f}")

@@ -6,20 +6,25 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from rcviz._core.checks import as_numbers
-from rcviz.plots._axes import INK, despine, integer_ticks, label_axes, legend_below, resolve_axes
-from rcviz.plots.colors import NEGATIVE, POSITIVE
+from rcviz._core.checks import as_numbers, check_choice
+from rcviz.plots._axes import despine, ink, integer_ticks, label_axes, paper, plotting, resolve_axes
+from rcviz.plots._legend import LEGENDS, add_legend
+from rcviz.plots._style import checked_visuals
+from rcviz.plots.colors import NEGATIVE, POSITIVE, model_colors, on_paper
 from rcviz.plots.results import axes_of_result, has
 
 _COLORS = {"positives": POSITIVE, "negatives": NEGATIVE}
 
 
+@plotting
 def plot_profile(
     edges: Any,
     curves: Mapping[str, Any] | Axes | None = None,
     ax: Axes | None = None,
     *,
     filter: int | np.integer | None = None,  # noqa: A002 - the name that tables use
+    legend: str = "outside",
+    visuals: Mapping[str, Any] | None = None,
 ) -> Axes:
     """Draw mean activations along the sequence as steps.
 
@@ -35,6 +40,10 @@ def plot_profile(
         Axes to draw into; None makes a figure.
     filter
         Filter of a result; by default 0.
+    legend
+        "outside" (below the Axes), "inside" or "none".
+    visuals
+        Options of matplotlib for the curves, by their names: ``{"positives": {"color": "k"}}``; False hides one.
 
     Raises
     ------
@@ -64,16 +73,24 @@ def plot_profile(
     for name, values in heights.items():
         if values.shape != (len(bounds) - 1,):
             raise ValueError(f"{name} has shape {values.shape}, but {len(bounds)} edges make {len(bounds) - 1} bins")
-    ax = resolve_axes(ax, 5.2, 2.8)
+        if np.isinf(values).any():
+            raise ValueError(f"{name} has {int(np.isinf(values).sum())} infinite values: activations must be finite")
+    check_choice("legend", legend, LEGENDS)
+    styles = checked_visuals("plot_profile", visuals, tuple(map(str, heights)))
+    ax = resolve_axes(ax, 5.2, 2.6)
+    names = [str(name) for name in heights if name not in _COLORS]
+    others = model_colors(names, paper(ax)) if len(names) > 1 else dict.fromkeys(names, ink(ax))
     handles = []
     for name, values in heights.items():
-        handles.append(ax.stairs(values, bounds, baseline=None, color=_COLORS.get(name, INK), linewidth=1.6))
-        handles[-1].set_label(name)
+        color = on_paper(_COLORS[name], paper(ax)) if name in _COLORS else others[str(name)]
+        line = {"baseline": None, "color": color, "linewidth": 1.6, **styles[str(name)]}
+        handles.append(ax.stairs(values, bounds, **line))
+        handles[-1].set_label(str(name))
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, 0.0), max(high, 0.0))
     ax.set_xlim(bounds[0], bounds[-1])
     despine(ax)
-    integer_ticks(ax, 6)
+    integer_ticks(ax, 8)
+    add_legend(ax, legend, handles, len(handles))
     label_axes(ax, "position (bp)", "mean activation")
-    legend_below(ax, handles, len(handles))
     return ax

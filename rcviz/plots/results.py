@@ -21,12 +21,19 @@ def draw(plot: Callable[..., Axes], subject: Any, ax: Any, options: Mapping[str,
 
 
 def table_of(
-    result: Any, columns: Sequence[str], rows: str, *, keys: Sequence[str] = (), finite: Sequence[str] = ()
+    result: Any,
+    columns: Sequence[str],
+    rows: str,
+    *,
+    keys: Sequence[str] = (),
+    finite: Sequence[str] = (),
+    not_infinite: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return a DataFrame that was given, or the ``table`` of a result, checked so that no row vanishes from a plot.
 
     It has these `columns` and at least one row; `rows` is the word for a row in messages. The columns `keys` together
-    identify a row and have no missing value; the columns `finite` hold finite numbers. A ValueError names the rest.
+    identify a row and have no missing value; the columns `finite` hold finite
+    numbers, and `not_infinite` numbers or NaN. A ValueError names the rest.
     """
     table = result if isinstance(result, pd.DataFrame) else getattr(result, "table", None)
     if not isinstance(table, pd.DataFrame):
@@ -37,8 +44,9 @@ def table_of(
             raise ValueError(
                 f"{key} is missing in {int(table[key].isna().sum())} of {len(table)} rows: fill or drop it"
             )
-    for column in finite:
-        unknown = table[~np.isfinite(as_numbers(column, table[column]))]
+    for column in (*finite, *not_infinite):
+        numbers = as_numbers(column, table[column])
+        unknown = table[~np.isfinite(numbers) if column in finite else np.isinf(numbers)]
         if len(unknown):
             where = _named(unknown, keys or columns[:1])
             raise ValueError(f"{column} is {unknown[column].iloc[0]} for {where}: drop what failed")
@@ -63,6 +71,16 @@ def scale_of(result: Any, scale: str | None) -> str | None:
         check_choice("scale", scale, SCALES)
         return scale
     return result.scale if has(result, "scale") else None
+
+
+def finite_or_none(name: str, value: Any) -> float | None:
+    """Return a number that was given, or None; infinite ones and NaN cannot be drawn."""
+    if value is None:
+        return None
+    number = as_numbers(name, value)
+    if number.ndim or not np.isfinite(number):
+        raise ValueError(f"{name} must be one finite number or None, got {value!r:.100}")
+    return float(number)
 
 
 def axes_of_result(second: Any, ax: Any) -> Any:

@@ -1,29 +1,31 @@
 """Predictions for the two strands of a sequence (Figure 4), and the filters that cause their gap."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_rgba_array
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from rcviz._core.checks import as_numbers, check_choice, check_positive, task_index
+from rcviz._core.checks import check_choice, check_positive, task_index
 from rcviz.plots._axes import (
-    FAINT,
-    INK,
+    check_title,
     despine,
+    faint,
     label_axes,
-    legend_below,
+    number_ticks,
+    paper,
     plain_title,
+    plotting,
     ranked_bars,
     resolve_axes,
     signed_number,
 )
-from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN, VALUE_COLORS
-from rcviz.plots.results import axes_of_result, has, scale_of, table_of
+from rcviz.plots._labels import CLASSES, checked_labels, draw_color_bar, hidden_values, label_colors, one_task
+from rcviz.plots._legend import LEGENDS, add_legend
+from rcviz.plots._style import checked_visuals
+from rcviz.plots.colors import UNKNOWN, on_paper, value_colors
+from rcviz.plots.results import axes_of_result, finite_or_none, has, scale_of, table_of
 
 _RASTERIZE_ABOVE = 1000
 """More points than this are stored as one bitmap in a vector file, which would grow large and slow."""
@@ -34,6 +36,7 @@ SMALLEST_SCALE = 0.01
 """In logits: differences of the size of rounding are not drawn large, even if there are no others."""
 
 
+@plotting
 def plot_strands(
     forward: Any,
     reverse: Any = None,
@@ -45,6 +48,8 @@ def plot_strands(
     threshold: float | None = None,
     scale: str | None = None,
     label_kind: str | None = None,
+    legend: str = "outside",
+    visuals: Mapping[str, Any] | None = None,
 ) -> Axes:
     """Draw predictions on the reverse complement against predictions on the forward strand (Figure 4).
 
@@ -71,6 +76,11 @@ def plot_strands(
         "binary": labels are classes. "value": any numbers, such as log counts, shown by a colour bar; unknown ones are
         grey. By default that of the StrandAgreement; of arrays "value" where ``scale="value"`` and a label is neither
         0, 1 nor NaN, else "binary".
+    legend
+        "outside" (below the Axes, with the numbers of sequences and the gaps), "inside" or "none".
+    visuals
+        Options of matplotlib for each part: "points", "diagonal", "threshold", and the classes "positive", "negative"
+        and "unknown", whose only option is "color"; False hides a part.
 
     Returns
     -------
@@ -91,6 +101,10 @@ def plot_strands(
     >>> reverse = rcviz.predict(standard, parts.test.reverse_complement())[:, 0]
     >>> ax = rcviz.plot_strands(forward, reverse, parts.test.labels[:, 0], threshold=0.5)
     """
+    check_choice("legend", legend, LEGENDS)
+    check_title(task_name, "task_name")
+    styles = checked_visuals("plot_strands", visuals, ("points", "diagonal", "threshold", *CLASSES))
+    threshold = finite_or_none("threshold", threshold)
     scale = scale_of(forward, scale)
     if has(forward, "forward", "reverse", "labels", "task_names", "threshold"):
         agreement, index = forward, task_index(task, forward.task_names)
@@ -104,8 +118,8 @@ def plot_strands(
         label_kind = getattr(agreement, "label_kind", None) if label_kind is None else label_kind
     elif reverse is None:
         raise ValueError(f"expected forward and reverse, or a StrandAgreement, got one {type(forward).__name__}")
-    x = _one_task("forward", forward)
-    y = _one_task("reverse", reverse)
+    x = one_task("forward", forward)
+    y = one_task("reverse", reverse)
     if x.shape != y.shape:
         raise ValueError(
             f"forward and reverse must be predictions for the same sequences, got {len(x)} and {len(y)}: "
@@ -113,51 +127,65 @@ def plot_strands(
         )
     if len(x) == 0:
         raise ValueError("expected predictions of at least one sequence, got none")
+    hidden = hidden_values(forward, x) | hidden_values(reverse, y)  # as matplotlib, leave out what a masked array hides
+    if hidden.all():
+        raise ValueError("expected predictions of at least one sequence, got none that is not masked")
     for name, values in (("forward", x), ("reverse", y)):
-        if not np.isfinite(values).all():
-            first = int(np.flatnonzero(~np.isfinite(values))[0])
+        wrong = ~np.isfinite(values) & ~hidden
+        if wrong.any():
+            first = int(np.flatnonzero(wrong)[0])
             raise ValueError(
                 f"{name} has {values[first]} at sequence {first}: drop the sequences without a finite prediction"
             )
     if label_kind is None:
-        given = np.zeros(0) if labels is None else _one_task("labels", labels)
+        given = np.zeros(0) if labels is None else one_task("labels", labels)
         classes = bool((np.isin(given, (0, 1)) | np.isnan(given)).all())
         label_kind = "value" if scale == "value" and not classes else "binary"
     check_choice("label_kind", label_kind, ("binary", "value"))
-    colors, keys, shades = _colors(labels, len(x), label_kind)
+    groups = checked_labels(labels, len(x), label_kind)
+    if hidden.any():
+        x, y = x[~hidden], y[~hidden]
+        groups = None if groups is None else groups[~hidden]
 
-    ax = resolve_axes(ax, 4.6 + (0.7 if shades else 0), 5.2 + 0.18 * (len(keys) + (threshold is not None)))
+    ax = resolve_axes(ax, 5.0, 4.2)
+    palette = {name: styles[name].get("color", on_paper(color, paper(ax))) for name, color in CLASSES.items()}
+    colors, keys, shades = label_colors(groups, len(x), label_kind, palette, value_colors(paper(ax)))
     low, high = prediction_range(x, y, scale)
-    ax.plot([low, high], [low, high], color=FAINT, linewidth=0.8, zorder=1)
+    line: dict[str, Any] = {"color": faint(ax), "linewidth": 0.8, "zorder": 1}
+    ax.plot([low, high], [low, high], **{**line, **styles["diagonal"]})
     if threshold is not None:
-        ax.axvline(threshold, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
-        ax.axhline(threshold, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
+        for draw in (ax.axvline, ax.axhline):
+            draw(threshold, **{**line, "linestyle": ":", **styles["threshold"]})
     # A fixed random order, as the class drawn last would hide the others.
     order = np.random.default_rng(0).permutation(len(x))
-    ax.scatter(
-        x[order],
-        y[order],
-        s=float(np.clip(4000 / len(x), 4.0, 24.0)),
-        c=colors[order],
-        alpha=float(np.clip(1500 / len(x), 0.45, 0.85)),
-        linewidths=0,
-        rasterized=len(x) > _RASTERIZE_ABOVE,
-        zorder=2,
-    )
+    points: dict[str, Any] = {
+        "s": float(np.clip(4000 / len(x), 4.0, 24.0)),
+        "c": colors[order],
+        "alpha": float(np.clip(1500 / len(x), 0.45, 0.85)),
+        "linewidths": 0,
+        "rasterized": len(x) > _RASTERIZE_ABOVE,
+        "zorder": 2,
+    }
+    given = styles["points"]
+    if {"color", "facecolor", "facecolors"} & set(given):
+        del points["c"]
+    ax.scatter(x[order], y[order], **{**points, **given})
     ax.set_xlim(low, high)
     ax.set_ylim(low, high)
     ax.set_aspect("equal", adjustable="box")
     despine(ax)
-    ax.locator_params(nbins=5)
+    number_ticks(ax, 5)
+    ax.locator_params(axis="y", nbins=5)
     what = scale or "prediction"
+    add_legend(ax, legend, keys, 3, note=_summary(x, y, threshold))
     label_axes(ax, f"{what}, forward strand", f"{what}, reverse complement")
-    legend_below(ax, keys, 1, note=_summary(x, y, threshold))
     plain_title(ax, task_name)
     if shades is not None:
-        _draw_color_bar(ax, shades)
+        draw_color_bar(ax, shades)
     return ax
 
 
+@plotting
 def plot_gap_by_filter(
     table: Any,
     ax: Axes | None = None,
@@ -166,6 +194,7 @@ def plot_gap_by_filter(
     top: int | None = None,
     title: str | None = None,
     scale: str | None = None,
+    visuals: Mapping[str, Any] | None = None,
 ) -> Axes:
     """Draw how much each filter adds to the difference between the two strands' logits, or values.
 
@@ -184,6 +213,8 @@ def plot_gap_by_filter(
         Title, such as the model's name.
     scale
         "logit" (default) or "value", for the label of the axis.
+    visuals
+        Options of matplotlib for the "bars".
 
     Returns
     -------
@@ -196,27 +227,34 @@ def plot_gap_by_filter(
     ValueError
         If a column is missing, the table is empty, a number is not finite, or `top` is below 1.
     """
+    styles = checked_visuals("plot_gap_by_filter", visuals, ("bars",))
+    check_title(title)
     scale = scale_of(table, scale) or "logit"
     if rest is None and has(table, "table", "rest"):
         rest = float(table.rest.mean())
+    rest = finite_or_none("rest", rest)
     table = table_of(table, ["filter", "difference", "magnitude"], "filter", finite=["difference", "magnitude"])
     if top is not None:
         check_positive("top", top)
     ranked = table.sort_values("magnitude", ascending=False, kind="stable")
     shown, others = (ranked, ranked[:0]) if top is None else (ranked[:top], ranked[top:])
-    bars = [(f"filter {row[0]}", float(row[1]), FILTER_BAR) for row in shown[["filter", "difference"]].to_numpy(object)]
+    bars = [
+        (row[0] if isinstance(row[0], str) else f"filter {row[0]}", float(row[1]), FILTER_BAR)
+        for row in shown[["filter", "difference"]].to_numpy(object)
+    ]
     if len(others):
         name = f"{len(others)} others" if len(others) > 1 else "1 other"
         bars.append((name, float(others["difference"].sum()), UNKNOWN))
     if rest is not None:
-        bars.append(("rest", float(rest), UNKNOWN))
+        bars.append(("rest", rest, UNKNOWN))
     names, values, colors = zip(*bars, strict=True)
 
-    ax = resolve_axes(ax, 4.6, min(0.24 * len(bars) + 1.0, 40.0))
-    ranked_bars(ax, names, values, [logit_text(value) for value in values], colors)
+    ax = resolve_axes(ax, 4.6, min(0.24 * len(bars) + 1.0, 40.0), names=names)
+    colors = [on_paper(color, paper(ax)) for color in colors]
+    ranked_bars(ax, names, values, [logit_text(value) for value in values], colors, **styles["bars"])
     reach = 1.05 * max(SMALLEST_SCALE, *map(abs, values))
     ax.set_xlim(-reach, reach)
-    ax.locator_params(axis="x", nbins=5)
+    number_ticks(ax, 5)
     label_axes(ax, f"{scale}: forward minus reverse complement")
     plain_title(ax, title)
     return ax
@@ -225,59 +263,6 @@ def plot_gap_by_filter(
 def logit_text(value: float) -> str:
     """Format a part of a logit with two decimals; smaller values in scientific notation, not as a signed zero."""
     return signed_number(f"{value:+.0e}" if 0 < abs(value) < 0.005 else f"{value:+.2f}")
-
-
-def _one_task(name: str, values: Any) -> Float[np.ndarray, " N"]:
-    array = as_numbers(name, values)
-    if array.ndim == 2 and array.shape[1] == 1:
-        return array[:, 0]
-    if array.ndim == 2:
-        raise ValueError(f"{name} holds {array.shape[1]} tasks, shape {array.shape}: choose one, as in {name}[:, 0]")
-    if array.ndim != 1:
-        raise ValueError(f"{name} must be of shape (N,) or (N, 1), got {array.shape}")
-    return array
-
-
-def _colors(labels: Any, count: int, kind: str) -> tuple[Float[np.ndarray, "N 4"], list[Line2D], ScalarMappable | None]:
-    """Return the colours of the points, the keys of the legend and, for values, what the colour bar shows."""
-    if labels is None:
-        return to_rgba_array([POSITIVE] * count), [], None
-    values = _one_task("labels", labels)
-    if len(values) != count:
-        raise ValueError(f"labels must be one per sequence, got {len(values)} for {count} sequences")
-    shades = None
-    groups = [("unknown", UNKNOWN, np.isnan(values))]
-    if kind == "value":
-        if np.isinf(values).any():
-            raise ValueError("labels must be finite, or NaN (unknown), got an infinite one")
-        known = values[~np.isnan(values)]
-        if known.size:
-            shades = ScalarMappable(Normalize(float(known.min()), float(known.max())), VALUE_COLORS)
-    else:
-        groups = [("positive", POSITIVE, values == 1), ("negative", NEGATIVE, values == 0), *groups]
-    odd = values[~np.logical_or.reduce([member for _, _, member in groups])]
-    if odd.size and kind == "binary":
-        raise ValueError(
-            f"labels must be 1 (positive), 0 (negative) or NaN (unknown), got {odd[0]:g}; pass label_kind='value' for "
-            f"labels that are values"
-        )
-    colors = np.empty((count, 4)) if shades is None else shades.to_rgba(values)
-    keys = []
-    for name, color, member in groups:
-        colors[member] = to_rgba_array(color)[0]
-        if member.any():
-            label = f"{name}: {int(member.sum()):,}"
-            keys.append(Line2D([], [], color=color, marker="o", linestyle="none", markersize=6, label=label))
-    return colors, keys, shades
-
-
-def _draw_color_bar(ax: Axes, shades: ScalarMappable) -> None:
-    """Draw a narrow colour bar of the labels, right of the points."""
-    bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0.0, 0.03, 1.0)))
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize="small", colors=INK, length=2)
-    bar.locator = MaxNLocator(5)
-    bar.set_label("label", fontsize="small", color=INK)
 
 
 def prediction_range(

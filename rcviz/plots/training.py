@@ -1,6 +1,6 @@
 """Learning curves: validation solid, training dotted (Figure 2)."""
 
-import textwrap
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -9,16 +9,26 @@ from matplotlib.lines import Line2D
 
 from rcviz._core.checks import check_choice
 from rcviz.metrics import LOWER_IS_BETTER, METRIC_NAMES
-from rcviz.plots._axes import INK, despine, integer_ticks, label_axes, legend_below, resolve_axes
-from rcviz.plots.colors import MODEL_COLORS, model_colors
+from rcviz.plots._axes import despine, ink, integer_ticks, label_axes, paper, plotting, resolve_axes
+from rcviz.plots._legend import LEGENDS, add_legend
+from rcviz.plots._style import checked_visuals
+from rcviz.plots.colors import MODEL_COLORS, model_colors, on_paper
 from rcviz.plots.results import table_of
 
 _STYLES: dict[str, Literal["dotted", "solid"]] = {"train": "dotted", "valid": "solid"}
 _NAMES = {"train": "training", "valid": "validation"}
-_NOTE_WIDTH = 70  # characters: a wider legend would squeeze its Axes
+_PARTS = ("training", "validation", "best")
 
 
-def plot_history(table: Any, ax: Axes | None = None, *, metric: str | None = None) -> Axes:
+@plotting
+def plot_history(
+    table: Any,
+    ax: Axes | None = None,
+    *,
+    metric: str | None = None,
+    legend: str = "outside",
+    visuals: Mapping[str, Any] | None = None,
+) -> Axes:
     """Draw a metric over the epochs, validation solid and training dotted as in the paper's Figure 2.
 
     Parameters
@@ -31,6 +41,10 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str | None = Non
     metric
         "loss", "auroc" or "auprc"; "loss", "pearson", "spearman" or "mse" where labels are values. By default "auroc"
         or "pearson".
+    legend
+        "outside" (below the Axes), "inside" or "none".
+    visuals
+        Options of matplotlib for each part: "training", "validation" (lines) and "best" (markers); False hides one.
 
     Returns
     -------
@@ -55,15 +69,18 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str | None = Non
         metric = "pearson" if "pearson" in columns and "auroc" not in columns else "auroc"
     check_choice("metric", metric, tuple(METRIC_NAMES))
     runs = [column for column in ("model", "seed") if column in columns]
-    table = table_of(table, ["epoch", "split", metric], "epoch and split", keys=[*runs, "epoch", "split"])
+    check_choice("legend", legend, LEGENDS)
+    styles = checked_visuals("plot_history", visuals, _PARTS)
+    keys = [*runs, "epoch", "split"]
+    table = table_of(table, ["epoch", "split", metric], "epoch and split", keys=keys, not_infinite=[metric])
     for split in table["split"].unique():
         check_choice("split", split, tuple(_STYLES))
     several = "model" in runs
     repeated = "seed" in runs and table["seed"].nunique() > 1
     models = [str(model) for model in table["model"].unique()] if several else [""]
-    palette = model_colors(models) if several else {"": MODEL_COLORS[1]}
 
-    ax = resolve_axes(ax, 6.0, 4.0)
+    ax = resolve_axes(ax, 6.0, 3.6)
+    palette = model_colors(models, paper(ax)) if several else {"": on_paper(MODEL_COLORS[1], paper(ax))}
     best: dict[str, list[tuple[float, float]]] = {model: [] for model in models}
     unknown = []
     for key, run in table.groupby(runs, sort=False) if runs else [(("",), table)]:
@@ -72,19 +89,19 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str | None = Non
             curve = run[run["split"] == split].sort_values("epoch")
             epoch, value = (np.asarray(curve[column], dtype=float) for column in ("epoch", metric))
             # A line through a single epoch has no length: a marker shows it, hollow for training.
-            ax.plot(
-                epoch,
-                value,
-                color=palette[model],
-                linestyle=_STYLES[split],
+            line: dict[str, Any] = {
+                "color": palette[model],
+                "linestyle": _STYLES[split],
                 # Runs of one model overlap: thin, transparent lines show their spread.
-                linewidth=0.9 if repeated else 1.5,
-                alpha=0.6 if repeated else 1.0,
-                marker="o" if np.isfinite(value).sum() == 1 else "none",
-                markerfacecolor="white" if split == "train" else palette[model],
-                markersize=6,
-                zorder=2.2 if split == "valid" else 2.0,
-            )
+                "linewidth": 0.9 if repeated else 1.5,
+                "alpha": 0.6 if repeated else 1.0,
+                # A line through a single epoch has no length: a marker shows it, hollow for training.
+                "marker": "o" if np.isfinite(value).sum() == 1 else "none",
+                "markerfacecolor": paper(ax) if split == "train" else palette[model],
+                "markersize": 6,
+                "zorder": 2.2 if split == "valid" else 2.0,
+            }
+            ax.plot(epoch, value, **{**line, **styles[name]})
             if not np.isfinite(value).any():
                 if split in table["split"].unique():
                     unknown.append(" ".join([name, *map(str, key)]).strip())
@@ -93,38 +110,31 @@ def plot_history(table: Any, ax: Axes | None = None, *, metric: str | None = Non
                 best[model].append((epoch[at], value[at]))
     for model, points in best.items():
         single = len(points) == 1
-        ax.plot(
-            [epoch for epoch, _ in points],
-            [value for _, value in points],
-            linestyle="none",
-            marker="o",
-            markersize=7 if single else 4.5,
-            color=palette[model],
-            markeredgecolor="white",
-            markeredgewidth=1.2 if single else 0.6,
-            zorder=3,
-        )
+        marks: dict[str, Any] = {
+            "linestyle": "none",
+            "marker": "o",
+            "markersize": 7 if single else 4.5,
+            "color": palette[model],
+            "markeredgecolor": paper(ax),
+            "markeredgewidth": 1.2 if single else 0.6,
+            "zorder": 3,
+        }
+        ax.plot([epoch for epoch, _ in points], [value for _, value in points], **{**marks, **styles["best"]})
     despine(ax)
     integer_ticks(ax, 10)
-    label_axes(ax, "epoch", METRIC_NAMES[metric], grid=True)
-    keys = [
-        Line2D([], [], color=palette[model], linewidth=2, marker="o", label=_model_label(model, best[model]))
+    colors = {model: styles["best"].get("color", color) for model, color in palette.items()}
+    handles = [
+        Line2D([], [], color=colors[model], linewidth=2, marker="o", label=_model_label(model, best[model]))
         for model in models
     ]
     splits = [
-        Line2D([], [], color=INK, linestyle=_STYLES[split], label=name)
+        Line2D([], [], **{"color": ink(ax), "linestyle": _STYLES[split], **styles[name], "label": name})
         for split, name in reversed(_NAMES.items())
         if split in table["split"].unique()
     ]
-    note = textwrap.fill(f"no values: {', '.join(unknown)}", _NOTE_WIDTH) if unknown else None
-    if several:
-        # A legend is filled column by column: blanks keep the models in the first and the splits in the second.
-        rows = max(len(keys), len(splits))
-        blank = Line2D([], [], linestyle="none", label=" ")
-        handles = [*keys, *[blank] * (rows - len(keys)), *splits, *[blank] * (rows - len(splits))]
-        legend_below(ax, handles, 2, note=note)
-    else:
-        legend_below(ax, [*splits, *keys], 3, note=note)
+    note = f"no values: {', '.join(unknown)}" if unknown else None
+    add_legend(ax, legend, [*handles, *splits] if several else [*splits, *handles], 2 if several else 3, note=note)
+    label_axes(ax, "epoch", METRIC_NAMES[metric], grid=True)
     return ax
 
 

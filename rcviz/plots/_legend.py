@@ -1,0 +1,124 @@
+"""Legends that lie inside the box that matplotlib measures, and wrap to the room they have."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox, IdentityTransform
+
+from rcviz._core.checks import check_choice
+from rcviz.plots._style import ink, may_grow
+from rcviz.plots._text import LINE, cell_size, points, text_width, wrapped
+
+LEGENDS = ("outside", "inside", "none")
+
+_HANDLE = 2.9  # width of a handle and its space, in units of the size of the text
+_BETWEEN = 1.4
+_LARGEST_SHARE = 0.42  # of the height of the Axes' part of the figure; a longer legend takes smaller type
+_SMALLEST = 4.5  # points
+_SHRINK = 0.88
+
+
+class OutsideLegend(Legend):
+    """Legend right below the tick labels and the axis label, wherever fonts and layout put these."""
+
+    height_in_points: float = 0.0
+
+    def _move(self, renderer: Any) -> None:
+        axes = self.axes
+        below = axes.xaxis.get_tightbbox(renderer) if axes.xaxis.get_visible() else None
+        foot = min(axes.bbox.y0, axes.bbox.y0 if below is None else below.y0)
+        beside = axes.yaxis.get_tightbbox(renderer) if axes.yaxis.get_visible() else None
+        left = min(axes.bbox.x0, axes.bbox.x0 if beside is None else beside.x0)
+        width = super().get_window_extent(renderer).width
+        # Aligned with the Axes where it is not wider than they are.
+        start = axes.bbox.x0 if width <= axes.bbox.width else max(left, axes.bbox.x1 - width)
+        gap = 0.4 * points("legend.fontsize") * axes.figure.figure.dpi / 72
+        self.set_bbox_to_anchor(Bbox.from_extents(start, foot - gap, start, foot - gap), IdentityTransform())
+
+    def draw(self, renderer: Any) -> None:
+        """Draw below what is there at the moment."""
+        if self.get_visible():
+            self._move(renderer)
+        super().draw(renderer)
+
+    def get_window_extent(self, renderer: Any = None) -> Any:
+        """Return the box of the legend where it is drawn."""
+        self._move(renderer)
+        return super().get_window_extent(renderer)
+
+    def get_tightbbox(self, renderer: Any = None) -> Any:
+        """Return the box that layouts measure."""
+        self._move(renderer)
+        return super().get_tightbbox(renderer)
+
+
+def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, note: str | None = None) -> None:
+    """Add a legend under a note: below the axis label, inside the Axes, or none.
+
+    Entries and note wrap to the width of the Axes' part of the figure; where they would take most of its height, their
+    type becomes smaller. A figure that a plot made itself grows instead.
+    """
+    check_choice("legend", where, LEGENDS)
+    if where == "none" or not (handles or note):
+        return
+    width, height = cell_size(ax)
+    width = 0.94 * width if where == "outside" else 0.7 * width
+    size = points("legend.fontsize")
+    while True:
+        fitted, labels, title = _fitted(handles, columns, note, width, size)
+        rows = -(-len(handles) // fitted)
+        lines = [0] * rows
+        for i, label in enumerate(labels):
+            lines[i % rows] = max(lines[i % rows], label.count("\n") + 1)
+        tall = LINE * size * (sum(lines) * 1.12 + (0 if title is None else title.count("\n") + 1))
+        if tall <= _LARGEST_SHARE * height or may_grow(ax) or size * _SHRINK < _SMALLEST:
+            break
+        size *= _SHRINK
+    if where == "outside" and may_grow(ax):
+        figure = ax.figure.figure
+        figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + tall / 72)
+    options: dict[str, Any] = {
+        "handles": list(handles),
+        "labels": labels,
+        "ncols": fitted,
+        "fontsize": size,
+        "labelcolor": ink(ax),
+        "title": title,
+        "title_fontsize": size,
+        "alignment": "left",
+        "handletextpad": 0.5,
+        "columnspacing": _BETWEEN,
+    }
+    if where == "outside":
+        options |= {"loc": "upper left", "frameon": False, "borderaxespad": 0.0, "borderpad": 0.0}
+        outside = OutsideLegend(ax, **options)
+        outside.height_in_points = tall
+        legend: Legend = outside
+        legend._remove_method = lambda _: setattr(ax, "legend_", None)
+        ax.legend_ = legend
+    else:
+        legend = ax.legend(loc="best", **options)
+    legend.get_title().set_color(ink(ax))
+    texts: list[Text] = [*legend.get_texts(), legend.get_title()]
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def _fitted(
+    handles: Sequence[Any], columns: int, note: str | None, width: float, size: float
+) -> tuple[int, list[str], str | None]:
+    """Return how many columns fit, the wrapped labels, and the wrapped note."""
+    names = [str(handle.get_label()) for handle in handles]
+    columns = max(1, min(columns, len(handles)))
+    while columns > 1:
+        widths = [text_width(name, size) for name in names]
+        rows = -(-len(names) // columns)
+        total = sum(max(widths[i : i + rows], default=0.0) + _HANDLE * size for i in range(0, len(names), rows))
+        if total + (columns - 1) * _BETWEEN * size <= width:
+            break
+        columns -= 1
+    labels = [wrapped(name, width / columns - _HANDLE * size, size) for name in names]
+    return columns, labels, None if note is None else wrapped(note, width, size)

@@ -1,0 +1,83 @@
+"""Whoever made the figure, each text that is drawn lies inside it and covers no other; colours can be seen."""
+
+import itertools
+
+import cases
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+SETTINGS = ("default", "7 points", "paper", "talk", "16 points", "dark", "poster")
+SIZES = {"column": (3.5, 2.8, 1), "page": (7.2, 5.0, 1), "three panels": (7.2, 2.8, 3), "own": None}
+LAYOUTS = (None, "constrained", "tight_layout()")
+
+
+def combinations():
+    """Each plot in each setting; over these, every layout, size and length of names (pairwise)."""
+    for (p, plot), (s, setting) in itertools.product(enumerate(cases.PLOTS), enumerate(SETTINGS)):
+        size = list(SIZES)[(p + s) % 4]
+        if setting in ("poster", "talk", "16 points") and size == "three panels":
+            size = "page"  # type of 16 points and more has no room in a panel of 2.4 inches
+        if setting == "poster" and size == "column":
+            size = "own"
+        yield plot, setting, size, LAYOUTS[(p + 2 * s) % 3], (p + s // 2) % 2 == 0
+
+
+def figure_of(plot, size, layout, long):
+    """The figure that a caller makes, with the plot in each of its Axes, or the plot's own."""
+    if SIZES[size] is None:
+        return cases.PLOTS[plot](None, long).figure
+    width, height, panels = SIZES[size]
+    if plot in ("logo in rows", "many contributions", "filters") and size == "three panels":
+        height = 5.0
+    figure, axes = plt.subplots(
+        1, panels, figsize=(width, height), squeeze=False, layout="constrained" if layout == "constrained" else None
+    )
+    for ax in axes.flat:
+        assert cases.PLOTS[plot](ax, long) is ax
+    if layout == "tight_layout()":
+        figure.tight_layout()
+    return figure
+
+
+def drawn_texts(figure, monkeypatch):
+    """Box of each text that the renderer draws."""
+    boxes = []
+
+    def draw(text, renderer, *args, **options):
+        if text.get_visible() and text.get_text().strip():
+            boxes.append((text.get_text(), Text.get_window_extent(text, renderer)))
+        return kept(text, renderer, *args, **options)
+
+    figure.canvas.draw()
+    kept = Text.draw
+    with monkeypatch.context() as patched:
+        patched.setattr(Text, "draw", draw)
+        figure.canvas.draw()
+    return boxes
+
+
+def faults(figure, boxes):
+    page = figure.bbox
+    for text, box in boxes:
+        if box.x0 < page.x0 - 1 or box.y0 < page.y0 - 1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1:
+            yield f"outside: {text!r} {np.round(box.extents)} of {np.round(page.extents)}"
+    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+        across, up = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        if across > 1 and up > 1:
+            yield f"overlap: {one!r} {np.round(a.extents)} and {other!r} {np.round(b.extents)}"
+
+
+@pytest.mark.parametrize(("plot", "setting", "size", "layout", "long"), combinations())
+def test_no_text_is_cut_or_covered(plot, setting, size, layout, long, monkeypatch):
+    with cases.settings(setting):
+        figure = figure_of(plot, size, layout, long)
+        boxes = drawn_texts(figure, monkeypatch)
+        assert boxes
+        assert list(faults(figure, boxes)) == []
+        for ax in figure.axes[:1]:
+            box = ax.get_window_extent()
+            assert box.width > 0.2 * figure.bbox.width / SIZES[size][2] if SIZES[size] else box.width > 0.3
+            assert box.height > 0.12 * figure.bbox.height
+    plt.close(figure)
