@@ -172,8 +172,9 @@ def draw_brackets(
     size = points("xtick.labelsize")
     values = ax.dataLim.intervaly
     # One bracket takes two lines of text, of the height that the data leave.
-    share = min(2.0 * LINE * size / (0.8 * axes_size(ax)[1]), 0.6 / max(len(both), 1))
+    share = min(2.0 * LINE * size / (0.55 * axes_size(ax)[1]), 0.6 / max(len(both), 1))
     scale = float(np.ptp(values)) or 0.01
+    size = min(size, 0.55 * share * axes_size(ax)[1] / (2.0 * LINE))
     level = scale * share / (1 - share * len(both)) if both else 0.0
     base = float(runs[metric].max())
     line = {"color": ink(ax), "linewidth": 0.8, **style}

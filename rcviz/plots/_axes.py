@@ -31,7 +31,7 @@ from rcviz.plots._style import (
     paper,
     plotting,
 )
-from rcviz.plots._text import axes_size, cell_size, distinct_short, points, text_width, wrapped
+from rcviz.plots._text import LINE, axes_size, cell_size, distinct_short, points, text_width, wrapped
 
 __all__ = ["FAINT", "INK", "faint", "ink", "page_style", "paper", "plotting"]
 
@@ -48,6 +48,9 @@ _USUAL_SIZE = 10.0
 _INVISIBLE = 0.01  # inches beyond the edge of a figure that nobody sees, such as half a line
 _EDGE = 0.02  # inches around what lies beyond the edge
 _LARGEST = 40.0  # inches of a figure that grows
+_TITLE_SHARE = 0.22
+"""Largest share of the height of their part of the figure that a title of two lines takes."""
+
 _NAME_SHARE = 0.36
 """Largest share of the width of their part of the figure that the names of rows take."""
 
@@ -251,4 +254,7 @@ def plain_title(ax: Axes, title: str | None) -> None:
     """Set a title in up to two lines, without TeX: names of files and motifs may contain dollar signs."""
     if title:
         size = points("axes.titlesize")
-        ax.set_title(wrapped(title, axes_size(ax)[0], size, 2), parse_math=False)
+        lines = 1 if not may_grow(ax) and 2 * LINE * size > _TITLE_SHARE * cell_size(ax)[1] else 2
+        # Clear of the label of a tick at the top.
+        pad = max(float(matplotlib.rcParams["axes.titlepad"]), 0.8 * points("ytick.labelsize"))
+        ax.set_title(wrapped(title, axes_size(ax)[0], size, lines), parse_math=False, pad=pad)

@@ -28,7 +28,7 @@ class InsideCell:
     def __init__(self) -> None:
         self._trial: Bbox | None = None
 
-    def __call__(self, ax: Axes, renderer: Any) -> Bbox:
+    def __call__(self, ax: Any, renderer: Any) -> Bbox:
         """Return where the Axes are drawn, in fractions of the figure."""
         if self._trial is not None:
             return self._trial
@@ -88,12 +88,13 @@ class RoomyLocator(MaxNLocator):
         if self.axis is None:
             return super().tick_values(vmin, vmax)
         low, high = min(vmin, vmax), max(vmin, vmax)
-        length, size = _axis_length(self.axis), _label_size(self.axis)
+        axis: Any = self.axis
+        length, size = _axis_length(axis), _label_size(axis)
         for count in range(self._most, 0, -1):
             self.set_params(nbins=count)
             ticks = super().tick_values(vmin, vmax)
             shown = [tick for tick in ticks if low <= tick <= high]
-            texts = self.axis.get_major_formatter().format_ticks(shown)
+            texts = axis.get_major_formatter().format_ticks(shown)
             widest = max((text_width(text.strip("$"), size) for text in texts), default=0.0)
             spacing = length * (shown[1] - shown[0]) / (high - low) if len(shown) > 1 and high > low else length
             if widest + 0.6 * size <= spacing:
@@ -129,8 +130,9 @@ class NamesLocator(FixedLocator):
 
     def __call__(self) -> Any:
         """Return the positions of the ticks."""
-        locations = np.asarray(self.locs)
-        return locations[:: row_step(self.axis.axes, len(locations), _label_size(self.axis))]
+        axis: Any = self.axis
+        locations = np.asarray(super().__call__())
+        return locations[:: row_step(axis.axes, len(locations), _label_size(axis))]
 
 
 def row_step(ax: Axes, count: int, size: float) -> int:
@@ -150,7 +152,8 @@ class RowText(Text):
         """Whether the row has room for its text."""
         if not super().get_visible() or self.axes is None:
             return bool(super().get_visible())
-        return self.row % row_step(self.axes, self.rows, self.get_fontsize()) == 0
+        axes: Any = self.axes
+        return self.row % row_step(axes, self.rows, float(self.get_fontsize())) == 0
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
@@ -169,7 +172,8 @@ def text_beside_rows(ax: Axes, texts: Sequence[str], color: str, size: float) ->
     for row, content in enumerate(texts):
         text = RowText(1.02, row, content, transform=ax.get_yaxis_transform(), fontsize=size, color=color, va="center")
         text.row, text.rows = row, len(texts)
-        ax._add_text(text)
+        ax.add_artist(text)
+        text.set_clip_on(False)  # what is clipped is not measured by layouts
         written.append(text)
     return written
 

@@ -16,7 +16,8 @@ LEGENDS = ("outside", "inside", "none")
 
 _HANDLE = 2.9  # width of a handle and its space, in units of the size of the text
 _BETWEEN = 1.4
-_LARGEST_SHARE = 0.42  # of the height of the Axes' part of the figure; a longer legend takes smaller type
+_BETWEEN_ROWS = 0.5
+_LARGEST_SHARE = 0.36  # of the height of the Axes' part of the figure; a longer legend takes smaller type
 _SMALLEST = 4.5  # points
 _SHRINK = 0.88
 
@@ -73,7 +74,8 @@ def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, no
         lines = [0] * rows
         for i, label in enumerate(labels):
             lines[i % rows] = max(lines[i % rows], label.count("\n") + 1)
-        tall = LINE * size * (sum(lines) * 1.12 + (0 if title is None else title.count("\n") + 1))
+        written = sum(lines) + (0 if title is None else title.count("\n") + 1)
+        tall = size * (LINE * written + _BETWEEN_ROWS * (rows + 1))
         if tall <= _LARGEST_SHARE * height or may_grow(ax) or size * _SHRINK < _SMALLEST:
             break
         size *= _SHRINK
@@ -81,8 +83,6 @@ def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, no
         figure = ax.figure.figure
         figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + tall / 72)
     options: dict[str, Any] = {
-        "handles": list(handles),
-        "labels": labels,
         "ncols": fitted,
         "fontsize": size,
         "labelcolor": ink(ax),
@@ -92,15 +92,15 @@ def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, no
         "handletextpad": 0.5,
         "columnspacing": _BETWEEN,
     }
+    legend: Any
     if where == "outside":
         options |= {"loc": "upper left", "frameon": False, "borderaxespad": 0.0, "borderpad": 0.0}
-        outside = OutsideLegend(ax, **options)
-        outside.height_in_points = tall
-        legend: Legend = outside
-        legend._remove_method = lambda _: setattr(ax, "legend_", None)
-        ax.legend_ = legend
+        legend = OutsideLegend(ax, list(handles), labels, **options)
+        legend.height_in_points = tall
     else:
-        legend = ax.legend(loc="best", **options)
+        legend = Legend(ax, list(handles), labels, loc="best", **options)
+    legend._remove_method = lambda _: setattr(ax, "legend_", None)
+    ax.legend_ = legend
     legend.get_title().set_color(ink(ax))
     texts: list[Text] = [*legend.get_texts(), legend.get_title()]
     for text in texts:

@@ -34,8 +34,9 @@ _GROWING: "weakref.WeakSet[Figure]" = weakref.WeakSet()
 @functools.cache
 def _page_settings() -> dict[str, Any]:
     """Settings of the fixed style: matplotlib's own, with small type in a soft black."""
-    names = [name for name in matplotlib.rcParamsDefault if name.startswith(_FAMILIES + _MORE_FAMILIES)]
-    settings = {name: matplotlib.rcParamsDefault[name] for name in names if name not in _KEPT}
+    default: Any = matplotlib.rcParamsDefault
+    names = [name for name in default if name.startswith(_FAMILIES + _MORE_FAMILIES)]
+    settings: dict[str, Any] = {name: default[name] for name in names if name not in _KEPT}
     small = dict.fromkeys(("axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), "small")
     inks = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     return {**settings, **small, **inks, "axes.titlesize": "medium", "axes.edgecolor": FAINT, "figure.dpi": 100.0}
@@ -44,8 +45,8 @@ def _page_settings() -> dict[str, Any]:
 @contextmanager
 def page_style() -> Iterator[None]:
     """Draw in the fixed style, whatever the caller's settings are."""
-    current = matplotlib.rcParams
-    changed = {name: value for name, value in _page_settings().items() if current[name] != value}
+    current: Any = matplotlib.rcParams
+    changed: Any = {name: value for name, value in _page_settings().items() if current[name] != value}
     if not changed:
         yield
         return
@@ -118,13 +119,14 @@ def contrast(one: Any, other: Any) -> float:
 
 def mix(color: Any, other: Any, share: float) -> str:
     """Return a colour with a share of another one."""
-    return to_hex([(1 - share) * a + share * b for a, b in zip(to_rgba(color)[:3], to_rgba(other)[:3], strict=True)])
+    parts: Any = [(1 - share) * a + share * b for a, b in zip(to_rgba(color)[:3], to_rgba(other)[:3], strict=True)]
+    return to_hex(parts)
 
 
 def paper(ax: Axes) -> str:
     """Return the colour behind the data: of the Axes, else of the figure, else what the text is written for."""
     for patch in (ax.patch, ax.figure.patch, ax.figure.figure.patch):
-        color = patch.get_facecolor()
+        color: Any = patch.get_facecolor()
         if patch.get_visible() and color[3] > 0.5:
             return "white" if to_hex(color) == "#ffffff" else to_hex(color)
     return "white" if luminance(matplotlib.rcParams["text.color"]) < 0.4 else "#111111"

@@ -18,7 +18,8 @@ LINE = 1.25
 
 def points(setting: str) -> float:
     """Return the size of a text in points, from the name of a setting such as "xtick.labelsize"."""
-    return float(FontProperties(size=matplotlib.rcParams[setting]).get_size_in_points())
+    settings: Any = matplotlib.rcParams
+    return float(FontProperties(size=settings[setting]).get_size_in_points())
 
 
 def text_width(text: str, size: float) -> float:

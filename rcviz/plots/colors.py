@@ -16,12 +16,12 @@ from rcviz.plots._style import luminance, readable
 POSITIVE = "#1a5ca5"
 NEGATIVE = "#d18100"
 UNKNOWN = "#8c8c8c"
-VALUE_COLORS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.0, 0.62, 256)), "values")
+VALUE_COLORS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.0, 0.6, 256)), "values")
 """Labels that are values, from dark (low) to light (high), without the colours that are faint on white."""
 
 _VALUES_ON_DARK = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.4, 1.0, 256)), "values")
 
-MODEL_COLORS = ("#04876c", "#0b2a86", "#ad2c17", "#c08a03", "#9b83d7", "#33071f")
+MODEL_COLORS = ("#2a9077", "#0b2a86", "#ad2c17", "#c08a03", "#9b83d7", "#33071f")
 """Models in their order; the first three are the paper's green, blue and red (Figure 6)."""
 
 # A green, C blue, G orange and T red as readers expect, at four levels of lightness.
@@ -93,5 +93,5 @@ def model_colors(names: Iterable[str], paper: str = "#ffffff") -> dict[str, str]
     if len(distinct) <= len(MODEL_COLORS):
         return dict(zip(distinct, (on_paper(color, paper) for color in MODEL_COLORS), strict=False))
     dark = luminance(paper) < 0.18
-    ramp = matplotlib.colormaps["viridis"](np.linspace(0.4 if dark else 0.0, 1.0 if dark else 0.62, len(distinct)))
+    ramp = matplotlib.colormaps["viridis"](np.linspace(0.4 if dark else 0.0, 1.0 if dark else 0.6, len(distinct)))
     return {name: to_hex(color) for name, color in zip(distinct, ramp, strict=True)}

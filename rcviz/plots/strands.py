@@ -158,7 +158,7 @@ def plot_strands(
             draw(threshold, **{**line, "linestyle": ":", **styles["threshold"]})
     # A fixed random order, as the class drawn last would hide the others.
     order = np.random.default_rng(0).permutation(len(x))
-    points: dict[str, Any] = {
+    marks: dict[str, Any] = {
         "s": float(np.clip(4000 / len(x), 4.0, 24.0)),
         "c": colors[order],
         "alpha": float(np.clip(1500 / len(x), 0.45, 0.85)),
@@ -166,10 +166,9 @@ def plot_strands(
         "rasterized": len(x) > _RASTERIZE_ABOVE,
         "zorder": 2,
     }
-    given = styles["points"]
-    if {"color", "facecolor", "facecolors"} & set(given):
-        del points["c"]
-    ax.scatter(x[order], y[order], **{**points, **given})
+    if {"color", "facecolor", "facecolors"} & set(styles["points"]):
+        del marks["c"]
+    ax.scatter(x[order], y[order], **{**marks, **styles["points"]})
     ax.set_xlim(low, high)
     ax.set_ylim(low, high)
     ax.set_aspect("equal", adjustable="box")
@@ -250,8 +249,8 @@ def plot_gap_by_filter(
     names, values, colors = zip(*bars, strict=True)
 
     ax = resolve_axes(ax, 4.6, min(0.24 * len(bars) + 1.0, 40.0), names=names)
-    colors = [on_paper(color, paper(ax)) for color in colors]
-    ranked_bars(ax, names, values, [logit_text(value) for value in values], colors, **styles["bars"])
+    shades = [on_paper(color, paper(ax)) for color in colors]
+    ranked_bars(ax, names, values, [logit_text(value) for value in values], shades, **styles["bars"])
     reach = 1.05 * max(SMALLEST_SCALE, *map(abs, values))
     ax.set_xlim(-reach, reach)
     number_ticks(ax, 5)

@@ -2,9 +2,9 @@
 
 import itertools
 
-import cases
 import matplotlib.pyplot as plt
 import numpy as np
+import plot_cases as cases
 import pytest
 from matplotlib.text import Text
 
