@@ -40,8 +40,9 @@ def means_of(ax):
 
 
 def whiskers_of(ax):
-    lines = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linestyle() != "None"]
-    return [line.get_ydata().tolist() for line in lines if line.get_xdata()[0] == line.get_xdata()[1]]
+    """Least and greatest of each line with two caps."""
+    lines = [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 6]
+    return [[values.min(), values.max()] for values in lines]
 
 
 def brackets(ax):

@@ -55,8 +55,8 @@ def test_global_settings_are_left_alone(tmp_path):
 
 @pytest.mark.usefixtures("as_users_run")
 def test_what_cannot_be_saved_is_refused_in_one_sentence(tmp_path):
-    with pytest.raises(ValueError, match=r"\.svg, \.pdf, \.png"):
-        save_figure(new_figure(2, 2), tmp_path / "a.eps")
+    with pytest.raises(ValueError, match=r"\.svg, \.pdf, \.png, \.eps"):
+        save_figure(new_figure(2, 2), tmp_path / "a.gif")
     with pytest.raises(TypeError, match="expected Axes or a Figure, got ndarray"):
         save_figure(new_figure(2, 2).subplots(1, 2), tmp_path / "a.svg")
     with pytest.raises(ValueError, match=r"folder .* does not exist"):
