@@ -104,7 +104,7 @@ def test_a_history_is_drawn_as_its_table():
     expected = drawn(lambda ax: rcviz.plot_history(history().table, ax, metric="loss"))
     assert drawn(lambda ax: rcviz.plot_history(history(), ax, metric="loss")) == expected
     assert drawn(lambda ax: history().plot(ax, metric="loss")) == expected
-    with pytest.raises(TypeError, match="plot_history has no option 'colour'; its options are: .*metric"):
+    with pytest.raises(TypeError, match=r"plot_history has no option 'colour'; its options are: .*metric"):
         history().plot(colour="red")
 
 
