@@ -275,9 +275,9 @@ def strands(page):
 
 def stopping(page):
     """Stop, at any time of a training."""
-    monitor = page.locator(".rcviz-training-monitor")
+    monitor = page.locator(".rcviz-explorer[data-kind=training]")
     start, stop = (monitor.get_by_role("button", name=name, exact=True) for name in ("Start", "Stop"))
-    click = "[...document.querySelectorAll('.rcviz-training-monitor button')].find((b) => b.innerText === 'Stop')"
+    click = "[...document.querySelectorAll('.rcviz-training button')].find((b) => b.innerText === 'Stop')"
     times = []
     for turn in range(TIMES):
         start.click()

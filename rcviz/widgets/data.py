@@ -1,5 +1,7 @@
 """Numbers and names as they are sent to the page of an explorer: arrays as binary blocks, the rest as JSON."""
 
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -136,4 +138,27 @@ def pack_names(names: Any, targets: list[Any], n_filters: int) -> dict[str, Any]
             for name in used
         ],
         "rows": rows,
+    }
+
+
+def pack_curve(name: str, note: str, records: Sequence[Any]) -> dict[str, Any]:
+    """Pack the metrics of the epochs of one run, its name, and what it was of.
+
+    Parameters
+    ----------
+    name, note : str
+    records : sequence of EpochRecord
+    """
+    metrics = [field.name for field in fields(records[0].valid)] if records else []
+    values = {
+        part: [[getattr(getattr(record, part), metric) for metric in metrics] for record in records]
+        for part in ("train", "valid")
+    }
+    return {
+        "name": name,
+        "note": note,
+        "metrics": metrics,
+        "best": records[-1].best_epoch if records else 0,
+        "seconds": sum(record.seconds for record in records),
+        **{part: block(np.reshape(rows, (len(records), len(metrics)))) for part, rows in values.items()},
     }

@@ -205,8 +205,11 @@ class Explorer(anywidget.AnyWidget):
         self._clear()
         self._start()
 
+    def _is_open(self) -> bool:
+        return hasattr(self, "_stop_watching")
+
     def _check_open(self) -> None:
-        if not hasattr(self, "_stop_watching"):
+        if not self._is_open():
             raise RuntimeError(f"this {type(self).__name__} is closed; make a new one of the same model and data")
 
     def _clear(self) -> None:

@@ -1,44 +1,42 @@
 """Train a model in the background and watch its learning curves."""
 
 import dataclasses
-import html
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import ipywidgets
 from torch import nn
 
+from rcviz._core.checks import brief
 from rcviz._core.threads import shared_lock
+from rcviz.models.fingerprint import Fingerprint
 from rcviz.models.network import SequenceModel
+from rcviz.models.runtime import check_module
 from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.training.checks import training_data
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import History
 from rcviz.training.session import TrainingProgress, TrainingSession
-from rcviz.widgets import _training_messages as messages
-from rcviz.widgets._box import ExplorerBox
-from rcviz.widgets._keyboard import KeyboardGuard
-from rcviz.widgets._pane import ErrorPane, MarkupPane
-from rcviz.widgets._training_controls import training_controls
-from rcviz.widgets._training_start import MonitoredModel, Settings
-from rcviz.widgets._training_state import SETTINGS, TrainingState
-from rcviz.widgets.training import TrainingCurves
+from rcviz.widgets import training_messages as messages
+from rcviz.widgets.training import Curve, CurvesExplorer
+from rcviz.widgets.training_start import MonitoredModel, Settings
+from rcviz.widgets.training_state import OF_MODEL, SETTINGS, TrainingState
 
-_LINE_EVERY = 0.25  # seconds between two lines of progress
-_CURVES_EVERY = 1.0  # seconds between two drawings, and at least this many times the duration of the last one:
+_LINE_EVERY = 0.25  # seconds between two messages of progress
+_CURVES_EVERY = 1.0  # seconds between two of all epochs, and at least this many times what the last one took:
 _CURVES_SHARE = 20
 _STOP_WITHIN = 10.0  # seconds that stop() waits for the present batch
 
 
-class TrainingMonitor(ExplorerBox):
-    """Start, pause, resume and stop a training in the background, and watch its learning curves.
+class TrainingMonitor(CurvesExplorer):
+    """Start, pause, resume and stop a training in the background, and compare its learning curves with earlier ones.
 
     The model is trained in place. A new architecture or number of filters builds a new model, a new seed draws new
     starting weights, and a new learning rate or augmentation starts training again; without changes, Start continues
-    it. The line above the buttons describes what the next start does.
+    it. A line of the page describes what the next start does.
 
     Parameters
     ----------
@@ -48,50 +46,48 @@ class TrainingMonitor(ExplorerBox):
     train, valid : SequenceSet
         With labels for every task.
     config : TrainConfig
-        Initial values of the controls, and all settings that have no control.
+        Initial settings, and those that the page cannot change.
 
     Attributes
     ----------
     state : TrainingState
-        Settings, status, progress and records; can be read, set and observed.
+        Settings, status, progress and records; can be read, set and observed. ``state.metric`` is drawn, without the
+        runs in ``state.hidden``.
 
     Examples
     --------
     >>> training = rcviz.TrainConfig(epochs=2, batch_size=100, samples_per_epoch=200)
     >>> monitor = rcviz.TrainingMonitor(model, parts.train, parts.valid, training)
     >>> monitor.start()  # returns at once; the notebook can be used meanwhile
-    >>> monitor.stop()
+    >>> monitor.wait()
+    >>> monitor.history.best_epoch in (1, 2)
+    True
     >>> monitor.close()
     """
 
     def __init__(self, model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
-        if not isinstance(config, TrainConfig):
-            raise ValueError(
-                f"config must be a TrainConfig, got {type(config).__name__}; ModelConfig is for build_model"
-            )
-        self._train, self._valid, self._config = train, valid, config
-        built = {}
+        check_module(model)
+        self._train, self._valid, self._config = training_data(train, valid, config)
+        own = {name: getattr(config, name) for name in SETTINGS if name not in OF_MODEL}
         if isinstance(model, SequenceModel):
-            built = {"architecture": model.config.architecture, "n_filters": model.config.n_filters}
-        own = {name: getattr(config, name) for name in ("seed", "learning_rate", "augmentation", "epochs")}
-        self.state = TrainingState(**built, **own, metric=config.monitor, progress=TrainingProgress())
+            own |= {name: getattr(model.config, name) for name in OF_MODEL}
+        self.state = state = TrainingState(**own, metric=config.monitor, progress=TrainingProgress())
         self._model = MonitoredModel(model, self._settings())
         self._session: TrainingSession | None = None
-        self._name = self._model.name(self._settings())  # of the run that is drawn
+        self._name, self._note = self._model.name(self._settings()), ""  # of the latest run
+        self._past: list[Curve] = []
+        self._history = History(self._config, ())
         self._showing = shared_lock()  # the training thread and the kernel's thread both write the state
         self._line_due = self._curves_due = 0.0
-        self._following = False
-        self._build()
-        self._observe()
-        above = [self._heading, self._settings_box, self._note, self._buttons]
-        below = [self._error, self._status, self._progress, self._curves, KeyboardGuard()]
-        super().__init__(
-            [*above, *below], layout=ipywidgets.Layout(flex="1 1 0", min_width="440px", padding="0 14px 0 0")
-        )
-        self.add_class("rcviz-box").add_class("rcviz-training-monitor")
+        self._answered = 0  # buttons of the page
+        super().__init__([model], state)
+        state.observe(lambda change: self._tell(), list(SETTINGS))
+        self._send_about()
+        self._tell()
 
     def __repr__(self) -> str:
-        return f"TrainingMonitor({self._model.name(self._settings())}, {self.state.status})"
+        status = self.state.status if self._is_open() else "closed"
+        return f"TrainingMonitor({self._model.name(self._settings())}, {status})"
 
     @property
     def model(self) -> nn.Module:
@@ -101,12 +97,14 @@ class TrainingMonitor(ExplorerBox):
     @property
     def history(self) -> History:
         """Records of the latest run so far."""
-        return History(self._config, ()) if self._session is None else self._session.history
+        return self._history if self._session is None else self._session.history
 
     @property
     def error(self) -> BaseException | None:
         """Exception that ended the latest run, if it failed."""
         return None if self._session is None else self._session.error
+
+    # Training
 
     def start(self) -> None:
         """Start a run with the present settings, in a separate thread.
@@ -114,24 +112,32 @@ class TrainingMonitor(ExplorerBox):
         Raises
         ------
         ValueError
-            If a run has not ended, or settings, model and data do not fit together; then nothing is changed. The Start
-            button shows the error in the error pane.
+            If a run has not ended, or settings, model and data do not fit together; then nothing is changed. After a
+            click on Start, the page shows the error.
         """
+        self._check_open()
         if self.state.active:
             raise ValueError("a training is running; stop it before starting another one")
         settings, config = self._settings(), self._run_config()
+        plan = self._model.plan(settings)
         model, weights = self._model.prepare(settings)
         session = TrainingSession(model, self._train, self._valid, config)
         session.listen(partial(self._follow_session, session))
-        before = self._session, self._name
+        before = self._session, self._name, self._note, self._past
         with self._showing:  # messages of the thread wait until the model has been taken
-            self._session, self._name = session, self._model.name(settings)
+            latest = self._latest()
+            self._past = [*self._past, latest] if latest.records else self._past
+            self._session, self._error = session, ""
+            self._name = self._run_name(settings)
+            self._note = messages.run_note(config, len(self._past) if plan == "go on" else 0)
             try:
                 session.start(weights)
             except BaseException:
-                self._session, self._name = before
+                self._session, self._name, self._note, self._past = before
                 raise
             self._model.take(model, weights, settings)
+            self._models = (model,)
+            self._tell()
 
     def pause(self) -> None:
         """Pause before the next batch; does nothing if no training is running."""
@@ -150,141 +156,194 @@ class TrainingMonitor(ExplorerBox):
             with suppress(TimeoutError):  # a batch may take longer; the status then changes when it has ended
                 self._session.join(_STOP_WITHIN)
 
-    def close(self) -> None:
-        """End the training and close all widgets inside."""
-        if getattr(self, "_session", None) is not None:
+    def wait(self, timeout: float | int | None = None) -> None:
+        """Wait until the training has ended, in whatever way; Ctrl-C stops it, and the model has its best weights.
+
+        Raises
+        ------
+        TimeoutError
+            If it has not ended after ``timeout`` seconds; it goes on.
+        RuntimeError
+            If it is paused, as nobody could resume it meanwhile, or the monitor is closed.
+        Exception
+            The error that ended the training, if it failed.
+        """
+        self._check_open()
+        session = self._session
+        if session is None:
+            return
+        if session.status == "paused" and timeout is None:
+            raise RuntimeError("the training is paused; monitor.resume() continues it")
+        try:
+            session.join(timeout)
+        except KeyboardInterrupt:
             self.stop()
-        parts = _parts(self)
+            raise
+        if session.error is not None:
+            raise session.error
+
+    @property
+    def ready(self) -> bool:
+        """Whether no training is on, and the latest one has not failed."""
+        return not self.state.active and self.error is None
+
+    @property
+    def progress(self) -> float:
+        """Share of all epochs of the run that is done, from 0 to 1; 1 when it has finished, also before the last."""
+        return 1.0 if self.state.status == "finished" else messages.share(self.state.progress, self.history.config)
+
+    @property
+    def message(self) -> str:
+        """How the training stands, in a sentence, or why something was refused."""
+        if self._error or self.error is not None:
+            return self._error or brief(self.error) or type(self.error).__name__
+        history = self.history
+        return messages.status_message(self.state.status, self.state.progress, history.records, history.config)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the weights have changed since the latest training ended, or since the monitor opened."""
+        return self._is_open() and not self.state.active and super().stale
+
+    def refresh(self) -> None:
+        """Take the model as it is now, as if it had just been given; the curves stay."""
+        self._check_open()
+        if not self.state.active:
+            self._model.renew()
+            self._fingerprint = Fingerprint(self._models)
+            self._tell()
+
+    def close(self) -> None:
+        """End the training, remove the monitor from all pages and release its data; model and history stay."""
+        if self._is_open():
+            self.stop()
         super().close()
-        for part in parts:
-            part.close()
+
+    def _release(self) -> None:
+        super()._release()
+        self._history, self._session = self.history, None
+        self._model.renew()
+        del self._train, self._valid
 
     def _settings(self) -> Settings:
         return Settings(*(getattr(self.state, field.name) for field in dataclasses.fields(Settings)))
 
     def _run_config(self) -> TrainConfig:
-        changed = {name: getattr(self.state, name) for name in ("seed", "learning_rate", "augmentation", "epochs")}
+        changed = {name: getattr(self.state, name) for name in SETTINGS if name not in OF_MODEL}
         return dataclasses.replace(self._config, **changed)
 
-    def _build(self) -> None:
-        self._controls = training_controls(built=self.state.architecture is not None, metrics=self._config.metrics)
-        self._heading, self._note, self._status, self._progress = (MarkupPane() for _ in range(4))
-        self._error = ErrorPane()
-        self._curves = TrainingCurves(size=(4.7, 3.1))
-        self._start = ipywidgets.Button(description="Start", button_style="primary")
-        self._pause = ipywidgets.Button(description="Pause")
-        self._stop = ipywidgets.Button(description="Stop")
-        for button in (self._start, self._pause, self._stop):
-            button.layout.width = "110px"
-        self._buttons = ipywidgets.HBox([self._start, self._pause, self._stop])
-        self._settings_box = ipywidgets.HBox(
-            list(self._controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap", max_width="470px")
-        )
+    def _run_name(self, settings: Settings) -> str:
+        """Name of a run that starts now, different from those before."""
+        name = self._model.name(settings)
+        taken = {curve.name for curve in self._past}
+        return name if name not in taken else f"{name}, run {len(self._past) + 1}"
 
-    def _observe(self) -> None:
-        for name, control in self._controls.items():
-            control.observe(partial(self._write, name), "value")
-        self._start.on_click(lambda button: self._click(self.start))
-        self._pause.on_click(lambda button: self._click(self.resume if self.state.status == "paused" else self.pause))
-        self._stop.on_click(lambda button: self._click(self.stop))
-        self.state.observe(self._show_settings, [*SETTINGS, "metric"])
-        self.state.observe(self._show_status, "status")
-        self.state.observe(self._show_progress, "progress")
-        self.state.observe(self._show_curves, ["records", "metric"])
-        self._show_settings()
-        self._show_status()
+    def _latest(self) -> Curve:
+        return Curve(self._name, self._note, self.history.records)
 
-    def _click(self, action: Callable[[], None]) -> None:
-        with self._error.reporting():
-            pass  # clear the pane first: a training may fail while the action returns
-        try:
-            action()
-        except Exception as error:
-            self._report(error)
+    # What is shown
 
-    def _write(self, name: str, change: Any) -> None:
-        if not self._following:
-            with self._error.reporting():
-                setattr(self.state, name, change["new"])
-            if getattr(self.state, name) != change["new"]:  # refused: the control shows the state again
-                self._show_settings()
+    def _curves(self) -> list[Curve]:
+        latest = self._latest()
+        begun = self._session is not None and self._session.status in ("running", "paused", "stopping")
+        return [*self._past, latest] if latest.records or begun else self._past
+
+    def _metrics(self) -> tuple[str, ...]:
+        return self._config.metrics
+
+    def _about_training(self) -> dict[str, Any]:
+        return {
+            "controls": True,
+            "architectures": [["revcomp", "RC"], ["standard", "standard"]] if self.state.architecture else [],
+            "augmentations": [["none", "none"], ["revcomp", "reverse complement"]],
+            "n_train": len(self._train),
+            "n_valid": len(self._valid),
+            "tasks": list(self._train.task_names),
+        }
 
     def _follow_session(self, session: TrainingSession) -> None:
         """Update the state, not more often than is visible, as the training waits for it."""
         with self._showing:
+            if session is not self._session:
+                return
             now, changed = time.monotonic(), session.status != self.state.status
             try:
                 if changed or (len(session.records) > len(self.state.records) and now >= self._curves_due):
                     self.state.records = session.records
+                    self._send_curves()
                     taken = time.monotonic() - now
                     self._curves_due = now + max(_CURVES_EVERY, _CURVES_SHARE * taken)
                 if changed or now >= self._line_due:
-                    self.state.progress = session.progress
                     self._line_due = now + _LINE_EVERY
-                self.state.status = session.status
+                    self.state.progress = session.progress
+                    self.state.status = session.status
+                    if changed and not self.state.active:
+                        self._fingerprint = Fingerprint([session.model])
+                    self._tell()
             except Exception as error:  # an error while drawing must not end the training
-                self._report(error)
-            if changed and session.error is not None:
-                self._report(session.error)
+                self._refuse(error)
 
-    def _report(self, error: BaseException) -> None:
-        with self._error.reporting():
-            raise error
+    def _refuse(self, error: BaseException) -> None:
+        self._error = brief(error) or type(error).__name__
+        with suppress(Exception):  # of sending, if that was the error
+            self._tell()
 
-    def _show_settings(self, change: Any = None) -> None:
-        """Set the controls to the values of the state, without writing them back."""
-        self._following = True
+    def _on_message(self, widget: Any, content: Mapping[str, Any], buffers: Any) -> None:
+        """Answer a button of the page."""
+        actions = {"start": self.start, "pause": self.pause, "resume": self.resume, "stop": self.stop}
+        action = actions.get(str(content.get("kind")))
+        if action is None:
+            super()._on_message(widget, content, buffers)
+            return
+        self._answered += 1
+        self._error = ""
         try:
-            for name, control in self._controls.items():
-                if name != "n_filters" or self.state.n_filters is not None:
-                    control.value = getattr(self.state, name)
-        finally:
-            self._following = False
-        self._show_note()
+            action()
+        except Exception as error:  # the user of the page must see it
+            self._refuse(error)
+        else:
+            self._tell()
 
-    def _show_note(self) -> None:
-        settings = self._settings()
+    def _tell(self) -> None:
+        """Send to the page how the training stands."""
+        if self.comm is None or not self._is_open():
+            return
+        with self._showing:
+            kind, message = "ready", self._error
+            if self.state.active:
+                kind = "computing"
+            elif self.error is not None:
+                kind, message = "error", self.message
+            elif not self._error and self.stale:
+                kind = "stale"
+            self._status = {
+                "state": kind,
+                "progress": self.progress,
+                "message": message,
+                "training": self._standing(changed=kind == "stale"),
+            }
+
+    def _standing(self, *, changed: bool = False) -> dict[str, Any]:
+        """What the page says about the run; ``changed``: the weights are not those that it left."""
+        settings, progress, active = self._settings(), self.state.progress, self.state.active
         name = self._model.name(settings)
-        self._heading.show(f'<b style="font-size:1.1em">{html.escape(name)}</b>')
-        plan = "" if self.state.active else messages.start_message(self._model.plan(settings), name, self.state.seed)
-        own = "" if self.state.architecture else " Architecture and filters of this network cannot be changed."
-        self._note.show(f'<div class="rcviz-note" style="line-height:1.4">{html.escape(plan + own)}</div>')
+        best = bool(self.history.records) and not changed
+        plan = "" if active else messages.start_message(self._model.plan(settings), name, settings.seed, best=best)
+        if not active:  # a run that has ended has no time left
+            progress = dataclasses.replace(progress, seconds_left=math.nan)
+        return {
+            "status": self.state.status,
+            "name": name,
+            "run": self._name,
+            "plan": plan,
+            "standing": messages.status_message(self.state.status, progress, self.history.records, self.history.config),
+            "answered": self._answered,
+            **messages.numbers(progress, self.history.config),
+        }
 
-    def _show_status(self, change: Any = None) -> None:
-        active, paused = self.state.active, self.state.status == "paused"
-        for name, control in self._controls.items():
-            own = self.state.architecture is None and name in ("architecture", "n_filters")
-            control.disabled = name != "metric" and (active or own)
-        self._start.disabled = active
-        self._pause.disabled = self.state.status not in ("running", "paused")
-        self._pause.description = "Resume" if paused else "Pause"
-        self._stop.disabled = self.state.status not in ("running", "paused")
-        self._start.tooltip = "Start a training with these settings"
-        self._pause.tooltip = "Continue with the next batch" if paused else "Pause before the next batch"
-        self._stop.tooltip = "End the training; the model keeps the best weights"
-        self._show_note()
-        self._show_status_message()
-        self._show_progress()
-
-    def _show_status_message(self) -> None:
-        config = self._config if self._session is None else self._session.config
-        text = messages.status_message(self.state.status, self.state.progress, self.state.records, config)
-        self._status.show(f'<div class="rcviz-standing" aria-live="polite" style="line-height:1.4">{text}</div>')
-
-    def _show_progress(self, change: Any = None) -> None:
-        if self._session is not None and self.state.progress.epoch:
-            progress = self.state.progress
-            if not self.state.active:  # a run that has ended has no time left to show
-                progress = dataclasses.replace(progress, seconds_left=math.nan)
-            self._progress.show(messages.progress_html(progress, self._session.config, len(self._valid), self._name))
-
-    def _show_curves(self, change: Any = None) -> None:
-        self._curves.show({self._name: self.state.records}, metric=self.state.metric)
-        self._show_status_message()
-
-
-def _parts(widget: Any) -> list[Any]:
-    """List all widgets inside, with their layouts and styles."""
-    children = getattr(widget, "children", ())
-    own = [getattr(widget, name) for name in ("layout", "style") if widget.has_trait(name)]
-    return [*children, *own, *(part for child in children for part in _parts(child))]
+    def _saved_status(self) -> dict[str, Any]:
+        standing = self._standing()
+        if self.state.active:
+            text = standing["standing"].removesuffix(" The kernel is free.")
+            standing["standing"] = f"Saved during the training. {text}"
+        return {"state": "ready", "progress": self.progress, "message": "", "training": {**standing, "plan": ""}}

@@ -24,8 +24,8 @@ EXPLORERS = (
 def test_all_explorers_answer(run_cells):
     """Only a second front end shows that nothing depends on JupyterLab."""
     page = run_cells([DATA, *EXPLORERS], "notebook")
-    filters, strands = (page.locator(f'.rcviz-explorer[data-kind="{kind}"]') for kind in ("filters", "strands"))
-    monitor = page.locator(".rcviz-training-monitor")
+    kinds = ("filters", "strands", "training")
+    filters, strands, monitor = (page.locator(f'.rcviz-explorer[data-kind="{kind}"]') for kind in kinds)
 
     filters.scroll_into_view_if_needed()
     expect(filters).to_have_attribute("data-state", "ready")
@@ -49,7 +49,7 @@ def test_all_explorers_answer(run_cells):
     start, stop = (monitor.get_by_role("button", name=name, exact=True) for name in ("Start", "Stop"))
     start.click()
     expect(monitor).to_contain_text(re.compile(r"Epoch ([2-9]|\d\d+) of"))
-    expect(monitor.locator("svg")).to_have_count(1)
+    expect(monitor.locator("path.rcviz-solid[d*=L]")).to_have_count(1)
     stop.click()
     expect(start).to_be_enabled()
     for explorer in (filters, strands, monitor):

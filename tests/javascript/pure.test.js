@@ -9,6 +9,19 @@ import { consensus, information, reverseComplement, stackRange } from "../../rcv
 import { matching, orderOf } from "../../rcviz/widgets/static/order.js";
 import { digitsFor, digitsOf, extent, linear, sharedAxis, ticks } from "../../rcviz/widgets/static/scales.js";
 import { count, fixed, percent, plural, pValue, signed } from "../../rcviz/widgets/static/text.js";
+import { latestText } from "../../rcviz/widgets/static/training.js";
+import {
+  axisEnd,
+  duration,
+  linePath,
+  pointsOf,
+  progressText,
+  runsOf,
+  seconds,
+  settingsText,
+  valueRange,
+  wholeEpochs,
+} from "../../rcviz/widgets/static/training_data.js";
 import { equal, near, test } from "./harness.js";
 
 import "./strands.test.js";
@@ -208,4 +221,128 @@ test("a site has genome coordinates where the data has them", () => {
   equal(placeOf(genome, 0, 50, 15), "chr1:1050\u20131065");
   equal(placeOf({ ...genome, names: ["peak 3"] }, 0, 50, 15), "chr1:1050\u20131065 (peak 3)");
   equal(placeOf({ chrom: null, names: ["a"], index }, 0, 5, 10), "sequence 17 (a), 5\u201315");
+});
+
+/** A page with two runs, of three epochs and of none, and of two metrics. */
+const trainings = (metric, hidden) => ({
+  state: () => ({ metric, hidden }),
+  get: () => ({
+    runs: [
+      {
+        name: "RC",
+        note: "seed 0",
+        metrics: ["loss", "auroc"],
+        best: 2,
+        seconds: 1.5,
+        train: block("float32", [3, 2], [1, 0.5, 0.75, 0.625, 0.5, 0.75]),
+        valid: block("float32", [3, 2], [2, 0.25, 1, 0.875, 1.5, Number.NaN]),
+      },
+      {
+        name: "new",
+        note: "",
+        metrics: [],
+        best: 0,
+        seconds: 0,
+        train: block("float32", [0, 0], []),
+        valid: block("float32", [0, 0], []),
+      },
+    ],
+  }),
+});
+
+test("runs have the metric that is drawn, by epoch", () => {
+  const [one, two] = runsOf(trainings("auroc", [2]));
+  equal([one.n, one.shown, two.n, two.shown, two.valid], [3, true, 0, false, null]);
+  equal(
+    [one.train, one.valid],
+    [
+      [0.5, 0.625, 0.75],
+      [0.25, 0.875, null],
+    ].map((values) => Float32Array.from(values, (v) => v ?? Number.NaN)),
+  );
+  equal(runsOf(trainings("loss", []))[0].valid, Float32Array.of(2, 1, 1.5));
+  equal(runsOf(trainings("mse", []))[0].valid, null);
+  equal(latestText([one, two]), "RC: epoch 3, best 2 \u00b7 new: no epoch yet");
+});
+
+test("the axis of epochs holds all of them and ends at the last planned one", () => {
+  equal(
+    [0, 1, 10, 11, 16, 81, 150, 151].map((n) => axisEnd(n)),
+    [10, 10, 10, 15, 20, 100, 150, 200],
+  );
+  equal([axisEnd(3, 4), axisEnd(3, 500), axisEnd(12, 13), axisEnd(0, 1), axisEnd(30, 30)], [4, 10, 13, 2, 30]);
+  equal(
+    [wholeEpochs(3.4, 3.45), wholeEpochs(0.2, 5.6)],
+    [
+      [3, 4],
+      [1, 6],
+    ],
+  );
+});
+
+test("a curve of many epochs keeps its smallest and largest values", () => {
+  const values = Float32Array.from({ length: 5000 }, (_, i) => Math.sin(i / 7));
+  values[3210] = 9;
+  values[1234] = -9;
+  const points = pointsOf(values, 1, 5000, 300);
+  equal(points.length <= 602, true);
+  equal(
+    points.some(([epoch, value]) => epoch === 3211 && value === 9) && points.some(([epoch]) => epoch === 1235),
+    true,
+  );
+  equal(
+    points.every(([epoch], i) => i === 0 || epoch > points[i - 1][0]),
+    true,
+  );
+  equal(pointsOf(Float32Array.of(1, 2, 3, 4, 5), 3, 4, 300), [
+    [2, 2],
+    [3, 3],
+    [4, 4],
+    [5, 5],
+  ]);
+});
+
+test("lines have gaps where a value is not known", () => {
+  const at = (value) => 10 * value;
+  equal(
+    linePath(
+      [
+        [1, 1],
+        [2, Number.NaN],
+        [3, 2],
+        [4, 3],
+      ],
+      at,
+      at,
+    ),
+    "M10.0 10.0M30.0 20.0L40.0 30.0",
+  );
+  const [low, high] = valueRange([Float32Array.of(5, 1, 3, Number.NaN), Float32Array.of(0, 2, 2, 9)], 2, 3);
+  equal([low < 1, low > 0.5, high > 3, high < 3.5], [true, true, true, true]);
+  equal(valueRange([Float32Array.of(2)], 1, 10)[0] < 2, true);
+});
+
+test("progress and settings are said as a person says them", () => {
+  const now = {
+    epoch: 2,
+    n_epochs: 30,
+    n_samples: 1200,
+    samples_per_epoch: 5000,
+    n_validated: 0,
+    rate: 4321.4,
+    left: 63,
+  };
+  equal(
+    progressText(now, 375, true),
+    "Epoch 2 of 30 \u00b7 sample 1,200 of 5,000 \u00b7 4,321 samples/s \u00b7 1 min 3 s left",
+  );
+  const done = { ...now, epoch: 30, n_samples: 5000, n_validated: 375, left: null };
+  equal(progressText(done, 375, true), "Epoch 30 of 30 \u00b7 validating 375 of 375 \u00b7 4,321 samples/s");
+  equal(progressText(done, 375, false), "Epoch 30 of 30 \u00b7 4,321 samples/s");
+  equal([7325, 59.6, 3].map(duration), ["2 h 2 min", "1 min 0 s", "3 s"]);
+  equal([0.043, 3.21, 12.3].map(seconds), ["0.04 s", "3.2 s", "12 s"]);
+  const own = { architecture: null, n_filters: null, seed: 3, learning_rate: 0.001, augmentation: "none", epochs: 1 };
+  equal(settingsText(own), "seed 3 \u00b7 learning rate 0.001 \u00b7 no augmentation \u00b7 at most 1 epoch");
+  const built = { ...own, architecture: "revcomp", n_filters: 8, augmentation: "revcomp" };
+  equal(settingsText(built).startsWith("RC \u00b7 8 filters \u00b7 seed 3"), true);
 });

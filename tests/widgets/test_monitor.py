@@ -1,7 +1,12 @@
-"""The monitor driven by its methods, its buttons and its state, without a browser."""
+"""The monitor driven by its methods, its state and what its page sends, without a browser."""
 
 import copy
+import gc
+import json
+import re
 import threading
+import weakref
+from contextlib import suppress
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +17,7 @@ from torch import nn
 
 from rcviz import SequenceSet, TrainConfig, build_model, fit, predict
 from rcviz.widgets import monitor as monitor_module
+from rcviz.widgets.data import unpack
 from rcviz.widgets.monitor import TrainingMonitor
 
 LONG = TrainConfig(epochs=10_000, batch_size=20, samples_per_epoch=40)
@@ -52,11 +58,36 @@ def until(monitor, trait, reached):
 
 
 def finish(monitor):
-    monitor._session.join(PATIENCE)
+    with suppress(Exception):  # of the training
+        monitor.wait(PATIENCE)
 
 
-def enabled(monitor):
-    return [button.description for button in monitor._buttons.children if not button.disabled]
+def press(monitor, kind):
+    """Press a button of the page."""
+    monitor._on_message(monitor, {"kind": kind}, [])
+
+
+def choose(monitor, **settings):
+    """Choose on the page."""
+    monitor.set_state({"_state": {**monitor._state, **settings}})
+
+
+def shown(monitor):
+    """State of the page, and the error that it shows."""
+    return monitor._status["state"], monitor._status["message"]
+
+
+def said(monitor):
+    return monitor._status["training"]["standing"]
+
+
+def plan(monitor):
+    """What the page says that Start does."""
+    return monitor._status["training"]["plan"]
+
+
+def valid(run):
+    return unpack(run["valid"])
 
 
 def test_the_given_model_is_trained_in_place_as_by_fit(toy, make_model, monitor_of, same_weights):
@@ -64,34 +95,41 @@ def test_the_given_model_is_trained_in_place_as_by_fit(toy, make_model, monitor_
     history = fit(reference, toy, toy, SHORT, progress=False)
     monitor = monitor_of(model, SHORT)
     assert monitor.history.records == ()
-    monitor._start.click()
+    press(monitor, "start")
     finish(monitor)
     assert monitor.state.status == "finished"
     assert monitor.model is model
     assert same_weights(weights(model), weights(reference))
     assert monitor.history.table.equals(history.table)
     assert monitor.state.records == monitor.history.records
-    assert f"Finished after epoch 3; best epoch so far {history.best_epoch}" in monitor._status.value
-    assert "Epoch 3 of 3" in monitor._progress.value
-    assert "samples/s" in monitor._progress.value
-    assert " left" not in monitor._progress.value
+    assert f"Finished after epoch 3; best epoch {history.best_epoch}" in said(monitor)
+    numbers = monitor._status["training"]
+    assert (numbers["epoch"], numbers["n_epochs"], numbers["n_samples"], numbers["left"]) == (3, 3, 40, None)
+    assert numbers["rate"] > 0
+    assert (monitor.progress, monitor.ready, monitor.message) == (1.0, True, said(monitor))
 
 
-def test_buttons_are_enabled_where_they_mean_something(monitor_of):
+def test_buttons_start_pause_resume_and_stop(monitor_of):
     monitor = monitor_of()
-    assert enabled(monitor) == ["Start"]
-    monitor._start.click()
-    assert enabled(monitor) == ["Pause", "Stop"]
-    assert all(control.disabled for name, control in monitor._controls.items() if name != "metric")
-    monitor._pause.click()
-    assert (monitor.state.status, enabled(monitor)) == ("paused", ["Resume", "Stop"])
-    assert "Paused in epoch" in monitor._status.value
-    monitor._pause.click()
-    assert (monitor.state.status, enabled(monitor)) == ("running", ["Pause", "Stop"])
-    monitor._stop.click()
-    assert (monitor.state.status, enabled(monitor)) == ("stopped", ["Start"])
-    assert not any(control.disabled for control in monitor._controls.values())
-    assert monitor._error.value == ""
+    assert (monitor.state.status, shown(monitor)) == ("ready", ("ready", ""))
+    assert monitor.ready
+    press(monitor, "start")
+    assert (monitor.state.status, shown(monitor)) == ("running", ("computing", ""))
+    with pytest.raises(TimeoutError, match="has not ended within"):
+        monitor.wait(0.01)
+    press(monitor, "pause")
+    assert (monitor.state.status, shown(monitor)) == ("paused", ("computing", ""))
+    assert "Paused in epoch" in said(monitor)
+    assert not monitor.ready
+    with pytest.raises(RuntimeError, match=r"paused; monitor\.resume"):
+        monitor.wait()
+    press(monitor, "resume")
+    assert monitor.state.status == "running"
+    press(monitor, "stop")
+    assert (monitor.state.status, shown(monitor)) == ("stopped", ("ready", ""))
+    assert monitor.ready
+    assert 0 <= monitor.progress < 1
+    monitor.wait(0)
 
 
 def test_curves_grow_and_the_status_says_which_epoch_is_best(monitor_of):
@@ -100,37 +138,78 @@ def test_curves_grow_and_the_status_says_which_epoch_is_best(monitor_of):
     until(monitor, "records", lambda records: len(records) > 1)
     monitor.stop()
     best = monitor.history.best
-    assert "<svg" in monitor._curves._pane.value
-    assert len(monitor._curves.table) == 2 * len(monitor.history.records)
-    assert f"best epoch so far {best.epoch}, validation auROC {best.valid.auroc:.3f}" in monitor._status.value
-    before = monitor._curves._pane.value
-    monitor._controls["metric"].value = "loss"
-    assert monitor._curves._pane.value != before
+    (run,) = monitor._runs["runs"]
+    records = monitor.history.records
+    assert (run["name"], run["best"]) == ("RC, 3 filters", best.epoch)
+    for part in ("train", "valid"):
+        expected = [[getattr(getattr(record, part), name) for name in run["metrics"]] for record in records]
+        np.testing.assert_array_equal(unpack(run[part]), np.float32(expected))
+    assert len(monitor.table) == 2 * len(records)
+    assert f"best epoch {best.epoch}, validation auROC {best.valid.auroc:.3f}" in said(monitor)
+    choose(monitor, metric="loss")
+    assert monitor.state.metric == "loss"
+    assert monitor.picture().axes[0].get_ylabel() == "loss"
     assert plt.get_fignums() == []
+
+
+def test_runs_are_kept_to_be_compared(monitor_of, tmp_path):
+    monitor = monitor_of(config=SHORT)
+    with pytest.raises(ValueError, match="no epoch to draw"):
+        monitor.picture()
+    for changes in ({}, {"learning_rate": 0.02}, {"architecture": "standard"}, {}):
+        choose(monitor, **changes)
+        press(monitor, "start")
+        finish(monitor)
+    names = ["RC, 3 filters", "RC, 3 filters, run 2", "standard, 3 filters", "standard, 3 filters, run 4"]
+    runs = monitor._runs["runs"]
+    assert [run["name"] for run in runs] == list(monitor.table["model"].unique()) == names
+    assert ["continues run 3" in run["note"] for run in runs] == [False, False, False, True]
+    assert [valid(run).shape for run in runs] == [(3, 3)] * 4
+    assert len(monitor.picture().axes[0].get_legend().get_texts()) > len(names)
+    choose(monitor, hidden=[1, 2, 4])
+    monitor.export(tmp_path / "curves.svg")
+    drawn = (tmp_path / "curves.svg").read_text()
+    assert "standard, 3 filters" in drawn
+    assert "RC, 3 filters" not in drawn
+    monitor.export(tmp_path / "epochs.csv")
+    assert (tmp_path / "epochs.csv").read_text().count("\n") == 1 + 4 * 2 * 3
+    choose(monitor, hidden=[0])
+    assert monitor.state.hidden == [1, 2, 4]
+    assert shown(monitor)[1] != ""
+
+
+def test_a_run_without_epochs_is_not_kept(monitor_of):
+    monitor = monitor_of(config=TrainConfig(epochs=1, batch_size=2, samples_per_epoch=1_000_000))
+    for _ in range(2):
+        press(monitor, "start")
+        assert [run["best"] for run in monitor._runs["runs"]] == [0]
+        press(monitor, "stop")
+        assert monitor._runs["runs"] == []
+    assert "not those of a finished epoch" in plan(monitor)
 
 
 def test_stop_before_the_first_epoch_says_so(monitor_of):
     monitor = monitor_of(config=TrainConfig(epochs=1, batch_size=2, samples_per_epoch=1_000_000))
     monitor.start()
     monitor.stop()
-    assert "Stopped before the first epoch was complete" in monitor._status.value
+    assert "Stopped before the first epoch was complete" in said(monitor)
 
 
 class TestWhatStartDoes:
     """The note says it, and it is so."""
 
     def run(self, monitor):
-        monitor._start.click()
+        press(monitor, "start")
         finish(monitor)
-        assert monitor._error.value == ""
+        assert shown(monitor)[1] == ""
 
     @pytest.mark.parametrize(("name", "value"), [("architecture", "standard"), ("n_filters", 5)])
     def test_another_network_is_a_new_model(self, monitor_of, make_model, same_weights, toy, name, value):
         model = make_model()
         before = weights(model)
         monitor = monitor_of(model, SHORT)
-        monitor._controls[name].value = value
-        assert "builds a new model" in monitor._note.value
+        choose(monitor, **{name: value})
+        assert "builds a new model" in plan(monitor)
         assert monitor.model is model
         self.run(monitor)
         assert getattr(monitor.model.config, name) == value
@@ -138,7 +217,7 @@ class TestWhatStartDoes:
         reference = build_model(monitor.model.config, seed=0)
         fit(reference, toy, toy, SHORT, progress=False)
         assert same_weights(weights(monitor.model), weights(reference))
-        monitor._controls[name].value = getattr(model.config, name)
+        choose(monitor, **{name: getattr(model.config, name)})
         self.run(monitor)
         assert monitor.model.config == model.config
 
@@ -159,8 +238,8 @@ class TestWhatStartDoes:
     def test_another_seed_gives_new_weights_in_place(self, monitor_of, make_model, same_weights, toy):
         model, reference = make_model(), make_model(seed=7)
         monitor = monitor_of(model, SHORT)
-        monitor._controls["seed"].value = 7
-        assert "new starting weights, drawn from seed 7" in monitor._note.value
+        choose(monitor, seed=7)
+        assert "new starting weights, drawn from seed 7" in plan(monitor)
         self.run(monitor)
         fit(reference, toy, toy, monitor.history.config, progress=False)
         assert monitor.history.config.seed == 7
@@ -173,7 +252,7 @@ class TestWhatStartDoes:
         for _ in range(2):
             self.run(monitor)
             fit(reference, toy, toy, SHORT, progress=False)
-            assert "continues" in monitor._note.value
+            assert "continues" in plan(monitor)
         assert same_weights(weights(model), weights(reference))
 
     @pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.02), ("augmentation", "revcomp")])
@@ -182,8 +261,8 @@ class TestWhatStartDoes:
         monitor = monitor_of(model, SHORT)
         self.run(monitor)
         self.run(monitor)
-        monitor._controls[name].value = value
-        assert "trains again" in monitor._note.value
+        choose(monitor, **{name: value})
+        assert "trains again" in plan(monitor)
         self.run(monitor)
         fit(reference, toy, toy, monitor.history.config, progress=False)
         assert getattr(monitor.history.config, name) == value
@@ -195,7 +274,7 @@ class TestErrors:
     """One sentence in the pane, and the last good view stays."""
 
     @pytest.mark.parametrize(
-        ("name", "value", "said"),
+        ("name", "value", "error"),
         [
             ("learning_rate", 0.0, "learning_rate must be a positive number, such as 0.001, got 0.0"),
             ("n_filters", 0, "n_filters must be at least 1, got 0"),
@@ -203,14 +282,14 @@ class TestErrors:
             ("epochs", 0, "epochs must be at least 1, got 0"),
         ],
     )
-    def test_a_refused_setting_goes_back(self, monitor_of, name, value, said):
+    def test_a_refused_setting_goes_back(self, monitor_of, name, value, error):
         monitor = monitor_of()
         before = getattr(monitor.state, name)
-        monitor._controls[name].value = value
-        assert said in monitor._error.value
-        assert (getattr(monitor.state, name), monitor._controls[name].value) == (before, before)
-        monitor._controls[name].value = before + 1
-        assert monitor._error.value == ""
+        choose(monitor, **{name: value})
+        assert error in shown(monitor)[1]
+        assert (getattr(monitor.state, name), monitor._state[name]) == (before, before)
+        choose(monitor, **{name: before + 1})
+        assert shown(monitor)[1] == ""
 
     @pytest.mark.parametrize("value", ["fast", float("nan"), True, None])
     def test_what_is_no_number_is_refused(self, monitor_of, value):
@@ -226,35 +305,35 @@ class TestErrors:
             monitor.start()
 
     @pytest.mark.parametrize(
-        ("changes", "said"),
+        ("changes", "error"),
         [({"sequence_length": 51}, "expected (batch, 4, 51), got"), ({"n_tasks": 1}, "n_tasks=2")],
     )
-    def test_a_model_that_does_not_accept_the_data(self, monitor_of, make_model, changes, said):
+    def test_a_model_that_does_not_accept_the_data(self, monitor_of, make_model, changes, error):
         monitor = monitor_of(make_model(**changes))
-        monitor._start.click()
-        assert said in monitor._error.value
+        press(monitor, "start")
+        assert error in shown(monitor)[1]
         assert monitor.state.status == "ready"
 
     def test_a_network_of_ones_own_that_does_not_accept_the_data(self, monitor_of):
         monitor = monitor_of(nn.Sequential(nn.Flatten(), nn.Linear(8, 2)))
-        monitor._start.click()
-        assert "the model does not accept one-hot sequences (batch, 4, 60): " in monitor._error.value
+        press(monitor, "start")
+        assert "the model does not accept one-hot sequences (batch, 4, 60): " in shown(monitor)[1]
 
     def test_labels_of_one_class(self, monitor_of, toy):
         monitor = monitor_of(valid=toy.negatives(0))
-        monitor._start.click()
-        assert "valid has no positives for task GATA" in monitor._error.value
+        press(monitor, "start")
+        assert "valid has no positives for task GATA" in shown(monitor)[1]
 
     def test_a_network_that_cannot_be_built_leaves_the_last_run(self, monitor_of):
         monitor = monitor_of(config=SHORT)
-        monitor._start.click()
+        press(monitor, "start")
         finish(monitor)
-        before = monitor._curves._pane.value, monitor._status.value, monitor.model, weights(monitor.model)
+        before = monitor._runs, said(monitor), monitor.model, weights(monitor.model)
         monitor._train = monitor._train.subset(np.zeros(120, bool))
-        monitor._controls["n_filters"].value = 4
-        monitor._start.click()
-        assert "train has no positives" in monitor._error.value
-        assert (monitor._curves._pane.value, monitor._status.value, monitor.model) == before[:3]
+        choose(monitor, n_filters=4)
+        press(monitor, "start")
+        assert "train has no positives" in shown(monitor)[1]
+        assert (monitor._runs, said(monitor), monitor.model) == before[:3]
         assert all(torch.equal(before[3][name], tensor) for name, tensor in monitor.model.state_dict().items())
 
     def test_an_error_in_training_is_shown_and_the_model_can_be_used(self, monitor_of, toy):
@@ -270,22 +349,25 @@ class TestErrors:
                 return self.conv(x)[:, :, 0]
 
         monitor = monitor_of(Breaks())
-        monitor._start.click()
+        press(monitor, "start")
         finish(monitor)
         assert monitor.state.status == "failed"
-        assert "&lt;b&gt;the cable&lt;/b&gt; was pulled" in monitor._error.value
+        assert shown(monitor) == ("error", "<b>the cable</b> was pulled")
+        with pytest.raises(RuntimeError, match="was pulled"):
+            monitor.wait()
+        assert not monitor.ready
         assert isinstance(monitor.error, RuntimeError)
-        assert "The training failed in epoch 3; the model has the best weights so far" in monitor._status.value
-        assert "<svg" in monitor._curves._pane.value
+        assert "The training failed in epoch 3; the model has the best weights so far" in said(monitor)
+        assert [valid(run).shape for run in monitor._runs["runs"]] == [(2, 3)]
         assert np.isfinite(predict(monitor.model, toy)).all()
-        monitor._start.click()  # it breaks once
-        assert monitor._error.value == ""
+        press(monitor, "start")  # it breaks once
+        assert shown(monitor)[1] == ""
 
     def test_a_diverging_training(self, monitor_of, toy):
         monitor = monitor_of(config=TrainConfig(epochs=20, batch_size=20, learning_rate=1e30))
-        monitor._start.click()
+        press(monitor, "start")
         finish(monitor)
-        assert "lower learning_rate" in monitor._error.value
+        assert "lower learning_rate" in shown(monitor)[1]
         assert np.isfinite(predict(monitor.model, toy)).all()
 
     def test_what_cannot_be_drawn_does_not_end_the_training(self, monitor_of, monkeypatch):
@@ -294,12 +376,12 @@ class TestErrors:
         def refuse(*given, **more):
             raise RuntimeError("no ink")
 
-        monkeypatch.setattr(monitor._curves, "show", refuse)
-        monitor._start.click()
+        monkeypatch.setattr(monitor, "_send_curves", refuse)
+        press(monitor, "start")
         finish(monitor)
         assert len(monitor.history.records) == 3
         assert monitor._session.status == "finished"
-        assert "no ink" in monitor._error.value
+        assert "no ink" in shown(monitor)[1]
 
     def test_another_configuration(self, as_users_run, toy, make_model):
         model = make_model()
@@ -310,24 +392,18 @@ class TestErrors:
 def test_a_network_of_ones_own_keeps_its_architecture(monitor_of):
     network = nn.Sequential(nn.Conv1d(4, 2, 60), nn.Flatten(), nn.Dropout(0.1))
     monitor = monitor_of(network, SHORT)
-    own = [monitor._controls[name] for name in ("architecture", "n_filters")]
-    assert all(control.disabled for control in own)
-    assert "Architecture and filters of this network cannot be changed" in monitor._note.value
+    assert (monitor._about["architectures"], monitor._state["architecture"], monitor._state["n_filters"]) == (
+        [],
+        None,
+        None,
+    )
     with pytest.raises(ValueError, match="architecture must be None"):
         monitor.state.architecture = "revcomp"
     monitor.state.seed = 3
-    monitor._start.click()
+    press(monitor, "start")
     finish(monitor)
-    assert all(control.disabled for control in own)
     assert monitor.model is network
     assert monitor.history.config.seed == 3
-
-
-def test_every_control_has_words_for_a_screen_reader(monitor_of):
-    monitor = monitor_of()
-    for control in (*monitor._controls.values(), *monitor._buttons.children):
-        assert control.description
-        assert control.tooltip
 
 
 def test_two_monitors_run_side_by_side(toy, make_model, monitor_of, same_weights):
@@ -345,9 +421,9 @@ def test_two_monitors_run_side_by_side(toy, make_model, monitor_of, same_weights
 def test_one_model_in_two_monitors_is_trained_by_one(monitor_of, make_model):
     model = make_model()
     first, second = monitor_of(model), monitor_of(model)
-    first._start.click()
-    second._start.click()
-    assert "being trained already" in second._error.value
+    press(first, "start")
+    press(second, "start")
+    assert "being trained already" in shown(second)[1]
     assert (first.state.status, second.state.status) == ("running", "ready")
 
 
@@ -356,24 +432,109 @@ def test_lines_and_curves_are_shown_now_and_then(monitor_of, monkeypatch):
     monkeypatch.setattr(monitor_module, "_LINE_EVERY", float("inf"))
     monkeypatch.setattr(monitor_module, "_CURVES_EVERY", float("inf"))
     monitor, drawn = monitor_of(config=TrainConfig(epochs=20, batch_size=20, samples_per_epoch=40)), []
-    monitor._curves._pane.observe(drawn.append, "value")
+    monitor.observe(drawn.append, "_runs")
     monitor.start()
     finish(monitor)
     assert len(monitor.history.records) == len(monitor.state.records) == 20
-    assert len(drawn) == 1
+    assert len(drawn) == 2  # at the start and at the end
 
 
 def test_nothing_is_left_after_closing(toy, make_model):
     """50 monitors, each started, paused, resumed and stopped."""
-    threads, shown = set(threading.enumerate()), set(_instances)
+    threads, registered, alive = set(threading.enumerate()), set(_instances), []
     for _ in range(50):
         monitor = TrainingMonitor(make_model(), toy, toy, LONG)
-        for button in (monitor._start, monitor._pause, monitor._pause, monitor._stop):
-            button.click()
+        alive += [weakref.ref(monitor), weakref.ref(monitor.model)]
+        for kind in ("start", "pause", "resume", "stop"):
+            press(monitor, kind)
+        monitor._repr_mimebundle_()
         monitor.close()
+    assert repr(monitor) == "TrainingMonitor(RC, 3 filters, closed)"
     assert set(threading.enumerate()) == threads
-    assert set(_instances) == shown
+    assert set(_instances) == registered
     assert plt.get_fignums() == []
+    del monitor
+    gc.collect()
+    assert not any(found() for found in alive)
+
+
+def test_a_closed_monitor_keeps_what_was_trained_and_no_data(monitor_of, make_model, toy):
+    data = SequenceSet(toy.codes, toy.labels)
+    monitor = TrainingMonitor(make_model(), data, data, SHORT)
+    monitor.start()
+    monitor.wait(PATIENCE)
+    model, history, table = monitor.model, monitor.history, monitor.table
+    monitor.close()
+    assert monitor.model is model
+    assert monitor.history.table.equals(history.table)
+    assert monitor.table.equals(table)
+    for use in (monitor.start, monitor.wait, monitor.refresh, monitor.picture, monitor.html_parts):
+        with pytest.raises(RuntimeError, match="TrainingMonitor is closed"):
+            use()
+    monitor.close()
+    alive = weakref.ref(data)
+    del data
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_model_that_something_else_changes_is_stale(monitor_of, make_model, same_weights, toy):
+    model, reference = make_model(), make_model()
+    monitor = monitor_of(model, SHORT)
+    monitor.start()
+    monitor.wait(PATIENCE)
+    assert not monitor.stale
+    press(monitor, "check")
+    assert shown(monitor) == ("ready", "")
+    other = TrainConfig(epochs=1, batch_size=20, samples_per_epoch=40, seed=5)
+    fit(model, toy, toy, other, progress=False)
+    assert monitor.stale
+    press(monitor, "check")
+    assert shown(monitor) == ("stale", "")
+    assert "not those of a finished epoch" in plan(monitor)
+    press(monitor, "refresh")
+    assert not monitor.stale
+    assert shown(monitor) == ("ready", "")
+    assert "from its present weights" in plan(monitor)
+    assert len(monitor._runs["runs"]) == 1
+    monitor.start()
+    monitor.wait(PATIENCE)
+    for config in (SHORT, other, SHORT):
+        fit(reference, toy, toy, config, progress=False)
+    assert same_weights(weights(model), weights(reference))
+
+
+def test_ctrl_c_while_waiting_stops_the_training(monitor_of, monkeypatch):
+    monitor = monitor_of()
+    monitor.start()
+    until(monitor, "records", bool)
+    join = monitor._session.join
+    interrupts = iter([KeyboardInterrupt()])
+
+    def interrupted(timeout=None):
+        for interrupt in interrupts:
+            raise interrupt
+        join(timeout)
+
+    monkeypatch.setattr(monitor._session, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        monitor.wait()
+    assert monitor.state.status == "stopped"
+    assert monitor.history.records
+
+
+def test_a_page_saved_during_a_training_has_its_epochs(monitor_of, tmp_path):
+    monitor = monitor_of()
+    press(monitor, "start")
+    until(monitor, "records", lambda records: len(records) > 1)
+    press(monitor, "pause")
+    monitor.to_html(tmp_path / "training.html")
+    page = (tmp_path / "training.html").read_text()
+    data = json.loads(re.search(r'id="rcviz-data">(.*?)</script>', page)[1])
+    assert data["_status"]["state"] == "ready"
+    assert "Saved during the training. Paused in epoch" in data["_status"]["training"]["standing"]
+    (run,) = data["_runs"]["runs"]
+    assert run["valid"]["shape"] == [len(monitor.history.records), 3]
 
 
 def test_observers_do_not_grow(monitor_of):
@@ -384,7 +545,7 @@ def test_observers_do_not_grow(monitor_of):
 
     before = observers()
     for _ in range(20):
-        monitor._start.click()
-        monitor._stop.click()
+        press(monitor, "start")
+        press(monitor, "stop")
     assert observers() == before
     assert len(monitor._session._listeners) == 1

@@ -324,6 +324,7 @@ export function mountExplorer(
   draw(root);
   return {
     redraw: () => later("body"),
+    redrawFrame: () => later("frame"),
     listen,
     end() {
       for (const end of ends) end();

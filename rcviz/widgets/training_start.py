@@ -67,6 +67,10 @@ class MonitoredModel:
             self._starting_weights = weights
         self.model, self._made = model, wanted
 
+    def renew(self) -> None:
+        """Take the present weights as given."""
+        self._starting_weights = None
+
     def name(self, settings: Settings) -> str:
         """Describe the model with these settings in a few words."""
         if self._given is None:

@@ -1,19 +1,46 @@
-"""Settings and status of a training monitor, without a front end and without drawing."""
+"""Settings and status of trainings, without a front end and without drawing."""
 
 import math
 from collections.abc import Callable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import traitlets
 
 from rcviz._core.checks import check_choice, check_positive
 from rcviz.metrics import METRIC_NAMES
 
-SETTINGS = ("architecture", "n_filters", "seed", "learning_rate", "augmentation", "epochs")
+OF_MODEL = ("architecture", "n_filters")
+SETTINGS = (*OF_MODEL, "seed", "learning_rate", "augmentation", "epochs")
 
 
-class TrainingState(traitlets.HasTraits):
+class CurvesState(traitlets.HasTraits):
+    """What is drawn of learning curves.
+
+    Attributes
+    ----------
+    metric : str
+        Metric of the table of epochs that is drawn.
+    hidden : list of int
+        Runs that are not drawn, by their number; the first is 1.
+    """
+
+    # TraitType, as Any would accept None without a check.
+    metric: Any = traitlets.TraitType("auroc")
+    hidden = traitlets.List(traitlets.Int(min=1))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The choices, as the page has them."""
+        return {"metric": self.metric, "hidden": list(self.hidden)}
+
+    @traitlets.validate("metric")
+    def _known_metric(self, proposal: Any) -> Any:
+        check_choice("metric", proposal["value"], tuple(METRIC_NAMES))
+        return proposal["value"]
+
+
+class TrainingState(CurvesState):
     """The settings of the next run, and the status of the present one.
 
     Attributes
@@ -24,6 +51,8 @@ class TrainingState(traitlets.HasTraits):
         As in :class:`TrainConfig`. Settings cannot change during a run.
     metric : str
         Metric of the table of epochs that is drawn.
+    hidden : list of int
+        Runs that are not drawn, by their number; the first is 1.
     status : str
         As :attr:`TrainingSession.status`; "ready" before the first start.
     progress, records
@@ -38,14 +67,12 @@ class TrainingState(traitlets.HasTraits):
     ValueError: learning_rate must be a positive number, such as 0.001, got 0
     """
 
-    # TraitType, as Any would accept None without a check.
     architecture: Any = traitlets.TraitType(None)
     n_filters: Any = traitlets.TraitType(None)
     seed: Any = traitlets.TraitType()
     learning_rate: Any = traitlets.TraitType()
     augmentation: Any = traitlets.TraitType()
     epochs: Any = traitlets.TraitType()
-    metric: Any = traitlets.TraitType("auroc")
     status = traitlets.Any("ready")
     progress = traitlets.Any()
     records = traitlets.Tuple()
@@ -54,17 +81,23 @@ class TrainingState(traitlets.HasTraits):
         self._foreign = settings.get("architecture") is None
         super().__init__(**settings)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Settings and choices, as the page has them."""
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
+        return {**super().as_dict(), **plain}
+
     @property
     def active(self) -> bool:
         """Whether a run has started and not ended; it may be paused."""
         return self.status in ("running", "paused", "stopping")
 
-    @traitlets.validate(*SETTINGS, "metric")
+    @traitlets.validate(*SETTINGS)
     def _fitting(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
-        if self.active and name in SETTINGS:
+        if self.active:
             raise ValueError(f"{name} cannot change during a training; stop it first")
-        if self._foreign and name in ("architecture", "n_filters"):
+        if self._foreign and name in OF_MODEL:
             if value is not None:
                 raise ValueError(
                     f"{name} must be None for a network that rcviz did not build; give the monitor one of build_model"
@@ -80,7 +113,7 @@ def _whole(name: str, value: Any) -> None:
 
 
 def _number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
         raise ValueError(f"{name} must be a positive number, such as 0.001, got {value!r}")
 
 
@@ -91,5 +124,4 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "learning_rate": _number,
     "augmentation": lambda name, value: check_choice(name, value, ("none", "revcomp")),
     "epochs": check_positive,
-    "metric": lambda name, value: check_choice(name, value, tuple(METRIC_NAMES)),
 }
