@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from architectures import ARCHITECTURES, LENGTH, built, with_controls
+from packaging.version import Version
 from torch import nn
 
 import rcviz
@@ -329,6 +330,8 @@ def test_a_convolution_that_is_not_over_the_bases_is_refused_as_a_filter_bank():
 @pytest.mark.parametrize("name", ["enformer", "hyenadna"])
 def test_exported_models_give_the_same_numbers(name, x, tmp_path, as_users_run):
     onnxruntime = pytest.importorskip("onnxruntime")
+    if name == "hyenadna" and Version(onnxruntime.__version__) < Version("1.27"):
+        pytest.skip("older versions of ONNX Runtime cannot compute the inverse FFT of real numbers")
     model, path = adapted(name, torch.float32), tmp_path / "model.onnx"
     rcviz.export_onnx(model, path, length=LENGTH)
     session = onnxruntime.InferenceSession(path)
