@@ -33,12 +33,13 @@ def measure_filters(model: nn.Module, splits: Splits) -> dict[str, pd.DataFrame]
     """Describe every filter of the first layer on validation sequences, the one with the largest contribution first.
 
     filter, rank (from one), score, palindromicity, verdict, ctcf_similarity and ctcf_p_value (to CTCF_known1), then the
-    mean-centred weights: A0 to T14, by base and position.
+    mean-centred weights: A0 to T14, by base and position. A filter is judged on the class, positives or negatives,
+    that holds more of its sites beyond chance.
     """
     bank = filter_bank(model)
     positives = splits.valid.positives()
     ranked = filter_contributions(model, splits.valid).table[["filter", "score"]].assign(rank=range(1, len(bank) + 1))
-    verdicts = palindromes(bank, positives).table[["filter", "palindromicity", "verdict"]]
+    verdicts = palindromes(bank, splits.valid).table[["filter", "palindromicity", "verdict"]]
     nearest = bank.match([load_motif(KNOWN_MOTIF)], data=positives, n_nearest=1)
     nearest = nearest[["filter", "similarity", "p_value"]]
     nearest = nearest.rename(columns={"similarity": "ctcf_similarity", "p_value": "ctcf_p_value"})

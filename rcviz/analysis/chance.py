@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 
 from rcviz.genome.negatives import dinucleotide_shuffle
 
-FEWEST_SHUFFLED = 2000
+FEWEST_SHUFFLED = 4000
 MOST_SHUFFLED = 5000
 _FEWEST_AT_A_THRESHOLD = 10
 _EVIDENT_Z = 4.0
@@ -41,7 +41,7 @@ class Excess:
 
 
 def shuffled_sequences(codes: UInt8[np.ndarray, "n length"], seed: int) -> UInt8[np.ndarray, "m length"]:
-    """Shuffle sequences with their dinucleotides kept: between 2,000 and 5,000, each sequence about equally often."""
+    """Shuffle sequences with their dinucleotides kept: between 4,000 and 5,000, each sequence about equally often."""
     rng = np.random.default_rng(seed)
     repeats = -(-FEWEST_SHUFFLED // len(codes))
     rows = rng.permutation(np.tile(np.arange(len(codes)), repeats))[:MOST_SHUFFLED]

@@ -31,7 +31,7 @@ LARGEST_UPPER_LOSS = 0.1
 LEAST_BALANCE = 0.2
 """Least weight of the motif's weaker strand, relative to the stronger, in a filter with both strands."""
 
-LEAST_REPETITION = 0.75
+LEAST_REPETITION = 0.7
 """Least mean cosine of columns one to four apart in a filter of a repeat or a composition."""
 
 LEAST_Z = 3.0
@@ -78,7 +78,7 @@ class Palindromes:
         - ``n_sites``: number of sites that were compared; some of them are there by chance
         - ``information``: bits per site by which one PWM read on both strands predicts held-out sites
         - ``gain``: how many of these bits a self-complementary PWM loses
-        - ``loss``: gain / information
+        - ``loss``: gain / information, NaN where a site has less than half a bit
         - ``loss_low``, ``loss_high``: 90% interval of the loss, from resampled sites
         - ``strand_information``: bits of information that a site holds about its strand, from 0 to 1
         - ``balance``: weight of the motif's weaker strand in the filter relative to the stronger one, from 0 to 1; not
@@ -147,8 +147,9 @@ def palindromes(
     filters : indices, optional
         Filters of the bank to judge; by default all.
     top : int
-        Largest number of sites per filter, one per sequence. The very best sites of a hybrid resemble both strands: use
-        more than a small share of thousands of sequences.
+        Largest number of sites per filter, one per sequence. Of more sites beyond chance a sample is used, even in
+        rank from the strongest to the weakest: the strongest alone show what the filter prefers, with its noise, and
+        those of a hybrid resemble both strands.
     n_permutations : int
         Permutations of the columns for the p-value; its least value is ``1 / (n_permutations + 1)``.
     seed : int

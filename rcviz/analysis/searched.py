@@ -38,10 +38,17 @@ class SearchedClass:
         return excess_over_chance(self.sites.strength[:, index], self.chance.strength[:, index])
 
     def rows_beyond_chance(self, index: int, excess: Excess) -> Int[np.ndarray, " sites"]:
-        """Sequences that hold the filter's sites, strongest first, as far as they may be more than chance."""
-        rows = self.sites.sequences(index)
+        """Sequences that hold the filter's sites, strongest first, as far as they may be more than chance.
+
+        Of more than ``sites.top``, a sample that is even in rank: the strongest ones alone show what the filter
+        prefers, with its noise, and not what its motif is.
+        """
+        rows = self.sites.firing_sequences(index)
         beyond: np.ndarray = rows[excess.certainty[rows] >= LEAST_CERTAINTY]
-        return beyond
+        if len(beyond) <= self.sites.top:
+            return beyond
+        even: np.ndarray = beyond[np.linspace(0, len(beyond) - 1, self.sites.top).round().astype(np.int64)]
+        return even
 
     def chance_rows(self, index: int, weakest: float) -> Int[np.ndarray, " shuffled"]:
         """Shuffled sequences with sites as strong as ``weakest``, or the 100 strongest."""

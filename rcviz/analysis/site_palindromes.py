@@ -9,6 +9,9 @@ from jaxtyping import Float, UInt8
 from rcviz.sequences.alphabet import one_hot
 
 FEWEST_SITES = 25
+LEAST_INFORMATION_TO_LOSE = 0.5
+"""Least bits per site of which a share can be lost: of less, the share is noise divided by nearly nothing."""
+
 _FOLDS = 5
 _MOST_ROUNDS = 200
 _TOLERANCE = 1e-3
@@ -33,7 +36,7 @@ class SitePalindromes:
     gain : float
         Bits per site by which it predicts them better than the self-complementary model.
     loss_interval : (float, float)
-        90% interval of :attr:`loss`, from resampled sites; NaN where they may hold no information.
+        90% interval of :attr:`loss`, from resampled sites; NaN where they hold, or may hold, too little information.
     evidence : float
         Bits, over all sites, by which the two-strand model predicts them better than the self-complementary one.
     """
@@ -47,8 +50,8 @@ class SitePalindromes:
 
     @property
     def loss(self) -> float:
-        """Share of the sites' information that a self-complementary PWM loses; NaN when they hold none."""
-        return self.gain / self.information if self.information > 0 else float("nan")
+        """Share of the sites' information that a self-complementary PWM loses; NaN when it is below half a bit."""
+        return self.gain / self.information if self.information >= LEAST_INFORMATION_TO_LOSE else float("nan")
 
     @property
     def strand_information(self) -> float:
@@ -115,12 +118,13 @@ def compare_site_models(
         pwm, forward = pwm[::-1], 1 - forward
     bits = np.stack([log_two - log_background, log_two - log_self]) / np.log(2)
     information, gain = (bits.sum(axis=1) / sites.certainty.sum()).tolist()
+    interval = _interval_of_ratio(bits[1], bits[0], rng)
     return SitePalindromes(
         motif=np.exp(pwm).reshape(4, -1),
         forward=forward,
         information=information,
         gain=gain,
-        loss_interval=_interval_of_ratio(bits[1], bits[0], rng),
+        loss_interval=interval if information >= LEAST_INFORMATION_TO_LOSE else (float("nan"), float("nan")),
         evidence=float(bits[1].sum()),
     )
 

@@ -106,9 +106,14 @@ class ActivatingSites:
 
     def sequences(self, index: int | np.integer) -> Int[np.ndarray, " sites"]:
         """Sequences that hold one filter's sites, strongest first; ties in the order of the data."""
+        rows: np.ndarray = self.firing_sequences(index)[: self.top]
+        return rows
+
+    def firing_sequences(self, index: int | np.integer) -> Int[np.ndarray, " firing"]:
+        """Every sequence in which one filter fires, also beyond ``top``, in the same order."""
         check_index("filter", index, self.n_filters)
         order = np.argsort(-self.strength[:, index], kind="stable")
-        rows: np.ndarray = order[self.fires[order, index]][: self.top]
+        rows: np.ndarray = order[self.fires[order, index]]
         return rows
 
     def site_codes(self, index: int | np.integer) -> UInt8[np.ndarray, "sites width"]:
@@ -282,15 +287,17 @@ def _best_windows(
     # Equal windows may differ in their last bits, as their products are added in different orders.
     slack = _ROUNDING * kernels.abs().sum(dim=(1, 2))
 
-    def leftmost(kernels: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
-        sums = F.conv1d(x, kernels).masked_fill(unknown | ~read, -torch.inf)
+    def leftmost(sums: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+        sums = sums.masked_fill(unknown | ~read, -torch.inf)
         largest = sums.amax(dim=2)
         return largest, (sums >= (largest - slack)[..., None]).to(torch.uint8).argmax(dim=2)
 
-    best, start = leftmost(kernels, read)
+    # Both strands in one convolution: for few filters most of its time goes into copying the windows.
+    by_strand = F.conv1d(x, torch.cat([kernels, kernels.flip(1, 2)]) if strands == "both" else kernels)
+    best, start = leftmost(by_strand[:, : len(kernels)], read)
     reverse = torch.zeros_like(best, dtype=torch.bool)
     if strands == "both":
-        other, at = leftmost(kernels.flip(1, 2), read.flip(0))
+        other, at = leftmost(by_strand[:, len(kernels) :], read.flip(0))
         # The difference is NaN, and no tie, where no window of either strand can be a site.
         reverse = torch.where((other - best).abs() <= slack, at < start, other > best)
         best, start = torch.where(reverse, other, best), torch.where(reverse, at, start)

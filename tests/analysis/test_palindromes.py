@@ -139,7 +139,7 @@ def test_with_the_motif_in_few_sequences_a_hybrid_is_not_called_genuine(bank, da
     assert palindromes(bank, rare, filters=[1]).table["verdict"].item() in ("unknown", "hybrid")
     row = palindromes(bank, np.concatenate([gata[:100], background(900)]), filters=[1]).table.iloc[0]
     assert row["verdict"] == "hybrid"
-    assert 50 < row["excess"] < 150
+    assert 25 < row["excess"] < 150  # 100 hold it, but many of these are no stronger than chance sites
 
 
 def test_a_filter_is_judged_on_the_class_where_its_sites_are(bank, data):
@@ -288,11 +288,11 @@ def test_one_strand_of_a_partly_palindromic_word_is_no_hybrid():
 
 
 def test_weights_of_one_kind_get_both_verdicts_from_their_sites():
-    """Half the sites hold a word and half its reverse complement, or all hold a palindrome with the same columns."""
+    """Half the sites hold a word and half its reverse complement, or all hold a palindrome that begins alike."""
     rng = np.random.default_rng(0)
     filler = lambda: rng.integers(0, 4, (200, 10), dtype=np.uint8)  # noqa: E731
     palindrome = np.repeat(rcviz.encode(["CACGTACGTG"]), 200, axis=0)
-    word = np.repeat(rcviz.encode(["CACGTGTGCA"]), 200, axis=0)
+    word = np.repeat(rcviz.encode(["CACGTTAGCA"]), 200, axis=0)
     word[::2] = rcviz.reverse_complement(word[::2])
     verdicts = []
     for sites in (palindrome, word):

@@ -69,6 +69,15 @@ def test_chance_has_no_information_to_lose():
     assert np.isnan(found.loss)
 
 
+def test_of_next_to_no_information_no_share_is_given():
+    """One column of A and T is seen in 10,000 sites and yet 0.28 bits: a share of these would be mostly noise."""
+    codes = np.random.default_rng(0).integers(0, 4, (10_000, 5), dtype=np.uint8)
+    codes[:, 2] = np.random.default_rng(1).choice(4, 10_000, p=[0.4, 0.1, 0.1, 0.4])
+    found = compare_site_models(codes, seed=0)
+    assert found.information == pytest.approx(2 + 0.8 * np.log2(0.4) + 0.2 * np.log2(0.1), abs=0.02)
+    assert np.isnan([found.loss, *found.loss_interval]).all()
+
+
 def test_too_few_sites_cannot_be_told_apart():
     with pytest.raises(ValueError, match="got 24 sites"):
         compare_site_models(np.zeros((24, 6), np.uint8))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import rcviz
-from rcviz.motifs.palindromicity import palindromicity, palindromicity_p_value
+from rcviz.motifs.palindromicity import palindromicity, palindromicity_p_value, repetition
 
 
 def centred(seed, width):
@@ -119,3 +119,26 @@ def test_invalid_arguments_are_refused():
         palindromicity(np.full((4, 3), np.nan))
     with pytest.raises(ValueError, match="n_permutations must be at least 1"):
         palindromicity_p_value(np.ones((4, 3)), n_permutations=0)
+
+
+def letters(sequence, width=15):
+    """A matrix of letters in the middle, at most as strong as 1; N is zero."""
+    matrix = rcviz.one_hot(rcviz.encode([sequence]), dtype="float64")[0]
+    matrix = (matrix - 0.25) * matrix.sum(axis=0)
+    left = (width - len(sequence)) // 2
+    return np.pad(matrix, ((0, 0), (left, width - len(sequence) - left)))
+
+
+@pytest.mark.parametrize("sequence", ["AAAAAAAAAA", "TATATATA", "CGCGCGCGCGCG", "CAGCAGCAGCAG", "GATAGATAGATA"])
+def test_a_repeat_of_one_to_four_letters_is_one(sequence):
+    assert repetition(letters(sequence)) == pytest.approx(1)
+
+
+def test_runs_on_both_sides_of_a_palindrome_are_no_repeat():
+    """Neighbouring columns are as alike as in a repeat with noise, columns farther apart are not: cosine 1 or -1/3."""
+    matrix = letters("GGGGAATTCCCC")
+    columns = matrix[:, matrix.any(axis=0)]
+    cosines = columns.T @ columns / (columns**2).sum(axis=0)
+    assert np.diag(cosines, 1).mean() == pytest.approx((8 - 3 / 3) / 11)
+    assert cosines[np.triu_indices(12, 1)].mean() < 0
+    assert repetition(matrix) < 0.5
