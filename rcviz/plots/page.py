@@ -43,8 +43,9 @@ def result(analysis: Any, caption: str, size: tuple[float, float], **options: An
 
 def table(frame: pd.DataFrame, *, digits: int = 4) -> str:
     """Write a table, with this many significant digits; a missing number is an empty cell."""
-    written = {"border": 0, "escape": True, "na_rep": "", "float_format": lambda value: f"{value:.{digits}g}"}
-    return str(frame.to_html(index=False, **written))
+    return str(
+        frame.to_html(index=False, border=0, escape=True, na_rep="", float_format=lambda value: f"{value:.{digits}g}")
+    )
 
 
 def html_page(title: str, parts: list[str]) -> str:

@@ -25,3 +25,9 @@ def test_every_text_is_escaped():
 def test_numbers_are_rounded_to_the_digits_asked_for():
     table = page.table(pd.DataFrame({"x": [0.1234, 6.004e-7, 12.345]}), digits=3)
     assert all(f"{text}<" in table for text in ("0.123", "6e-07", "12.3"))
+
+
+def test_a_missing_number_is_an_empty_cell():
+    table = page.table(pd.DataFrame({"x": [0.5, float("nan")]}))
+    assert table.count("<td>") == 2
+    assert "<td></td>" in table
