@@ -11,6 +11,8 @@ export function storeOf(model) {
     get: (name) => model.get(name) ?? {},
     state: () => model.get("_state") ?? {},
     set(changes) {
+      this.answered = this.get("_status"); // what it says about an earlier choice
+      this.chosen?.();
       model.set("_state", { ...model.get("_state"), ...changes });
       if (this.live) model.save_changes();
     },
@@ -100,8 +102,9 @@ export function mountExplorer(
     if (state === "disconnected") content = [h("span", null, NO_KERNEL)];
     else if (state === "stale") content = [h("span", null, STALE), refresh("Refresh")];
     else if (state === "error") content = [h("span", null, status.message), again && refresh(again)];
-    else if (state === "ready" && status.message) content = [h("span", null, status.message)];
-    alert = state === "error" || (state === "ready" && Boolean(status.message));
+    else if (state === "ready" && status.message && status !== store.answered)
+      content = [h("span", null, status.message)];
+    alert = state === "error" || (state === "ready" && Boolean(content));
     const present = JSON.stringify([state, content && status.message, store.live]);
     if (present === drawn.notice) return;
     drawn.notice = present;
@@ -269,6 +272,7 @@ export function mountExplorer(
     model.on(event, listener);
     ends.push(() => model.off(event, listener));
   };
+  store.chosen = () => later("frame");
   for (const name of ["_status", "_about", "_state"]) listen(`change:${name}`, () => later("frame"));
   listen("msg:custom", onMessage);
 
