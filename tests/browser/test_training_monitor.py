@@ -146,11 +146,11 @@ def test_start_pause_resume_stop_and_compare(lab, server):
 
     monitor.get_by_role("slider", name="Epoch").focus()
     page.keyboard.press("Space")
-    wait_for_epoch(monitor, 4)
-    button(monitor, "Stop").click()
-    expect(button(monitor, "Start")).to_be_enabled()
     rows = monitor.locator(".rcviz-runs tbody tr")
     expect(rows).to_have_count(2)
+    expect(rows.last.locator(".rcviz-col-1")).to_have_text(re.compile(r"[3-9]|\d\d+"))
+    button(monitor, "Stop").click()
+    expect(button(monitor, "Start")).to_be_enabled()
     expect(monitor.locator(".rcviz-best")).to_have_count(2)
     monitor.get_by_role("checkbox", name="Show RC, 8 filters", exact=True).uncheck()
     expect(monitor.locator(".rcviz-best")).to_have_count(1)
@@ -225,6 +225,8 @@ def test_rc_beside_standard(lab):
     for monitor in both:
         button(monitor, "Stop").click()
         expect(button(monitor, "Start")).to_be_enabled()
+    ids = lab.locator(f"{MONITOR} [id]").evaluate_all("parts => parts.map((part) => part.id)")
+    assert len(ids) == len(set(ids)) > 5
     left, right = (monitor.bounding_box() for monitor in both)
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"] + 1
@@ -233,7 +235,7 @@ def test_rc_beside_standard(lab):
         for part in both[index].locator("svg, input, select, button, table").all():
             inner = part.bounding_box()
             assert inner is None or inner["x"] + inner["width"] <= box["x"] + box["width"] + 1
-    row = lab.locator(".widget-hbox", has=both[0]).first
+    row = lab.locator(".widget-hbox", has=lab.locator(MONITOR)).first
     if folder := os.environ.get("RCVIZ_PICTURES"):
         row.screenshot(path=Path(folder) / "training_monitor.png")
 

@@ -66,7 +66,8 @@ function renderTraining({ model, el }) {
   const store = storeOf(model);
   const withControls = Boolean(store.get("_about").controls);
   monitors += 1;
-  const controls = withControls ? trainingControls(store, `rcviz-settings-${monitors}`) : null;
+  const id = `rcviz-settings-${store.get("_about").model_id ?? "saved"}-${monitors}`;
+  const controls = withControls ? trainingControls(store, id) : null;
   const table = trainingRuns(
     (number, is) => {
       const others = (store.state().hidden ?? []).filter((other) => other !== number);
