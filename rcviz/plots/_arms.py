@@ -96,7 +96,7 @@ def tick_names(ax: Axes, names: Sequence[str]) -> list[str] | None:
     width = 0.9 * axes_size(ax)[0] / (len(names) + 0.2)
     lines = [wrapped(name, width, size) for name in names]
     fits = all(text.count("\n") < _MOST_LINES for text in lines)
-    whole = all(text.replace("\n", " ") == name for text, name in zip(lines, names, strict=True))
+    whole = all(text.replace("\n", " ") == name.replace("\n", " ") for text, name in zip(lines, names, strict=True))
     return lines if fits and whole and not any(ELLIPSIS in text for text in lines) else None
 
 

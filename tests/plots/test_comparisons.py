@@ -41,8 +41,8 @@ def means_of(ax):
 
 def whiskers_of(ax):
     """Least and greatest of each line with two caps."""
-    lines = [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 6]
-    return [[values.min(), values.max()] for values in lines]
+    lines = [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 8]
+    return [[np.nanmin(values), np.nanmax(values)] for values in lines]
 
 
 def brackets(ax):
