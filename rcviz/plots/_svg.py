@@ -117,7 +117,8 @@ def _letters(
     paths = []
     large = layout.height * scale >= _LEAST_PIXELS
     pale = layout.height < faded
-    for seen, opacity in ((large & ~pale, ""), (large & pale, ' fill-opacity=".25"')):
+    kinds = [(large & ~pale, ""), (large & pale, ' fill-opacity=".25"')] if faded > 0 else [(large, "")]
+    for seen, opacity in kinds:
         if not seen.any():
             continue
         height = up * layout.height[seen]

@@ -4,6 +4,7 @@ The palettes can be distinguished with protanopia, deuteranopia and tritanopia; 
 tests measure it.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ _ON_DARK = {
 """The second palette, for dark paper."""
 
 
+@functools.lru_cache(maxsize=512)
 def on_paper(color: str, paper: str) -> str:
     """Return a colour of the palettes as it is drawn on some paper: the dark palette's, and with enough contrast."""
     dark = luminance(paper) < 0.18

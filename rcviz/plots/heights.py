@@ -40,17 +40,19 @@ def letter_heights(
     letters = letters if alphabet is None else ALPHABETS[alphabet]
     if values.ndim != 2 or values.shape[0] != 4 or values.shape[1] == 0:
         raise ValueError(f"expected a matrix of shape (4, W), rows A, C, G, T, got {values.shape}{_remedy(values)}")
-    hidden = np.ma.getmaskarray(matrix) if np.ma.isMaskedArray(matrix) else np.zeros_like(values, dtype=bool)
-    infinite = ~np.isfinite(values) & ~hidden
-    if infinite.any():
-        row, position = np.argwhere(infinite)[0]
+    hidden = np.ma.getmaskarray(matrix) if np.ma.isMaskedArray(matrix) else None
+    finite = np.isfinite(values) if hidden is None else np.isfinite(values) | hidden
+    if not finite.all():
+        row, position = np.argwhere(~finite)[0]
         raise ValueError(
             f"the matrix has {values[row, position]} at {letters[row]}, position {position}: a logo needs finite values"
         )
-    values = np.where(hidden, 0.0, values)
+    if hidden is not None:
+        values = np.where(hidden, 0.0, values)
     if kind == "weights":
         return values, kind, letters
-    shown = ~hidden.all(axis=0)
+    shown = np.ones(values.shape[1], dtype=bool) if hidden is None else ~hidden.all(axis=0)
+    values = values.copy()
     wrong = improper_column(values[:, shown], letters)
     if wrong is not None:
         raise ValueError(f'kind="{kind}": {wrong[1]}; kind="weights" draws values of any sign and size')
@@ -74,6 +76,8 @@ def logo_positions(matrix: Any, count: int, start: Any = 0, positions: Any = Non
                 f"positions must be {count} different numbers, one for each column, got {positions!r:.100}"
             )
         return given
+    if isinstance(start, int) and start == 0 and not hasattr(matrix, "columns"):
+        return np.arange(float(count))
     first = as_numbers("start", start)
     if first.ndim or not np.isfinite(first):
         raise ValueError(f"start must be the position of the first column, got {start!r:.100}")
