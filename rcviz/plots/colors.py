@@ -35,7 +35,7 @@ _NEUTRAL = "#8a8a8a"
 _ON_DARK = {
     **dict(zip(_LETTERS["colorblind"].values(), ("#4fc9a6", "#4a66d0", "#ffdd75", "#f06a4d"), strict=True)),
     **dict(zip((POSITIVE, NEGATIVE), ("#5a98e6", "#ffc266"), strict=True)),
-    **dict(zip(MODEL_COLORS, ("#45b896", "#7d95f5", "#ff7a5c", "#ffd166", "#cdbaff", "#f4f0ec"), strict=True)),
+    **dict(zip(MODEL_COLORS, ("#63d4b0", "#6680e6", "#ff7a5c", "#ffd166", "#cdbaff", "#f4f0ec"), strict=True)),
 }
 """The second palette, for dark paper."""
 
