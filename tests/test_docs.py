@@ -217,7 +217,10 @@ def test_the_gallery_shows_every_plot_and_explorer():
             assert f"`{name}.plot`" in shown, f"{name}.plot has no picture in docs/gallery/index.md"
 
 
-LINK = re.compile(r"\]\(<?((?:[a-z]+:)?//[^\s>]*?)>?\)|<((?:[a-z]+:)?//[^\s>]+)>|\"(https?:/[^\s\"]*)\"", re.IGNORECASE)
+LINK = re.compile(
+    r"\]\(<?((?:[a-z]+:)?//[^\s>]*?)>?\)|<((?:[a-z]+:)?//[^\s>]+)>|(?<!xmlns=)(?<!xmlns=\\)\"(https?:/[^\s\"]*)\"",
+    re.IGNORECASE,
+)
 
 
 def test_links_to_the_web_are_https_and_whole():

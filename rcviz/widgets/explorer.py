@@ -291,12 +291,14 @@ class Explorer(anywidget.AnyWidget):
     def html_parts(self, place: str = "") -> list[str]:
         """Write the explorer as parts of another page; of several on a page, each needs a ``place`` of its own."""
         self.wait()
-        traits = {**self._page_data(), "_status": {"state": "ready"}}
+        traits = {**self._page_data(place), "_status": {"state": "ready"}}
         return front_end.page_parts(self.entry, front_end.style(*self.sheets), traits, place)
 
-    def _page_data(self) -> dict[str, Any]:
+    def _page_data(self, place: str) -> dict[str, Any]:
         """What a page without a kernel is drawn from: values of traits by name."""
-        return {name: getattr(self, name) for name in self._page_traits()}
+        data = {name: getattr(self, name) for name in self._page_traits()}
+        # The widget's own name is drawn by lot; the same explorer is saved as the same page.
+        return {**data, "_about": {**self._about, "model_id": f"saved{place}"}}
 
     def _page_traits(self) -> list[str]:
         """Names of the traits that the page is drawn from."""

@@ -335,8 +335,8 @@ class StrandExplorer(Explorer):
                 "kinds": [[ending, text] for ending, text in self.kinds.items()],
             }
 
-    def _page_data(self) -> dict[str, Any]:
+    def _page_data(self, place: str) -> dict[str, Any]:
         task, listed = self.state.task, self._affordable(self._order(), SAVED)
         rest = [i for i in (self.state.sequence,) if i not in listed]
         self._results.detail(task, [*rest, *listed], lambda share: None)
-        return {**super()._page_data(), "_ahead": pack_details(self._results, task, listed)}
+        return {**super()._page_data(place), "_ahead": pack_details(self._results, task, listed)}

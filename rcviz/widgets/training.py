@@ -78,7 +78,7 @@ class CurvesExplorer(Explorer):
         """Write the curves so far as parts of another page, as other explorers; it does not wait for a training."""
         self._check_open()
         self._send_curves()
-        traits = {**self._page_data(), "_status": self._saved_status()}
+        traits = {**self._page_data(place), "_status": self._saved_status()}
         return front_end.page_parts(self.entry, front_end.style(*self.sheets), traits, place)
 
     def _saved_status(self) -> dict[str, Any]:

@@ -218,6 +218,16 @@ def test_several_explorers_on_a_page_have_ids_of_their_own(make_model, toy):
         assert page.count(f'document.getElementById("rcviz-data{place}")') == 1
 
 
+@pytest.mark.usefixtures("no_names")
+def test_the_same_explorer_is_saved_as_the_same_page(make_model, toy):
+    pages = []
+    for _ in range(2):
+        explorer = rcviz.FilterExplorer(make_model(n_filters=2), toy)
+        pages.append("".join(explorer.html_parts()))
+        explorer.close()
+    assert pages[0] == pages[1]
+
+
 @pytest.mark.parametrize("write", ["to_html", "export"])
 def test_a_file_that_cannot_be_written_is_refused_before_the_analysis(held, tmp_path, write):
     explorer, _ = held()
