@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rcviz._core.checks import brief
+from rcviz._core.file_kinds import regular_file
 from rcviz._core.files import atomic_write, check_path
 from rcviz.layers.plain import with_current_weights
 from rcviz.models.card import ModelCard
@@ -174,10 +175,10 @@ def read_model_card(path: str | os.PathLike[str]) -> ModelCard | None:
 def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the settings in a file and, with ``weights``, its tensors."""
     check_path(path)
-    if not Path(path).is_file():
+    if not Path(path).exists() or Path(path).is_dir():
         raise FileNotFoundError(f"there is no file {path}; give one written by save_model")
     try:
-        with safe_open(path, framework="pt") as file:
+        with regular_file(path) as at, safe_open(at, framework="pt") as file:
             metadata = file.metadata() or {}
             if FORMAT not in metadata:
                 raise ValueError(

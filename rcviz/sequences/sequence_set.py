@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from rcviz._core.checks import brief, check_choice, quoted, task_index
+from rcviz._core.file_kinds import regular_file
 from rcviz.sequences import export, storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
 from rcviz.sequences.annotations import (
@@ -300,7 +301,8 @@ class SequenceSet:
         FileNotFoundError, ValueError
             When there is no such file, or it is not such a set, damaged or of another format version.
         """
-        kind, fields = storage.read_fields(path, mapped=("codes",) if memory_map else ())
+        with regular_file(path) as at:  # a pipe is copied
+            kind, fields = storage.read_fields(at, mapped=("codes",) if memory_map else ())
         wanted = {"SequenceSet": SequenceSet, "SimulatedSet": SimulatedSet}.get(kind)
         if wanted is None or not issubclass(wanted, cls):
             what = quoted(kind) if kind else "a set without a class name"

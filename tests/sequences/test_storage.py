@@ -1,12 +1,17 @@
 """A saved set comes back as it was, and any other file is refused."""
 
+import os
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+import rcviz
 from rcviz.sequences import storage
 from rcviz.sequences.sequence_set import SequenceSet, SimulatedSet
 
@@ -204,3 +209,24 @@ def test_a_set_larger_than_memory_is_mapped_or_refused(tmp_path, monkeypatch):
     np.testing.assert_array_equal(SequenceSet.load(path, memory_map=True).codes, CODES)
     monkeypatch.setattr(storage, "machine_memory", lambda: path.stat().st_size)
     np.testing.assert_array_equal(SequenceSet.load(path).codes, CODES)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("kind", ["set", "mapped set", "model"])
+def test_a_pipe_is_read_as_its_file(tmp_path, kind):
+    data = rcviz.SequenceSet(np.arange(40, dtype=np.uint8).reshape(4, 10) % 4, [0, 1, 0, 1])
+    model = rcviz.build_model(
+        rcviz.ModelConfig.one_layer("revcomp", sequence_length=29, n_filters=2, kernel_sizes=(5,), pool_size=5)
+    )
+    file, pipe = tmp_path / "file", tmp_path / "pipe"
+    data.save(file) if "set" in kind else rcviz.save_model(model, file)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(file.read_bytes()))
+    writer.start()
+    if kind == "model":
+        again = rcviz.load_model(pipe)
+        assert all(torch.equal(part, again.state_dict()[name]) for name, part in model.state_dict().items())
+    else:
+        again = rcviz.SequenceSet.load(pipe, memory_map=kind == "mapped set")
+        np.testing.assert_array_equal(again.codes, data.codes)
+    writer.join()
