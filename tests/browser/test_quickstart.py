@@ -34,5 +34,5 @@ def test_keyboard_moves_through_the_filters(page, explorer):
     expect(detail).to_contain_text("Rank 1 of 8")
     assert logo.inner_html() == first
 
-    curves = page.locator(".rcviz-training-curves svg")
+    curves = page.locator('.rcviz-explorer[data-kind="training"]')
     expect(curves).to_have_count(1)

@@ -317,5 +317,5 @@ def test_whoever_writes_files_writes_them_whole():
     found = {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*.py")}
     of_files = {name for name, text in found.items() if writes.search(text)}
     assert len(of_files) > 15
-    of_files.remove("sweeps/machine.py")  # a switch of the kernel's
+    of_files -= {"sweeps/machine.py", "_core/file_kinds.py", "convert/keras_files.py"}  # the kernel's; temporary copies
     assert [name for name in sorted(of_files) if "atomic_write" not in found[name]] == []

@@ -160,6 +160,7 @@ READ_WEIGHTS = {
     "convert/counterparts.py": "to_revcomp begins with with_current_weights",
     "convert/keras_layers.py": "written, and refused where they are recomputed",
     "models/fused.py": "in a forward pass, of modules without hooks",
+    "widgets/strand_data.py": "the bias of a FilterBank",
     "models/network.py": "of modules that were just made",
 }
 

@@ -34,6 +34,13 @@ RUNS_CODE = {
 """Names that run code from a file or unpack to paths that it chooses; entities of XML grow without limit."""
 
 
+ALLOWED = {
+    "xml.py": "entities are refused, and expat itself loads none from elsewhere",
+    "keras_files.py": "two members of known names and limited size are read, and nothing is unpacked to a path",
+}
+"""Files of the package with such a name, and why it does no harm there; the corpus and the fuzzer try both."""
+
+
 pytestmark = pytest.mark.usefixtures("as_users_run")  # readers must refuse by themselves
 
 
@@ -92,7 +99,7 @@ def dangers(source):
 def test_the_package_has_nothing_that_runs_what_a_file_holds():
     found = {path.name: dangers(path.read_text()) for path in (ROOT / "rcviz").rglob("*.py")}
     assert len(found) > 100
-    assert {name: places for name, places in found.items() if places} == {}
+    assert {name: places for name, places in found.items() if places and name not in ALLOWED} == {}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import rcviz
+from rcviz.cli import model_data
 from rcviz.cli.inspect import _write_notebook
+from rcviz.cli.model_data import ChosenPart
 
 NAME = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>&amp;../../../x"
 SHOWN = "<img src=x onerror=alert(1)>"
@@ -112,7 +114,8 @@ def test_no_page_takes_a_name_for_markup(model, data, motifs, tmp_path):
     assert "<img" not in page
     assert data_of(page)["_points"]["models"][0]["name"] == NAME
     assert data_of(page)["_sequences"]["names"][0] == NAME
-    write_page(model, data, Path(NAME), Path(NAME), tmp_path / "inspect.html", None, as_json=False)
+    chosen = ChosenPart(data, f"All of {NAME}.", "")
+    write_page(model, chosen, Path(NAME), Path(NAME), tmp_path / "inspect.html", None, as_json=False)
     page = (tmp_path / "inspect.html").read_text()
     assert assert_text(page, scripts=2).count(SHOWN) >= 3
     assert data_of(page)["_about"]["tasks"][0] == NAME
@@ -145,10 +148,14 @@ def test_a_notebook_written_for_a_model_takes_its_name_for_text(tmp_path, monkey
 
     monkeypatch.chdir(tmp_path)
     stem = "<img src=x onerror=alert(1)> [a](javascript:b) ` \n\n# 'x\"\\ {model}"
-    path = _write_notebook(tmp_path / f"{stem}.safetensors", tmp_path / "data'\".safetensors", ["chr1'+x+'"])
+    data = rcviz.SequenceSet(np.zeros((2, 4), np.uint8), chrom=["chr1'+x+'", SHOWN], start=[0, 0])
+    monkeypatch.setattr(model_data, "_own_parts", lambda *_: (None, SHOWN))
+    chosen = model_data._of_chromosomes(Path(stem), tmp_path, data, ["chr1'+x+'"])
+    path = _write_notebook(tmp_path / f"{stem}.safetensors", tmp_path / "data'\".safetensors", chosen)
     assert path.parent.resolve() == tmp_path
     title, load, *_, last = nbformat.read(path, as_version=4).cells
-    heading, rest = title.source.split("\n\n")
+    heading, rest, said = title.source.split("\n\n")
+    assert "<" not in said
     assert heading == "# `<img src=x onerror=alert(1)> [a](javascript:b) ' # 'x\"\\ {model}`"
     assert rest == "Run all cells; choose filters and sequences in the explorers."
     library = MagicMock()

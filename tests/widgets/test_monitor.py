@@ -528,6 +528,7 @@ def test_a_page_saved_during_a_training_has_its_epochs(monitor_of, tmp_path):
     press(monitor, "start")
     until(monitor, "records", lambda records: len(records) > 1)
     press(monitor, "pause")
+    until(monitor, "status", lambda status: status == "paused")
     monitor.to_html(tmp_path / "training.html")
     page = (tmp_path / "training.html").read_text()
     data = json.loads(re.search(r'id="rcviz-data">(.*?)</script>', page)[1])
