@@ -508,10 +508,10 @@ def test_details_of_the_next_sequences_are_there_before_they_are_chosen(explorer
 
 def test_a_saved_page_has_more_details_within_its_size(opened, models, toy, monkeypatch):
     explorer = opened(models, toy)
-    assert unpack(explorer._page_data()["_ahead"]["sequences"]).tolist() == listed(explorer)
+    assert unpack(explorer._page_data("")["_ahead"]["sequences"]).tolist() == listed(explorer)
     monkeypatch.setattr(strands, "DETAIL_BYTES", 10 * strands.detail_bytes(explorer._results))
-    assert unpack(explorer._page_data()["_ahead"]["sequences"]).tolist() == listed(explorer)[:10]
-    packed = explorer._page_data()["_ahead"]
+    assert unpack(explorer._page_data("")["_ahead"]["sequences"]).tolist() == listed(explorer)[:10]
+    packed = explorer._page_data("")["_ahead"]
     nbytes = sum(
         part["data"].nbytes for each in packed["models"].values() for part in each.values() if isinstance(part, dict)
     )
