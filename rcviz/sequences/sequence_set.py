@@ -230,7 +230,11 @@ class SequenceSet:
         >>> rcviz.SequenceSet.concat([ctcf, spi1]).labels.tolist()
         [[1.0, nan], [0.0, nan], [nan, 1.0]]
         """
-        return SequenceSet(**export.concatenated(sets, task_names))
+        given = [sets] if isinstance(sets, SequenceSet) else list(sets)
+        for part in given:
+            if not isinstance(part, SequenceSet):
+                raise TypeError(f"expected SequenceSets, got {type(part).__name__}: rcviz.SequenceSet(...) makes one")
+        return SequenceSet(**export.concatenated(given, task_names))
 
     def to_bed(self, path: str | os.PathLike[str]) -> None:
         """Write chromosome, start, end and name of each sequence as a BED file, atomically.
@@ -470,4 +474,6 @@ def as_sequence_set(data: Any) -> SequenceSet:
     ``data`` is a list of str, uint8 codes (n, length) or one-hot (n, 4, length), as an array or torch tensor; an
     all-zero one-hot column is an unknown base. Anything else is a ValueError.
     """
+    if all(isinstance(getattr(data, part, None), SequenceSet) for part in ("train", "valid", "test")):
+        raise ValueError("expected sequences, got Splits: give one of its parts, such as splits.test")
     return data if isinstance(data, SequenceSet) else SequenceSet(data)

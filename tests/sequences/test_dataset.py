@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rcviz.sequences.alphabet import one_hot, reverse_complement
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
-from rcviz.sequences.splits import split, split_by_chromosome
+from rcviz.sequences.splits import Splits, split, split_by_chromosome
 
 CODES = np.array([[0, 1, 2, 3], [3, 3, 3, 3], [2, 2, 1, 4], [0, 0, 0, 2]], np.uint8)
 LABELS = [[1, 0], [0, np.nan], [1, 1], [0, 0]]
@@ -388,3 +388,12 @@ def test_windows_in_two_parts_are_warned_of(recwarn):
         UserWarning, match=r"several parts \(1 of valid in train, 1 of test in train, 1 of test in valid\)"
     ):
         split_by_chromosome(SequenceSet(codes, chrom=chrom), train="chr1", valid="chr2")
+
+
+def test_other_objects_than_sets_are_named():
+    data = SequenceSet(np.zeros((4, 5), np.uint8), [0, 1, 0, 1])
+    assert len(SequenceSet.concat(data)) == 4
+    with pytest.raises(TypeError, match="got str"):
+        SequenceSet.concat([data, "ACGT"])
+    with pytest.raises(ValueError, match=r"splits\.test"):
+        as_sequence_set(Splits(data, data, data))
