@@ -34,17 +34,15 @@ LEAST_BALANCE = 0.2
 LEAST_REPETITION = 0.7
 """Least mean cosine of columns one to four apart in a filter of a repeat or a composition."""
 
-LEAST_Z = 3.0
-"""Least excess of sites over those in shuffled sequences, in standard deviations."""
-
 LEAST_GENUINE_Z = 6.0
-"""The same for palindromic sites, whose letters do not tell them from chance."""
+"""Least excess of palindromic sites over those in shuffled sequences, in standard deviations."""
 
 LEAST_INFORMATION = 1.5
 """Least bits per site by which palindromic sites are more than background and chance."""
 
-LEAST_GAIN = 8.0
-"""Least bits, over all sites, by which two strands of one motif predict them better than a palindrome."""
+LEAST_GAINS = ((8.0, 3.0), (40.0, 2.0))
+"""Least bits, over all sites, by which two strands of one motif predict them better than a palindrome, each with the
+least excess of sites in standard deviations: of chance sites, neither strand is preferred."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +282,9 @@ def decide(measured: dict[str, Any]) -> str:
     if loss <= LARGEST_LOSS:
         certain = measured["loss_high"] <= LARGEST_UPPER_LOSS and measured["information"] >= LEAST_INFORMATION
         return "genuine" if certain and measured["excess_z"] >= LEAST_GENUINE_Z else "unknown"
-    if loss > LARGEST_LOSS and measured["evidence"] >= LEAST_GAIN and measured["excess_z"] >= LEAST_Z:
+    if loss > LARGEST_LOSS and any(
+        measured["evidence"] >= bits and measured["excess_z"] >= z for bits, z in LEAST_GAINS
+    ):
         return "hybrid" if measured["balance"] >= LEAST_BALANCE else "none"
     return "unknown"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from scipy.special import xlogy
 
 from rcviz.sequences.alphabet import one_hot
 
@@ -17,6 +18,7 @@ _MOST_ROUNDS = 200
 _TOLERANCE = 1e-3
 _PSEUDOCOUNT = 1.0
 _RESAMPLES = 400
+_LEAST_G = 21.0  # p = 0.0001 with three degrees of freedom
 _INTERVAL = (0.05, 0.95)
 
 
@@ -75,7 +77,9 @@ def compare_site_models(
     site is drawn from a free PWM and read on either strand with probability 1/2; the strand is not known and is
     inferred by expectation maximisation. Both give a site and its reverse complement the same likelihood, so that the
     orientation of the sites does not matter. Five-fold cross-validation keeps the twice as many parameters of the
-    second from being an advantage.
+    second from being an advantage, but columns without a motif, such as those of a wide filter around a short one,
+    would make them a disadvantage: only columns are compared whose letters, on both strands together, differ from the
+    background.
 
     Sites that are there by chance look like the filter, and not like the motif. With a ``certainty`` below one, a site
     is drawn from the PWM of ``chance`` with the remaining probability, under either model.
@@ -101,7 +105,10 @@ def compare_site_models(
     if len(codes) < FEWEST_SITES:
         raise ValueError(f"got {len(codes)} sites, but the comparison needs {FEWEST_SITES}; search more sequences")
     rng = np.random.default_rng(seed)
-    sites = _Sites.encoded(codes, np.broadcast_to(np.asarray(certainty, dtype=np.float64), len(codes)), chance)
+    certainty = np.broadcast_to(np.asarray(certainty, dtype=np.float64), len(codes))
+    kept = _informative(codes, certainty, np.asarray(background, dtype=np.float64))
+    whole = _Sites.encoded(codes, certainty, chance)
+    sites = _Sites.encoded(codes[:, kept], certainty, None if chance is None else chance[:, kept])
     starts = _starts(sites.x, sites.y, rng)
     fold = rng.permutation(len(codes)) % _FOLDS
     log_two, log_self = np.empty(len(codes)), np.empty(len(codes))
@@ -111,8 +118,8 @@ def compare_site_models(
         log_two[test] = sites.subset(test).mixed(_log_mean(sites.x[test] @ pwm, sites.y[test] @ pwm))
         pwm = _self_complementary_model(sites.subset(train))
         log_self[test] = sites.subset(test).mixed(sites.x[test] @ pwm)
-    log_background = sites.mixed(sites.x @ np.repeat(np.log(background), codes.shape[1]))
-    pwm, forward, weight = _two_strand_model(sites, starts)
+    log_background = sites.mixed(sites.x @ np.repeat(np.log(background), kept.sum()))
+    pwm, forward, weight = _two_strand_model(whole, _starts(whole.x, whole.y, rng))
     if np.average(forward, weights=weight) < 0.5:
         # Both orientations fit equally well; the strand that most sites show is drawn.
         pwm, forward = pwm[::-1], 1 - forward
@@ -127,6 +134,17 @@ def compare_site_models(
         loss_interval=interval if information >= LEAST_INFORMATION_TO_LOSE else (float("nan"), float("nan")),
         evidence=float(bits[1].sum()),
     )
+
+
+def _informative(
+    codes: UInt8[np.ndarray, "n L"], certainty: Float[np.ndarray, " n"], background: Float[np.ndarray, " 4"]
+) -> Any:
+    """Which columns hold letters unlike the background (a G-test), each with its partner's on the other strand."""
+    counts = np.tensordot(certainty, one_hot(codes, dtype="float64"), axes=1)
+    both = counts + counts[::-1, ::-1]
+    expected = background[:, None] * both.sum(axis=0)
+    kept = 2 * xlogy(both, both / np.maximum(expected, 1e-300)).sum(axis=0) >= _LEAST_G
+    return kept if kept.any() else np.ones_like(kept)
 
 
 @dataclass(frozen=True)

@@ -81,3 +81,14 @@ def test_of_next_to_no_information_no_share_is_given():
 def test_too_few_sites_cannot_be_told_apart():
     with pytest.raises(ValueError, match="got 24 sites"):
         compare_site_models(np.zeros((24, 6), np.uint8))
+
+
+def test_columns_around_a_motif_do_not_hide_its_strands():
+    """Of few sites, twice as many parameters for columns of noise would cost more than the strands of the motif gain."""
+    rng = np.random.default_rng(0)
+    sites = turned(rcviz.load_motif("CTCF_known1").sample(60, seed=0)[:, 4:14])
+    noise = rng.integers(0, 4, (2, 60, 12), dtype=np.uint8)
+    plain, wide = compare_site_models(sites), compare_site_models(np.hstack([noise[0], sites, noise[1]]))
+    assert plain.evidence > 20
+    assert wide.evidence == pytest.approx(plain.evidence, abs=5)
+    assert wide.motif.shape == (4, 34)
