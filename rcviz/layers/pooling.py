@@ -40,6 +40,8 @@ class _RevCompPool1d(nn.Module):
         ragged = spare % self.stride
         if ragged and (self.edge == "strict" or ragged % 2):
             how = f"a length of {length - ragged} or {length - ragged + self.stride} fits"
+            if self.edge == "trim":
+                how = f"a length of {length - 1} or {length + 1} fits"
             if self.edge == "strict" and ragged % 2 == 0:
                 how += f", or edge='trim' leaves out {ragged // 2} positions at each end"
             raise ValueError(

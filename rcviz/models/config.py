@@ -6,7 +6,6 @@ from typing import Any, Literal, get_args
 
 from rcviz._core.checks import check_choice, check_positive, check_settings
 from rcviz.layers.initializers import Initializer, check_initializer
-from rcviz.layers.pooling import RevCompMaxPool1d
 
 Architecture = Literal["revcomp", "standard"]
 Head = Literal["weighted_sum", "flatten"]
@@ -106,7 +105,7 @@ class ModelConfig:
                 f"pool_size"
             )
         if self.architecture == "revcomp":
-            RevCompMaxPool1d(self.pool_size, self.pool_stride, edge="trim").trim(self.convolved_length)
+            self._check_pooling()
         if self.freeze_output and (self.n_tasks != 1 or self.head != "weighted_sum"):
             raise ValueError(
                 "freeze_output keeps all output weights at one, which only makes sense for one task after a weighted "
@@ -122,6 +121,16 @@ class ModelConfig:
     def convolved_length(self) -> int:
         """Positions after the last convolution."""
         return self.sequence_length - sum(width - 1 for width in self.kernel_sizes)
+
+    def _check_pooling(self) -> None:
+        """Refuse pooling that treats the strands differently; trimming leaves out an even number of positions."""
+        spare = self.convolved_length - self.pool_size
+        if spare % self.pool_stride % 2:
+            raise ValueError(
+                f"with sequence_length={self.sequence_length}, pooling {self.pool_size} wide every {self.pool_stride} "
+                f"leaves an odd number of positions over, and the two strands would be pooled differently; "
+                f"sequence_length={self.sequence_length - 1} or {self.sequence_length + 1} fits"
+            )
 
     @property
     def pooled_length(self) -> int:
