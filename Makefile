@@ -25,7 +25,7 @@ test: $(VENV)/.test ## make the environment and run every check
 	$(MAKE) --no-print-directory check
 
 check: format lint types floors ## run what CI runs: format, lint, types, imports, all tests
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile
 
 format: $(VENV)/.test
 	$(BIN)/ruff format --check
@@ -42,7 +42,7 @@ floors: $(VENV)/.test ## check which package imports which
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.test ## run the tests without notebooks, browser and long tests
-	$(BIN)/python -m pytest -m "not notebook and not browser and not long"
+	$(BIN)/python -m pytest -m "not notebook and not browser and not long and not soak"
 
 browser: $(VENV)/.test ## run the tests in a browser
 	$(BIN)/python -m pytest -m browser
@@ -55,6 +55,7 @@ soak: $(VENV)/.test ## run the long reliability tests (hours); MINUTES of fuzzin
 	$(BIN)/python tests/reliability/fuzz.py --minutes $(or $(MINUTES),10)
 	$(BIN)/python tests/reliability/stream.py --record
 	$(BIN)/python tests/motifs/test_memelite.py
+	$(BIN)/python -m pytest -m soak
 	$(BIN)/python benchmarks/reliability_tables.py
 
 # The state of widgets is not saved: it takes megabytes, and pages would fetch scripts to show it. Pictures show them.

@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "benchmarks" / "results" / "reliability" / "versions.json"
-MARKS = "not browser and not notebook and not long"
+MARKS = "not browser and not notebook and not long and not soak"
 WITHOUT = ("browser", "notebooks")
 
 

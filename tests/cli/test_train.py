@@ -260,7 +260,7 @@ def stopped(arguments, checkpoint, signal_number):
 @pytest.fixture
 def long(small):
     """A configuration whose training can be interrupted."""
-    text = small.read_text().replace("epochs = 3", "epochs = 40").replace("epoch = 80", "epoch = 400")
+    text = small.read_text().replace("epochs = 3", "epochs = 15").replace("epoch = 80", "epoch = 400")
     small.write_text(text)
     return small
 

@@ -255,7 +255,10 @@ def accessible(shared_peaks):
     return read_peaks(shared_peaks["DNase"])
 
 
-@pytest.fixture(scope="module", params=["CTCF", "SPI1", "MAX"])
+SOAKED = [pytest.param(factor, marks=pytest.mark.soak) for factor in ("CTCF", "SPI1")]
+
+
+@pytest.fixture(scope="module", params=["MAX", *SOAKED])
 def real(request, shared_data, shared_peaks, accessible):
     """A factor and its windows of chr21 and chr22, by both rules about negatives near positives.
 

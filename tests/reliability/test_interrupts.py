@@ -17,11 +17,11 @@ from rcviz.models.runtime import copy_module
 def test_every_interrupt_leaves_things_as_they_were():
     """Only in a process of its own is the code the one that users run; each interrupt is followed by the job again."""
     script = str(Path(__file__).with_name("interrupts.py"))
-    done = subprocess.run([sys.executable, script, "--moments", "70"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, script, "--moments", "28"], capture_output=True, text=True, check=False)
     result = json.loads(done.stdout or "{}")
     assert result.get("faults") == [], f"{result.get('faults')}\n{done.stderr}"
     assert done.returncode == 0, done.stderr
-    assert sum(job["interrupted"] for job in result["jobs"].values()) > 40
+    assert sum(job["interrupted"] for job in result["jobs"].values()) > 15
 
 
 class Careless(Job):

@@ -326,7 +326,7 @@ def test_a_dask_worker_killed_on_the_way_costs_nothing(tmp_path, quick, arm, sam
         os.kill(pids[0], signal.SIGKILL)
         killed.append(pids[0])
 
-    arms = {name: arm(name, training={"epochs": 20}) for name in ("revcomp", "standard")}
+    arms = {name: arm(name, training={"epochs": 8}) for name in ("revcomp", "standard")}
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         Client(cluster) as client,
