@@ -84,7 +84,7 @@ def test_too_few_sites_cannot_be_told_apart():
 
 
 def test_columns_around_a_motif_do_not_hide_its_strands():
-    """Of few sites, twice as many parameters for columns of noise would cost more than the strands of the motif gain."""
+    """Of few sites, twice as many parameters for columns of noise would cost more than the strands gain."""
     rng = np.random.default_rng(0)
     sites = turned(rcviz.load_motif("CTCF_known1").sample(60, seed=0)[:, 4:14])
     noise = rng.integers(0, 4, (2, 60, 12), dtype=np.uint8)
