@@ -1,4 +1,6 @@
 from ._core.tables import save_table as save_table
+from .analysis.ablation import FilterAblation as FilterAblation
+from .analysis.ablation import filter_ablation as filter_ablation
 from .analysis.attributions import StrandAttributions as StrandAttributions
 from .analysis.attributions import hypothetical_attributions as hypothetical_attributions
 from .analysis.attributions import strand_attributions as strand_attributions
@@ -73,6 +75,7 @@ from .motifs.formats.transfac import read_transfac as read_transfac
 from .motifs.formats.transfac import write_transfac as write_transfac
 from .motifs.motif import Motif as Motif
 from .motifs.simulated import simulate_motifs as simulate_motifs
+from .plots.ablation import plot_ablation as plot_ablation
 from .plots.attributions import plot_attributions as plot_attributions
 from .plots.comparisons import plot_architectures as plot_architectures
 from .plots.comparisons import plot_learning_curves as plot_learning_curves

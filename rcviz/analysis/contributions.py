@@ -20,7 +20,7 @@ from rcviz.models.runtime import differentiating, evaluating
 from rcviz.models.scale import one_warning, returned_scale
 from rcviz.models.settings import in_batches
 from rcviz.sequences.checks import check_both_classes, check_classes, check_not_empty
-from rcviz.sequences.sequence_set import as_sequence_set
+from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,27 @@ def filter_contributions(
     check_choice("at", at, get_args(At))
     check_positive("batch_size", batch_size)
     data = as_sequence_set(data)
+    asked = resolve_classes(data, task, positives)
+    with evaluating(model), one_warning():
+        neurons = find_neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
+        return measure_contributions(model, data, neurons, asked, batch_size)
+
+
+def measure_contributions(
+    model: nn.Module, data: SequenceSet, neurons: Neurons, task: Task, batch_size: int
+) -> FilterContributions:
+    """Contributions of neurons that have been found; the model must be in evaluation mode."""
+    n_nan = [0]
+    batches = map_batches(partial(_contributions, model, neurons, task, n_nan), model, data.codes, batch_size)
+    per_sequence, fires = np.split(to_numpy(concatenate_batches(batches, len(data))), 2, axis=1)
+    scale = returned_scale(model)
+    warn_of_nan(n_nan[0], len(data), f"{scale}s or contributions")
+    active = fires > 0 if neurons.at.startswith("activation") else None
+    return FilterContributions(per_sequence, task.labels, task.name, neurons.name, neurons.at, scale, active)
+
+
+def resolve_classes(data: SequenceSet, task: int | np.integer | str, positives: Any = None) -> Task:
+    """Find a task, with labels 1, 0 and NaN for the classes that scores compare, or None for all sequences alike."""
     check_not_empty(data)
     asked = resolve_task(data, task)
     if positives is not None:
@@ -175,23 +196,15 @@ def filter_contributions(
         if data.label_kind == "value" and asked.labels is not None:
             classes[(classes == 0) & np.isnan(asked.labels)] = np.nan
             check_classes(classes, "positives", asked.name, fix="select some, but not all, of the known values")
-        asked = replace(asked, labels=classes)
-    elif data.label_kind == "value" and asked.labels is not None:
+        return replace(asked, labels=classes)
+    if data.label_kind == "value" and asked.labels is not None:
         raise ValueError(
             "positives is missing: the labels are values, so choose which sequences are compared with the others, for "
             f"example positives=data.upper_part(0.25, task={asked.name!r}); SequenceSet(data.codes) uses all alike"
         )
-    elif asked.labels is not None:
+    if asked.labels is not None:
         check_both_classes(data, tasks=[asked.index])
-    with evaluating(model), one_warning():
-        neurons = find_neurons(model, layer, at, one_hot_batch(data.codes[:1], model))
-        n_nan = [0]
-        batches = map_batches(partial(_contributions, model, neurons, asked, n_nan), model, data.codes, batch_size)
-        per_sequence, fires = np.split(to_numpy(concatenate_batches(batches, len(data))), 2, axis=1)
-    warn_of_nan(n_nan[0], len(data), f"{returned_scale(model)}s or contributions")
-    scale = returned_scale(model)
-    active = fires > 0 if neurons.at.startswith("activation") else None
-    return FilterContributions(per_sequence, asked.labels, asked.name, neurons.name, neurons.at, scale, active)
+    return asked
 
 
 def _as_labels(positives: Any, n: int) -> Float[np.ndarray, " sequences"]:

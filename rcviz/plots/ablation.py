@@ -1,0 +1,133 @@
+"""Knock-outs of filters against what gradient times activation estimates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+from rcviz._core.checks import check_choice
+from rcviz.plots._axes import despine, faint, ink, label_axes, number_ticks, paper, plotting, resolve_axes
+from rcviz.plots._legend import LEGENDS, add_legend
+from rcviz.plots._style import checked_visuals, mix
+from rcviz.plots._text import axes_size, points, text_width
+from rcviz.plots.results import scale_of, table_of
+
+_COLUMNS = ("filter", "score", "gradient_x_activation")
+
+
+@plotting
+def plot_ablation(
+    table: Any,
+    ax: Axes | None = None,
+    *,
+    named: int = 5,
+    scale: str | None = None,
+    legend: str = "outside",
+    visuals: Mapping[str, Any] | None = None,
+) -> Axes:
+    """Draw the score of each filter's knock-out against that of gradient times activation.
+
+    Parameters
+    ----------
+    table
+        A FilterAblation, or its table: a DataFrame with columns ``filter``, ``score`` and ``gradient_x_activation``, in
+        units of the output. Rows without a number in both are left out and counted.
+    ax
+        Axes to draw into; None makes a figure.
+    named
+        Number of filters to name, those with the largest absolute scores; of names that would overlap the first.
+    scale
+        "logit" or "value", for the labels of the axes; by default that of the FilterAblation, or "logit".
+    legend
+        "outside" or "inside": number of filters and Spearman's correlation; or "none".
+    visuals
+        Options of matplotlib for each part: "points", "names", "diagonal" and "zero" (lines); False hides one.
+
+    Returns
+    -------
+    Axes
+        On the diagonal the estimate is right: the two scores are equal.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, no row has both scores, one is infinite, or `named` is negative.
+
+    Examples
+    --------
+    >>> ax = rcviz.plot_ablation(rcviz.filter_ablation(model, parts.test))
+    """
+    scale = scale_of(table, scale) or "logit"
+    check_choice("legend", legend, LEGENDS)
+    if isinstance(named, bool) or not isinstance(named, int | np.integer) or named < 0:
+        raise ValueError(f"named must be a number of filters, 0 or more, got {named!r:.100}")
+    styles = checked_visuals("plot_ablation", visuals, ("points", "names", "diagonal", "zero"))
+    table = table_of(table, _COLUMNS, "filter", not_infinite=_COLUMNS[1:])
+    known = table.dropna(subset=list(_COLUMNS[1:]))
+    if known.empty:
+        raise ValueError("no filter has a score and gradient_x_activation: there is nothing to compare")
+    y, x = (known[column].to_numpy(dtype=float) for column in _COLUMNS[1:])
+
+    ax = resolve_axes(ax, 4.4, 4.2)
+    line: dict[str, Any] = {"color": faint(ax), "linewidth": 0.8, "zorder": 1}
+    for draw in (ax.axhline, ax.axvline):
+        draw(0.0, **{**line, "linestyle": ":", **styles["zero"]})
+    low, high = min(x.min(), y.min(), 0.0), max(x.max(), y.max(), 0.0)
+    room = 0.05 * (high - low) or 0.5
+    ends = [low - room, high + room]
+    ax.plot(ends, ends, **{**line, **styles["diagonal"]})
+    marks: dict[str, Any] = {"s": 18.0, "color": mix(ink(ax), paper(ax), 0.25), "linewidths": 0, "zorder": 2}
+    if {"c", "facecolor", "facecolors"} & set(styles["points"]):
+        del marks["color"]
+    ax.scatter(x, y, **{**marks, **styles["points"]})
+    ax.set_xlim(*ends)
+    ax.set_ylim(*ends)
+    ax.set_aspect("equal", adjustable="box")
+    despine(ax)
+    number_ticks(ax, 5)
+    ax.locator_params(axis="y", nbins=5)
+    add_legend(ax, legend, [], 1, note=_summary(x, y, len(table) - len(known)))
+    label_axes(ax, f"gradient × activation ({scale})", f"knock-out ({scale})")
+    _name_points(ax, [str(name) for name in known["filter"]], x, y, named, styles["names"])
+    return ax
+
+
+def _summary(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], n_unknown: int) -> str:
+    ranks = [np.unique(values, return_inverse=True)[1] for values in (x, y)]
+    if len(x) > 1 and all(np.ptp(rank) for rank in ranks):
+        from scipy.stats import spearmanr
+
+        correlation = f"{spearmanr(x, y).statistic:.2f}"
+    else:
+        correlation = "undefined"
+    unknown = f"\n{n_unknown:,} without a number left out" if n_unknown else ""
+    return f"{len(x):,} filters, rank correlation {correlation}{unknown}"
+
+
+def _name_points(
+    ax: Axes,
+    names: list[str],
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " n"],
+    count: int,
+    style: Mapping[str, Any],
+) -> None:
+    """Write names at the right of the strongest points, or at the left in the right half, where none is yet."""
+    size = 0.9 * points("xtick.labelsize")
+    side = min(axes_size(ax))  # of the square, in points
+    low, high = ax.get_xlim()
+    per_unit = side / (high - low)
+    taken: list[tuple[float, float, float]] = []
+    for index in np.argsort(-np.abs(y), kind="stable")[:count]:
+        left_of_point = x[index] > (low + high) / 2
+        width = text_width(names[index], size)
+        start = (x[index] - low) * per_unit + (-5 - width if left_of_point else 5)
+        height = (y[index] - low) * per_unit
+        if any(start < end and begin < start + width and abs(height - other) < size for begin, end, other in taken):
+            continue
+        taken.append((start, start + width, height))
+        text: dict[str, Any] = {"fontsize": size, "va": "center", "ha": "right" if left_of_point else "left"}
+        text |= {"xytext": (-5 if left_of_point else 5, 0), "textcoords": "offset points", "parse_math": False}
+        ax.annotate(names[index], (x[index], y[index]), **{"color": ink(ax), **text, **style})
