@@ -2,12 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/contributions_knockouts.py
 
-A knock-out sets the activation of a filter, and under RC sharing that of its partner, to zero at every position; its
-effect on a sequence is the logit with the filter minus the logit without. Scores of both are means over positives minus
-means over negatives, of test sequences. Networks of the quickstart (bundled CTCF example) and of simulated motifs, with
-one and three convolutions, shared and standard, three seeds each. Writes
-benchmarks/results/contributions_knockouts.json, from which benchmarks/contributions_tables.py makes the tables of
-docs/explanation/contributions.md.
+rcviz.filter_ablation measures both on test sequences: of networks of the quickstart (bundled CTCF example) and of
+simulated motifs, with one and three convolutions, shared and standard, three seeds each; and of the networks of others
+in tests/architectures.py, trained on the middle of the CTCF sequences. A run that was stopped goes on where it was.
+Writes benchmarks/results/contributions_knockouts.json, from which benchmarks/contributions_tables.py makes the tables
+of docs/explanation/contributions.md.
 
 Between the two stand rectifiers and max pooling behind the filter, which choose anew when it is gone. So knock-outs are
 repeated with their choices held fixed: with those of the rectifiers, those of the pooling, and both. With both the rest
@@ -15,22 +14,31 @@ of the network is linear and the effect must be the contribution.
 """
 
 import json
+import sys
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from torch import nn
 
 import rcviz
 
-OUT = Path(__file__).parent / "results" / "contributions_knockouts.json"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from architectures import ARCHITECTURES, LENGTH  # noqa: E402 - of the tests
+
+OUT = ROOT / "benchmarks" / "results" / "contributions_knockouts.json"
 SEEDS = range(3)
 SIZES = {"RC": 8, "standard": 16}
 """Filters, as in the quickstart: as many channels."""
+
+KEYS = ("data", "layers", "kind", "seed")
 
 
 @lru_cache(maxsize=1)
@@ -75,12 +83,12 @@ def remembered(module, inputs, outputs):
     return keep
 
 
-def silence(channels, values=None):
-    """Set channels to zero, or to ``values``, one for each channel."""
+def silence(channels):
+    """Set channels to zero."""
 
     def change(_, output):
         silenced = output.clone()
-        silenced[:, channels] = 0 if values is None else values[None, channels, None].to(output)
+        silenced[:, channels] = 0
         return silenced
 
     return change
@@ -114,11 +122,8 @@ def channels_of(index, n_channels, shared):
 
 
 @torch.no_grad()
-def knock_outs(model, x, act, *, shared, fixed=(), values=None):
-    """Logits with each filter minus logits without: (N, filters, tasks).
-
-    ``fixed`` are modules that choose as they do with the filter; ``values`` replace zero, one for each channel.
-    """
+def knock_outs(model, x, act, fixed, *, shared):
+    """Logits with each filter minus logits without, (N, filters, tasks); ``fixed`` modules choose as with it."""
     inputs, outputs = {}, {}
     with ExitStack() as stack:
         for module in (act, *fixed):
@@ -128,20 +133,11 @@ def knock_outs(model, x, act, *, shared, fixed=(), values=None):
     effects = []
     for index in range(n_channels // 2 if shared else n_channels):
         with ExitStack() as stack:
-            stack.enter_context(replaced(act, silence(channels_of(index, n_channels, shared), values)))
+            stack.enter_context(replaced(act, silence(channels_of(index, n_channels, shared))))
             for module in fixed:
                 stack.enter_context(replaced(module, as_before(module, inputs[module])))
             effects.append(whole - model(x))
     return torch.stack(effects, dim=1).numpy()
-
-
-@torch.no_grad()
-def mean_activation(model, x, act):
-    """Mean of each channel over sequences and positions."""
-    outputs = {}
-    with replaced(act, remembered(act, {}, outputs)):
-        model(x)
-    return outputs[act].mean(dim=(0, 2))
 
 
 def by_class(effects, labels):
@@ -149,24 +145,22 @@ def by_class(effects, labels):
     return effects[labels == 1].mean(axis=0), effects[labels == 0].mean(axis=0)
 
 
-def measured(model, data, layer, task, *, shared, effects):
-    """Compare contributions to one task with the effects of each kind of knock-out, (N, filters, tasks)."""
-    act = getattr(model, f"relu{layer}")
-    contributions = rcviz.filter_contributions(model, data, task=task, layer=act).per_sequence
-    labels = data.labels[:, task]
-    estimate = np.subtract(*by_class(contributions, labels))
-    classes = {kind: by_class(values[:, :, task], labels) for kind, values in effects.items()}
-    scores = {kind: positive - negative for kind, (positive, negative) in classes.items()}
-    positive, negative = classes["zero"]
+def measured(ablation, others=None):
+    """Compare the knock-outs of an ablation with its contributions; ``others`` are effects (N, filters) by kind."""
+    contributions, labels = ablation.contributions.per_sequence, ablation.labels
+    estimate = ablation.contributions.scores
+    effects = {"zero": ablation.effects, **(others or {})}
+    scores = {kind: np.subtract(*by_class(values, labels)) for kind, values in effects.items()}
+    positive, negative = by_class(ablation.effects, labels)
     true = scores["zero"]
     changed = np.sign(true) != np.sign(estimate)
     against = (true > 0) & (positive < 0) & (negative < 0)
     return {
-        "spearman": float(spearmanr(estimate, true).statistic),
-        "spearman by sequence": float(spearmanr(contributions.ravel(), effects["zero"][:, :, task].ravel()).statistic),
+        "spearman": ablation.rank_correlation,
+        "spearman by sequence": float(spearmanr(contributions.ravel(), ablation.effects.ravel()).statistic),
         "size": {kind: float(abs(score).sum() / abs(estimate).sum()) for kind, score in scores.items()},
         "effect minus contribution": {
-            name: float((effects["zero"][labels == label, :, task] - contributions[labels == label]).sum(axis=1).mean())
+            name: float((ablation.effects - contributions)[labels == label].sum(axis=1).mean())
             for name, label in (("positives", 1), ("negatives", 0))
         },
         "filters": len(true),
@@ -175,47 +169,93 @@ def measured(model, data, layer, task, *, shared, effects):
         "positive": int((true > 0).sum()),
         "positive, against in both classes": int(against.sum()),
         "largest of these": float(true[against].max(initial=0) / abs(true).max()),
-        "largest gap with both fixed": float(abs(effects["both fixed"][:, :, task] - contributions).max()),
+        **{
+            f"largest gap with {kind}": float(abs(values - contributions).max())
+            for kind, values in effects.items()
+            if kind == "both fixed"
+        },
         "largest contribution": float(abs(contributions).max()),
     }
 
 
-def rows_of(data, n_layers, kind, seed):
+def rows_of(model, data, n_layers, kind, seed):
     """One row for each layer and task of a network."""
-    model, test, shared = trained(data, n_layers, kind, seed), parts_of(data).test, kind == "RC"
+    test, shared = parts_of(data).test, kind == "RC"
     x = torch.from_numpy(test.one_hot())
     auroc = rcviz.evaluate(model, test)["auroc"]
     rows = []
     for layer in range(1, n_layers + 1):
         act = getattr(model, f"relu{layer}")
         rectifiers, poolings = behind(model, act)
-        kinds = {
-            "zero": {},
-            "rectifiers fixed": {"fixed": rectifiers},
-            "pooling fixed": {"fixed": poolings},
-            "both fixed": {"fixed": [*rectifiers, *poolings]},
-            "mean": {"values": mean_activation(model, x, act)},
-        }
-        effects = {name: knock_outs(model, x, act, shared=shared, **options) for name, options in kinds.items()}
+        kinds = {"rectifiers fixed": rectifiers, "pooling fixed": poolings, "both fixed": [*rectifiers, *poolings]}
+        fixed = {name: knock_outs(model, x, act, modules, shared=shared) for name, modules in kinds.items()}
         for task, name in enumerate(test.task_names):
             about = {"data": data, "layers": n_layers, "kind": kind, "seed": seed, "layer": layer, "task": name}
-            found = measured(model, test, layer, task, shared=shared, effects=effects)
+            options = {"task": task, "layer": f"conv{layer}"}
+            others = {kind: values[:, :, task] for kind, values in fixed.items()}
+            others["mean"] = rcviz.filter_ablation(model, test, replace="mean", **options).effects
+            found = measured(rcviz.filter_ablation(model, test, **options), others)
             rows.append({**about, "auroc": float(auroc.iloc[task]), **found})
     return rows
 
 
+def row_of_other(name, seed=0):
+    """Train a network of others on the middle of the CTCF sequences, and compare its filters.
+
+    Each of its outputs has the same labels; a regression fits them as values.
+    """
+    given = ARCHITECTURES[name]
+    torch.manual_seed(seed)
+    model = rcviz.as_sequence_model(given.make(), **given.declared)
+    n_outputs = rcviz.predict(model, ["A" * LENGTH]).shape[1]
+    kind = "value" if given.scale == "value" else "binary"
+
+    def middle(data):
+        first = (data.length - LENGTH) // 2
+        labels = np.repeat(data.labels, n_outputs, axis=1)
+        return rcviz.SequenceSet(data.codes[:, first : first + LENGTH], labels, label_kind=kind)
+
+    parts = parts_of("CTCF")
+    train, valid, test = (middle(data) for data in (parts.train, parts.valid, parts.test))
+    loss = "mse" if kind == "value" else "bce"
+    training = rcviz.TrainConfig(
+        epochs=12, samples_per_epoch=1750, batch_size=100, augmentation="revcomp", learning_rate=0.01, loss=loss,
+        device="cpu",
+    )  # fmt: skip
+    rcviz.fit(model, train, valid, training, progress=False)
+    bound = test.labels[:, 0] == 1
+    auroc = rank_auroc(rcviz.predict(model, test)[:, 0], bound)
+    ablation = rcviz.filter_ablation(model, test, positives=bound)
+    means = rcviz.filter_ablation(model, test, positives=bound, replace="mean").effects
+    about = {"data": "middle of CTCF", "network": name, "at": ablation.at.split(":")[0], "auroc": auroc}
+    return {**about, **measured(ablation, {"mean": means})}
+
+
+def rank_auroc(predictions, positive):
+    """The probability that a positive is ranked above a negative."""
+    ranks, n = rankdata(predictions), positive.sum()
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (~positive).sum()))
+
+
 def main():
+    """Measure what is not yet in the file."""
     torch.set_num_threads(1)
-    rows = []
-    for data in ("CTCF", "simulated"):
-        for n_layers in (1, 3):
-            for kind in SIZES:
-                for seed in SEEDS:
-                    rows += rows_of(data, n_layers, kind, seed)
-                    print(
-                        *(rows[-1][key] for key in ("data", "layers", "kind", "seed", "spearman", "size")), flush=True
-                    )
-    OUT.write_text(json.dumps({"torch": torch.__version__, "rows": rows}, indent=1) + "\n")
+    content = json.loads(OUT.read_text()) if OUT.exists() else {"rows": []}
+    content = {"torch": torch.__version__, "others": []} | content
+
+    def add(part, rows):
+        content[part] += rows
+        OUT.write_text(json.dumps(content, indent=1) + "\n")
+        print(*(rows[-1].get(key) for key in (*KEYS, "network", "spearman", "size")))
+
+    for name, given in ARCHITECTURES.items():
+        if given.layer and name not in {row["network"] for row in content["others"]}:
+            add("others", [row_of_other(name)])
+    done = {tuple(row[key] for key in KEYS) for row in content["rows"]}
+    for network in product(("CTCF", "simulated"), (1, 3), SIZES, SEEDS):
+        if network not in done:
+            model = trained(*network)
+            add("rows", rows_of(model, *network))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ def contributions(long, count=8):
     return table.assign(mean_negative=table["mean_positive"] - score)
 
 
+def ablation(long):
+    table = contributions(long).rename(columns={"mean_positive": "gradient_x_activation"})
+    return table.assign(gradient_x_activation=table["score"] * 0.7 + 0.1 * np.sin(np.arange(8)))
+
+
 def gaps(long):
     return contributions(long).assign(difference=lambda t: t["score"], magnitude=lambda t: t["score"].abs())
 
@@ -68,6 +73,7 @@ PLOTS = {
     "filters": lambda ax, long: rcviz.plot_filters(WEIGHTS, ax, names=names(12, long)),
     "contributions": lambda ax, long: rcviz.plot_contributions(contributions(long), ax),
     "many contributions": lambda ax, long: rcviz.plot_contributions(contributions(long, 60), ax),
+    "ablation": lambda ax, long: rcviz.plot_ablation(ablation(long), ax),
     "distribution": lambda ax, long: plot_contribution_distribution(
         RNG.normal(size=80), RNG.normal(size=900), ax, title=title(long)
     ),
@@ -104,6 +110,7 @@ PLOTS = {
 
 CASES_WITH_LEGEND = {
     "contributions": lambda ax, legend: rcviz.plot_contributions(contributions(False), ax, legend=legend),
+    "ablation": lambda ax, legend: rcviz.plot_ablation(ablation(False), ax, legend=legend),
     "strands": lambda ax, legend: rcviz.plot_strands(FORWARD, REVERSE, LABELS, ax, legend=legend),
     "history": lambda ax, legend: rcviz.plot_history(epochs(False).rename(columns={"arm": "model"}), ax, legend=legend),
     "profile": lambda ax, legend: rcviz.plot_profile([0, 1, 2], {"a": [1, 2], "b": [2, 1]}, ax, legend=legend),

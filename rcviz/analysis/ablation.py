@@ -99,7 +99,7 @@ class FilterAblation:
 
     @property
     def rank_correlation(self) -> float:
-        """Spearman's correlation of the scores with those of gradient times activation; NaN if one of them is constant."""
+        """Spearman's correlation of the scores with those of gradient times activation; NaN if one is constant."""
         ranks = (pd.Series(scores).rank() for scores in (self.scores, self.contributions.scores))
         one, other = (rank - rank.mean() for rank in ranks)
         size = float(np.sqrt((one**2).sum() * (other**2).sum()))
@@ -150,10 +150,10 @@ def filter_ablation(
 ) -> FilterAblation:
     """Silence each filter and measure how much a task's logit, or value, changes.
 
-    This is what gradient times activation estimates, see :func:`rcviz.filter_contributions`: the two are equal where the
-    rest of the network is linear, and are compared in the result. Each filter costs a forward pass of what depends on the
-    layer; layers before it are computed once. Networks of which that cannot be repeated with the same result, for
-    example as they call functions that are not torch's, are run as a whole for each filter.
+    This is what gradient times activation estimates, see :func:`rcviz.filter_contributions`: the two are equal where
+    the rest of the network is linear, and are compared in the result. Each filter costs a forward pass of what depends
+    on the layer; what does not is computed once. A first test compares with whole passes; networks that do not give
+    the same, such as those that draw random numbers, are run as a whole for each filter.
 
     Parameters
     ----------

@@ -10,13 +10,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from rcviz._core.checks import check_choice, check_index, check_positive
+from rcviz.analysis.own_attributions import observed_attributions
 from rcviz.analysis.tasks import Task, resolve_task
 from rcviz.models.outputs import gradient, logits_of, warn_of_nan
 from rcviz.models.prediction import concatenate_batches, map_batches, to_numpy
 from rcviz.models.runtime import differentiating, evaluating
 from rcviz.models.scale import one_warning, returned_scale
 from rcviz.models.settings import in_batches
-from rcviz.sequences.alphabet import decode
+from rcviz.sequences.alphabet import decode, one_hot
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import SequenceSet, as_sequence_set
 from rcviz.symmetry.strands import OtherStrand
@@ -53,6 +54,55 @@ class StrandAttributions:
     codes: UInt8[np.ndarray, "sequences length"]
     task: str
     scale: Literal["logit", "value"] = "logit"
+
+    @classmethod
+    def from_arrays(
+        cls,
+        forward: Any,
+        reverse: Any,
+        data: Any,
+        *,
+        task: int | np.integer | str = 0,
+        scale: Literal["logit", "value"] = "logit",
+    ) -> "StrandAttributions":
+        """Take attributions that were computed elsewhere, such as by Captum or tangermeme, to draw and to compare them.
+
+        Parameters
+        ----------
+        forward, reverse : array or tensor (N, 4, L) or (N, L)
+            One number per observed base, or those of all four bases, of which the observed ones are used. Both are in
+            forward coordinates: position i belongs to base i of the sequence as given, also on the reverse strand.
+            ``rcviz.reverse_complement(array)`` brings attributions (N, 4, L) of the reverse complements there, and
+            ``array[:, ::-1]`` those of shape (N, L).
+        data : SequenceSet, list of str, codes (N, L) or one-hot (N, 4, L)
+            The sequences as given.
+        task : int or str
+            Task that was attributed.
+        scale : "logit" or "value"
+            What was attributed.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit the sequences, a number is not finite, or the numbers are at other bases than the
+            observed ones, as where the reverse strand is in its own coordinates.
+
+        Examples
+        --------
+        >>> few = parts.test.subset([0, 1])
+        >>> own = rcviz.hypothetical_attributions(standard, few)
+        >>> of_reverse = rcviz.hypothetical_attributions(standard, few.reverse_complement())
+        >>> attributions = rcviz.StrandAttributions.from_arrays(own, rcviz.reverse_complement(of_reverse), few)
+        >>> ax = attributions.plot(sequence=1)
+        """
+        check_choice("scale", scale, ("logit", "value"))
+        data = as_sequence_set(data)
+        check_not_empty(data)
+        given = {"forward": forward, "reverse": reverse}
+        strands = [observed_attributions(name, values, data.codes) for name, values in given.items()]
+        x = one_hot(data.codes, dtype="float64")
+        both = [values[:, None] * x for values in strands]
+        return cls(*both, data.codes, resolve_task(data, task).name, scale)
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -76,7 +76,10 @@ class RecordedPass:
 
 
 def whole_pass(
-    model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"], edit: Callable[[Use, Tensor], Tensor | None] | None = None
+    model: nn.Module,
+    neurons: Neurons,
+    x: Float[Tensor, "batch 4 length"],
+    edit: Callable[[Use, Tensor], Tensor | None] | None = None,
 ) -> Float[Tensor, "batch tasks"]:
     """Output of a pass in which everything is computed; a model that draws random numbers draws the same every time."""
     with uncompiled(model), RandomStream(0, x.device).drawing(), neurons.tapped(edit or (lambda use, values: None)):

@@ -89,7 +89,7 @@ def plot_ablation(
     number_ticks(ax, 5)
     ax.locator_params(axis="y", nbins=5)
     add_legend(ax, legend, [], 1, note=_summary(x, y, len(table) - len(known)))
-    label_axes(ax, f"gradient × activation ({scale})", f"knock-out ({scale})")
+    label_axes(ax, f"gradient \N{MULTIPLICATION SIGN} activation ({scale})", f"knock-out ({scale})")
     _name_points(ax, [str(name) for name in known["filter"]], x, y, named, styles["names"])
     return ax
 

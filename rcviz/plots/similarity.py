@@ -1,21 +1,25 @@
-"""Similarity of the filters of two networks as a heat map."""
+"""Similarity of the filters of two networks, or of one, as a heat map."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from rcviz._core.checks import as_numbers
 from rcviz.plots._axes import integer_ticks, label_axes, plotting, resolve_axes
 from rcviz.plots._style import checked_visuals
-from rcviz.plots._text import points
+from rcviz.plots._text import axes_size, points
 from rcviz.plots.results import has
 
 _CELL = 0.26  # inches
 _MARGIN = 1.9
+
+CLUSTER = "#d1495b"
+"""Frame of a cluster, seen on every colour of the map."""
 
 
 @plotting
@@ -28,6 +32,9 @@ def plot_similarity(
 ) -> Axes:
     """Draw similarities as a heat map, with a dot on each row's nearest column.
 
+    Of one network (a FilterSimilarity with clusters), filters are ordered by cluster, clusters of two and more are
+    framed, and the dots are on the nearest other filter.
+
     Parameters
     ----------
     similarity
@@ -37,7 +44,7 @@ def plot_similarity(
     names
         Labels of rows and columns.
     visuals
-        Options of matplotlib for each part: "image" and "nearest" (markers); False hides one.
+        Options of matplotlib for each part: "image", "nearest" (markers) and "clusters" (frames); False hides one.
 
     Raises
     ------
@@ -50,22 +57,49 @@ def plot_similarity(
     >>> ax = rcviz.plot_similarity(similarity, names=("RC filter", "standard filter"))
     """
     values = _checked(similarity)
-    styles = checked_visuals("plot_similarity", visuals, ("image", "nearest"))
+    styles = checked_visuals("plot_similarity", visuals, ("image", "nearest", "clusters"))
+    clusters = similarity.clusters if getattr(similarity, "within", False) else None
+    order = np.arange(len(values)) if clusters is None else np.argsort(clusters, kind="stable")
+    if clusters is not None:
+        values = values[np.ix_(order, order)]
     ax = resolve_axes(ax, _MARGIN + _CELL * values.shape[1], _MARGIN / 2 + _CELL * values.shape[0])
     low = min(0.0, float(np.nanmin(values, initial=0.0)))
     image = ax.imshow(values, **{"cmap": "cividis", "vmin": low, "vmax": 1.0, **styles["image"]})
-    rows = np.flatnonzero(~np.isnan(values).all(axis=1))
-    nearest = np.nanargmax(values[rows], axis=1) if len(rows) else rows
+    others = values if clusters is None else np.where(np.eye(len(values), dtype=bool), np.nan, values)
+    rows = np.flatnonzero(~np.isnan(others).all(axis=1))
+    nearest = np.nanargmax(others[rows], axis=1) if len(rows) else rows
     # White with a dark edge: the dot is seen on every colour of the map.
     dots = {"markersize": 5, "markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": 0.8}
     ax.plot(nearest, rows, "o", **{**dots, **styles["nearest"]})
-    integer_ticks(ax, 9)
-    ax.yaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
-    label_axes(ax, names[1], names[0])
+    if clusters is None:
+        integer_ticks(ax, 9)
+        ax.yaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
+        label_axes(ax, names[1], names[0])
+    else:
+        _frame(ax, clusters[order], styles["clusters"])
+        _name_filters(ax, order)
+        label_axes(ax, names[0], names[0])
     # Inside the Axes' own part of the figure, so that neighbours keep their places.
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.04, 0.0, 0.04, 1.0)))
     bar.set_label("similarity")
     return ax
+
+
+def _frame(ax: Axes, clusters: Int[np.ndarray, " F"], style: Mapping[str, Any]) -> None:
+    """Draw a square around each cluster of two and more; the clusters are in order."""
+    for cluster, size in enumerate(np.bincount(clusters)):
+        if size > 1:
+            corner = float(np.argmax(clusters == cluster)) - 0.5
+            frame = {"fill": False, "edgecolor": CLUSTER, "linewidth": 1.8, "zorder": 3, **style}
+            ax.add_patch(Rectangle((corner, corner), float(size), float(size), **frame))
+
+
+def _name_filters(ax: Axes, order: Int[np.ndarray, " F"]) -> None:
+    """Number rows and columns by filter, as many as there is room for."""
+    step = -(-len(order) * points("xtick.labelsize") * 1.9 // min(axes_size(ax)))
+    shown = np.arange(0, len(order), max(1, int(step)))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_ticks(shown, [str(number) for number in order[shown]])
 
 
 def plot_similarity_clusters(

@@ -13,13 +13,13 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import nn
 
-from rcviz.analysis.attributions import strand_attributions
+from rcviz.analysis.attributions import StrandAttributions, strand_attributions
 from rcviz.analysis.filters import FilterBank, filter_bank
 from rcviz.analysis.neurons import At
 from rcviz.analysis.strand_pass import StrandPass
 from rcviz.analysis.strands import THRESHOLDS, gap_by_filter
 from rcviz.analysis.tasks import model_tasks
-from rcviz.models.runtime import copy_module, find_module
+from rcviz.models.runtime import copy_module
 from rcviz.models.scale import Scale, one_warning, returned_scale
 from rcviz.models.settings import in_batches
 from rcviz.sequences.sequence_set import SequenceSet
@@ -41,6 +41,7 @@ class Compared:
     strands: StrandPass
     batches: Iterator[int]
     task_names: tuple[str, ...] = ()
+    own: StrandAttributions | None = None
 
     @property
     def threshold(self) -> float | None:
@@ -78,6 +79,8 @@ class StrandResults:
         Layer whose filters the gap is split by, for some of the models; others use their first convolution.
     at : "auto", "activation" or "convolution"
     batch_size : int
+    own : dict of name to StrandAttributions, optional
+        Attributions that are shown in place of those computed here, for their task.
 
     Attributes
     ----------
@@ -97,7 +100,9 @@ class StrandResults:
         layers: Mapping[str, str],
         at: At,
         batch_size: int,
+        own: Mapping[str, StrandAttributions] | None = None,
     ) -> None:
+        self._own = own or {}
         self.data, self._at, self._batch_size, self._output = data, at, batch_size, output
         self.models: dict[str, Compared] = {}
         self.refused: dict[str, str] = {}
@@ -144,7 +149,7 @@ class StrandResults:
                     raise ValueError(
                         "it returns profiles; select one number per task with rcviz.as_sequence_model(output=...)"
                     )
-                compared = Compared(model, layer, strands, strands.batches())
+                compared = Compared(model, layer, strands, strands.batches(), own=self._own.get(name))
                 next(compared.batches)
                 compared.task_names = model_tasks(self.data, strands.forward.shape[1])
                 _check_finite(strands)
@@ -244,8 +249,11 @@ class StrandResults:
         filters: Any = [None] * n
         outputs, no_attributions, no_filters = np.zeros((n, 2)), "", ""
         try:
-            found = strand_attributions(each.model, codes, **options)
-            attributions = np.stack([found.forward.sum(axis=1), found.reverse.sum(axis=1)], axis=1)
+            found = strand_attributions(each.model, codes, **options) if each.own is None else each.own
+            if each.own is not None and each.own.task != self.task_names[task]:
+                raise ValueError(f"those that were given are of {each.own.task}")
+            rows = slice(None) if each.own is None else sequences
+            attributions = np.stack([found.forward[rows].sum(axis=1), found.reverse[rows].sum(axis=1)], axis=1)
         except Exception as error:  # a user's model may raise anything; the others are shown
             no_attributions = _reason(error)
         try:
@@ -318,29 +326,3 @@ def _reason(error: Exception) -> str:
 def _check_finite(strands: StrandPass) -> None:
     if not strands.finite:
         raise ValueError("some of its predictions are not finite")
-
-
-def named_models(models: Any) -> dict[str, nn.Module]:
-    """Name the models, given as a dict, a sequence or a single model."""
-    if isinstance(models, nn.Module):
-        models = {"model": models}
-    elif not isinstance(models, Mapping):
-        given = list(models) if isinstance(models, Sequence) else [models]
-        models = {f"model {number}": model for number, model in enumerate(given, start=1)}
-    if not models:
-        raise ValueError("there are no models; give a dict such as {'RC': model}")
-    for name, model in models.items():
-        if not isinstance(model, nn.Module):
-            raise ValueError(f"{name} must be a torch.nn.Module, got {type(model).__name__}")
-    return {str(name): model for name, model in models.items()}
-
-
-def named_layers(models: dict[str, nn.Module], layer: Any) -> dict[str, str]:
-    """Find the layer of each model; models without an entry use their first convolution."""
-    given = {str(name): each for name, each in layer.items()} if isinstance(layer, Mapping) else None
-    if given is None:
-        given = {} if layer is None else dict.fromkeys(models, layer)
-    for name in given:
-        if name not in models:
-            raise ValueError(f"layer names a model {name!r}, and the models are: {', '.join(models)}")
-    return {name: find_module(models[name], each)[0] for name, each in given.items()}

@@ -22,9 +22,10 @@ from rcviz.sequences.sequence_set import as_sequence_set
 from rcviz.widgets.explorer import Explorer
 from rcviz.widgets.runs import Run
 from rcviz.widgets.state import StrandState
+from rcviz.widgets.strand_arguments import named_attributions, named_layers, named_models
 from rcviz.widgets.strand_data import detail_bytes, pack_details, pack_filters, pack_points, pack_sequences
 from rcviz.widgets.strand_picture import picture, still
-from rcviz.widgets.strand_results import StrandResults, named_layers, named_models
+from rcviz.widgets.strand_results import StrandResults
 
 AHEAD = 32
 """Sequences of the list whose details are computed before they are chosen."""
@@ -60,6 +61,10 @@ class StrandExplorer(Explorer):
         Which neurons of the layer; see :func:`rcviz.filter_contributions`.
     batch_size : int
         Number of sequences that are in memory as floats at a time.
+    attributions : dict of name to (forward, reverse), optional
+        Your own attributions for some of the models, for the task to start with, such as those of Captum or tangermeme:
+        arrays (N, 4, L) or (N, L), both in forward coordinates, see :meth:`rcviz.StrandAttributions.from_arrays`, or a
+        :class:`rcviz.StrandAttributions`. For a single model the pair alone. By default gradient times input.
 
     Attributes
     ----------
@@ -113,6 +118,7 @@ class StrandExplorer(Explorer):
         output: Scale | None = None,
         at: At = "auto",
         batch_size: int = 500,
+        attributions: Any = None,
     ) -> None:
         check_positive("batch_size", batch_size)
         if output is not None:
@@ -121,7 +127,8 @@ class StrandExplorer(Explorer):
         data = as_sequence_set(data)
         check_not_empty(data)
         named = named_models(models)
-        self._named, self._options = named, (output, named_layers(named, layer), at, batch_size)
+        own = named_attributions(named, attributions, data, task)
+        self._named, self._options = named, (output, named_layers(named, layer), at, batch_size, own)
         self._results = StrandResults(named, data, *self._options)
         self._results.begin()
         first_task = task_index(task, self._results.task_names)

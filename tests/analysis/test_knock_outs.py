@@ -1,4 +1,4 @@
-"""The knock-outs that contributions are compared with, against networks whose parameters are zero instead."""
+"""The benchmark that compares contributions with knock-outs: what it holds fixed, and what it counts."""
 
 import sys
 from pathlib import Path
@@ -39,22 +39,13 @@ def sequences():
 
 
 @pytest.mark.parametrize("kind", list(WORDS))
-@pytest.mark.parametrize("layer", [1, 2, 3])
-def test_a_filter_that_is_silenced_is_one_whose_normalisation_gives_zero(script, kind, layer):
-    """Scale and shift of zero make the input of the rectifier zero; under sharing one of them is both channels'."""
+def test_with_nothing_fixed_they_are_those_of_the_library(script, kind):
     model = network(kind, rcviz.ModelConfig.chipseq, pool_size=40, pool_stride=20)
-    x = torch.from_numpy(sequences())
-    effects = script.knock_outs(model, x, getattr(model, f"relu{layer}"), shared=kind == "RC")
-    assert effects.shape == (6, 4, 1)
-    with torch.no_grad():
-        whole = model(x)
-        norm = getattr(model, f"norm{layer}")
-        for index in range(4):
-            kept = norm.weight[index].item(), norm.bias[index].item()
-            norm.weight[index], norm.bias[index] = 0, 0
-            np.testing.assert_allclose(effects[:, index], (whole - model(x)).numpy(), rtol=0, atol=1e-12)
-            norm.weight[index], norm.bias[index] = kept
-    assert abs(effects).max() > 1e-3
+    for layer in (1, 2, 3):
+        x = sequences()
+        effects = script.knock_outs(model, torch.from_numpy(x), getattr(model, f"relu{layer}"), [], shared=kind == "RC")
+        found = rcviz.filter_ablation(model, x, layer=f"conv{layer}").effects
+        np.testing.assert_allclose(effects[:, :, 0], found, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", list(WORDS))
@@ -66,21 +57,18 @@ def test_with_the_choices_of_rectifiers_and_pooling_fixed_the_effect_is_the_cont
     x = sequences()
     rectifiers, poolings = script.behind(model, act)
     assert (len(rectifiers), len(poolings)) == (3 - layer, 1)
-    fixed = script.knock_outs(model, torch.from_numpy(x), act, shared=kind == "RC", fixed=[*rectifiers, *poolings])
-    contributions = rcviz.filter_contributions(model, x, layer=act).per_sequence
-    np.testing.assert_allclose(fixed[:, :, 0], contributions, rtol=0, atol=1e-10)
-    free = script.knock_outs(model, torch.from_numpy(x), act, shared=kind == "RC")
-    assert abs(free[:, :, 0] - contributions).max() > 1e-3
+    fixed = script.knock_outs(model, torch.from_numpy(x), act, [*rectifiers, *poolings], shared=kind == "RC")
+    free = rcviz.filter_ablation(model, x, layer=act)
+    np.testing.assert_allclose(fixed[:, :, 0], free.contributions.per_sequence, rtol=0, atol=1e-10)
+    assert abs(free.effects - free.contributions.per_sequence).max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", list(WORDS))
-def test_of_the_last_convolution_contributions_are_the_effects(script, kind):
+def test_of_the_last_convolution_contributions_are_the_effects(kind):
     """Behind it are a maximum of each channel by itself and linear layers."""
     model = network(kind, rcviz.ModelConfig.one_layer, pool_size=40, pool_stride=22)
-    x = sequences()
-    effects = script.knock_outs(model, torch.from_numpy(x), model.relu1, shared=kind == "RC")
-    contributions = rcviz.filter_contributions(model, x).per_sequence
-    np.testing.assert_allclose(effects[:, :, 0], contributions, rtol=0, atol=1e-12)
+    found = rcviz.filter_ablation(model, sequences())
+    np.testing.assert_allclose(found.effects, found.contributions.per_sequence, rtol=0, atol=1e-12)
 
 
 class Words(nn.Module):
@@ -101,26 +89,14 @@ class Words(nn.Module):
 def test_a_filter_with_a_positive_score_can_be_evidence_against_in_both_classes(script):
     """GA is once in the positives and twice in the negatives: -1 and -2, so its score is 1; TC has 2 and 0."""
     data = rcviz.SequenceSet(rcviz.encode(["GATCTC", "GATCTC", "GAAAGA", "GAGAAA"]), [1, 1, 0, 0])
-    model = Words().eval()
-    x = torch.from_numpy(data.one_hot())
-    effects = dict.fromkeys(("zero", "both fixed"), script.knock_outs(model, x, model.relu1, shared=False))
-    found = script.measured(model, data, 1, 0, shared=False, effects=effects)
-    assert effects["zero"][:, :, 0].tolist() == [[-1, 2], [-1, 2], [-2, 0], [-2, 0]]
+    ablation = rcviz.filter_ablation(Words(), data)
+    assert ablation.effects.tolist() == [[-1, 2], [-1, 2], [-2, 0], [-2, 0]]
+    found = script.measured(ablation)
     assert (found["positive"], found["positive, against in both classes"]) == (2, 1)
     assert found["largest of these"] == 0.5
     assert found["spearman"] == pytest.approx(1)
     assert found["sign changes"] == 0
     assert found["size"]["zero"] == 1.0
-
-
-def test_what_replaces_an_activation_is_the_channels_mean(script):
-    """The first sequence has GA twice in five positions, the others have none: the mean of its channel is 2 / 10."""
-    model = Words().eval()
-    x = torch.from_numpy(rcviz.one_hot(["GAGAAA", "CCCCCC"]))
-    means = script.mean_activation(model, x, model.relu1)
-    np.testing.assert_allclose(means, [0.2, 0.0], atol=1e-7)
-    effects = script.knock_outs(model, x, model.relu1, shared=False, values=means)
-    np.testing.assert_allclose(effects[:, 0, 0], [-2 + 5 * 0.2, 0 + 5 * 0.2], atol=1e-6)
 
 
 def test_the_page_holds_the_tables_of_the_file(monkeypatch):

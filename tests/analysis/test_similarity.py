@@ -87,3 +87,84 @@ def test_a_model_counts_as_its_bank():
     for pair in ((None, bank), (bank, "bank")):
         with pytest.raises(ValueError, match="FilterBank or a model"):
             rcviz.filter_similarity(*pair)
+
+
+def family(rng, n, noise):
+    """A filter, and ``n - 1`` copies of it: shifted, every second one reverse complemented, with noise."""
+    first = np.zeros((4, 11))
+    first[:, 3:8] = rng.normal(size=(4, 5))
+    copies = [first]
+    for index in range(1, n):
+        copy = np.roll(first, rng.integers(-3, 4), axis=1)
+        copies.append(copy[::-1, ::-1] if index % 2 else copy)
+    return [copy + noise * rng.normal(size=copy.shape) for copy in copies]
+
+
+def test_within_one_network_families_are_found_again():
+    rng = np.random.default_rng(2)
+    members = [family(rng, n, 0.05) for n in (3, 1, 4, 2)]
+    of_family = np.repeat(np.arange(4), [3, 1, 4, 2])
+    order = rng.permutation(10)
+    weights = mean_center(np.stack([each for family in members for each in family])[order])[0]
+    found = rcviz.filter_similarity(bank(weights))
+    together = of_family[order][:, None] == of_family[order]
+    np.testing.assert_array_equal(found.clusters[:, None] == found.clusters, together)
+    assert np.bincount(found.clusters).tolist() == [4, 3, 2, 1]  # the largest first
+    assert found.redundant.sum() == 10 - 4
+    turned = np.concatenate([np.arange(n) % 2 == 1 for n in (3, 1, 4, 2)])[order]
+    table = found.table
+    copy_is_turned = turned != turned[table["copy_of"]]
+    np.testing.assert_array_equal(table["copy_strand"] == "-", copy_is_turned)
+    np.testing.assert_array_equal(found.reverse_copies, copy_is_turned & found.redundant)
+    assert (table["nearest"] != table["filter"]).all()
+    same = found.clusters[table["nearest"]] == found.clusters
+    np.testing.assert_array_equal(same, np.bincount(found.clusters)[found.clusters] > 1)
+
+
+def test_all_pairs_of_a_cluster_are_as_similar_as_the_threshold_says():
+    weights = mean_center(np.random.default_rng(6).normal(size=(30, 4, 5)))[0]
+    sizes = []
+    for threshold in (0.4, 0.6, 0.8):
+        found = rcviz.filter_similarity(bank(weights), threshold=threshold)
+        for cluster in range(found.clusters.max() + 1):
+            members = found.clusters == cluster
+            assert found.similarity[np.ix_(members, members)].min() >= threshold - 1e-9
+        sizes.append(found.redundant.sum())
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_filters_of_zeros_and_filters_alone_are_clusters_of_their_own():
+    weights = np.zeros((3, 4, 5))
+    weights[2] = np.eye(4, 5)
+    found = rcviz.filter_similarity(bank(weights))
+    assert found.clusters.tolist() == [0, 1, 2]
+    assert not found.redundant.any()
+    assert found.table["nearest"].tolist() == [-1, -1, -1]
+    alone = rcviz.filter_similarity(bank(weights[2:])).table
+    assert alone[["nearest", "cluster"]].to_numpy().tolist() == [[-1, 0]]
+
+
+def test_one_network_is_drawn_by_cluster_with_frames():
+    rng = np.random.default_rng(2)
+    weights = mean_center(np.stack([*family(rng, 1, 0.0), *family(rng, 3, 0.01), *family(rng, 2, 0.01)]))[0]
+    found = rcviz.filter_similarity(bank(weights))
+    ax = found.plot()
+    order = [1, 2, 3, 4, 5, 0]
+    np.testing.assert_array_equal(ax.images[0].get_array(), found.similarity[np.ix_(order, order)])
+    assert [int(label.get_text()) for label in ax.get_xticklabels()] == order
+    frames = [(patch.get_x(), patch.get_y(), patch.get_width()) for patch in ax.patches]
+    assert frames == [(-0.5, -0.5, 3.0), (2.5, 2.5, 2.0)]
+    (dots,) = ax.lines
+    assert all(column != row for column, row in zip(*dots.get_data(), strict=True))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.1, float("nan")])
+def test_other_thresholds_are_refused(threshold):
+    with pytest.raises(ValueError, match="threshold"):
+        rcviz.filter_similarity(bank(np.ones((2, 4, 3))), threshold=threshold)
+
+
+def test_clusters_are_of_one_network():
+    one = bank(np.eye(4)[None])
+    with pytest.raises(ValueError, match="one network"):
+        _ = rcviz.filter_similarity(one, one).clusters

@@ -32,6 +32,7 @@ def results(models, toy):
     standard, revcomp = models
     return {
         "contributions": rcviz.filter_contributions(standard, toy),
+        "ablation": rcviz.filter_ablation(standard, toy),
         "strands": rcviz.strand_agreement(standard, toy),
         "gap": rcviz.gap_by_filter(standard, toy),
         "profiles": rcviz.activation_profiles(standard, toy, bins=8),
@@ -48,6 +49,11 @@ CASES = {
         rcviz.plot_contributions,
         {"top": 2},
         lambda result, ax: rcviz.plot_contributions(result.table, ax, top=2),
+    ),
+    "ablation": (
+        rcviz.plot_ablation,
+        {"named": 2},
+        lambda result, ax: rcviz.plot_ablation(result.table, ax, named=2),
     ),
     "strands": (
         rcviz.plot_strands,
