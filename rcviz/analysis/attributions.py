@@ -98,11 +98,10 @@ class StrandAttributions:
         check_choice("scale", scale, ("logit", "value"))
         data = as_sequence_set(data)
         check_not_empty(data)
-        given = {"forward": forward, "reverse": reverse}
-        strands = [observed_attributions(name, values, data.codes) for name, values in given.items()]
         x = one_hot(data.codes, dtype="float64")
-        both = [values[:, None] * x for values in strands]
-        return cls(*both, data.codes, resolve_task(data, task).name, scale)
+        of_forward = observed_attributions("forward", forward, data.codes)[:, None] * x
+        of_reverse = observed_attributions("reverse", reverse, data.codes)[:, None] * x
+        return cls(of_forward, of_reverse, data.codes, resolve_task(data, task).name, scale)
 
     @cached_property
     def table(self) -> pd.DataFrame:

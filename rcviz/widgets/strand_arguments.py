@@ -53,8 +53,9 @@ def named_attributions(
                 f"attributions of {name} must be a pair of arrays (forward, reverse), both in forward coordinates, got "
                 f"{type(given).__name__}"
             )
+        forward, reverse = given
         try:
-            found[name] = StrandAttributions.from_arrays(*given, data, task=task)
+            found[name] = StrandAttributions.from_arrays(forward, reverse, data, task=task)
         except ValueError as error:
             raise ValueError(f"attributions of {name}: {error}") from error
     return found
