@@ -92,9 +92,10 @@ bench-palindromes: $(VENV)/.test ## measure how often palindrome verdicts are ri
 	$(BIN)/python benchmarks/palindromes.py
 	$(BIN)/python benchmarks/palindromes_trained.py
 
-bench-contributions: $(VENV)/.test ## compare contributions with knock-outs, for docs/explanation/contributions.md
+bench-contributions: $(VENV)/.test ## compare contributions with knock-outs, and filters with each other, for docs/explanation/
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/contributions_knockouts.py
 	$(BIN)/python benchmarks/contributions_tables.py
+	$(BIN)/python benchmarks/redundancy.py
 
 bench-paper: windows ## measure the costs of an epoch and of Figure 3
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/epoch_costs.py --data runs/windows

@@ -1,11 +1,17 @@
 """Similarity of filters against loops in float64, and against banks whose likeness is known."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from torch import nn
 
 import rcviz
 from rcviz.analysis.filters import FilterBank, mean_center
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def bank(weights):
@@ -168,3 +174,13 @@ def test_clusters_are_of_one_network():
     one = bank(np.eye(4)[None])
     with pytest.raises(ValueError, match="one network"):
         _ = rcviz.filter_similarity(one, one).clusters
+
+
+def test_the_page_holds_the_table_of_the_networks_of_figure_5(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import redundancy
+
+    page = redundancy.PAGE.read_text()
+    assert page == redundancy.filled(page, redundancy.TABLES), "run python benchmarks/redundancy.py"
+    for name in ("redundancy", "tables"):
+        del sys.modules[name]
