@@ -96,7 +96,7 @@ def _frame(ax: Axes, clusters: Int[np.ndarray, " F"], style: Mapping[str, Any]) 
 
 def _name_filters(ax: Axes, order: Int[np.ndarray, " F"]) -> None:
     """Number rows and columns by filter, as many as there is room for."""
-    step = -(-len(order) * points("xtick.labelsize") * 1.9 // min(axes_size(ax)))
+    step = -(-len(order) * points("xtick.labelsize") * 1.5 // min(axes_size(ax)))
     shown = np.arange(0, len(order), max(1, int(step)))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_ticks(shown, [str(number) for number in order[shown]])

@@ -10,7 +10,6 @@ from torch import nn
 import rcviz
 from rcviz.analysis.filters import FilterBank, mean_center
 
-
 ROOT = Path(__file__).parents[2]
 
 

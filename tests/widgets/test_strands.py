@@ -633,3 +633,33 @@ def test_codes_and_strings_are_the_same(opened, models):
     strings = ["GATAAG" * 10, "ACGGT" * 12]
     one, other = (opened(models, data).table for data in (strings, encode(strings)))
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_attributions_that_are_given_are_shown(opened, models, toy):
+    """Those of one model and task, in place of the explorer's; others are computed, and other tasks say why not."""
+    rng = np.random.default_rng(0)
+    forward, reverse = rng.normal(size=(2, *toy.codes.shape))
+    explorer = opened(models, toy, attributions={"standard": (forward, torch.from_numpy(reverse))})
+    own = strand_attributions(models["RC"], toy)
+    for sequence, found in details(explorer)["standard"].items():
+        np.testing.assert_allclose(found["attributions"], [forward[sequence], reverse[sequence]], rtol=1e-3, atol=1e-3)
+        expected = own.forward[sequence].sum(axis=0)
+        np.testing.assert_allclose(details(explorer)["RC"][sequence]["attributions"][0], expected, rtol=1e-3, atol=1e-3)
+    choose(explorer, task=1)
+    assert not explorer._chosen["models"]["standard"]["attributions"]
+    assert "GATA" in explorer._chosen["models"]["standard"]["no_attributions"]
+    assert explorer._chosen["models"]["RC"]["attributions"]
+
+
+@pytest.mark.parametrize(
+    ("attributions", "message"),
+    [
+        ({"other": (0, 0)}, "attributions names a model 'other'"),
+        ((0, 0), "dict of model"),
+        ({"RC": np.zeros(3)}, "attributions of RC must be a pair"),
+        ({"RC": (np.zeros((1, 2)), np.zeros((1, 2)))}, "attributions of RC: forward must be"),
+    ],
+)
+def test_other_attributions_are_refused(models, toy, attributions, message):
+    with pytest.raises(ValueError, match=message):
+        StrandExplorer(models, toy, attributions=attributions)
