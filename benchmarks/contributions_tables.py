@@ -86,10 +86,31 @@ def knock_out_reasons():
     return table([*header, "set to the mean", "difference in positives", "in negatives"], rows)
 
 
+def networks_of_others():
+    """Each network that was trained, and how far its contributions are from knock-outs."""
+    rows = [
+        [
+            row["network"],
+            row["at"],
+            f"{row['auroc']:.2f}",
+            f"{row['spearman']:.2f}",
+            f"{row['spearman by sequence']:.2f}",
+            f"{row['size']['zero']:.2f}",
+            f"{row['size']['mean']:.2f}",
+            f"{row['sign changes']} of {row['filters']}"
+            + (f", up to {row['largest that changes']:.2f}" if row["sign changes"] else ""),
+        ]
+        for row in json.loads(RESULTS.read_text())["others"]
+    ]
+    header = ["network", "neurons", "test auROC", "Spearman", "by sequence", "size", "set to the mean", "other sign"]
+    return table(header, rows)
+
+
 TABLES = {
     "knock-outs in short": knock_out_summary,
     "knock-outs": knock_outs,
     "reasons": knock_out_reasons,
+    "networks of others": networks_of_others,
 }
 
 

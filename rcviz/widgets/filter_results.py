@@ -10,18 +10,19 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import nn
 
+from rcviz.analysis.ablation import effects_by_batch
 from rcviz.analysis.contributions import FilterContributions
 from rcviz.analysis.filter_pass import FilterPass
 from rcviz.analysis.filters import FilterBank, filter_bank
-from rcviz.analysis.neurons import At, sequence_layers
+from rcviz.analysis.neurons import At, find_neurons, sequence_layers
 from rcviz.analysis.palindromes import palindromes
 from rcviz.analysis.profiles import ActivationProfiles
 from rcviz.analysis.searched import SearchedSequences, search_classes
 from rcviz.analysis.sites import ActivatingSites
-from rcviz.analysis.tasks import model_tasks
-from rcviz.models.prediction import count_outputs, one_hot_batch
+from rcviz.analysis.tasks import Task, model_tasks
+from rcviz.models.prediction import count_outputs, one_hot_batch, to_numpy
 from rcviz.models.runtime import evaluating
-from rcviz.models.scale import one_warning, returned_scale
+from rcviz.models.scale import one_warning, returned_scale, uncounted
 from rcviz.models.settings import in_batches, self_contained
 from rcviz.motifs.motif import Motif
 from rcviz.motifs.palindromicity import palindromicity
@@ -210,6 +211,27 @@ class FilterResults:
             ("contributions", layer, task, positives),
             lambda: dataclasses.replace(contributions, labels=self.labels(task, positives), task=self.task_names[task]),
         )
+
+    @in_batches
+    def knock_outs(self, question: Question, tick: Tick) -> Float[np.ndarray, " filters"]:
+        """Score of each filter's knock-out, computed when first asked for: a pass behind the layer per filter."""
+        key = "effects", question.layer, question.task
+        if key not in self._results:
+            task, codes, parts, done = Task(question.task, "", None), self.data.codes, [], 0
+            with evaluating(self.model), uncounted():
+                neurons = find_neurons(self.model, question.layer, self._at, one_hot_batch(codes[:1], self.model))
+                batches = effects_by_batch(self.model, neurons, task, codes, batch_size=min(100, self._batch_size))
+                for batch in batches:
+                    parts.append(to_numpy(batch))
+                    done += len(batch)
+                    tick(done / len(codes))
+            self._results[key] = np.concatenate(parts)
+        contributions = self.contributions(*question)
+        return dataclasses.replace(contributions, per_sequence=self._results[key]).scores
+
+    def has_knock_outs(self, question: Question) -> bool:
+        """Whether the knock-outs of a layer and task are known."""
+        return ("effects", question.layer, question.task) in self._results
 
     def first_positives(self, task: int) -> str:
         """Choice to start with; "all" where so many values are equal that no upper part leaves a rest."""

@@ -20,14 +20,14 @@ from rcviz.motifs.similarity import as_motifs
 from rcviz.plots.colors import letter_colors
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
-from rcviz.widgets.data import block, finite, pack_names, pack_scores, pack_sites
+from rcviz.widgets.data import block, finite, pack_names, pack_scores, pack_sites, unpack
 from rcviz.widgets.explorer import Explorer
 from rcviz.widgets.filter_picture import picture, still
 from rcviz.widgets.filter_results import NAMED_FROM, FilterResults, describe_positives
 from rcviz.widgets.runs import Run
 from rcviz.widgets.state import FilterState, Question
 
-SORTS = ("score", "number", "palindromicity", "name")
+SORTS = ("score", "knock-out", "number", "palindromicity", "name")
 MOTIFS = {".meme": write_meme, ".jaspar": write_jaspar, ".transfac": write_transfac}
 
 
@@ -98,6 +98,7 @@ class FilterExplorer(Explorer):
     _profiles = traitlets.Dict().tag(sync=True)
     _names = traitlets.Dict().tag(sync=True)
     _verdicts = traitlets.Dict().tag(sync=True)
+    _knock_outs = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -138,6 +139,7 @@ class FilterExplorer(Explorer):
         state.observe(self._on_layer, "layer")
         state.observe(self._on_question, ["layer", "task", "positives"])
         state.observe(self._on_order, ["ranking", "sort"])
+        state.observe(self._on_sort, "sort")
         self._send_weights()
         self._start()
 
@@ -151,6 +153,7 @@ class FilterExplorer(Explorer):
     def table(self) -> pd.DataFrame:
         """Contributions, consensus, palindromicity, firing and nearest known motif of every filter, best first.
 
+        Once the list has been sorted by "knock-out", also ``knock_out``, see :func:`rcviz.filter_ablation`.
         Motifs whose similarity is below 0.5 are not given. Waits for the analysis.
         """
         self.wait()
@@ -159,6 +162,8 @@ class FilterExplorer(Explorer):
         bank = self._results.bank(question.layer).table[["filter", "consensus"]]
         bank["palindromicity"] = self._results.palindromicity(question.layer)
         bank["fires_in"] = self._results.firing(question.layer)
+        if self._results.has_knock_outs(question):
+            bank["knock_out"] = self._results.knock_outs(question, lambda share: None)
         table = table.merge(bank, on="filter")
         names = self._results.names(question, self._targets, lambda share: None)
         nearest = names.groupby("filter").first()[["motif", "alternative_name", "similarity", "p_value"]]
@@ -214,7 +219,7 @@ class FilterExplorer(Explorer):
         self._send_weights()
 
     def _on_question(self, change: Any = None) -> None:
-        self._forget("_scores", "_sites", "_profiles", "_names", "_verdicts")
+        self._forget("_scores", "_sites", "_profiles", "_names", "_verdicts", "_knock_outs")
         self._send_about()
         self._start()
 
@@ -223,6 +228,8 @@ class FilterExplorer(Explorer):
         ranking = state.ranking
         if state.sort == "number":
             ranking = sorted(ranking)
+        elif state.sort == "knock-out" and self._knock_outs:
+            ranking = np.argsort(-unpack(self._knock_outs["scores"]), kind="stable").tolist()
         elif state.sort == "palindromicity":
             scores = np.nan_to_num(self._results.palindromicity(layer), nan=-2.0)
             ranking = np.argsort(-scores, kind="stable").tolist()
@@ -230,6 +237,10 @@ class FilterExplorer(Explorer):
             names = self._nearest()
             ranking = sorted(ranking, key=lambda index: (index not in names, names.get(index, "").lower()))
         state.order = tuple(ranking)
+
+    def _on_sort(self, change: Any) -> None:
+        if self.state.sort == "knock-out" and not self._knock_outs:
+            self._start()
 
     def _nearest(self) -> dict[int, str]:
         """Name of each filter that has one, as far as they are known."""
@@ -267,7 +278,12 @@ class FilterExplorer(Explorer):
         names = results.names(question, self._targets, run.part(0.78, 0.9))
         self._names = pack_names(names, self._targets, len(results.bank(question.layer)))
         self._on_order()
-        run.tick(0.9, "Judging palindromes")
+        if self.state.sort == "knock-out":  # only when it is asked for: a pass for every filter
+            run.tick(0.9, "Silencing one filter after the other")
+            scores = results.knock_outs(question, run.part(0.9, 0.95))
+            self._knock_outs = {"scores": block(scores)}
+            self._on_order()
+        run.tick(run.progress, "Judging palindromes")
         self._judge(run, question)
 
     def _judge(self, run: Run, question: Question) -> None:
@@ -277,7 +293,7 @@ class FilterExplorer(Explorer):
         for place, index in enumerate(ranking):
             row = self._results.verdict(question, index)
             rows[str(index)] = {key: finite(value) if isinstance(value, float) else value for key, value in row.items()}
-            run.tick(0.9 + 0.1 * (place + 1) / len(ranking))
+            run.tick(max(run.progress, 0.9 + 0.1 * (place + 1) / len(ranking)))
             if place % 64 == 7 or place == len(ranking) - 1:
                 self._verdicts = {"rows": dict(rows)}
 
@@ -286,7 +302,7 @@ class FilterExplorer(Explorer):
         results = FilterResults(copy_module(self._models[0]), self._results.data, at, batch_size)
         results.keep_selection(self._results)
         self._results = results
-        self._forget("_scores", "_sites", "_profiles", "_names", "_verdicts")
+        self._forget("_scores", "_sites", "_profiles", "_names", "_verdicts", "_knock_outs")
         self._send_weights()
 
     def _forget(self, *names: str) -> None:

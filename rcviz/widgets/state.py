@@ -40,7 +40,7 @@ class FilterState(traitlets.HasTraits):
     positives : str
         Sequences that are treated as positive; where labels are values, any upper part, such as "upper 12.5%".
     sort : str
-        Sort order of the list: "score", "number", "palindromicity" or "name".
+        Sort order of the list: "score", "knock-out", "number", "palindromicity" or "name".
     search : str
         Part of a name or of a consensus; other filters are not listed.
     filter : int

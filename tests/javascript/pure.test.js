@@ -130,6 +130,8 @@ test("orders: ties by number, NaN last, names before none", () => {
   };
   equal(orderOf("score", filters), [1, 2, 0, 3]);
   equal(orderOf("number", filters), [0, 1, 2, 3]);
+  equal(orderOf("knock-out", { ...filters, knockOuts: [3, 1, 2, 4] }), [3, 0, 2, 1]);
+  equal(orderOf("knock-out", filters), [1, 2, 0, 3]);
   equal(orderOf("palindromicity", filters), [2, 0, 3, 1]);
   equal(orderOf("name", filters), [3, 1, 2, 0]);
   equal(orderOf("score", { n: 3 }), [0, 1, 2]);

@@ -28,6 +28,7 @@ from rcviz import (
     activation_profiles,
     as_sequence_model,
     decode,
+    filter_ablation,
     filter_bank,
     filter_contributions,
     one_hot,
@@ -673,3 +674,19 @@ def test_a_thousand_filters_stay_small():
     sizes = [value["data"].nbytes for part in packed for value in part.values() if isinstance(value, dict)]
     assert sum(sizes) < 12e6
     assert packed[1]["letters"]["shape"][1] >= 100
+
+
+def test_knock_outs_are_computed_when_the_list_is_sorted_by_them(explorer, toy):
+    assert not explorer._knock_outs
+    assert "knock_out" not in explorer.table
+    explorer.state.sort = "knock-out"
+    explorer.wait(MINUTE)
+    expected = filter_ablation(explorer._models[0], toy)
+    np.testing.assert_allclose(unpack(explorer._knock_outs["scores"]), expected.scores, rtol=1e-5, atol=1e-6)
+    assert list(explorer.state.order) == expected.ranking.tolist()
+    by_filter = explorer.table.set_index("filter")["knock_out"]
+    np.testing.assert_allclose(by_filter.sort_index(), expected.scores, rtol=1e-5, atol=1e-6)
+    explorer.state.task = 1
+    explorer.wait(MINUTE)
+    expected = filter_ablation(explorer._models[0], toy, task=1)
+    np.testing.assert_allclose(unpack(explorer._knock_outs["scores"]), expected.scores, rtol=1e-5, atol=1e-6)

@@ -18,7 +18,7 @@ function consensusesOf(block) {
 
 /** Everything about all filters that the list and the detail draw. */
 export function filtersOf(store) {
-  const [about, weights, scores, sites, profiles, names, verdicts] = [
+  const [about, weights, scores, sites, profiles, names, verdicts, silenced] = [
     "_about",
     "_weights",
     "_scores",
@@ -26,9 +26,12 @@ export function filtersOf(store) {
     "_profiles",
     "_names",
     "_verdicts",
+    "_knock_outs",
   ].map((name) => store.get(name));
   const known = (part, key) => (part[key] === undefined ? null : part);
   const n = weights.matrices?.shape[0] ?? 0;
+  const score = scores.scores ? unpack(scores.scores).values : null;
+  const knockOuts = silenced?.scores ? unpack(silenced.scores).values : null;
   const rows = names.rows ?? null;
   const motif = (index) => (rows?.[index]?.length ? names.motifs[rows[index][0].motif] : null);
   return {
@@ -42,8 +45,12 @@ export function filtersOf(store) {
     profiles: known(profiles, "edges"),
     names: rows ? names : null,
     verdicts: verdicts.rows ?? null,
-    score: scores.scores ? unpack(scores.scores).values : null,
-    digits: digitsFor(scores.scores ? unpack(scores.scores).values : null),
+    score,
+    digits: digitsFor(score),
+    knockOuts,
+    silenced: store.state().sort === "knock-out" && (silenced?.scores ?? true),
+    // What the list shows beside the names.
+    listedScore: store.state().sort === "knock-out" ? knockOuts : score,
     palindromicity: weights.palindromicity ? unpack(weights.palindromicity).values : null,
     consensuses: weights.matrices ? consensusesOf(weights.matrices) : [],
     motifNames: rows ? Array.from({ length: n }, (_, index) => motif(index)?.name ?? null) : null,
@@ -56,6 +63,7 @@ export function listed(filters, state) {
   const order = orderOf(state.sort, {
     n: filters.n,
     scores: filters.score,
+    knockOuts: filters.knockOuts,
     palindromicity: filters.palindromicity,
     names: filters.motifNames,
   });

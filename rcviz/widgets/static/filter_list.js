@@ -21,8 +21,8 @@ export function filterList(id, choose) {
   }
 
   function bar(filters, index, largest) {
-    if (!filters.score) return h("span", { class: "rcviz-skeleton rcviz-score" });
-    const score = filters.score[index];
+    if (!filters.listedScore) return h("span", { class: "rcviz-skeleton rcviz-score" });
+    const score = filters.listedScore[index];
     const part = h("i", { class: `rcviz-bar${score < 0 ? " rcviz-below" : ""}` });
     part.style.width = `${Math.round((26 * Math.abs(score)) / (largest || 1))}px`;
     return h("span", { class: "rcviz-score" }, part, h("span", null, signed(score, filters.digits)));
@@ -67,7 +67,7 @@ export function filterList(id, choose) {
 
   function fill() {
     const { filters, order, state } = present;
-    const largest = filters.score?.reduce((most, score) => Math.max(most, Math.abs(score)), 0);
+    const largest = filters.listedScore?.reduce((most, score) => Math.max(most, Math.abs(score)), 0);
     const [first, last] = inSight(order.length);
     rows.style.setProperty("--count", order.length);
     const cells = [];
@@ -77,7 +77,7 @@ export function filterList(id, choose) {
     drawn = { order, filters: signature(filters), first, last };
   }
 
-  const signature = (filters) => [filters.weights, filters.scores, filters.names];
+  const signature = (filters) => [filters.weights, filters.scores, filters.names, filters.silenced];
   const same = (one, other) => one.length === other?.length && one.every((value, place) => value === other[place]);
 
   function mark(scroll) {

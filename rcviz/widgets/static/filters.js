@@ -11,6 +11,10 @@ const HELP = [
     "The list",
     "has every filter of a convolution over the bases, with its score: what it adds to the output in positives minus what it adds in negatives (gradient times activation).",
   ],
+  [
+    "Sort by knock-out",
+    "silences one filter after the other and lists how much the output falls, in positives minus in negatives: what the score estimates. It is computed when it is first chosen.",
+  ],
   ["Weights", "are mean-centred: every column sums to zero, which changes nothing on known bases."],
   [
     "Sites",
@@ -49,9 +53,21 @@ const KEYS = [
   ["Page \u2191 \u2193", "ten filters"],
   ["Esc", "close, end the search"],
 ];
-const SORT_NAMES = { score: "score", number: "number", palindromicity: "palindromicity", name: "name" };
+const SORT_NAMES = {
+  score: "score",
+  "knock-out": "knock-out",
+  number: "number",
+  palindromicity: "palindromicity",
+  name: "name",
+};
 
 let views = 0; // ids are unique on a page with several explorers, or with one shown twice
+
+/** Sorts that there are; a page without a kernel has knock-outs only if they were computed before. */
+function sortsOf(store) {
+  const sorts = store.get("_about").sorts ?? [];
+  return sorts.filter((name) => name !== "knock-out" || store.live || store.get("_knock_outs")?.scores);
+}
 
 function describe(store) {
   const about = store.get("_about");
@@ -66,7 +82,7 @@ function describe(store) {
     title: "Filters",
     summary: `${state.layer} \u00b7 ${plural(n, "filter")} \u00b7 ${plural(about.n_sequences ?? 0, "sequence")}${classes}`,
     controls: [
-      ["Sort", "sort", (about.sorts ?? []).map((name) => [name, SORT_NAMES[name] ?? name])],
+      ["Sort", "sort", sortsOf(store).map((name) => [name, SORT_NAMES[name] ?? name])],
       ["Task", "task", (about.tasks ?? []).map((name, index) => [index, name])],
       ["Layer", "layer", (about.layers ?? []).map((name) => [name, name])],
       ["Positives", "positives", about.positives ?? []],
@@ -183,7 +199,17 @@ function render({ model, el }) {
     { model, el, store },
     { kind: "filters", help: HELP, keys: KEYS, describe, body, draw, onKey },
   );
-  for (const name of ["_state", "_about", "_weights", "_scores", "_sites", "_profiles", "_names", "_verdicts"]) {
+  for (const name of [
+    "_state",
+    "_about",
+    "_weights",
+    "_scores",
+    "_sites",
+    "_profiles",
+    "_names",
+    "_verdicts",
+    "_knock_outs",
+  ]) {
     frame.listen(`change:${name}`, frame.redraw);
   }
   return frame.end;

@@ -1,10 +1,10 @@
 // Order of a list, and what of it a search leaves.
 
 /**
- * Filters in the order asked for: by `score`, `number`, `palindromicity` or `name`. `filters` has `n`, and as far as
- * they are known `scores`, `palindromicity` (arrays) and `names` (array of text or null).
+ * Filters in the order asked for: by `score`, `knock-out`, `number`, `palindromicity` or `name`. `filters` has `n`, and
+ * as far as they are known `scores`, `knockOuts`, `palindromicity` (arrays) and `names` (array of text or null).
  */
-export function orderOf(sort, { n, scores, palindromicity, names }) {
+export function orderOf(sort, { n, scores, knockOuts, palindromicity, names }) {
   const numbers = Array.from({ length: n }, (_, index) => index);
   const falling = (values) => {
     const key = (index) => (Number.isNaN(values[index]) ? Number.NEGATIVE_INFINITY : values[index]);
@@ -12,6 +12,7 @@ export function orderOf(sort, { n, scores, palindromicity, names }) {
   };
   const ranking = scores ? falling(scores) : numbers;
   if (sort === "number") return numbers;
+  if (sort === "knock-out" && knockOuts) return falling(knockOuts);
   if (sort === "palindromicity" && palindromicity) return falling(palindromicity);
   if (sort === "name" && names) {
     const key = (index) => names[index]?.toLowerCase();
