@@ -5,6 +5,7 @@ is in the page and painted. Run with ``make bench``; writes benchmarks/results/e
 
 ``--only-filters --filters 1000 --sequences 1000 --times 10 --epochs 0`` looks at the filter explorer alone, with other
 sizes, and puts what it finds into benchmarks/results/reliability/widgets.json, beside what was found with other sizes.
+``--trial`` runs every part with small sizes and writes nothing, to see that all of them work.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +29,23 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 
 OUT = ROOT / "benchmarks" / "results" / "explorers.json"
 SIZES = ROOT / "benchmarks" / "results" / "reliability" / "widgets.json"
-TIMES = 50
-GROWTH = 500
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of models and data, and how often everything is done."""
+
+    filters: int = 64
+    sequences: int = 10_000
+    epochs: int = 3
+    many_filters: int = 1000
+    many_sequences: int = 100_000
+    times: int = 50
+    growth: int = 500
+    warm: int = 400  # interactions before growth is counted
+
+
+TRIAL = Sizes(filters=6, sequences=240, epochs=1, many_filters=300, many_sequences=2000, times=3, growth=12, warm=4)
 
 SETUP = """
 import rcviz
@@ -61,7 +79,7 @@ threading.Thread(target=record).start()
 explorer
 """
 STRANDS = """
-standard = rcviz.build_model(rcviz.ModelConfig.simulated("standard", n_filters=64))
+standard = rcviz.build_model(rcviz.ModelConfig.simulated("standard", n_filters=FILTERS))
 strands = rcviz.StrandExplorer({"RC": model, "standard": standard}, data)
 strands
 """
@@ -86,9 +104,9 @@ def use(explorer, turn):
         while state.status != wanted:
             time.sleep(0.005)
     elif hasattr(state, "ranking"):
-        state.filter = state.ranking[turn % 64]
+        state.filter = state.ranking[turn % len(state.ranking)]
     else:
-        state.sequence = turn % 200
+        state.sequence = turn % min(200, len(data))
         explorer.wait()
 def grow(explorer, name):
     for turn in range(WARM):
@@ -100,7 +118,7 @@ def grow(explorer, name):
 found = dict([grow(explorer, "FilterExplorer"), grow(strands, "StrandExplorer"), grow(monitor, "TrainingMonitor")])
 with open("growth.json", "w") as file:
     json.dump(found, file)
-""".replace("GROWTH", str(GROWTH)).replace("WARM", "400")
+"""
 
 # When the first logos of a list are painted, on the clock of the kernel.
 FIRST_LOGOS = """
@@ -116,11 +134,13 @@ SCRIPT = """
 import gc, json, sys, time, numpy as np, psutil, torch
 from rcviz.analysis.filter_pass import FilterPass
 from rcviz.models.prediction import one_hot_batch
+from rcviz.models.settings import in_batches
 def forwards_and_backwards(model, data):
     model.eval()
     for first in range(0, len(data), 500):
         x = one_hot_batch(data.codes[first : first + 500], model).requires_grad_()
         model(x)[:, 0].sum().backward()
+@in_batches  # as the explorer runs it
 def one_pass(model, data):
     for _ in FilterPass(model, data, rcviz.filter_bank(model, length=data.length)).batches():
         pass
@@ -179,12 +199,17 @@ def measure(page, act, done, *, before="null"):
 
 
 def setup(n_filters, n_sequences, epochs):
-    return (
-        SETUP.replace("SEQUENCES", str(n_sequences)).replace("FILTERS", str(n_filters)).replace("EPOCHS", str(epochs))
-    )
+    return sized(SETUP, SEQUENCES=n_sequences, FILTERS=n_filters, EPOCHS=epochs)
 
 
-def filters(page, times=TIMES, n_filters=64):
+def sized(code, **numbers):
+    """Put numbers into code, in place of their names."""
+    for name, number in numbers.items():
+        code = code.replace(name, str(number))
+    return code
+
+
+def filters(page, times):
     """Another filter, for the first time and again, with an idle and with a busy kernel; the list in another order."""
     root = "document.querySelector('.rcviz-explorer')"
     listed = f"{root}.querySelector('[role=listbox]')"
@@ -238,19 +263,19 @@ def first_logos(page, folder):
 
 def without_page(n_filters, n_sequences, epochs):
     """Run SCRIPT in a process of its own."""
-    code = setup(n_filters, n_sequences, epochs) + SCRIPT.replace("FILTERS", str(n_filters))
+    code = setup(n_filters, n_sequences, epochs) + sized(SCRIPT, FILTERS=n_filters)
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def idle(page):
+def idle(page, times):
     """A button that changes one number: what front end and kernel cost without rcviz."""
     button = "[...document.querySelectorAll('button')].find((button) => button.innerText.startsWith('counted'))"
     said = f"{button}.innerText"
-    return [measure(page, f"{button}.click()", f"{said} !== before", before=said) for _ in range(TIMES)]
+    return [measure(page, f"{button}.click()", f"{said} !== before", before=said) for _ in range(times)]
 
 
-def strands(page):
+def strands(page, times):
     """Another sequence of the list, whose details are read ahead, or asked from the kernel: marked, and all painted."""
     page.locator('[data-kind="strands"][data-state="ready"]').wait_for()
     root = "document.querySelector('[data-kind=strands]')"
@@ -261,7 +286,7 @@ def strands(page):
     painted = f"{marked} && {root}.querySelector('.rcviz-strand-detail').dataset.sequence === {chosen}"
 
     def choose(name, done):
-        return [measure(page, key.replace("KEY", name), done, before=chosen) for _ in range(TIMES)]
+        return [measure(page, key.replace("KEY", name), done, before=chosen) for _ in range(times)]
 
     ahead = choose("ArrowDown", painted)
     page.evaluate(key.replace("KEY", "End"))
@@ -273,13 +298,13 @@ def strands(page):
     }
 
 
-def stopping(page):
+def stopping(page, n_times):
     """Stop, at any time of a training."""
     monitor = page.locator(".rcviz-explorer[data-kind=training]")
     start, stop = (monitor.get_by_role("button", name=name, exact=True) for name in ("Start", "Stop"))
     click = "[...document.querySelectorAll('.rcviz-training button')].find((b) => b.innerText === 'Stop')"
     times = []
-    for turn in range(TIMES):
+    for turn in range(n_times):
         start.click()
         stop.click(trial=True)  # waits until there is something to stop
         page.wait_for_timeout(300 + 53 * turn % 1000)  # so that it falls into training and validation alike
@@ -318,7 +343,7 @@ def only_filters(asked):
         write_notebook(server.folder / "filters.ipynb", [setup(asked.filters, asked.sequences, asked.epochs), FILTERS])
         run_all(page, server, "filters.ipynb", timeout=3_600_000)
         opening = opened(page, Path(folder))
-        times = filters(page, asked.times, asked.filters)
+        times = filters(page, asked.times)
         page.context.browser.close()
     known = json.loads(SIZES.read_text())["explorers"] if SIZES.exists() else []
     sizes = {"filters": asked.filters, "sequences": asked.sequences}
@@ -335,6 +360,7 @@ def only_filters(asked):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only-filters", action="store_true")
+    parser.add_argument("--trial", action="store_true")
     parser.add_argument("--filters", type=int, default=1000)
     parser.add_argument("--sequences", type=int, default=1000)
     parser.add_argument("--times", type=int, default=10)
@@ -342,58 +368,73 @@ def main():
     asked = parser.parse_args()
     if asked.only_filters:
         only_filters(asked)
+    elif asked.trial:
+        everything(TRIAL)
     else:
-        everything()
+        result = everything(Sizes())
+        OUT.parent.mkdir(parents=True, exist_ok=True)
+        OUT.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def everything():
+def everything(sizes):
+    """All parts; returns what was found, and prints each part when it is done."""
     browser_path = next(found for found in map(shutil.which, BROWSERS) if found)
-    times = {}
+    own = setup(sizes.filters, sizes.sequences, sizes.epochs)
+    strand_cell = sized(STRANDS, FILTERS=sizes.filters)
+    growing = sized(GROWING, GROWTH=sizes.growth, WARM=sizes.warm)
+    times, started = {}, time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,
         jupyter_server(Path(folder)) as server,
         sync_playwright() as playwright,
     ):
-        for name, cell, take, arguments in (
-            ("filters", FILTERS, filters, CHROMIUM_ARGUMENTS),
-            ("strands", STRANDS, strands, CHROMIUM_ARGUMENTS),
-            ("monitor", MONITOR, stopping, CHROMIUM_ARGUMENTS),
+
+        def run(name, cells):
+            page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
+            write_notebook(server.folder / f"{name}.ipynb", cells)
+            run_all(page, server, f"{name}.ipynb", timeout=1_200_000)
+            return page
+
+        def close(page, name, found):
+            page.context.browser.close()
+            server.stop_kernels()
+            print(f"{name}, after {time.monotonic() - started:.0f} s:", json.dumps(found, indent=1), flush=True)
+
+        for name, cell, take in (
+            ("filters", FILTERS, filters),
+            ("strands", strand_cell, strands),
+            ("monitor", MONITOR, stopping),
         ):
-            page = new_page(playwright, browser_path, arguments)
-            write_notebook(server.folder / f"{name}.ipynb", [setup(64, 10_000, 3), cell])
-            run_all(page, server, f"{name}.ipynb", timeout=300_000)
+            page = run(name, [own, cell])
             page.get_by_role("button", name="counted 0").wait_for()
             if name == "filters":
                 opening = opened(page, Path(folder))
-            times[f"an empty widget, beside {name}"] = idle(page)
-            times |= take(page)
-            print(json.dumps({what: summary(values) for what, values in times.items()}, indent=1), flush=True)
+            found = {f"an empty widget, beside {name}": idle(page, sizes.times), **take(page, sizes.times)}
+            times |= found
             version = page.context.browser.version
-            page.context.browser.close()
-            server.stop_kernels()
-        page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
-        write_notebook(server.folder / "large.ipynb", [setup(1000, 100_000, 0), FILTERS])
-        run_all(page, server, "large.ipynb", timeout=1_200_000)
+            close(page, name, {what: summary(values) for what, values in found.items()})
+        page = run("large", [setup(sizes.many_filters, sizes.many_sequences, 0), FILTERS])
         large = first_logos(page, Path(folder))
-        page.context.browser.close()
-        server.stop_kernels()
-        page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
-        write_notebook(server.folder / "growth.ipynb", [setup(64, 10_000, 3), FILTERS, STRANDS, MONITOR, GROWING])
-        run_all(page, server, "growth.ipynb", timeout=1_200_000)
+        close(page, "many filters", large)
+        page = run("many", [setup(8, sizes.many_sequences, 0), sized(STRANDS, FILTERS=8)])
+        page.locator('[data-kind="strands"][data-state="ready"]').wait_for(timeout=1_200_000)
+        found = {f"{name}, of {sizes.many_sequences:,}": values for name, values in strands(page, sizes.times).items()}
+        times |= found
+        close(page, "many sequences", {what: summary(values) for what, values in found.items()})
+        page = run("growth", [own, FILTERS, strand_cell, MONITOR, growing])
         growth = json.loads((Path(folder) / "growth.json").read_text())
-        page.context.browser.close()
-    result = {
+        close(page, "growth", growth)
+    alone = without_page(sizes.filters, sizes.sequences, sizes.epochs)
+    print(f"without a page, after {time.monotonic() - started:.0f} s:", json.dumps(alone, indent=1), flush=True)
+    return {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "chromium": version},
         "model": "RC, 64 filters of 21 bp; 10,000 sequences of 200 bp, 3 tasks",
         "opening": opening,
         "first logos of 1,000 filters on 100,000 sequences, s": large,
-        "without a page": without_page(64, 10_000, 3),
+        "without a page": alone,
         "milliseconds": {name: summary(values) for name, values in times.items()},
-        f"growth_over_{GROWTH}_interactions": growth,
+        f"growth_over_{sizes.growth}_interactions": growth,
     }
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(growth, indent=1))
 
 
 if __name__ == "__main__":

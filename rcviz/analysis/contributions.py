@@ -261,12 +261,19 @@ class Differentiated:
         """Gradient times activation, summed over positions and uses, and over the two channels of a tied filter."""
         return torch.stack(
             [
-                part.sum(dim=2)
+                part[:, :, 0]
                 for use, values, slope in zip(self.uses, self.activations, self.slopes, strict=True)
                 if slope is not None
-                for part in self.neurons.by_filter(use, slope * values, len(self.logits))
+                for part in self.neurons.by_filter(use, _summed_product(slope, values), len(self.logits))
             ]
         ).sum(dim=0)
+
+
+def _summed_product(
+    one: Float[Tensor, "rows channels *positions"], other: Float[Tensor, "rows channels *positions"]
+) -> Float[Tensor, "rows channels"]:
+    """Product, summed over positions, without an array of all products."""
+    return torch.einsum("rcp,rcp->rc", *(each.reshape(*each.shape[:2], -1) for each in (one, other)))
 
 
 def differentiate(model: nn.Module, neurons: Neurons, task: Task, x: Float[Tensor, "batch 4 length"]) -> Differentiated:

@@ -122,17 +122,13 @@ class FilterPass:
     def _follow(self, run: Differentiated, rows: slice) -> None:
         """Keep what the activations of a batch tell: where each filter fires, and the profiles."""
         n = rows.stop - rows.start
+        activations = [self._neurons.by_filter(*each, n) for each in zip(run.uses, run.activations, strict=True)]
         self.fires[rows] = True
         if self._neurons.at.startswith("activation"):
-            parts = [
-                to_numpy(part.amax(dim=2)) > 0
-                for use, values in zip(run.uses, run.activations, strict=True)
-                for part in self._neurons.by_filter(use, values, n)
-            ]
-            self.fires[rows] = np.any(parts, axis=0)
+            self.fires[rows] = np.any([to_numpy(part.amax(dim=2) > 0) for part in chain(*activations)], axis=0)
         inside = np.arange(*np.searchsorted(self._profiled, [rows.start, rows.stop]))
         if len(inside):
-            binned = self._binning(run.uses, run.activations, n).numpy()
+            binned = self._binning(run.uses, activations).numpy()
             self._binned[inside] = binned[self._profiled[inside] - rows.start]
 
     def contributions(self) -> FilterContributions:

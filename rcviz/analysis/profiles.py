@@ -21,6 +21,8 @@ from rcviz.sequences.annotations import as_index
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
 
+_AT_ONCE = 16
+
 
 @dataclass(frozen=True)
 class ActivationProfiles:
@@ -129,7 +131,8 @@ def activation_profiles(
         binning = Binning(model, neurons, layer, codes.shape[1], bins)
 
         def binned_activations(x: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "batch filters bins"]:
-            return binning(*_activations(model, neurons, x), len(x))
+            uses, activations = _activations(model, neurons, x)
+            return binning(uses, [neurons.by_filter(*each, len(x)) for each in zip(uses, activations, strict=True)])
 
         binned = concatenate_batches(map_batches(binned_activations, model, codes, batch_size), len(codes))
     if binned.isnan().any():
@@ -171,21 +174,20 @@ class Binning:
         }
         self.edges, self._weights = _bins(centers, windows_of(convolution).stride, bins)
 
-    def __call__(
-        self, uses: list[Use], activations: list[Tensor], n_sequences: int
-    ) -> Float[Tensor, "batch filters bins"]:
-        """Average the activations of each use in the bins, and add the uses."""
-        binned = 0.0
-        for use, values in zip(uses, activations, strict=True):
-            parts = self._neurons.by_filter(use, values, n_sequences)
+    def __call__(self, uses: list[Use], activations: list[list[Tensor]]) -> Float[Tensor, "batch filters bins"]:
+        """Average the activations of each use, as :meth:`Neurons.by_filter` gives them, in the bins; uses are added."""
+        binned: Any = 0.0
+        for use, parts in zip(uses, activations, strict=True):
             for part, of_bins in zip(parts, self._weights[use], strict=True):
                 if part.shape[2] != len(of_bins):
                     raise ValueError(
                         f"{self._name} does not read the sequence itself but the output of other layers, whose "
                         f"positions are not those of the sequence; give a convolution that reads the bases"
                     )
-                binned = binned + to_numpy(part).astype(np.float64) @ of_bins
-        return torch.from_numpy(np.asarray(binned, dtype=np.float32))
+                weights = torch.from_numpy(of_bins)
+                # A few sequences at a time: float64 copies of all would not stay in the processor's cache.
+                binned = binned + torch.cat([few.cpu().double() @ weights for few in part.split(_AT_ONCE)])
+        return torch.as_tensor(binned, dtype=torch.float32)
 
 
 def _strands_of(neurons: Neurons, use: Use, length: int, name: str) -> list[Strand]:

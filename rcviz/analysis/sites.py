@@ -1,7 +1,7 @@
 """Activating sites: the windows of DNA that activate a filter most, and their motif."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz.analysis.firing import OWN_BIAS, Firing
-from rcviz.models.settings import in_batches
+from rcviz.models.settings import exact_arithmetic, in_batches
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.annotations import as_index
@@ -22,7 +22,7 @@ from rcviz.sequences.sequence_set import as_sequence_set
 
 Strands = Literal["both", "forward"]
 
-_NUMBERS_PER_BATCH = 1 << 21  # a float64 per filter, or base, and position: 16 MB
+_NUMBERS_PER_BATCH = 1 << 18  # a float32 per filter, or base, and position: 1 MB, which stays in the cache
 _PSEUDOCOUNT = 1.0
 _ROUNDING = 1e-12
 
@@ -261,11 +261,11 @@ class SiteSearch:
         # Allocated before the batches: results between their large arrays would let memory grow with every batch.
         shape = (len(codes), len(self._kernels))
         best, start, reverse = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape, dtype=bool)
-        for first in range(0, len(codes), self._at_once):
-            part = slice(first, first + self._at_once)
-            best[part], start[part], reverse[part] = _best_windows(
-                codes[part], self._kernels, self._strands, self._read
-            )
+        with exact_arithmetic():
+            for first in range(0, len(codes), self._at_once):
+                part = slice(first, first + self._at_once)
+                found = _best_windows(codes[part], self._kernels, self._strands, self._read)
+                best[part], start[part], reverse[part] = found
         best *= self.firing.sign
         best += self._bias
         return best, start, reverse
@@ -279,26 +279,58 @@ def _best_windows(
 ) -> tuple[Float[np.ndarray, "n filters"], Int[np.ndarray, "n filters"], Bool[np.ndarray, "n filters"]]:
     """Find activation (without bias), start and strand of the best window; of ties the leftmost, then forward.
 
-    ``read`` are the windows of a strand, by their start on it, that a layer reads.
+    ``read`` are the windows of a strand, by their start on it, that a layer reads. A scan in float32 finds the windows
+    that may be the best, as near to the largest sum as rounding allows; among these float64 decides.
     """
     letters = torch.from_numpy(np.array(codes))  # a copy: torch accepts neither reversed views nor read-only arrays
-    x = (letters[:, None, :] == torch.arange(4, dtype=torch.uint8)[:, None]).double()
-    unknown = F.max_pool1d((letters > 3).double()[:, None], kernels.shape[2], 1) > 0
-    # Equal windows may differ in their last bits, as their products are added in different orders.
-    slack = _ROUNDING * kernels.abs().sum(dim=(1, 2))
+    n, n_filters, width = len(letters), len(kernels), kernels.shape[2]
+    size = kernels.abs().sum(dim=(1, 2))
+    scanned = torch.cat([kernels, kernels.flip(1, 2)]) if strands == "both" else kernels
+    scan = (kernels / size.where(size > 0, 1.0)[:, None, None]).float()
+    scan = torch.cat([scan, scan.flip(1, 2)]) if strands == "both" else scan
+    one_hot = (letters[:, :, None] == torch.arange(4, dtype=torch.uint8)).float()
+    # Windows overlap in memory, and are copied to be the rows of a matrix: faster than a convolution of four channels.
+    windows = one_hot.as_strided((n, len(read), 4 * width), (one_hot.stride(0), 4, 1)).flatten(0, 1)
+    sums = (windows @ scan.permute(2, 1, 0).flatten(0, 1)).unflatten(0, (n, -1))
+    unknown = F.max_pool1d((letters > 3).float()[:, None], width, 1)[:, 0, :, None] > 0
+    sides = (read, read.flip(0))[: len(scanned) // n_filters]
+    if unknown.any() or not read.all():
+        for side, of_strand in zip(sides, sums.split(n_filters, dim=2), strict=True):
+            of_strand.masked_fill_(unknown | ~side[:, None], -torch.inf)
+    # Windows in the order in which they are taken of ties: the leftmost, then forward.
+    sums = sums.view(n, -1, n_filters)
+    largest, window = sums.max(dim=1)
+    limit = (largest - 4 * width * torch.finfo(torch.float32).eps).where(largest > -torch.inf, torch.inf)
+    sequence, index = (each.flatten() for each in torch.meshgrid(*map(torch.arange, largest.shape), indexing="ij"))
+    exact = partial(_exact_sums, letters, scanned, len(sides))
+    best = exact(sequence, index, window.flatten()).view(largest.shape).where(largest > -torch.inf, -torch.inf)
+    sums.scatter_(1, window[:, None], -torch.inf)
+    # Where another window is as near as that, all of them are looked at.
+    several = torch.nonzero(sums.amax(dim=1) >= limit, as_tuple=True)
+    if len(several[0]):
+        sums.scatter_(1, window[:, None], largest[:, None])
+        place, near = torch.nonzero(sums.transpose(1, 2)[several] >= limit[several][:, None], as_tuple=True)
+        found = exact(*(each[place] for each in several), near)
+        most = torch.full(several[0].shape, -torch.inf, dtype=torch.float64).scatter_reduce(0, place, found, "amax")
+        # Equal windows may differ in their last bits, as their products are added in different orders.
+        tied = found >= (most - _ROUNDING * size[several[1]])[place]
+        best[several] = most
+        window[several] = torch.full_like(window[several], sums.shape[1]).scatter_reduce(
+            0, place[tied], near[tied], "amin"
+        )
+    return best.numpy(), (window // len(sides)).numpy(), (window % len(sides) == 1).numpy()
 
-    def leftmost(sums: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
-        sums = sums.masked_fill(unknown | ~read, -torch.inf)
-        largest = sums.amax(dim=2)
-        return largest, (sums >= (largest - slack)[..., None]).to(torch.uint8).argmax(dim=2)
 
-    # Both strands in one convolution: for few filters most of its time goes into copying the windows.
-    by_strand = F.conv1d(x, torch.cat([kernels, kernels.flip(1, 2)]) if strands == "both" else kernels)
-    best, start = leftmost(by_strand[:, : len(kernels)], read)
-    reverse = torch.zeros_like(best, dtype=torch.bool)
-    if strands == "both":
-        other, at = leftmost(by_strand[:, len(kernels) :], read.flip(0))
-        # The difference is NaN, and no tie, where no window of either strand can be a site.
-        reverse = torch.where((other - best).abs() <= slack, at < start, other > best)
-        best, start = torch.where(reverse, other, best), torch.where(reverse, at, start)
-    return best.numpy(), start.numpy(), reverse.numpy()
+def _exact_sums(
+    letters: UInt8[Tensor, "n length"],
+    kernels: Float[Tensor, "kernels 4 width"],
+    n_strands: int,
+    sequence: Int[Tensor, " sums"],
+    index: Int[Tensor, " sums"],
+    window: Int[Tensor, " sums"],
+) -> Float[Tensor, " sums"]:
+    """Sums of filters at windows of known bases, in float64."""
+    start, kernel = window // n_strands, index + window % n_strands * (len(kernels) // n_strands)
+    width = torch.arange(kernels.shape[2])
+    bases = letters.flatten()[(sequence * letters.shape[1] + start)[:, None] + width].clamp(max=3)
+    return kernels.flatten()[(4 * kernel[:, None] + bases) * len(width) + width].sum(dim=1)

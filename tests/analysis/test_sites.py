@@ -107,6 +107,30 @@ def test_activations_have_the_precision_of_float64(seed, width, spare):
     np.testing.assert_allclose(sites.best, expected, rtol=1e-12, atol=1e-12)
 
 
+@given(st.integers(0, 2**32 - 1))
+def test_windows_that_float32_cannot_tell_apart(seed):
+    """Filters of every size, dead ones among them, and sequences whose windows are equal, or differ by 1e-9."""
+    rng = np.random.default_rng(seed)
+    codes = np.tile(rng.integers(0, 4, (6, 5), dtype=np.uint8), (1, 5))
+    codes[3:, rng.integers(0, 25, 2)] = rng.integers(0, 5, (3, 2))
+    weights = rng.integers(-1, 2, (5, 4, 4)) + 1e-9 * rng.integers(-1, 2, (5, 4, 4))
+    weights *= np.array([1.0, 0.0, 1e-300, 1e-42, 1e30])[:, None, None]
+    size = np.abs(weights).sum(axis=(1, 2))
+    sites = bank_of(weights).activating_sites(codes)
+    for row, sequence in enumerate(codes):
+        for index, w in enumerate(weights):
+            best = best_window(sequence, w, "both")
+            if best is None:
+                assert sites.best[row, index] == -np.inf
+                continue
+            start, reverse = sites.start[row, index], sites.reverse[row, index]
+            read = rcviz.reverse_complement(sequence) if reverse else sequence
+            at = len(sequence) - start - 4 if reverse else start
+            value = sum(float(w[read[at + place], place]) for place in range(4))
+            np.testing.assert_allclose([sites.best[row, index], value], best[0], rtol=0, atol=1e-12 * size[index])
+            assert (start, reverse) <= best[1:]  # of ties the leftmost, then forward; sums in another order tie more
+
+
 def test_by_hand_on_both_strands():
     """A filter that reads GAT: forward in the first sequence, as ATC in the second, not at all in the third."""
     weights = np.full((1, 4, 3), -1.0)
@@ -353,7 +377,7 @@ def test_batches_hold_fewer_sequences_the_more_filters_there_are_and_are_not_see
     monkeypatch.setattr(searching, "_NUMBERS_PER_BATCH", 2000)
     monkeypatch.setattr(searching, "_best_windows", lambda x, *rest: at_a_time.append(len(x)) or search(x, *rest))
     pd.testing.assert_frame_equal(bank.activating_sites(codes).table, expected)
-    assert max(at_a_time) == 2000 // (12 * max(n_filters, 4))  # no fewer bases than the four of one-hot
+    assert max(at_a_time) == max(1, 2000 // (12 * max(n_filters, 4)))  # no fewer bases than the four of one-hot
     assert sum(at_a_time) == 50
 
 

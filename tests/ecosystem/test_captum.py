@@ -9,7 +9,7 @@ from captum.attr import DeepLift, IntegratedGradients, LayerActivation, LayerGra
 from drawn import other_strand
 
 import rcviz
-from rcviz.analysis.neurons import Neurons
+from rcviz.analysis.contributions import Differentiated
 
 pytestmark = [
     pytest.mark.filterwarnings("error::RuntimeWarning"),
@@ -20,13 +20,13 @@ pytestmark = [
 
 @pytest.mark.parametrize(("at", "part"), [("activation", "relu1"), ("convolution", "conv1")])
 def test_contributions_are_captums_neuron_by_neuron(exact, gata, at, part, monkeypatch):
-    ours, by_filter = [], Neurons.by_filter
+    ours, contributions = [], Differentiated.contributions
 
-    def recorded(self, use, values, n_sequences):
-        ours.append(values)
-        return by_filter(self, use, values, n_sequences)
+    def recorded(self):
+        ours.append(self.slopes[0] * self.activations[0])
+        return contributions(self)
 
-    monkeypatch.setattr(Neurons, "by_filter", recorded)
+    monkeypatch.setattr(Differentiated, "contributions", recorded)
     found = rcviz.filter_contributions(exact, gata, at=at, batch_size=1000)
     x = torch.from_numpy(gata.one_hot()).double()
     theirs = LayerGradientXActivation(exact, exact.get_submodule(part)).attribute(x, target=0).detach()
