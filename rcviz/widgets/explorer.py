@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, ClassVar
 
 import anywidget
@@ -30,17 +29,6 @@ from rcviz.plots.saving import ENDINGS as PICTURES
 from rcviz.plots.saving import save_figure
 from rcviz.widgets import front_end
 from rcviz.widgets.runs import Run
-
-
-def _documentation() -> str:
-    """Address of the documentation, from the metadata of the installed package."""
-    with suppress(PackageNotFoundError):
-        for entry in metadata("rcviz").get_all("Project-URL") or ():
-            name, _, address = entry.partition(", ")
-            if name.lower() == "documentation":
-                return f"{address.rstrip('/')}/"
-    return ""
-
 
 WIDE_PAGE = "<style>body { max-width: 75rem; }</style>"
 """Part of a page that gives an explorer the room it wants."""
@@ -66,8 +54,6 @@ class Explorer(anywidget.AnyWidget):
     title = ""
     kinds: ClassVar[dict[str, str]] = {".html": "page that needs no kernel", ".csv": "table", ".parquet": "table"}
     """Endings of files that can be written, and what is written."""
-    documentation = _documentation()
-    """Address that pages of the documentation are below, for links; empty if the package does not know it."""
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
@@ -337,11 +323,11 @@ class Explorer(anywidget.AnyWidget):
             self._release()
             self.layout.close()
         super().close()
+        for name in self._page_traits():  # nobody is told any more
+            setattr(self, name, {})
 
     def _release(self) -> None:
-        """Drop arrays and models."""
-        for name in self._page_traits():
-            self._trait_values.pop(name, None)
+        """Drop what the explorer has computed, and models."""
 
 
 def _after_cells(explorer: Explorer) -> Callable[[], None]:

@@ -311,7 +311,6 @@ class FilterExplorer(Explorer):
                 setattr(self, name, {})
 
     def _release(self) -> None:
-        super()._release()
         del self._results, self._targets
 
     # Sending
@@ -345,6 +344,5 @@ class FilterExplorer(Explorer):
             "scale": results.scale,
             "letters": None if self._colors == "colorblind" else self._palette,
             "named_from": NAMED_FROM,
-            "documentation": self.documentation,
             "kinds": [[ending, text] for ending, text in self.kinds.items()],
         }

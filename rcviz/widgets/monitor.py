@@ -16,6 +16,7 @@ from rcviz.models.fingerprint import Fingerprint
 from rcviz.models.network import SequenceModel
 from rcviz.models.runtime import check_module
 from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.sequences.splits import Splits
 from rcviz.training.checks import training_data
 from rcviz.training.config import TrainConfig
 from rcviz.training.history import History
@@ -44,7 +45,7 @@ class TrainingMonitor(CurvesExplorer):
         Maps one-hot ``(batch, 4, length)`` to logits ``(batch, tasks)``. One that :func:`build_model` made can change
         its architecture and filters here.
     train, valid : SequenceSet
-        With labels for every task.
+        With labels for every task. ``TrainingMonitor(model, splits, config=config)`` works as well.
     config : TrainConfig
         Initial settings, and those that the page cannot change.
 
@@ -65,13 +66,18 @@ class TrainingMonitor(CurvesExplorer):
     >>> monitor.close()
     """
 
-    def __init__(self, model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        train: SequenceSet | Splits,
+        valid: SequenceSet | None = None,
+        config: TrainConfig | None = None,
+    ) -> None:
         check_module(model)
         self._train, self._valid, self._config = training_data(train, valid, config)
-        own = {name: getattr(config, name) for name in SETTINGS if name not in OF_MODEL}
-        if isinstance(model, SequenceModel):
-            own |= {name: getattr(model.config, name) for name in OF_MODEL}
-        self.state = state = TrainingState(**own, metric=config.monitor, progress=TrainingProgress())
+        known = model.config if isinstance(model, SequenceModel) else None
+        own = {name: getattr(known if name in OF_MODEL else self._config, name, None) for name in SETTINGS}
+        self.state = state = TrainingState(**own, metric=self._config.monitor, progress=TrainingProgress())
         self._model = MonitoredModel(model, self._settings())
         self._session: TrainingSession | None = None
         self._name, self._note = self._model.name(self._settings()), ""  # of the latest run
@@ -157,7 +163,9 @@ class TrainingMonitor(CurvesExplorer):
                 self._session.join(_STOP_WITHIN)
 
     def wait(self, timeout: float | int | None = None) -> None:
-        """Wait until the training has ended, in whatever way; Ctrl-C stops it, and the model has its best weights.
+        """Wait until the training has ended; Ctrl-C stops it, and the model has its best weights.
+
+        An error that ended the training is raised here.
 
         Raises
         ------
@@ -165,8 +173,6 @@ class TrainingMonitor(CurvesExplorer):
             If it has not ended after ``timeout`` seconds; it goes on.
         RuntimeError
             If it is paused, as nobody could resume it meanwhile, or the monitor is closed.
-        Exception
-            The error that ended the training, if it failed.
         """
         self._check_open()
         session = self._session
@@ -220,7 +226,6 @@ class TrainingMonitor(CurvesExplorer):
         super().close()
 
     def _release(self) -> None:
-        super()._release()
         self._history, self._session = self.history, None
         self._model.renew()
         del self._train, self._valid

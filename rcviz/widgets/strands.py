@@ -146,8 +146,8 @@ class StrandExplorer(Explorer):
         self._settle(state)
         super().__init__(named.values(), state)
         state.observe(self._on_selection, "selection")
-        state.observe(self._on_question, ["task", "sequence"])
-        self._wanted = state.task, state.sequence
+        state.observe(self._on_question, ["task", "sequence", "model", "selection"])
+        self._wanted = self._question(state)
         self._sequences = pack_sequences(self._results)
         self._send_points()
         self._start()
@@ -244,9 +244,9 @@ class StrandExplorer(Explorer):
                 state.model = self._settled[0]
                 sequence = self._first(state)
                 self._settled = state.model, sequence
-                self._wanted = state.task, sequence
                 if sequence != state.sequence:
                     state.sequence = sequence
+                self._wanted = self._question(state)
         if state.split not in models:
             state.split = None
 
@@ -255,9 +255,14 @@ class StrandExplorer(Explorer):
             self.state.sequence = self._first(self.state)
 
     def _on_question(self, change: Any) -> None:
-        if self._wanted != (self.state.task, self.state.sequence):
-            self._wanted = self.state.task, self.state.sequence
+        if self._wanted != self._question(self.state):
+            self._wanted = self._question(self.state)
             self._start()
+
+    @staticmethod
+    def _question(state: StrandState) -> tuple[Any, ...]:
+        """What is shown, and what is listed after it."""
+        return state.task, state.sequence, state.model, state.selection
 
     # Computing
 
@@ -285,7 +290,7 @@ class StrandExplorer(Explorer):
 
     def _look(self, run: Run) -> None:
         """Compute and send the details of the chosen sequence."""
-        task, sequence = self._wanted
+        task, sequence, *_ = self._wanted
         if self._results.details(task, sequence) is None:
             run.tick(run.progress, f"Attributing sequence {sequence}")
             self._results.detail(task, [sequence], lambda share: run.tick(run.progress))
@@ -294,7 +299,7 @@ class StrandExplorer(Explorer):
 
     def _look_ahead(self, run: Run) -> None:
         """Compute and send the details of the sequences that follow in the list."""
-        task, sequence = self._wanted
+        task, sequence, *_ = self._wanted
         order = self._order()
         place = int(np.flatnonzero(order == sequence)[0]) if sequence in order else 0
         coming = self._affordable(order[place:], AHEAD)
@@ -316,7 +321,6 @@ class StrandExplorer(Explorer):
             self._points, self._filters, self._chosen, self._ahead = {}, {}, {}, {}
 
     def _release(self) -> None:
-        super()._release()
         del self._results, self._named, self._options
         self.state._check_sequence = self.state._check_filter = lambda value: None  # they hold the explorer
 

@@ -13,6 +13,7 @@ from rcviz.metrics import METRIC_NAMES
 
 OF_MODEL = ("architecture", "n_filters")
 SETTINGS = (*OF_MODEL, "seed", "learning_rate", "augmentation", "epochs")
+_LARGEST_OF_PAGE = 2**53 - 1  # JavaScript rounds larger whole numbers, so that the page has larger seeds as text
 
 
 class CurvesState(traitlets.HasTraits):
@@ -85,6 +86,8 @@ class TrainingState(CurvesState):
         """Settings and choices, as the page has them."""
         settings = {name: getattr(self, name) for name in SETTINGS}
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
+        if plain["seed"] > _LARGEST_OF_PAGE:
+            plain["seed"] = str(plain["seed"])
         return {**super().as_dict(), **plain}
 
     @property
@@ -103,6 +106,8 @@ class TrainingState(CurvesState):
                     f"{name} must be None for a network that rcviz did not build; give the monitor one of build_model"
                 )
             return value
+        if name == "seed" and isinstance(value, str) and value.isdecimal():
+            value = int(value)
         _CHECKS[name](name, value)
         return value
 

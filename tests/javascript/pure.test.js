@@ -1,5 +1,6 @@
 // Truths about the parts of the front end that need no page.
 import { half, row, unpack } from "../../rcviz/widgets/static/arrays.js";
+import { withoutKernel } from "../../rcviz/widgets/static/explorer.js";
 import { sentence } from "../../rcviz/widgets/static/filter_detail.js";
 import { placeOf } from "../../rcviz/widgets/static/filter_sites.js";
 import { numbersAt, placedMotif } from "../../rcviz/widgets/static/filter_tracks.js";
@@ -14,6 +15,7 @@ import {
   axisEnd,
   duration,
   linePath,
+  numberOf,
   pointsOf,
   progressText,
   runsOf,
@@ -347,4 +349,17 @@ test("progress and settings are said as a person says them", () => {
   equal(settingsText(own), "seed 3 \u00b7 learning rate 0.001 \u00b7 no augmentation \u00b7 at most 1 epoch");
   const built = { ...own, architecture: "revcomp", n_filters: 8, augmentation: "revcomp" };
   equal(settingsText(built).startsWith("RC \u00b7 8 filters \u00b7 seed 3"), true);
+  equal(["", "0.001", "1e-3", "12", "9007199254740993"].map(numberOf), [null, 0.001, 0.001, 12, "9007199254740993"]);
+});
+
+test("what a page without a kernel cannot change is named", () => {
+  const controls = [
+    ["Sort", "sort", ["score", "name"]],
+    ["Task", "task", [0, 1], true],
+    ["Layer", "layer", ["conv1"], true],
+    ["Positives", "positives", ["all", "own"], true],
+  ];
+  equal(withoutKernel(controls), "Fixed without a kernel: task, positives");
+  equal(withoutKernel(controls.slice(0, 3)), "Fixed without a kernel: task");
+  equal(withoutKernel(controls.slice(0, 1)), "");
 });

@@ -195,19 +195,6 @@ def test_a_run_tells_its_progress_and_how_it_ended():
     assert not run.complete
 
 
-def test_links_lead_to_the_documentation_that_the_package_names(monkeypatch):
-    from email.message import Message
-
-    from rcviz.widgets import explorer
-
-    named = Message()
-    monkeypatch.setattr(explorer, "metadata", lambda package: named)
-    assert explorer._documentation() == ""
-    named["Project-URL"] = "Source, https://example.org/source"
-    named["Project-URL"] = "Documentation, https://example.org/rcviz"
-    assert explorer._documentation() == "https://example.org/rcviz/"
-
-
 @pytest.mark.usefixtures("no_names")
 def test_several_explorers_on_a_page_have_ids_of_their_own(make_model, toy):
     explorer = rcviz.FilterExplorer(make_model(n_filters=2), toy)

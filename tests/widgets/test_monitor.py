@@ -15,7 +15,7 @@ import torch
 from ipywidgets.widgets.widget import _instances
 from torch import nn
 
-from rcviz import SequenceSet, TrainConfig, build_model, fit, predict
+from rcviz import SequenceSet, TrainConfig, build_model, fit, predict, split
 from rcviz.widgets import monitor as monitor_module
 from rcviz.widgets.data import unpack
 from rcviz.widgets.monitor import TrainingMonitor
@@ -107,6 +107,15 @@ def test_the_given_model_is_trained_in_place_as_by_fit(toy, make_model, monitor_
     assert (numbers["epoch"], numbers["n_epochs"], numbers["n_samples"], numbers["left"]) == (3, 3, 40, None)
     assert numbers["rate"] > 0
     assert (monitor.progress, monitor.ready, monitor.message) == (1.0, True, said(monitor))
+
+
+def test_splits_are_taken_as_by_fit(toy, make_model):
+    splits = split(toy, train=0.6, valid=0.3, test=0.1)
+    monitor = TrainingMonitor(make_model(), splits, config=LONG)
+    assert (monitor._about["n_train"], monitor._about["n_valid"]) == (len(splits.train), len(splits.valid))
+    monitor.close()
+    with pytest.raises(ValueError, match="config is missing"):
+        TrainingMonitor(make_model(), splits)
 
 
 def test_buttons_start_pause_resume_and_stop(monitor_of):
@@ -295,6 +304,16 @@ class TestErrors:
     def test_what_is_no_number_is_refused(self, monitor_of, value):
         with pytest.raises(ValueError, match="learning_rate must be a positive number"):
             monitor_of().state.learning_rate = value
+
+    def test_a_large_seed_is_not_rounded_by_the_page(self, monitor_of):
+        monitor = monitor_of(config=TrainConfig(epochs=1, batch_size=20, samples_per_epoch=40, seed=2**53 + 1))
+        assert monitor._state["seed"] == "9007199254740993"  # JavaScript would read the number as 9007199254740992
+        choose(monitor, metric="loss")
+        assert monitor.state.seed == 2**53 + 1
+        choose(monitor, seed="9007199254740995")
+        assert monitor.state.seed == 2**53 + 3
+        choose(monitor, seed=5)
+        assert (monitor.state.seed, monitor._state["seed"]) == (5, 5)
 
     def test_settings_hold_while_a_training_is_on(self, monitor_of):
         monitor = monitor_of()

@@ -504,6 +504,15 @@ def test_details_of_the_next_sequences_are_there_before_they_are_chosen(explorer
     explorer.wait(LONG)
     assert computed[:3] == [order[70]] * 3  # the chosen one first, by each model
     assert list(details(explorer, "_ahead")["standard"]) == order[70 : 70 + strands.AHEAD]
+    explorer.state.selection = tuple(order[110:])
+    explorer.wait(LONG)
+    assert list(details(explorer, "_ahead")["standard"]) == order[110:]
+    explorer.state.selection = ()
+    explorer.state.model = next(name for name in explorer.state.models if name != explorer.state.model)
+    explorer.wait(LONG)
+    order = listed(explorer)
+    place = order.index(explorer.state.sequence)
+    assert list(details(explorer, "_ahead")["standard"]) == order[place : place + strands.AHEAD]
 
 
 def test_a_saved_page_has_more_details_within_its_size(opened, models, toy, monkeypatch):

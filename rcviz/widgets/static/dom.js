@@ -27,11 +27,11 @@ export function s(tag, attributes, ...children) {
 }
 
 /** Make a drop-down list; with one option it is not shown. */
-export function choice(label, options, chosen, choose) {
+export function choice(label, options, chosen, choose, disabled = false) {
   if (options.length < 2) return null;
   const list = h(
     "select",
-    { "aria-label": label, onchange: () => choose(list.value) },
+    { "aria-label": label, disabled, onchange: () => choose(list.value) },
     options.map(([value, text]) => h("option", { value, selected: String(value) === String(chosen) }, text)),
   );
   return h("label", { class: "rcviz-choice" }, h("span", null, label), list);

@@ -56,15 +56,24 @@ function watchKernel(model, id, onChange) {
   return () => clearInterval(timer);
 }
 
+/** Which choices need a kernel, as a sentence; empty if none does. */
+export function withoutKernel(controls) {
+  const names = controls.filter(([, , options, needsKernel]) => needsKernel && options.length > 1);
+  if (!names.length) return "";
+  return `Fixed without a kernel: ${names.map(([label]) => label.toLowerCase()).join(", ")}`;
+}
+
 /**
- * Build the frame in `el`. `describe` gives title, summary, controls and footer of the present state; `body` is what
- * the explorer draws into; `help` and `keys` are texts; `draw` redraws the body; `onKey` handles keys. `again` is the
+ * Build the frame in `el`. `describe` gives title, summary, controls and footer of the present state; a control is a
+ * label, a name in the state, the options, and whether another one needs a kernel. `body` is what the explorer draws
+ * into; `help` and `keys` are texts; `draw` redraws the body; `onKey` handles keys. `again` is the
  * button after an error, and `ownProgress` says that the body has progress and Stop itself.
  */
 export function mountExplorer(
   { model, el, store },
-  { kind, help, keys, describe, body, draw, onKey, again = "Compute again", ownProgress = false },
+  { kind, help, keys: allKeys, describe, body, draw, onKey, again = "Compute again", ownProgress = false },
 ) {
+  const keys = allKeys.filter(([key]) => key !== "S" || store.live);
   const ends = [];
   let gone = false;
   let asked = 0;
@@ -143,12 +152,19 @@ export function mountExplorer(
       h(
         "div",
         { class: "rcviz-controls" },
-        controls.map(([label, name, options]) =>
-          choice(label, options, store.state()[name], (value) => {
-            drawn.header = null; // it may be refused, and is then drawn as it was
-            store.set({ [name]: typeof options[0][0] === "number" ? Number(value) : value });
-          }),
+        controls.map(([label, name, options, needsKernel]) =>
+          choice(
+            label,
+            options,
+            store.state()[name],
+            (value) => {
+              drawn.header = null; // it may be refused, and is then drawn as it was
+              store.set({ [name]: typeof options[0][0] === "number" ? Number(value) : value });
+            },
+            needsKernel && !store.live,
+          ),
         ),
+        !store.live && h("small", { class: "rcviz-muted" }, withoutKernel(controls)),
         store.live && h("button", { "data-key": "save", "aria-haspopup": "dialog", onclick: openSave }, "Save\u2026"),
         h("button", { "data-key": "help", class: "rcviz-icon", "aria-label": "Help", onclick: openHelp }, "?"),
       ),

@@ -69,12 +69,15 @@ export function contributionFigure(filters, index, width) {
   const sampled = labelled
     ? scores.n_positive > positive.length || scores.n_negative > negative.length
     : scores.n_positive > positive.length;
+  const numbers = [scores.n_positive, scores.n_negative].map(count);
+  // Their numbers are also in the title of the page; here they are left out where they would begin a second line.
+  const counted = !labelled || width > 250 + 7 * numbers.join("").length;
   const classes = labelled
     ? [
-        ["positive", `positives ${count(scores.n_positive)}`],
-        ["negative", `negatives ${count(scores.n_negative)}`],
+        ["positive", `positives${counted ? ` ${numbers[0]}` : ""}`],
+        ["negative", `negatives${counted ? ` ${numbers[1]}` : ""}`],
       ]
-    : [["positive", `all ${count(scores.n_positive)}`]];
+    : [["positive", `all ${numbers[0]}`]];
   const picture = s(
     "svg",
     { width, height: 96, viewBox: `0 0 ${width} 96`, role: "img", "aria-label": label },

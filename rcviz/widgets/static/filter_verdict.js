@@ -62,10 +62,29 @@ export function reasons(found) {
   return said;
 }
 
-function moreAbout(documentation) {
-  const title = "Palindromic filters: genuine or hybrid?";
-  if (!documentation) return title;
-  return h("a", { href: `${documentation}palindromes.html`, target: "_blank", rel: "noopener" }, title);
+const JUDGED = [
+  ["palindrome", "its weights equal their reverse complement more than by chance, and so do its sites."],
+  ["hybrid", "its weights do, but its sites do not: it holds both strands of a motif that is no palindrome."],
+  ["not palindromic", "its weights are no more like their reverse complement than their permuted columns are."],
+  ["low complexity", "it reads a repeat or a composition, which equal their reverse complements for another reason."],
+  ["unknown", "its sites are too few, or too like those in shuffled sequences, to tell a palindrome from a hybrid."],
+];
+
+let explained = false; // stays over filters, and when a page is drawn again
+
+function howJudged() {
+  return h(
+    "details",
+    {
+      class: "rcviz-muted",
+      open: explained,
+      ontoggle: (event) => {
+        explained = event.target.open;
+      },
+    },
+    h("summary", null, "How filters are judged"),
+    JUDGED.map(([verdict, meaning]) => h("p", null, h("b", null, verdict), ` ${meaning}`)),
+  );
 }
 
 /** The filter above its reverse complement, shifted to match, and the reasons. */
@@ -94,13 +113,7 @@ export function verdictPanel(filters, index, found) {
       "div",
       null,
       reasons(found).map((text) => h("p", null, text)),
-      h(
-        "p",
-        { class: "rcviz-muted" },
-        "More in the documentation of rcviz: ",
-        moreAbout(filters.about.documentation),
-        ".",
-      ),
+      howJudged(),
     ),
   );
 }

@@ -83,9 +83,9 @@ function describe(store) {
     summary: `${state.layer} \u00b7 ${plural(n, "filter")} \u00b7 ${plural(about.n_sequences ?? 0, "sequence")}${classes}`,
     controls: [
       ["Sort", "sort", sortsOf(store).map((name) => [name, SORT_NAMES[name] ?? name])],
-      ["Task", "task", (about.tasks ?? []).map((name, index) => [index, name])],
-      ["Layer", "layer", (about.layers ?? []).map((name) => [name, name])],
-      ["Positives", "positives", about.positives ?? []],
+      ["Task", "task", (about.tasks ?? []).map((name, index) => [index, name]), true],
+      ["Layer", "layer", (about.layers ?? []).map((name) => [name, name]), true],
+      ["Positives", "positives", about.positives ?? [], true],
     ],
     footer: names.rows
       ? `${count(named)} of ${count(n)} named, compared with ${plural(names.n_targets, "known motif")}`

@@ -53,7 +53,7 @@ function summarize(store) {
     summary: `${plural(models.length, "model")} \u00b7 ${known}${plural(about.n_sequences ?? 0, "sequence")}${about.labelled && task ? ` \u00b7 ${task}` : ""}`,
     controls: [
       ["Largest gap of", "model", models.map((name) => [name, name])],
-      ...(store.live ? [["Task", "task", (about.tasks ?? []).map((name, index) => [index, name])]] : []),
+      ["Task", "task", (about.tasks ?? []).map((name, index) => [index, name]), true],
     ],
     footer: "Click or draw around points; the list, the tracks and the bars follow",
   };

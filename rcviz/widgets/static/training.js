@@ -133,10 +133,7 @@ function renderTraining({ model, el }) {
     {
       kind: "training",
       help: [...(withControls ? HELP_OF_MONITOR : []), ...HELP_OF_CURVES],
-      keys: [
-        ...(withControls && !saved ? KEYS_OF_MONITOR : []),
-        ...KEYS_OF_CURVES.filter(([key]) => key !== "S" || !saved),
-      ],
+      keys: [...(withControls && !saved ? KEYS_OF_MONITOR : []), ...KEYS_OF_CURVES],
       describe,
       body,
       draw,

@@ -1,6 +1,6 @@
 // Buttons, settings and progress of a training monitor.
 import { h } from "./dom.js";
-import { progressText, settingsText } from "./training_data.js";
+import { numberOf, progressText, settingsText } from "./training_data.js";
 
 const FIELDS = [
   ["architecture", "Architecture", "RC or standard layers; a change builds a new model"],
@@ -31,8 +31,7 @@ function fieldOf([name, label, help], id, choices, store) {
   });
   control.addEventListener("change", () => {
     typing = false;
-    const number = control.value === "" ? null : Number(control.value);
-    store.set({ [name]: choices ? control.value : number });
+    store.set({ [name]: choices ? control.value : numberOf(control.value) });
   });
   control.addEventListener("blur", () => {
     typing = false;

@@ -126,6 +126,13 @@ export function progressText(training, nValid, active) {
   return parts.join(" \u00b7 ");
 }
 
+/** The number in a field, or null; whole numbers that JavaScript would round stay text. */
+export function numberOf(text) {
+  const number = Number(text);
+  if (text === "") return null;
+  return /^\d+$/.test(text) && !Number.isSafeInteger(number) ? text : number;
+}
+
 /** The settings in one line. */
 export function settingsText(state) {
   const own = state.architecture
