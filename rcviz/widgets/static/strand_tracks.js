@@ -10,7 +10,7 @@ import { fixed, signed } from "./text.js";
 
 const LABEL = 104; // room for the name of a model
 const NARROWEST = 5; // pixels of a column that still has a letter
-const [TALL, STRIP] = [54, 8];
+const [TALL, NOTE, STRIP] = [63, 11, 8]; // height of a strand, of the note above its letters, of the differences
 
 /** What the sorting model says about a sequence, in parts; those in a list are bold. */
 export function sentenceOf(strands) {
@@ -59,7 +59,7 @@ function letters(values, codes, start, window, { dx, y }) {
 
 function strandLogo(values, codes, { start, window, width, range, label, sites, note }) {
   const dx = width / window;
-  const y = linear(range[0], range[1], TALL - 1, 1);
+  const y = linear(range[0], range[1], TALL - 1, NOTE);
   const paths = letters(values, codes, start, window, { dx, y });
   return s(
     "svg",
@@ -75,7 +75,7 @@ function strandLogo(values, codes, { start, window, width, range, label, sites, 
     ),
     s("path", { class: "rcviz-axis", d: `M0 ${y(0)}H${width}` }),
     [...LETTERS].map((letter) => s("path", { class: `rcviz-${letter}`, d: paths[letter] })),
-    note && s("text", { class: "rcviz-note", x: 2, y: 10 }, note),
+    note && s("text", { class: "rcviz-note", x: 2, y: NOTE - 2 }, note),
   );
 }
 

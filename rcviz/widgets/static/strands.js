@@ -130,7 +130,11 @@ function renderStrands({ model, el }) {
     const n = order.length;
     refill(
       listed,
-      h("span", null, state.selection.length ? `${count(n)} chosen` : `all ${plural(n, "sequence")}`),
+      h(
+        "span",
+        null,
+        state.selection.length ? `${count(n)} chosen` : `${n === 1 ? "" : "all "}${plural(n, "sequence")}`,
+      ),
       h("span", { class: "rcviz-label-key" }, legend()),
       state.selection.length > 0 &&
         h("button", { class: "rcviz-small", "data-key": "all", onclick: all }, "all sequences"),
