@@ -310,7 +310,7 @@ def _best_windows(
     if len(several[0]):
         sums.scatter_(1, window[:, None], largest[:, None])
         place, near = torch.nonzero(sums.transpose(1, 2)[several] >= limit[several][:, None], as_tuple=True)
-        found = exact(*(each[place] for each in several), near)
+        found = exact(several[0][place], several[1][place], near)
         most = torch.full(several[0].shape, -torch.inf, dtype=torch.float64).scatter_reduce(0, place, found, "amax")
         # Equal windows may differ in their last bits, as their products are added in different orders.
         tied = found >= (most - _ROUNDING * size[several[1]])[place]
