@@ -11,6 +11,8 @@ from .analysis.filters import FilterBank as FilterBank
 from .analysis.filters import filter_bank as filter_bank
 from .analysis.filters import mean_center as mean_center
 from .analysis.modisco import save_modisco as save_modisco
+from .analysis.mutagenesis import Mutagenesis as Mutagenesis
+from .analysis.mutagenesis import mutagenesis as mutagenesis
 from .analysis.palindromes import Palindromes as Palindromes
 from .analysis.palindromes import palindromes as palindromes
 from .analysis.prediction_files import save_predictions as save_predictions
@@ -23,6 +25,9 @@ from .analysis.strands import GapByFilter as GapByFilter
 from .analysis.strands import StrandAgreement as StrandAgreement
 from .analysis.strands import gap_by_filter as gap_by_filter
 from .analysis.strands import strand_agreement as strand_agreement
+from .analysis.variants import VariantEffects as VariantEffects
+from .analysis.variants import save_variant_effects as save_variant_effects
+from .analysis.variants import variant_effects as variant_effects
 from .convert.keras import load_keras_weights as load_keras_weights
 from .convert.onnx import export_onnx as export_onnx
 from .convert.revcomp import RevCompConversion as RevCompConversion
@@ -84,6 +89,7 @@ from .plots.contributions import plot_contributions as plot_contributions
 from .plots.filters import plot_filters as plot_filters
 from .plots.logo import logo_svg as logo_svg
 from .plots.logo import plot_logo as plot_logo
+from .plots.mutagenesis import plot_mutagenesis as plot_mutagenesis
 from .plots.palindromes import plot_palindrome as plot_palindrome
 from .plots.profiles import plot_profile as plot_profile
 from .plots.saving import save_figure as save_figure
@@ -91,6 +97,7 @@ from .plots.similarity import plot_similarity as plot_similarity
 from .plots.similarity import plot_similarity_clusters as plot_similarity_clusters
 from .plots.strands import plot_strands as plot_strands
 from .plots.training import plot_history as plot_history
+from .plots.variants import plot_variants as plot_variants
 from .sequences.alphabet import decode as decode
 from .sequences.alphabet import encode as encode
 from .sequences.alphabet import one_hot as one_hot

@@ -102,6 +102,9 @@ PLOTS = {
     "profile": lambda ax, long: rcviz.plot_profile(
         np.linspace(0, 1000, 11), {name: RNG.uniform(size=10) for name in ("positives", *names(2, long))}, ax
     ),
+    "mutagenesis": lambda ax, long: rcviz.plot_mutagenesis(
+        *RNG.normal(size=(2, 4, 60)), RNG.integers(0, 5, 60), ax, title=title(long), start=1_234_560 if long else 0
+    ),
     "similarity": lambda ax, long: rcviz.plot_similarity(
         RNG.uniform(-0.2, 1, (8, 12)), ax, names=(title(long), "standard, 16 filters")
     ),

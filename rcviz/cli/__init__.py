@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from rcviz.cli import compare, fetch, inspect, lab, predict, train, windows
+from rcviz.cli import compare, fetch, inspect, lab, predict, train, variants, windows
 from rcviz.cli.messages import answering
 from rcviz.cli.options import OnceCommand
 
@@ -75,6 +75,7 @@ app.command(cls=OnceCommand)(fetch.fetch)
 app.command(cls=OnceCommand)(windows.windows)
 app.command(cls=OnceCommand)(train.train)
 app.command(cls=OnceCommand)(predict.predict)
+app.command(cls=OnceCommand)(variants.variants)
 app.command(cls=OnceCommand)(inspect.inspect)
 app.command(cls=OnceCommand)(compare.compare)
 app.command(cls=OnceCommand, context_settings={"ignore_unknown_options": True})(lab.lab)

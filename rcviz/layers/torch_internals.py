@@ -66,3 +66,16 @@ def has_bfloat16_units() -> bool:
         return bool(torch.cpu._is_avx512_bf16_supported())
     except AttributeError:
         return True
+
+
+def wrapper_tensor(kind: type[Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor | None:
+    """Make a tensor without memory, of a class that has ``__torch_dispatch__``; None where torch has none."""
+    make: Any = getattr(Tensor, "_make_wrapper_subclass", None)
+    if make is None or NO_TORCH_FUNCTION is None:
+        return None
+    made: Tensor = make(kind, shape, dtype=like.dtype, device=like.device)
+    return made
+
+
+NO_TORCH_FUNCTION: Any = getattr(torch._C, "_disabled_torch_function_impl", None)
+"""Value of ``__torch_function__`` for such a class, whose results torch would convert to it; None if there is none."""

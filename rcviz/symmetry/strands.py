@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rcviz.layers.facts import plain_output, symmetry_of
 from rcviz.layers.symmetry import Representation, declares, reverse
 from rcviz.models.adapter import AdaptedModel
+from rcviz.models.network import SequenceModel
 from rcviz.models.runtime import without_wrapper
 from rcviz.models.settings import Hooks
 from rcviz.sequences.alphabet import reverse_complement
@@ -46,6 +47,12 @@ class OtherStrand(nn.Module):
 def declares_output(model: nn.Module) -> bool:
     """Whether a model declares what the reverse complement does to its output."""
     return _declared(model) is not None
+
+
+def declares_invariance(model: nn.Module) -> bool:
+    """Whether a model declares that both strands get the same output."""
+    declared = _declared(model)
+    return declared is not None and declared.representation == "invariant"
 
 
 def reverse_labels(model: nn.Module, labels: Float[np.ndarray, "n tasks"]) -> Float[np.ndarray, "n tasks"]:
@@ -124,7 +131,8 @@ def _wrapped(model: nn.Module) -> nn.Module | None:
 
 def _parts(model: nn.Module) -> Iterator[nn.Module]:
     """Layers of a chain, in order; any other model is one part."""
-    if isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward:
+    forward = getattr(type(model), "forward", None)
+    if isinstance(model, nn.Sequential) and forward in (nn.Sequential.forward, SequenceModel.forward):
         for part in model:
             yield from _parts(part)
     else:

@@ -92,6 +92,7 @@ FUNCTIONS = {
     "gap_by_filter": lambda model, data: rcviz.gap_by_filter(model, data),
     "strand_attributions": lambda model, data: rcviz.strand_attributions(model, data),
     "hypothetical_attributions": lambda model, data: rcviz.hypothetical_attributions(model, data),
+    "mutagenesis": lambda model, data: rcviz.mutagenesis(model, data.subset([0, 1])),
     "FilterExplorer": lambda model, data: rcviz.FilterExplorer(model, data).close(),
     "StrandExplorer": lambda model, data: rcviz.StrandExplorer(model, data).close(),
     "equivariance_error": lambda model, data: rcviz.equivariance_error(model, data.one_hot()),

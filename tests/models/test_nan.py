@@ -52,6 +52,7 @@ ON_MODELS = {
     "gap_by_filter": lambda model: rcviz.gap_by_filter(model, DATA),
     "strand_attributions": lambda model: rcviz.strand_attributions(model, DATA),
     "hypothetical_attributions": lambda model: rcviz.hypothetical_attributions(model, DATA),
+    "mutagenesis": lambda model: rcviz.mutagenesis(model, DATA),
     "equivariance_error": lambda model: rcviz.equivariance_error(model, X),
     "assert_equivariant": lambda model: rcviz.assert_equivariant(model, X),
     "assert_invariant": lambda model: rcviz.assert_invariant(model, X),

@@ -40,6 +40,7 @@ def results(models, toy):
         "bank": rcviz.filter_bank(standard),
         "similarity": rcviz.filter_similarity(standard, revcomp),
         "attributions": rcviz.strand_attributions(standard, toy.subset([0, 1])),
+        "mutagenesis": rcviz.mutagenesis(standard, toy.subset([0, 1])),
         "sites": rcviz.filter_bank(standard).activating_sites(toy, top=20),
     }
 
@@ -87,6 +88,13 @@ CASES = {
         {"names": ("standard", "RC")},
         lambda result, ax: rcviz.plot_similarity(result.similarity, ax, names=("standard", "RC")),
     ),
+    "mutagenesis": (
+        rcviz.plot_mutagenesis,
+        {"sequence": 1, "window": (10, 40)},
+        lambda result, ax: rcviz.plot_mutagenesis(
+            result.forward[1], result.reverse[1], result.codes[1], ax, window=(10, 40), scale="logit"
+        ),
+    ),
 }
 
 
@@ -104,6 +112,14 @@ def test_a_result_is_drawn_as_its_numbers(results, name):
     assert drawn(lambda ax: plot(result, ax=ax, **options)) == expected
     assert drawn(lambda ax: plot(result, ax, **options)) == expected
     assert drawn(lambda ax: result.plot(ax, **options)) == expected
+
+
+def test_the_sequence_of_a_mutagenesis_may_come_first(results):
+    result = results["mutagenesis"]
+    expected = drawn(lambda ax: result.plot(ax, sequence=1))
+    assert drawn(lambda ax: result.plot(1, ax=ax)) == expected
+    with pytest.raises(ValueError, match="no sequence 2"):
+        result.plot(2)
 
 
 def test_a_history_is_drawn_as_its_table():

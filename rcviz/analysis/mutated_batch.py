@@ -1,0 +1,109 @@
+"""A batch of sequences that differ from others in a few positions, as a tensor: what a mutation cannot reach is shared.
+
+A model is called with a :class:`MutatedBatch` as with any tensor. Convolutions, poolings, normalisation in evaluation
+mode and functions of single positions compute the references once, and for each mutated sequence only the positions
+that its mutation reaches. All other operations get ordinary tensors, and so does what follows them.
+"""
+
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rcviz.analysis.changed_windows import ChangedWindows
+from rcviz.layers.torch_internals import NO_TORCH_FUNCTION, wrapper_tensor
+
+
+class CannotFollowError(Exception):
+    """Raised where a model writes in place over a tensor that another one shares its memory with."""
+
+
+class MutatedBatch(Tensor):
+    """Tensor (batch, ...) of which only windows are stored.
+
+    Parameters
+    ----------
+    windows : ChangedWindows, or several
+        Several of one shape are stacked along a new axis 1, as the two strands of a conjoined model are, which then
+        makes one batch of them.
+    """
+
+    windows: ChangedWindows
+    stacked: tuple[ChangedWindows, ...]
+    _aliases: list[Any]
+
+    __torch_function__ = NO_TORCH_FUNCTION
+
+    @staticmethod
+    def __new__(cls: Any, *windows: ChangedWindows) -> Any:
+        """Make the tensor."""
+        first = windows[0]
+        shape = first.shape if len(windows) == 1 else (first.shape[0], len(windows), *first.shape[1:])
+        made: Any = wrapper_tensor(cls, shape, first.values)
+        if made is None:
+            raise CannotFollowError
+        made.windows, made.stacked = first, windows
+        made._aliases = [weakref.ref(made)]
+        return made
+
+    def __init__(self, *windows: ChangedWindows) -> None:
+        pass
+
+    def whole(self) -> Tensor:
+        """Return an ordinary tensor."""
+        parts = [windows.whole() for windows in self.stacked]
+        return parts[0] if len(parts) == 1 else torch.stack(parts, dim=1)
+
+    def share_with(self, view: "MutatedBatch") -> None:
+        """Note that a view of this tensor would change with it."""
+        self._aliases.append(weakref.ref(view))
+        view._aliases = self._aliases
+
+    def become(self, other: Any) -> None:
+        """Take the values of a tensor of the same shape, as an operation in place does."""
+        if sum(alias() is not None for alias in self._aliases) > 1 or len(self.stacked) > 1:
+            raise CannotFollowError
+        old = self.windows
+        if isinstance(other, MutatedBatch):
+            new = other.windows
+            self.windows = ChangedWindows(
+                new.reference.to(self.dtype), new.values.to(self.dtype), new.row, new.start, new.axis
+            )
+        else:
+            start = torch.zeros_like(old.start)
+            self.windows = ChangedWindows(old.reference, other.to(self.dtype), old.row, start, old.axis)
+        self.stacked = (self.windows,)
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Apply an operation to windows where there is a rule for it, otherwise to whole tensors."""
+        kwargs = kwargs or {}
+        namespace, name, overload = str(func).split(".")
+        if "out" in kwargs:
+            raise CannotFollowError
+        in_place = namespace == "aten" and name.endswith("_") and not name.endswith("__")
+        if in_place and isinstance(args[0], MutatedBatch):
+            returned = getattr(getattr(torch.ops.aten, name[:-1], None), overload, None)
+            if returned is None:
+                raise CannotFollowError
+            args[0].become(returned(*args, **kwargs))
+            return args[0]
+        from rcviz.analysis.mutated_operations import followed  # which makes batches itself
+
+        result = NotImplemented if in_place or namespace != "aten" else followed(func, name, args, kwargs)
+        return func(*_whole(args), **_whole(kwargs)) if result is NotImplemented else result
+
+
+def wrapped(made: Any) -> Any:
+    """Make a tensor of windows; what is a tensor already stays."""
+    return MutatedBatch(made) if isinstance(made, ChangedWindows) else made
+
+
+def _whole(value: Any) -> Any:
+    """Replace mutated batches in the arguments of an operation by ordinary tensors."""
+    if isinstance(value, MutatedBatch):
+        return value.whole()
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    return type(value)(_whole(each) for each in value) if isinstance(value, list | tuple) else value
