@@ -57,6 +57,13 @@ def gaps(long):
     return contributions(long).assign(difference=lambda t: t["score"], magnitude=lambda t: t["score"].abs())
 
 
+def variants(long):
+    effects = RNG.normal(size=(2, 300))
+    columns = {"chrom": "chr1", "pos": np.arange(300), "id": names(300, True) if long else ".", "ref": "A", "alt": "C"}
+    effects = {"effect_forward": effects[0], "effect_reverse": effects[0] + effects[1] / 2}
+    return pd.DataFrame({**columns, "task": "CTCF", **effects, "gap": 0.1})
+
+
 def title(long):
     return names(1, long)[0]
 
@@ -105,6 +112,7 @@ PLOTS = {
     "mutagenesis": lambda ax, long: rcviz.plot_mutagenesis(
         *RNG.normal(size=(2, 4, 60)), RNG.integers(0, 5, 60), ax, title=title(long), start=1_234_560 if long else 0
     ),
+    "variants": lambda ax, long: rcviz.plot_variants(variants(long), ax, title=title(long)),
     "similarity": lambda ax, long: rcviz.plot_similarity(
         RNG.uniform(-0.2, 1, (8, 12)), ax, names=(title(long), "standard, 16 filters")
     ),

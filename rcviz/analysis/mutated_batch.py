@@ -76,7 +76,7 @@ class MutatedBatch(Tensor):
         self.stacked = (self.windows,)
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         """Apply an operation to windows where there is a rule for it, otherwise to whole tensors."""
         kwargs = kwargs or {}
         namespace, name, overload = str(func).split(".")

@@ -18,8 +18,9 @@ from jaxtyping import Bool, UInt8
 from rcviz._core.checks import check_table, quoted
 from rcviz._core.text_files import GZIP_MAGIC, check_file
 from rcviz.genome.fasta import Genome
-from rcviz.genome.intervals import first_names, toggle_chr
+from rcviz.genome.intervals import first_names
 from rcviz.sequences.alphabet import BASES, UNKNOWN, decode
+from rcviz.sequences.annotations import toggle_chr
 
 if TYPE_CHECKING:
     import pandas as pd

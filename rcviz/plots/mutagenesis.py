@@ -6,7 +6,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from rcviz._core.checks import as_numbers, check_index
@@ -194,7 +194,7 @@ def _importance(strands: list[Float[np.ndarray, "4 W"]], letters: np.ndarray) ->
     return heights
 
 
-def _diverging(behind: str) -> LinearSegmentedColormap:
+def _diverging(behind: str) -> Colormap:
     """Colours from negative to positive effects, with the paper's colour at zero."""
     middle = behind if luminance(behind) > 0.18 else "#2b2b2b"
     ends = on_paper(NEGATIVE, behind), on_paper(POSITIVE, behind)
