@@ -83,7 +83,9 @@ def knock_out_reasons():
             rows.append([*key, *(median_and_range([row["size"][kind] for row in own]) for kind in kinds)])
             rows[-1] += [f"{statistics.median(values):+.1f}" for values in classes]
     header = ["data", "network", "convolution", "size", "pooling fixed", "rectifiers fixed", "both fixed"]
-    return table([*header, "set to the mean", "difference in positives", "in negatives"], rows)
+    found = table([*header, "set to the mean", "difference in positives", "in negatives"], rows)
+    note = json.loads(RESULTS.read_text()).get("note")  # of rows that an earlier version measured
+    return f"{found}\n\n{note}" if note else found
 
 
 def networks_of_others():
