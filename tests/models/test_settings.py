@@ -118,6 +118,7 @@ CALLS = {
     "fit": lambda model, x, folder: fitted(model),
     "save_model": lambda model, x, folder: saved(model, folder),
     "filter_contributions": lambda model, x, folder: rcviz.filter_contributions(model, DATA).per_sequence,
+    "filter_ablation": lambda model, x, folder: rcviz.filter_ablation(model, DATA, replace="mean").effects,
     "motifs": lambda model, x, folder: rcviz.filter_bank(model).activating_sites(DATA).table,
     "palindromes": lambda model, x, folder: rcviz.palindromes(model, DATA).table,
     "filter_similarity": lambda model, x, folder: rcviz.filter_similarity(model, model).table,
