@@ -249,7 +249,7 @@ def test_the_saved_page_needs_no_network(browser, saved, width, scheme):
     assert page.evaluate("window.pwned") is None
     assert asked == [path.as_uri()]
     assert explorer.get_by_role("button", name="Save").count() == 0
-    expect(explorer.get_by_label("Positives")).to_be_disabled()
+    expect(explorer.get_by_label("Positives", exact=True)).to_be_disabled()
     expect(explorer.locator(".rcviz-top")).to_contain_text("Fixed without a kernel: task, positives")
     # Nothing is wider than the explorer, and letters stand out from what is behind them.
     inside = explorer.evaluate(

@@ -263,7 +263,7 @@ def test_the_saved_page_needs_no_network(browser, saved, width, scheme):
     shown(explorer, order[-1])
     expect(explorer.locator(".rcviz-strand")).to_have_count(3)
     expect(explorer.locator(".rcviz-sentence")).to_contain_text(f"for {NAME}")
-    expect(explorer.get_by_label("Task")).to_be_disabled()
+    expect(explorer.get_by_label("Task", exact=True)).to_be_disabled()
     expect(explorer.locator(".rcviz-top")).to_contain_text("Fixed without a kernel: task")
     explorer.locator("select[aria-label='Largest gap of']").select_option(NAME)
     expect(explorer.locator(".rcviz-sentence")).to_contain_text(f"{NAME} says")
