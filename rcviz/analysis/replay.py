@@ -49,7 +49,7 @@ class RecordedPass:
     """
 
     def __init__(self, model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"]) -> None:
-        self._model, self._layer, self._x = model, neurons, x
+        self._model, self._layer, self._x = model, neurons, x.clone()  # which a model may modify in place
         self.neurons: dict[Use, Tensor] = {}
         recorder = _Recorder()
 
@@ -59,7 +59,7 @@ class RecordedPass:
                 return recorder.begins(values.clone())
 
         with uncompiled(model), recorder, neurons.tapped(record):
-            self.output = logits_of(model, x)
+            self.output = logits_of(model, self._x)
         self._calls = recorder.calls
         recorder.check()
 
@@ -83,7 +83,7 @@ def whole_pass(
 ) -> Float[Tensor, "batch tasks"]:
     """Output of a pass in which everything is computed; a model that draws random numbers draws the same every time."""
     with uncompiled(model), RandomStream(0, x.device).drawing(), neurons.tapped(edit or (lambda use, values: None)):
-        return logits_of(model, x)
+        return logits_of(model, x.clone())
 
 
 def can_repeat(model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 length"]) -> bool:

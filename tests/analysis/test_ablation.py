@@ -41,7 +41,7 @@ def brute_force(run, module, *, tied=False, task=0, n_calls=1, values=None, code
     x, effects, shapes = sequences(codes), [], []
     with torch.no_grad():
         handle = module.register_forward_hook(lambda m, args, y: shapes.append(y.shape))
-        whole = run(x)[:, task]
+        whole = run(x.clone())[:, task]
         handle.remove()
         n = shapes[0][1]
         for index in range(n // 2 if tied else n):
@@ -56,7 +56,7 @@ def brute_force(run, module, *, tied=False, task=0, n_calls=1, values=None, code
                 return y
 
             handle = module.register_forward_hook(silence)
-            effects.append(whole - run(x)[:, task])
+            effects.append(whole - run(x.clone())[:, task])
             handle.remove()
     return torch.stack(effects, dim=1).numpy()
 
@@ -172,6 +172,7 @@ RUNS = {
     "into a buffer": (into_a_buffer, False),
     "a number read": (number_read, True),
     "through numpy": (through_numpy, True),
+    "input changed": (lambda m, x: head(m, m.second(m.act(m.conv(x.sub_(0.3))))), True),
 }
 
 
