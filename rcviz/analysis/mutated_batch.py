@@ -16,7 +16,7 @@ from rcviz.layers.torch_internals import NO_TORCH_FUNCTION, wrapper_tensor
 
 
 class CannotFollowError(Exception):
-    """Raised where a model writes in place over a tensor that another one shares its memory with."""
+    """Raised where a model reads a tensor after it wrote in place over one that shares its memory."""
 
 
 class MutatedBatch(Tensor):
@@ -31,6 +31,7 @@ class MutatedBatch(Tensor):
 
     windows: ChangedWindows
     stacked: tuple[ChangedWindows, ...]
+    stale: bool
     _aliases: list[Any]
 
     __torch_function__ = NO_TORCH_FUNCTION
@@ -43,7 +44,7 @@ class MutatedBatch(Tensor):
         made: Any = wrapper_tensor(cls, shape, first.values)
         if made is None:
             raise CannotFollowError
-        made.windows, made.stacked = first, windows
+        made.windows, made.stacked, made.stale = first, windows, False
         made._aliases = [weakref.ref(made)]
         return made
 
@@ -62,8 +63,13 @@ class MutatedBatch(Tensor):
 
     def become(self, other: Any) -> None:
         """Take the values of a tensor of the same shape, as an operation in place does."""
-        if sum(alias() is not None for alias in self._aliases) > 1 or len(self.stacked) > 1:
+        if len(self.stacked) > 1:
             raise CannotFollowError
+        for alias in self._aliases:  # tensors that share its memory have changed, too: they must not be read again
+            batch = alias()
+            if batch is not None:
+                batch.stale = batch is not self
+        self._aliases = [weakref.ref(self)]
         old = self.windows
         if isinstance(other, MutatedBatch):
             new = other.windows
@@ -80,7 +86,8 @@ class MutatedBatch(Tensor):
         """Apply an operation to windows where there is a rule for it, otherwise to whole tensors."""
         kwargs = kwargs or {}
         namespace, name, overload = str(func).split(".")
-        if "out" in kwargs:
+        listed = [each for arg in args for each in (arg if isinstance(arg, list | tuple) else [arg])]
+        if "out" in kwargs or any(isinstance(each, MutatedBatch) and each.stale for each in listed):
             raise CannotFollowError
         in_place = namespace == "aten" and name.endswith("_") and not name.endswith("__")
         if in_place and isinstance(args[0], MutatedBatch):

@@ -21,7 +21,7 @@ from rcviz.plots._axes import (
 )
 from rcviz.plots._legend import LEGENDS, add_legend
 from rcviz.plots._style import checked_visuals
-from rcviz.plots._text import points, shortened
+from rcviz.plots._text import LINE, axes_size, points, shortened
 from rcviz.plots.colors import NEGATIVE, POSITIVE, on_paper
 from rcviz.plots.results import scale_of, table_of
 
@@ -107,15 +107,8 @@ def plot_variants(
         marks = {"s": size, "color": colors[name], "alpha": 0.75, "linewidths": 0, "marker": marker, "zorder": 2}
         marks["rasterized"] = len(x) > _RASTERIZE_ABOVE
         ax.scatter(x[part], y[part], **{**marks, **styles["points"]})
-    type_size = min(points("xtick.labelsize"), 8.0)
-    written: dict[str, Any] = {"fontsize": type_size, "color": ink(ax), "parse_math": False, "zorder": 3}
-    for row in np.flatnonzero(opposite)[np.argsort(-table["gap"].to_numpy()[opposite], kind="stable")][:names]:
-        left = x[row] > 0.2 * reach  # text runs towards the middle, so that it stays inside
-        text = ax.annotate(
-            shortened(_name(table.iloc[row]), 110.0, type_size), (x[row], y[row]), (-5 if left else 5, 3),
-            textcoords="offset points", ha="right" if left else "left", **{**written, **styles["names"]},
-        )  # fmt: skip
-        text.set_in_layout(False)
+    ranked = np.flatnonzero(opposite)[np.argsort(-table["gap"].to_numpy()[opposite], kind="stable")][:names]
+    _write_names(ax, x, y, ranked, [_name(table.iloc[row]) for row in ranked], styles["names"])
     ax.set_xlim(-reach, reach)
     ax.set_ylim(-reach, reach)
     ax.set_aspect("equal", adjustable="box")
@@ -135,6 +128,30 @@ def plot_variants(
     label_axes(ax, f"{what}, forward strand", f"{what}, reverse complement")
     plain_title(ax, title or (chosen if len(tasks) > 1 else None))
     return ax
+
+
+def _write_names(ax: Axes, x: np.ndarray, y: np.ndarray, rows: np.ndarray, names: list[str], style: Any) -> None:
+    """Write names in the two corners where signs are opposite, which are nearly empty, with a line to each point."""
+    size = min(points("xtick.labelsize"), 8.0)
+    width, height = axes_size(ax)
+    step = LINE * size / height
+    room = max(1, int(0.42 / step))
+    for upper in (True, False):
+        corner = [
+            (y[row], x[row], name) for row, name in zip(rows.tolist(), names, strict=True) if (y[row] > 0) == upper
+        ]
+        for line, (at_y, at_x, name) in enumerate(sorted(corner[:room], reverse=upper)):
+            text = ax.annotate(
+                shortened(name, 0.44 * width, size),
+                (at_x, at_y),
+                (0.02, 0.98 - line * step) if upper else (0.98, 0.02 + line * step),
+                textcoords="axes fraction",
+                arrowprops={"arrowstyle": "-", "color": faint(ax), "linewidth": 0.5, "shrinkA": 0.5, "shrinkB": 2.0},
+                horizontalalignment="left" if upper else "right",
+                verticalalignment="top" if upper else "bottom",
+                **{"fontsize": size, "color": ink(ax), "parse_math": False, "zorder": 3, **style},
+            )
+            text.set_in_layout(False)
 
 
 def _name(row: Any) -> str:

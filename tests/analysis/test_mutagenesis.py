@@ -53,6 +53,21 @@ def test_published_architectures(name):
         assert can_follow(model, codes[0], (0, 48))
 
 
+@pytest.mark.parametrize("architecture", ["standard", "revcomp"])
+def test_layers_that_are_computed_together_are_followed(architecture):
+    """In float32 convolution, normalisation, rectifier and pooling are, some of it in place."""
+    config = rcviz.ModelConfig.chipseq(architecture, n_filters=3, sequence_length=120, pool_size=8, pool_stride=4)
+    model = stirred(rcviz.build_model(config), dtype=torch.float32)
+    codes = random_codes(1, 120)
+    with torch.no_grad():
+        assert can_follow(model, codes[0], (0, 120))
+    mutations = rcviz.mutagenesis(model, codes)
+    expected = by_brute_force(model.double(), codes)
+    for effects, wanted in zip((mutations.forward, mutations.reverse), expected, strict=True):
+        np.testing.assert_allclose(effects, wanted, rtol=0, atol=1e-5 * abs(wanted).max())
+    assert (mutations.reverse is mutations.forward) == (architecture == "revcomp")
+
+
 @settings(max_examples=6)
 @given(configs(), SEEDS)
 def test_networks_of_a_configuration(config, seed):
