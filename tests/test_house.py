@@ -132,7 +132,6 @@ def test_private_names_of_other_libraries_stand_where_they_have_a_fallback():
         **{name: set() for name in foreign},
         "_is_owned": {"_core/threads.py", "_core/changes.py"},
         "_at_fork_reinit": {"_core/threads.py"},
-        "_trait_values": {"widgets/explorer.py"},
     }
 
 
