@@ -57,13 +57,6 @@ def gaps(long):
     return contributions(long).assign(difference=lambda t: t["score"], magnitude=lambda t: t["score"].abs())
 
 
-def variants(long):
-    effects = RNG.normal(size=(2, 300))
-    columns = {"chrom": "chr1", "pos": np.arange(300), "id": names(300, True) if long else ".", "ref": "A", "alt": "C"}
-    effects = {"effect_forward": effects[0], "effect_reverse": effects[0] + effects[1] / 2}
-    return pd.DataFrame({**columns, "task": "CTCF", **effects, "gap": 0.1})
-
-
 def title(long):
     return names(1, long)[0]
 
@@ -109,12 +102,11 @@ PLOTS = {
     "profile": lambda ax, long: rcviz.plot_profile(
         np.linspace(0, 1000, 11), {name: RNG.uniform(size=10) for name in ("positives", *names(2, long))}, ax
     ),
-    "mutagenesis": lambda ax, long: rcviz.plot_mutagenesis(
-        *RNG.normal(size=(2, 4, 60)), RNG.integers(0, 5, 60), ax, title=title(long), start=1_234_560 if long else 0
-    ),
-    "variants": lambda ax, long: rcviz.plot_variants(variants(long), ax, title=title(long)),
     "similarity": lambda ax, long: rcviz.plot_similarity(
         RNG.uniform(-0.2, 1, (8, 12)), ax, names=(title(long), "standard, 16 filters")
+    ),
+    "mutagenesis": lambda ax, long: rcviz.plot_mutagenesis(
+        *RNG.normal(size=(2, 4, 60)), RNG.integers(0, 5, 60), ax, title=title(long), start=1_234_560 if long else 0
     ),
 }
 """A function of Axes (or None) and whether names are long."""

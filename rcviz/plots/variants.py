@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.text import OffsetFrom
 
 from rcviz._core.checks import check_choice, check_whole, task_index
 from rcviz.plots._axes import (
@@ -28,7 +29,7 @@ from rcviz.plots.results import scale_of, table_of
 _COLUMNS = ["chrom", "pos", "id", "ref", "alt", "task", "effect_forward", "effect_reverse", "gap"]
 _NUMBERS = ["effect_forward", "effect_reverse", "gap"]
 _RASTERIZE_ABOVE = 1000
-_SAME, _OPPOSITE = "same sign on both strands", "sign depends on the strand"
+_SAME, _OPPOSITE = "same sign", "opposite signs"
 
 
 @plotting
@@ -119,12 +120,10 @@ def plot_variants(
         Line2D([], [], linestyle="", marker=marker, color=colors[name], markersize=5, label=name)
         for name, marker in ((_SAME, "o"), (_OPPOSITE, "D"))
     ]
-    note = (
-        f"{len(x):,} alleles, {int(opposite.sum()):,} of them with a sign that depends on the strand\n"
-        f"largest gap {table['gap'].max():.2g}, mean gap {table['gap'].mean():.2g}"
-    )
-    add_legend(ax, legend, keys, 1, note=note)
-    what = f"effect on the {scale or 'output'}"
+    note = f"n = {len(x):,}, {int(opposite.sum()):,} with opposite signs\n"
+    note += f"largest gap {table['gap'].max():.2g}, mean gap {table['gap'].mean():.2g}"
+    add_legend(ax, legend, keys, 2, note=note)
+    what = f"effect ({scale})" if scale else "effect"
     label_axes(ax, f"{what}, forward strand", f"{what}, reverse complement")
     plain_title(ax, title or (chosen if len(tasks) > 1 else None))
     return ax
@@ -134,18 +133,18 @@ def _write_names(ax: Axes, x: np.ndarray, y: np.ndarray, rows: np.ndarray, names
     """Write names in the two corners where signs are opposite, which are nearly empty, with a line to each point."""
     size = min(points("xtick.labelsize"), 8.0)
     width, height = axes_size(ax)
-    step = LINE * size / height
-    room = max(1, int(0.42 / step))
+    room = max(1, int(0.4 * height / (LINE * size)))
     for upper in (True, False):
         corner = [
             (y[row], x[row], name) for row, name in zip(rows.tolist(), names, strict=True) if (y[row] > 0) == upper
         ]
+        place = OffsetFrom(ax.patch, (0.0, 1.0) if upper else (1.0, 0.0), unit="points")
         for line, (at_y, at_x, name) in enumerate(sorted(corner[:room], reverse=upper)):
             text = ax.annotate(
                 shortened(name, 0.44 * width, size),
                 (at_x, at_y),
-                (0.02, 0.98 - line * step) if upper else (0.98, 0.02 + line * step),
-                textcoords="axes fraction",
+                (3.0, -3.0 - line * LINE * size) if upper else (-3.0, 3.0 + line * LINE * size),
+                textcoords=place,
                 arrowprops={"arrowstyle": "-", "color": faint(ax), "linewidth": 0.5, "shrinkA": 0.5, "shrinkB": 2.0},
                 horizontalalignment="left" if upper else "right",
                 verticalalignment="top" if upper else "bottom",

@@ -82,6 +82,16 @@ def test_effects_are_those_of_edited_chromosomes(genome, model):
     assert len(effects.sign_changes) == opposite.sum() > 0
 
 
+def test_the_picture_names_the_variants_whose_sign_depends_on_the_strand(genome, model):
+    effects = rcviz.variant_effects(model, some_variants(), genome, width=WIDTH)
+    for index, task in enumerate(("task_0", "task_1")):
+        rows = effects.sign_changes[effects.sign_changes["task"] == task]
+        expected = {f"{row.chrom}:{row.pos} {row.ref}>{row.alt}" for row in rows.itertuples()}
+        ax = effects.plot(task=index, names=9)
+        assert {text.get_text() for text in ax.texts} == expected
+        assert not effects.plot(task=index, names=0).texts
+
+
 def test_one_task_by_name_or_index(genome, model):
     by = [rcviz.variant_effects(model, some_variants(), genome, width=WIDTH, task=task).table for task in (1, "task_1")]
     pd.testing.assert_frame_equal(*by)
