@@ -109,8 +109,8 @@ def plot_mutagenesis(
     ticks, image = [], None
     total = 3 * (4 + _GAP) + _LOGO + 0.6
     row_height = 0.92 * axes_size(ax)[1] / total
-    size = min(points("xtick.labelsize"), 0.85 * _GAP * row_height)
-    small = min(points("ytick.labelsize"), 0.95 * row_height)
+    size = min(points("xtick.labelsize"), 0.7 * _GAP * row_height)
+    small = min(points("ytick.labelsize"), 0.7 * row_height)
     for row, (name, part) in enumerate(zip(_ROWS, parts, strict=True)):
         top = row * (4 + _GAP)
         options: dict[str, Any] = {"cmap": _diverging(paper(ax)), "norm": norm, "interpolation": "nearest"}
@@ -139,6 +139,7 @@ def plot_mutagenesis(
     ax.set_xlim(first, last)
     ax.set_ylim(3 * 4 + 2 * _GAP, -_GAP - 0.6 - _LOGO)
     ax.spines[:].set_visible(False)
+    ax.grid(False)
     ax.tick_params(axis="y", length=0, labelsize=small)
     ax.yaxis.set_major_locator(FixedLocator(ticks))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, at: _LETTERS[(at or 0) % 4]))
