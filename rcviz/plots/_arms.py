@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from rcviz.metrics import rank_sum_test
 from rcviz.plots._axes import ink, paper
+from rcviz.plots._layout import text_in_level
 from rcviz.plots._style import PageFigure
 from rcviz.plots._text import ELLIPSIS, LINE, axes_size, points, wrapped
 from rcviz.plots.colors import model_colors
@@ -184,11 +185,13 @@ def draw_brackets(
         drop = 0.15 * level
         ax.plot([left, left, right, right], [height - drop, height, height, height - drop], **line)
         text = f"p = {rank_sum_test(seeds[better], seeds[other], alternative=alternative):.2g}"
-        ax.text(
+        text_in_level(
+            ax,
             (left + right) / 2,
             height + drop / 2,
             text,
-            fontsize=size,
+            0.8 * level,
+            size,
             color=line["color"],
             ha="center",
             va="bottom",

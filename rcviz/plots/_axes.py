@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from rcviz._core.markup import legal_xml
-from rcviz.plots._layout import InsideCell, RoomyLocator, name_rows, text_beside_rows
+from rcviz.plots._layout import InsideCell, RoomyLocator, name_rows, text_beside_rows, twins
 from rcviz.plots._legend import OutsideLegend
 from rcviz.plots._style import (
     FAINT,
@@ -79,7 +79,9 @@ def resolve_axes(ax: Any, width: float | int, height: float | int, *, names: Seq
     if ax.name != "rectilinear":
         raise ValueError(f"ax must be ordinary Axes, got {ax.name} ones: make them without projection={ax.name!r}")
     if ax.get_axes_locator() is None and not isinstance(ax.figure.figure, PageFigure):
-        ax.set_axes_locator(InsideCell())
+        locator = InsideCell(ax)
+        for twin in twins(ax):
+            twin.set_axes_locator(locator)
     return ax
 
 
@@ -234,9 +236,9 @@ def integer_ticks(ax: Axes, most: int) -> None:
     ax.xaxis.set_major_locator(RoomyLocator(most, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
-def number_ticks(ax: Axes, most: int) -> None:
-    """Put at most about `most` ticks on the x axis, as many as fit."""
-    ax.xaxis.set_major_locator(RoomyLocator(most))
+def number_ticks(ax: Axes, most: int, *, axis: str = "x") -> None:
+    """Put at most about `most` ticks on an axis, as many as fit."""
+    (ax.xaxis if axis == "x" else ax.yaxis).set_major_locator(RoomyLocator(most))
 
 
 def signed_number(text: str) -> str:
@@ -258,3 +260,6 @@ def plain_title(ax: Axes, title: str | None) -> None:
         # Clear of the label of a tick at the top.
         pad = max(float(matplotlib.rcParams["axes.titlepad"]), 0.8 * points("ytick.labelsize"))
         ax.set_title(wrapped(title, axes_size(ax)[0], size, lines), parse_math=False, pad=pad)
+        locator = ax.get_axes_locator()
+        if isinstance(locator, InsideCell):
+            locator.title = title, ax.get_title()

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, to_rgba_array
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from rcviz._core.checks import as_numbers
+from rcviz.plots._layout import RoomyLocator
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
 CLASSES = {"positive": POSITIVE, "negative": NEGATIVE, "unknown": UNKNOWN}
@@ -86,5 +86,5 @@ def draw_color_bar(ax: Axes, shades: ScalarMappable) -> None:
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0.0, 0.03, 1.0)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2)
-    bar.locator = MaxNLocator(5)
+    bar.locator = RoomyLocator(5)
     bar.set_label("label")

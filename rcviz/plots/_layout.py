@@ -1,7 +1,8 @@
 """Axes that keep all of their text inside their part of the figure, and ticks that fit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,47 +12,77 @@ from matplotlib.text import Text
 from matplotlib.ticker import AutoLocator, FixedLocator, FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
 
-from rcviz.plots._text import LINE, cell, text_width
+from rcviz.plots._text import LINE, cell, points, text_width, wrapped
 
 _PAD = 3.0  # points between text and the edge of the Axes' part of the figure
 _LEAST = 0.12  # of that part, which the Axes keep in each direction
 _PASSES = 3
+_ROOMY = 22.0  # sizes of the type: a larger part of the figure has room for every plot's labels
+_DATA_SHARE = 0.3  # of the part of the figure, for which the type becomes smaller
+_LEAST_POINTS = 3.0
+_SMALLEST_TYPE = 0.45  # of the size that was asked for
 
 
 class InsideCell:
     """Locator of Axes that makes room for their labels and legend where no layout engine does.
 
     Axes of ``plt.subplots()`` have fixed margins, and what is wider than these would be cut off. Where a layout engine
-    is at work nothing is changed.
+    is at work the Axes stay where it puts them. In both cases labels and title move along the Axes into their part of
+    the figure, and their type becomes smaller where it would leave no room for the data. What the caller has placed or
+    sized since then is not touched.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ax: Axes) -> None:
+        self._axes = ax
         self._trial: Bbox | None = None
+        self._moved: dict[str, tuple[float, float]] = {}
+        self._sizes: dict[Any, tuple[float, float]] = {}
+        self._pad = 2 * _PAD
+        self.title: tuple[str, str] = "", ""
+        """Title in full, and as it was written last."""
+
+    def get_subplotspec(self) -> Any:
+        """Return the place in the grid, for which tight_layout asks."""
+        return self._axes.get_subplotspec()
 
     def __call__(self, ax: Any, renderer: Any) -> Bbox:
         """Return where the Axes are drawn, in fractions of the figure."""
         if self._trial is not None:
             return self._trial
         position = ax.get_position(original=True)
-        engine = ax.figure.figure.get_layout_engine()
-        if renderer is None or isinstance(engine, ConstrainedLayoutEngine | TightLayoutEngine):
+        if renderer is None:
             return position
+        group = twins(self._axes)
+        for twin in group:
+            if twin.get_axes_locator() is None:
+                twin.set_axes_locator(self)
+        engine = ax.figure.figure.get_layout_engine()
+        if isinstance(engine, TightLayoutEngine):  # tight_layout() leaves wide margins, and then no engine
+            self._pad = 2.2 * points("font.size")
+        self._trial = position
         try:
-            return self._fitted(ax, position, renderer)
+            self._fit_type(renderer)
+            if not isinstance(engine, ConstrainedLayoutEngine | TightLayoutEngine):
+                self._fit(group, renderer)
+            self._move_labels(renderer)
+            return self._trial
         finally:
             self._trial = None
 
-    def _fitted(self, ax: Axes, position: Bbox, renderer: Any) -> Bbox:
+    def _fit(self, group: Sequence[Axes], renderer: Any) -> None:
+        """Move the edges of the Axes inwards until all of their text lies in their part of the figure."""
+        ax = self._axes
         room = cell(ax)
         to_figure = ax.figure.transSubfigure.inverted()
         pad = np.abs(np.subtract(*to_figure.transform([(0.0, 0.0), (_PAD * renderer.points_to_pixels(1.0),) * 2])))
-        self._trial = position
         for _ in range(_PASSES):
-            ax.apply_aspect(self._trial)
-            box = ax.get_tightbbox(renderer)
-            if box is None:
+            self._move_labels(renderer)
+            boxes = [each.get_tightbbox(renderer) for each in group]
+            boxes = [box for box in boxes if box is not None]
+            trial: Any = self._trial
+            if not boxes:
                 break
-            used = box.transformed(to_figure)
+            used = Bbox.union(boxes).transformed(to_figure)
             beyond = np.array(
                 [
                     room.x0 + pad[0] - used.x0,
@@ -62,11 +93,104 @@ class InsideCell:
             ).clip(min=0.0)
             if not beyond.any():
                 break
-            x0, y0, x1, y1 = self._trial.extents + beyond * np.array([1, 1, -1, -1])
+            x0, y0, x1, y1 = trial.extents + beyond * np.array([1, 1, -1, -1])
             x0, x1 = _at_least(x0, x1, _LEAST * room.width)
             y0, y1 = _at_least(y0, y1, _LEAST * room.height)
             self._trial = Bbox.from_extents(x0, y0, x1, y1)
-        return self._trial
+
+    def _fit_type(self, renderer: Any) -> None:
+        """Make the type smaller where title, labels and ticks would take most of the part of the figure."""
+        ax = self._axes
+        room = cell(ax).transformed(ax.figure.transSubfigure)
+        self._scale_type(1.0)
+        needed = _ROOMY * renderer.points_to_pixels(ax.xaxis.label.get_fontsize())
+        if min(room.width, room.height) >= needed:
+            return
+        box = ax.get_tightbbox(renderer, for_layout_only=True)
+        if box is None:
+            return
+        legend = ax.get_legend()
+        below = 0.0
+        if legend is not None and legend.get_visible():
+            below = max(0.0, min(legend.get_window_extent(renderer).height, box.height - ax.bbox.height))
+        pad = renderer.points_to_pixels(self._pad)
+        across = (box.width - ax.bbox.width) / max((1 - _DATA_SHARE) * room.width - pad, 1.0)
+        up = (box.height - ax.bbox.height - below) / max((1 - _DATA_SHARE) * room.height - pad - below, 1.0)
+        if max(across, up) > 1:
+            self._scale_type(max(1 / max(across, up), _SMALLEST_TYPE))
+
+    def _scale_type(self, factor: float) -> None:
+        ax = self._axes
+        for text in (ax.title, *(each for each in ax.texts if isinstance(each, RowText))):
+            self._scale(text, float(text.get_fontsize()), factor, text.set_fontsize)
+        for each in (ax, *(child for child in ax.child_axes if child.get_label() == "<colorbar>")):
+            for name, axis in (("x", each.xaxis), ("y", each.yaxis)):
+                self._scale(axis.label, float(axis.label.get_fontsize()), factor, axis.label.set_fontsize)
+                change = partial(_set_label_size, each, name)
+                self._scale((each, name), _label_size(axis), factor, change)
+
+    def _scale(self, key: Any, size: float, factor: float, change: Callable[[float], Any]) -> None:
+        given, ours = self._sizes.get(key, (size, size))
+        if not math.isclose(size, ours):
+            given = size  # the caller has chosen another
+        self._sizes[key] = given, factor * given
+        if not math.isclose(size, factor * given):
+            change(factor * given)
+
+    def _move_labels(self, renderer: Any) -> None:
+        """Move title and labels along the Axes into the part of the figure."""
+        ax = self._axes
+        trial: Any = self._trial
+        ax.apply_aspect(trial)
+        room = cell(ax).transformed(ax.figure.transSubfigure).padded(-renderer.points_to_pixels(0.5 * _PAD))
+        left, right = room.x0, room.x1
+        per_point, size = renderer.points_to_pixels(1.0), float(ax.title.get_fontsize())
+        if ax.get_title("left"):  # such as the letter of a panel
+            left = ax.bbox.x0 + per_point * (1.15 * text_width(ax.get_title("left"), size) + 0.5 * size)
+        if ax.get_title("right"):
+            right = ax.bbox.x1 - per_point * (1.15 * text_width(ax.get_title("right"), size) + 0.5 * size)
+        full, ours = self.title
+        if full and ax.get_title() == ours and (left > room.x0 or right < room.x1):
+            lines = ours.count("\n") + 1
+            again = wrapped(full, max(min(right - left, ax.bbox.width) / per_point, size), size, lines)
+            self.title = full, again
+            if again != ours:
+                ax.title.set_text(again)
+        self._move("title", ax.title, 0, left, right, renderer)
+        self._move("x", ax.xaxis.label, 0, room.x0, room.x1, renderer)
+        beside, low, high = ax.yaxis.label.get_window_extent(renderer), room.y0, room.y1
+        for text, above in ((ax.title, True), (ax.xaxis.label, False)):
+            box = text.get_window_extent(renderer)
+            if text.get_text() and text.get_visible() and box.x0 < beside.x1 and box.x1 > beside.x0:
+                low, high = (low, min(high, box.y0)) if above else (max(low, box.y1), high)
+        self._move("y", ax.yaxis.label, 1, low, high, renderer)
+        for each in ax.texts:
+            if isinstance(each, LevelText):
+                each.fit(renderer)
+
+    def _move(self, key: str, text: Text, along: int, low: float, high: float, renderer: Any) -> None:
+        if not text.get_text() or not text.get_visible():
+            return
+        change = (text.set_x, text.set_y)[along]
+        place: Any = text.get_position()[along]
+        given, ours = self._moved.get(key, (place, place))
+        if place != ours:
+            given = place  # the caller has moved it
+        if given != place:
+            change(given)
+        (begin, end), length = text.get_window_extent(renderer).get_points()[:, along], self._axes.bbox.size[along]
+        away = max(low - begin, 0.0) if low - begin > 0 else -max(end - high, 0.0)
+        moved = given + away / length if length > 0 else given
+        self._moved[key] = given, moved
+        if moved != given:
+            change(moved)
+
+
+def twins(ax: Axes) -> list[Axes]:
+    """Return Axes and their twins, which lie on the same place and share an axis."""
+    spec = ax.get_subplotspec()
+    shared = [*ax.get_shared_x_axes().get_siblings(ax), *ax.get_shared_y_axes().get_siblings(ax)]
+    return [ax, *{other: None for other in shared if other is not ax and spec and other.get_subplotspec() is spec}]
 
 
 def _at_least(low: float, high: float, least: float) -> tuple[float, float]:
@@ -77,7 +201,7 @@ def _at_least(low: float, high: float, least: float) -> tuple[float, float]:
 
 
 class RoomyLocator(MaxNLocator):
-    """Ticks of a numeric x axis, as many as have room for their labels."""
+    """Ticks of a numeric axis, as many as have room for their labels."""
 
     def __init__(self, most: int = 9, **options: Any) -> None:
         self._most = most
@@ -89,17 +213,42 @@ class RoomyLocator(MaxNLocator):
             return super().tick_values(vmin, vmax)
         low, high = min(vmin, vmax), max(vmin, vmax)
         axis: Any = self.axis
+        across = axis.axis_name == "x"
         length, size = _axis_length(axis), _label_size(axis)
         for count in range(self._most, 0, -1):
             self.set_params(nbins=count)
             ticks = super().tick_values(vmin, vmax)
             shown = [tick for tick in ticks if low <= tick <= high]
+            spacing = length * (shown[1] - shown[0]) / (high - low) if len(shown) > 1 and high > low else length
+            if not across:
+                if 0.95 * LINE * size <= spacing:
+                    break
+                continue
             texts = axis.get_major_formatter().format_ticks(shown)
             widest = max((text_width(text.strip("$"), size) for text in texts), default=0.0)
-            spacing = length * (shown[1] - shown[0]) / (high - low) if len(shown) > 1 and high > low else length
             if widest + 0.6 * size <= spacing:
                 break
+        if across and len(shown) > 2 and high > low:
+            reach = 0.5 * text_width(texts[0].strip("$"), size) - length * (shown[0] - low) / (high - low)
+            if reach > _beside(axis, "y") and _meets_corner(axis.axes, size, _beside(axis, "x")):
+                ticks = np.asarray(ticks)[np.asarray(ticks) > shown[0]]
         return ticks
+
+
+def _beside(axis: Any, name: str) -> float:
+    """Return the points between the Axes and the labels of ticks."""
+    tick = getattr(axis.axes, f"{name}axis").get_major_ticks(1)[0]
+    return float(tick.get_tick_padding() + tick.get_pad())
+
+
+def _meets_corner(ax: Axes, size: float, below: float) -> bool:
+    """Whether the lowest label of the y axis reaches down to the labels of the x axis."""
+    low, high = sorted(ax.get_ylim())
+    inside = [place for place in ax.yaxis.get_majorticklocs() if low <= place <= high]
+    if not inside or not ax.yaxis.get_visible():
+        return False
+    height = ax.bbox.height * 72 / ax.figure.figure.dpi
+    return height * (min(inside) - low) / (high - low) < 0.6 * size - below
 
 
 class UpToOneLocator(AutoLocator):
@@ -142,6 +291,29 @@ def row_step(ax: Axes, count: int, size: float) -> int:
     return max(1, math.ceil(0.95 * LINE * size * min(count, span) / max(height, 1e-9) * span / min(count, span)))
 
 
+class LevelText(Text):
+    """Text that is at most as tall as a level of the data's heights."""
+
+    level: float = 0.0
+    given: float = 0.0
+
+    def fit(self, renderer: Any) -> None:
+        """Make the type smaller where the level is low."""
+        axes: Any = self.axes
+        per_point = renderer.points_to_pixels(1.0)
+        height = axes.bbox.height * self.level / (abs(float(np.subtract(*axes.get_ylim()))) or 1.0) / per_point
+        self.set_fontsize(min(self.given, max(height / LINE, _LEAST_POINTS)))
+
+
+def text_in_level(ax: Axes, x: float, y: float, content: str, level: float, size: float, **options: Any) -> LevelText:
+    """Write text that is at most as tall as a level."""
+    text = LevelText(x, y, content, fontsize=size, transform=ax.transData, **options)
+    text.level, text.given = level, size
+    ax.add_artist(text)
+    text.set_clip_on(False)
+    return text
+
+
 class RowText(Text):
     """Text beside a row, which is left out where the rows are too close together to name each."""
 
@@ -179,7 +351,12 @@ def text_beside_rows(ax: Axes, texts: Sequence[str], color: str, size: float) ->
 
 
 def _axis_length(axis: Any) -> float:
-    return float(axis.axes.bbox.width * 72 / axis.axes.figure.figure.dpi)
+    box = axis.axes.bbox
+    return float((box.width if axis.axis_name == "x" else box.height) * 72 / axis.axes.figure.figure.dpi)
+
+
+def _set_label_size(ax: Axes, name: Any, size: float) -> None:
+    ax.tick_params(name, labelsize=size)
 
 
 def _label_size(axis: Any) -> float:

@@ -10,7 +10,7 @@ from matplotlib.transforms import Bbox, IdentityTransform
 
 from rcviz._core.checks import check_choice
 from rcviz.plots._style import ink, may_grow
-from rcviz.plots._text import LINE, cell_size, points, text_width, wrapped
+from rcviz.plots._text import LINE, cell, cell_size, points, text_width, wrapped
 
 LEGENDS = ("outside", "inside", "none")
 
@@ -34,8 +34,12 @@ class OutsideLegend(Legend):
         beside = axes.yaxis.get_tightbbox(renderer) if axes.yaxis.get_visible() else None
         left = min(axes.bbox.x0, axes.bbox.x0 if beside is None else beside.x0)
         width = super().get_window_extent(renderer).width
+        if width > axes.bbox.width and beside is not None:
+            foot = min(foot, beside.y0)  # the lowest label of a tick
         # Aligned with the Axes where it is not wider than they are.
         start = axes.bbox.x0 if width <= axes.bbox.width else max(left, axes.bbox.x1 - width)
+        room = cell(axes).transformed(axes.figure.transSubfigure)
+        start = max(room.x0, min(start, room.x1 - width))
         gap = 0.4 * points("legend.fontsize") * axes.figure.figure.dpi / 72
         self.set_bbox_to_anchor(Bbox.from_extents(start, foot - gap, start, foot - gap), IdentityTransform())
 

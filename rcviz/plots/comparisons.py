@@ -33,7 +33,11 @@ from rcviz.plots._axes import despine, integer_ticks, label_axes, paper, plottin
 from rcviz.plots._layout import UpToOneLocator
 from rcviz.plots._legend import LEGENDS, add_legend
 from rcviz.plots._style import checked_visuals
+from rcviz.plots._text import cell_size, distinct_short, points
 from rcviz.plots.results import has
+
+_UPRIGHT_SHARE = 0.25
+"""Largest share of the height of their part of the figure that upright names of groups take."""
 
 _WORDS = {**METRIC_NAMES, "valid": "validation", "test": "test", "train": "training"}
 _PHRASES = {
@@ -147,7 +151,9 @@ def plot_architectures(
     labels = tick_names(ax, [str(name) for name in order])
     ax.set_xticks(range(len(order)), labels or [""] * len(order), parse_math=False)
     if labels is None and group is not None:
-        ax.set_xticks(range(len(order)), [str(name) for name in order], parse_math=False, rotation=90)
+        size = points("xtick.labelsize")
+        upright = distinct_short([str(name) for name in order], _UPRIGHT_SHARE * cell_size(ax)[1], size)
+        ax.set_xticks(range(len(order)), upright, parse_math=False, rotation=90)
     note = f"mean, and least to greatest of {counted(table, group, expected)}"
     if pairs:
         note += f"\np: exact one-sided rank-sum test, {directions(pairs, alternative)}"

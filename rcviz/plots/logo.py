@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba_array
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from rcviz._core.checks import as_numbers, check_choice, check_positive
 from rcviz._core.markup import escaped
@@ -24,7 +24,7 @@ from rcviz.plots._axes import (
     signed_number,
 )
 from rcviz.plots._highlights import draw_spans, headroom, rows_of_labels, spans_of, write_labels
-from rcviz.plots._layout import PositionLocator
+from rcviz.plots._layout import PositionLocator, RoomyLocator
 from rcviz.plots._style import checked_visuals
 from rcviz.plots._svg import position_text, svg_margin, svg_row
 from rcviz.plots.colors import letter_colors
@@ -174,7 +174,7 @@ def plot_logo(
         write_labels(ax, labels, top, (roof - top) / max(lines, 1))
         ax.xaxis.set_major_locator(PositionLocator(first, last))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: position_text(value, last)))
-        ax.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
+        ax.yaxis.set_major_locator(RoomyLocator(4, steps=[1, 2, 5, 10]))
         label_axes(ax, "position", UNITS[kind])
     plain_title(ax, motif_name(matrix) if title is None else title)
     return ax

@@ -174,7 +174,7 @@ def plot_strands(
     ax.set_aspect("equal", adjustable="box")
     despine(ax)
     number_ticks(ax, 5)
-    ax.locator_params(axis="y", nbins=5)
+    number_ticks(ax, 5, axis="y")
     what = scale or "prediction"
     add_legend(ax, legend, keys, 3, note=_summary(x, y, threshold))
     label_axes(ax, f"{what}, forward strand", f"{what}, reverse complement")
