@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rcviz._core.checks import check_choice
+from rcviz._core.checks import check_choice, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,7 +236,7 @@ def _sample(name: str, values: Any) -> np.ndarray:
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or sample.size == 0 or np.isnan(sample).any():
         raise ValueError(
-            f"{name} must be a list of one or more numbers without NaN, got {values!r:.100}; drop failed runs first"
+            f"{name} must be a list of one or more numbers without NaN, got {shown(values)}; drop failed runs first"
         )
     return sample
 

@@ -1,7 +1,10 @@
 """Checks of arguments that several packages use."""
 
+import inspect
+import reprlib
 from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -19,10 +22,37 @@ def brief(error: object) -> str:
     return text if len(text) <= 200 else text[:199] + "\N{HORIZONTAL ELLIPSIS}"
 
 
+class _Shown(reprlib.Repr):
+    """Values of error messages: numbers, text and short collections as they are, of everything else the type."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = 80
+        self.maxlevel = 3
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        """Name the type of an object, and its shape; a large object would fill the screen."""
+        if x is None or isinstance(x, Number | np.generic | PurePath) or getattr(x, "shape", None) == ():
+            return brief(repr(x))
+        name = type(x).__name__
+        if isinstance(x, type) or inspect.isroutine(x):
+            return f"{name} {x.__name__}"
+        shape = getattr(x, "shape", None)
+        return f"{name} of shape {tuple(shape)}" if isinstance(shape, tuple) else name
+
+
+def shown(value: Any) -> str:
+    """Return what came, for an error message, in one short line."""
+    return brief(_SHOWN.repr(value))
+
+
+_SHOWN = _Shown()
+
+
 def check_text(what: str, text: Any) -> None:
     """Refuse what is not text, and text that no file can hold, as it has half of a surrogate pair."""
     if not isinstance(text, str):
-        raise ValueError(f"{what} must be text, got {text!r:.100}")
+        raise ValueError(f"{what} must be text, got {shown(text)}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -36,7 +66,7 @@ def check_text(what: str, text: Any) -> None:
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse a value outside a closed set, quoting the choices."""
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r:.100}")
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")
 
 
 def as_numbers(name: str, values: Any) -> np.ndarray:
@@ -53,7 +83,7 @@ def as_numbers(name: str, values: Any) -> np.ndarray:
             return np.asarray(masked.astype(np.float64).filled(np.nan))
         return np.asarray(_off_device(values), dtype=np.float64)
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise ValueError(f"{name} must be numbers, all rows of one length, got {values!r:.100}") from error
+        raise ValueError(f"{name} must be numbers, all rows of one length, got {shown(values)}") from error
 
 
 def _off_device(values: Any) -> Any:
@@ -119,6 +149,16 @@ def improper_column(matrix: np.ndarray, letters: str = "ACGT") -> tuple[int, str
     return column, f"{problem}: {'these look like counts: ' if counts else ''}divide each column by its sum"
 
 
+def look_like_counts(matrix: np.ndarray) -> bool:
+    """Whether the columns of a (4, W) matrix are counts: whole numbers, or all of the same sum, such as percentages."""
+    if not np.isfinite(matrix).all() or not (matrix >= 0).all() or matrix.max(initial=0.0) < 1.5:
+        return False
+    sums = matrix.sum(axis=0)
+    if (matrix == np.rint(matrix)).all():
+        return bool(sums.min() >= 0.5 * sums.max())
+    return matrix.shape[1] > 1 and bool(np.ptp(sums) <= 1e-6 * sums.max())
+
+
 def is_number(text: str) -> bool:
     """Return True if a text can be parsed as a number."""
     try:
@@ -131,7 +171,7 @@ def is_number(text: str) -> bool:
 def check_real(name: str, value: Any) -> None:
     """Refuse a value that is not one real number."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(f"{name} must be a number, got {value!r:.100}")
+        raise ValueError(f"{name} must be a number, got {shown(value)}")
 
 
 def generator_of(seed: Any) -> np.random.Generator:
@@ -141,7 +181,7 @@ def generator_of(seed: Any) -> np.random.Generator:
             return np.random.default_rng(seed)
     except (TypeError, ValueError):
         pass
-    raise ValueError(f"seed must be a whole number of at least 0 or a numpy Generator, got {seed!r:.100}")
+    raise ValueError(f"seed must be a whole number of at least 0 or a numpy Generator, got {shown(seed)}")
 
 
 LARGEST_INT64 = 2**63 - 1
@@ -155,7 +195,7 @@ def check_positive(name: str, value: Any, *, most: int = LARGEST_INT64) -> None:
 def check_whole(name: str, value: Any, least: int, *, most: int = LARGEST_INT64) -> None:
     """Refuse a value that is not a whole number from ``least`` to ``most``, by default what 64 bits hold."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"{name} must be a whole number, got {value!r:.100}")
+        raise ValueError(f"{name} must be a whole number, got {shown(value)}")
     number = int(value)
     if number < least:
         raise ValueError(f"{name} must be at least {least}, got {_shown(number)}")
@@ -209,7 +249,7 @@ def check_options(what: str, names: Iterable[str], known: Iterable[str]) -> None
 def check_index(kind: str, index: Any, count: int) -> None:
     """Refuse the index of something, such as a filter, that does not exist; indices are 0-based."""
     if not _is_index(index, count):
-        raise ValueError(f"there is no {kind} {index!r:.100}: choose {_indices(count)}")
+        raise ValueError(f"there is no {kind} {shown(index)}: choose {_indices(count)}")
 
 
 def task_index(task: Any, task_names: Sequence[str]) -> int:
@@ -219,7 +259,7 @@ def task_index(task: Any, task_names: Sequence[str]) -> int:
     if _is_index(task, len(task_names)):
         return int(task)
     choices = f"{_indices(len(task_names))} or one of {', '.join(task_names)}"
-    raise ValueError(f"there is no task {task!r:.100}: choose {choices}")
+    raise ValueError(f"there is no task {shown(task)}: choose {choices}")
 
 
 def _is_index(index: Any, count: int) -> bool:

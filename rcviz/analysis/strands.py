@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from torch import nn
 
+from rcviz._core.checks import shown
 from rcviz.analysis.contributions import filter_contributions
 from rcviz.analysis.neurons import At
 from rcviz.analysis.strand_pass import StrandPass
@@ -195,7 +196,7 @@ def strand_agreement(
     """
     data = as_sequence_set(data)
     if threshold is not None and (isinstance(threshold, bool | str) or not np.isfinite(threshold)):
-        raise ValueError(f"threshold must be a finite number on the scale of the predictions, got {threshold!r:.100}")
+        raise ValueError(f"threshold must be a finite number on the scale of the predictions, got {shown(threshold)}")
     strands = StrandPass(model, data, output=output, batch_size=batch_size)
     if strands.profiles and threshold is not None:
         raise ValueError("threshold needs one prediction per task, and the model returns profiles; leave it out")

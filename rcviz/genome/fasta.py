@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from rcviz._core.checks import quoted
+from rcviz._core.checks import quoted, shown
 from rcviz.genome.cache import SOFT_MASKED, encoded_fasta
 
 _REGION = 1 << 24  # bytes mapped at once: the system may count all of them as memory in use
@@ -56,7 +56,7 @@ class Genome:
     def __init__(self, fasta: FastaPaths) -> None:
         given = [fasta] if isinstance(fasta, str | os.PathLike) else fasta
         if not isinstance(given, Sequence) or not all(isinstance(path, str | os.PathLike) for path in given):
-            raise ValueError(f"expected the path of a FASTA file or a list of paths, got {fasta!r:.100}")
+            raise ValueError(f"expected the path of a FASTA file or a list of paths, got {shown(fasta)}")
         self.paths = [Path(path) for path in given]
         if not self.paths:
             raise ValueError("expected at least one FASTA file, got none")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from rcviz._core.checks import shown
 from rcviz._core.text_files import read_lines
 from rcviz.genome.intervals import overlaps, window_intervals
 from rcviz.genome.peaks import centers, read_peaks
@@ -55,7 +56,7 @@ def read_peak_sets(peaks: Any, *, width: int, min_replicates: int, task_name: st
         raise ValueError("peaks is empty: give at least one file of peaks")
     for name in named:
         if not isinstance(name, str) or not name:
-            raise ValueError(f"peaks must have the names of tasks as text, got {name!r:.100}")
+            raise ValueError(f"peaks must have the names of tasks as text, got {shown(name)}")
     counts: dict[str, dict[str, int]] = {}
     tasks = {
         name: _read_replicates(source, name if is_mapping else "peaks", min_replicates, counts)

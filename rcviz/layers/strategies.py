@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._core.checks import check_choice, check_features
+from rcviz._core.checks import check_choice, check_features, shown
 from rcviz.layers import pairing
 from rcviz.layers.plain import refuse_plain
 from rcviz.layers.symmetry import Representation, Symmetry
@@ -83,7 +83,9 @@ def _declared_outputs(kinds: Any, permutations: Any) -> dict[Any, _Output]:
     if isinstance(kinds, str):
         return {None: _declared_output(kinds, permutations)}
     if not isinstance(kinds, Mapping | tuple | list) or not kinds:
-        raise ValueError(f"output_kind must be one of {', '.join(_SHAPES)}, or a tuple or dict of these, got {kinds!r}")
+        raise ValueError(
+            f"output_kind must be one of {', '.join(_SHAPES)}, or a tuple or dict of these, got {shown(kinds)}"
+        )
     named = dict(kinds) if isinstance(kinds, Mapping) else dict(enumerate(kinds))
     partners = permutations or {}
     if not isinstance(partners, Mapping) and not isinstance(kinds, Mapping) and len(partners) == len(named):
@@ -91,7 +93,7 @@ def _declared_outputs(kinds: Any, permutations: Any) -> dict[Any, _Output]:
     if not isinstance(partners, Mapping) or not partners.keys() <= named.keys():
         raise ValueError(
             f"permutation must be a tuple or dict like output_kind={kinds!r}, with None for outputs without partners, "
-            f"got {permutations!r}"
+            f"got {shown(permutations)}"
         )
     return {name: _declared_output(kind, partners.get(name)) for name, kind in named.items()}
 
@@ -106,7 +108,7 @@ def _declared_output(kind: Any, permutation: Any) -> _Output:
         check_choice("permutation", permutation, ("reversed",))
     elif permutation is not None:
         if not isinstance(permutation, Sequence):
-            raise ValueError(f"permutation must name the partner of every output, got {permutation!r}")
+            raise ValueError(f"permutation must name the partner of every output, got {shown(permutation)}")
         permutation = _own_inverse(permutation)
     return _Output(kind, permutation)
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._core.checks import check_choice, check_features
+from rcviz._core.checks import check_choice, check_features, shown
 from rcviz.layers.facts import has_paired_channels, is_convolution
 from rcviz.models.outputs import Layout, as_logits, describe_output, fields_of, one_tensor, run_model
 from rcviz.models.runtime import check_module
@@ -199,7 +199,7 @@ def as_sequence_model(
     order = str(bases).upper().replace("U", "T")
     if sorted(order) != sorted(BASES):
         raise ValueError(
-            f"bases must name A, C, G and T once each, in the order of the model's channels, got {bases!r}"
+            f"bases must name A, C, G and T once each, in the order of the model's channels, got {shown(bases)}"
         )
     _check_input_settings(unknown, inputs)
     tied = [
@@ -217,7 +217,7 @@ def as_sequence_model(
 
 def _check_input_settings(unknown: Any, inputs: Any) -> None:
     if isinstance(unknown, bool) or not isinstance(unknown, Real) or not math.isfinite(unknown):
-        raise ValueError(f"unknown must be a finite number, the value of the four bases at an N, got {unknown!r:.100}")
+        raise ValueError(f"unknown must be a finite number, the value of the four bases at an N, got {shown(unknown)}")
     if inputs is not None and not callable(inputs):
         raise ValueError(
             f"inputs must be a function from the sequences to what the model is called with, got a "

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from rcviz._core.checks import check_choice, check_positive, check_settings
+from rcviz._core.checks import check_choice, check_positive, check_settings, shown
 from rcviz.layers.initializers import Initializer, check_initializer
 
 Architecture = Literal["revcomp", "standard"]
@@ -77,7 +77,7 @@ class ModelConfig:
         check_choice("architecture", self.architecture, get_args(Architecture))
         if not isinstance(self.kernel_sizes, tuple | list):
             raise ValueError(
-                f"kernel_sizes is one width per convolution, such as (15, 14, 14), got {self.kernel_sizes!r:.100}"
+                f"kernel_sizes is one width per convolution, such as (15, 14, 14), got {shown(self.kernel_sizes)}"
             )
         object.__setattr__(self, "kernel_sizes", tuple(self.kernel_sizes))
         if self.head is None:
@@ -94,10 +94,10 @@ class ModelConfig:
         for name in ("batchnorm_eps", "batchnorm_momentum", "smoothness"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
-                raise ValueError(f"{name} must be a number from 0 to 1e9, got {value!r:.100}")
+                raise ValueError(f"{name} must be a number from 0 to 1e9, got {shown(value)}")
         for name in ("freeze_output", "symmetric"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r:.100}")
+                raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
         if self.convolved_length < self.pool_size:
             raise ValueError(
                 f"sequences of {self.sequence_length} bp leave {self.convolved_length} positions after convolutions of "

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._core.checks import check_features
+from rcviz._core.checks import check_features, shown
 from rcviz._core.memory import machine_memory
 from rcviz.layers.batchnorm import RevCompBatchNorm1d
 from rcviz.layers.conv import RevCompConv1d
@@ -120,7 +120,7 @@ def build_model(config: ModelConfig, *, seed: int = 0) -> SequenceModel:
     n_weights += n_channels[-1] * config.pooled_length + config.n_tasks
     if 4 * n_weights > machine_memory():
         raise ValueError(
-            f"n_filters={config.n_filters} and kernel_sizes={config.kernel_sizes!r:.100} give {n_weights:.1e} weights, "
+            f"n_filters={config.n_filters} and kernel_sizes={shown(config.kernel_sizes)} give {n_weights:.1e} weights, "
             f"more than this machine's memory: choose fewer or smaller filters"
         )
     with building(seed):

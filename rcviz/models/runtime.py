@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rcviz._core.changes import Change, Holding, Within
+from rcviz._core.checks import shown
 from rcviz._core.threads import shared_lock
 from rcviz.models.settings import FunctionMode, OwnSettings, WithoutCudnn, exact_arithmetic, self_contained
 
@@ -241,6 +242,6 @@ def find_module(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Modul
         )
     if not isinstance(layer, str):
         raise ValueError(
-            f"layer must be a module of the model or its name, got {layer!r:.100}; its layers are: {names}"
+            f"layer must be a module of the model or its name, got {shown(layer)}; its layers are: {names}"
         )
     raise ValueError(f"the model has no layer named {layer!r}; its layers are: {names}")

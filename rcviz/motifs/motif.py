@@ -15,6 +15,7 @@ from rcviz._core.checks import (
     check_whole,
     generator_of,
     improper_column,
+    shown,
 )
 from rcviz.motifs.scan import best_hits
 from rcviz.sequences.alphabet import BASES, as_codes, reverse_complement
@@ -262,7 +263,8 @@ def _checked_background(background: Any) -> np.ndarray:
         q = np.full(len(BASES), float(q))
     if q.shape != (len(BASES),) or not np.all(q > 0) or abs(q.sum() - 1) > _SUM_TOLERANCE:
         raise ValueError(
-            f"background must be 0.25 or four positive probabilities of A, C, G and T that sum to 1, got {background!r}"
+            f"background must be 0.25 or four positive probabilities of A, C, G and T that sum to 1, got "
+            f"{shown(background)}"
         )
     return q
 

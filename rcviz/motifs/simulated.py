@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from rcviz._core.checks import check_choice, check_positive, check_real, generator_of
+from rcviz._core.checks import check_choice, check_positive, check_real, generator_of, shown
 from rcviz.motifs.bundled import load_motif
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import reverse_complement
@@ -85,7 +85,7 @@ def simulate_motifs(
     import pandas as pd
 
     if isinstance(motifs, str | Motif) or hasattr(motifs, "columns") or not isinstance(motifs, Iterable):
-        raise ValueError(f"motifs must be a list of names or Motifs, got {motifs!r:.100}: put them in a list")
+        raise ValueError(f"motifs must be a list of names or Motifs, got {shown(motifs)}: put them in a list")
     rng = generator_of(seed)
     loaded = [motif if isinstance(motif, Motif) else load_motif(motif) for motif in motifs]
     names = [motif.name for motif in loaded]

@@ -15,6 +15,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from rcviz._core.checks import shown
 from rcviz._core.markup import legal_xml
 from rcviz.plots._layout import InsideCell, RoomyLocator, name_rows, text_beside_rows, twins
 from rcviz.plots._legend import OutsideLegend
@@ -249,7 +250,7 @@ def signed_number(text: str) -> str:
 def check_title(title: Any, name: str = "title") -> None:
     """Refuse a title that is not text."""
     if title is not None and not isinstance(title, str):
-        raise TypeError(f"{name} must be text or None, got {title!r:.100}: use str(...)")
+        raise TypeError(f"{name} must be text or None, got {shown(title)}: use str(...)")
 
 
 def plain_title(ax: Axes, title: str | None) -> None:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 
-from rcviz._core.checks import check_options
+from rcviz._core.checks import check_options, shown
 
 Options = ParamSpec("Options")
 
@@ -168,5 +168,5 @@ def checked_visuals(plot: str, visuals: Mapping[str, Any] | None, parts: tuple[s
     check_options(f"visuals of {plot}", given, parts)
     for part, options in given.items():
         if options is not False and not isinstance(options, Mapping):
-            raise TypeError(f"visuals[{part!r}] must be a dict of matplotlib options, or False, got {options!r:.100}")
+            raise TypeError(f"visuals[{part!r}] must be a dict of matplotlib options, or False, got {shown(options)}")
     return {part: {"visible": False} if given.get(part) is False else dict(given.get(part, {})) for part in parts}

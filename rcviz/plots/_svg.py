@@ -8,10 +8,13 @@ from matplotlib.ticker import MaxNLocator
 
 from rcviz._core.markup import escaped
 from rcviz.plots._axes import signed_number
-from rcviz.plots._highlights import Span
+from rcviz.plots._highlights import Label, Span, lines_of_labels
 from rcviz.plots.glyphs import LogoLayout, svg_letters
 
 _FONT_SIZE = 10
+_LABEL_SIZE = 9.0  # of spans
+_LABEL_LINE = 11.0
+_LABEL_SHARE = 0.5  # largest part of a row for the labels of spans
 _LEAST_PIXELS = 0.2
 _PARTS = 20  # of a pixel, so that coordinates can be whole numbers
 
@@ -42,6 +45,8 @@ def svg_row(
     axis: str,
     title: str | None,
     spans: Sequence[Span],
+    labels: Sequence[Label],
+    lines: int,
     faded: float,
 ) -> list[str]:
     """Return the elements of one row: shaded spans, letters, zero line, title and axes."""
@@ -50,9 +55,17 @@ def svg_row(
     top = (18.0 if title else 0.0) + (2.0 if axis == "none" else 6.0)
     bottom = height - (svg_margin(axis, title) - top)
     step = (width - left - 1.0) / len(places)
+    line = min(_LABEL_LINE, _LABEL_SHARE * (bottom - top) / max(lines, 1))
+    head, top = top, top + line * lines
     scale = (bottom - top) / (high - low)
     floor = bottom + low * scale
-    parts = _spans(spans, places, left, step, top, bottom)
+    parts = _spans(spans, left, step, top, bottom)
+    parts += [
+        f'<text x="{left + step * (label.middle + 0.5):.2f}" y="{head + line * (lines - label.line) - 0.2 * line:.2f}" '
+        f'font-family="sans-serif" font-size="{line * _LABEL_SIZE / _LABEL_LINE:.3g}" text-anchor="middle" '
+        f'fill="currentColor">{escaped(label.text)}</text>'
+        for label in labels
+    ]
     drawn = _letters(layout, palette, left, floor, step, scale, faded)
     if clipped:
         # Letters may be outside a given range; an inner viewport clips them without an id.
@@ -80,26 +93,27 @@ def svg_row(
     return parts
 
 
-def _spans(
-    spans: Sequence[Span], places: Float[np.ndarray, " W"], left: float, step: float, top: float, bottom: float
-) -> list[str]:
+def svg_labels(spans: Sequence[Span], columns: int, across: float) -> list[Label]:
+    """Fit the labels of the spans of a row, whose columns take `across` pixels."""
+    return lines_of_labels(
+        spans,
+        -0.5,
+        columns - 0.5,
+        across,
+        lambda text: 0.6 * _LABEL_SIZE * len(text),
+        _LABEL_SIZE,
+    )
+
+
+def _spans(spans: Sequence[Span], left: float, step: float, top: float, bottom: float) -> list[str]:
     parts = []
     for span in spans:
-        inside = np.flatnonzero((places >= span.start) & (places < span.end))
-        if not len(inside):
-            continue
-        x, across = left + step * inside[0], step * (inside[-1] + 1 - inside[0])
+        x, across = left + step * span.start, step * (span.end - span.start)
         name = f"<title>{escaped(span.label)}</title>" if span.label else ""
         parts.append(
             f'<rect x="{x:.2f}" y="{top:.2f}" width="{across:.2f}" height="{bottom - top:.2f}" fill="currentColor" '
             f'opacity=".14">{name}</rect>'
         )
-        if span.label:
-            label = escaped(_cut(span.label, max(across, 30.0)))
-            parts.append(
-                f'<text x="{x + 2:.2f}" y="{top + 9:.2f}" font-family="sans-serif" font-size="9" '
-                f'fill="currentColor">{label}</text>'
-            )
     return parts
 
 

@@ -1,7 +1,7 @@
 """Text that fits: its measured width, lines and short forms, and the room that Axes have."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import matplotlib
@@ -40,14 +40,18 @@ def _line_width(line: str, size: float, family: tuple[str, ...]) -> float:
     return _HINTED * float(width)
 
 
-def shortened(text: str, width: float, size: float) -> str:
-    """Return a line that fits a width in points: what is too long loses its middle."""
-    if len(text) * size <= width or text_width(text, size) <= width:
+def shortened(text: str, width: float, size: float, width_of: Callable[[str], float] | None = None) -> str:
+    """Return a line that fits a width in points: what is too long loses its middle.
+
+    `width_of` measures text in other units than points.
+    """
+    measure = width_of or partial(text_width, size=size)
+    if len(text) * size <= width or measure(text) <= width:
         return text
     low, high = 1, len(text)  # characters that are kept
     while low < high:
         kept = (low + high + 1) // 2
-        if text_width(_without_middle(text, kept), size) <= width:
+        if measure(_without_middle(text, kept)) <= width:
             low = kept
         else:
             high = kept - 1

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 
 from rcviz._core.checks import check_index
 from rcviz.plots._axes import label_axes, plotting
-from rcviz.plots._highlights import spans_of_hits
+from rcviz.plots._highlights import hits_inside, spans_of, spans_of_hits
+from rcviz.plots.heights import letter_heights, logo_positions
 from rcviz.plots.logo import plot_logo
 from rcviz.plots.results import has
 
@@ -35,7 +36,7 @@ def plot_attributions(
         Axes to draw into; None makes a figure.
     hits
         Motif hits: a DataFrame with ``start`` and ``end`` (not included), in the positions of the track, and where it
-        has them ``motif`` (or ``name``) and ``strand``; or a list of (start, end, name).
+        has them ``motif`` (or ``name``) and ``strand``; or a list of (start, end, name). Those elsewhere are left out.
     sequence
         Sequence of a StrandAttributions.
     start, positions, window
@@ -52,7 +53,7 @@ def plot_attributions(
     Raises
     ------
     ValueError
-        As `plot_logo`; also if the hits have no start or end.
+        As `plot_logo`; also if the hits have no start or end, or none of them lies on the track.
 
     Examples
     --------
@@ -63,8 +64,9 @@ def plot_attributions(
         check_index("sequence", sequence, len(track.codes))
         unit = f"attribution, {track.scale}" if unit == "attribution" and has(track, "scale") else unit
         track = (track.forward[sequence] + track.reverse[sequence]) / 2
-    spans = spans_of_hits(hits)
-    given = [*options.pop("highlight", ()), *((span.start, span.end, span.label) for span in spans)]
+    heights, _, _ = letter_heights(track, "weights", options.get("alphabet"))
+    places = logo_positions(track, heights.shape[1], start, positions)
+    given = [*spans_of(options.pop("highlight", None)), *hits_inside(spans_of_hits(hits), places)]
     ax = plot_logo(
         track, ax, start=start, positions=positions, window=window, highlight=given, kind="weights", **options
     )

@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap, is_color_like, to_hex
 
+from rcviz._core.checks import shown
 from rcviz.plots._style import luminance, readable
 
 POSITIVE = "#1a5ca5"
@@ -85,7 +86,7 @@ def _scheme_of_logomaker(name: str) -> dict[str, Any]:
 
     if name not in COLOR_SCHEME_DICT:
         choices = [*_LETTERS, *sorted(set(COLOR_SCHEME_DICT) - set(_LETTERS))]
-        raise ValueError(f"colors must be one of {', '.join(choices)}, or a dict of letters, got {name!r}")
+        raise ValueError(f"colors must be one of {', '.join(choices)}, or a dict of letters, got {shown(name)}")
     return {letter: color for letters, color in COLOR_SCHEME_DICT[name].items() for letter in letters}
 
 

@@ -6,7 +6,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import Float
 
-from rcviz._core.checks import as_numbers, base_columns, check_choice, improper_column
+from rcviz._core.checks import as_numbers, base_columns, check_choice, improper_column, look_like_counts, shown
 from rcviz.motifs.motif import normalise_columns
 
 KINDS = ("weights", "information", "probability")
@@ -31,11 +31,12 @@ def letter_heights(
     array hides has no height. A ValueError refuses another shape than (4, W), values that are not finite, and positions
     that are no probabilities where `kind` needs them.
     """
+    chosen = kind is not None
     if kind is None:
         kind = "information" if hasattr(matrix, "probabilities") else "weights"
     check_choice("kind", kind, KINDS)
     if alphabet is not None and alphabet not in ALPHABETS:
-        raise ValueError(f"alphabet must be one of DNA, RNA, got {alphabet!r:.100}: only nucleotides can be drawn")
+        raise ValueError(f"alphabet must be one of DNA, RNA, got {shown(alphabet)}: only nucleotides can be drawn")
     values, letters = _rows(matrix)
     letters = letters if alphabet is None else ALPHABETS[alphabet]
     if values.ndim != 2 or values.shape[0] != 4 or values.shape[1] == 0:
@@ -50,13 +51,18 @@ def letter_heights(
     if hidden is not None:
         values = np.where(hidden, 0.0, values)
     if kind == "weights":
+        if not chosen and look_like_counts(values):
+            raise ValueError(
+                'these look like counts: divide each column by its sum and give kind="information"; '
+                'kind="weights" draws them as they are'
+            )
         return values, kind, letters
-    shown = np.ones(values.shape[1], dtype=bool) if hidden is None else ~hidden.all(axis=0)
+    kept = np.ones(values.shape[1], dtype=bool) if hidden is None else ~hidden.all(axis=0)
     values = values.copy()
-    wrong = improper_column(values[:, shown], letters)
+    wrong = improper_column(values[:, kept], letters)
     if wrong is not None:
         raise ValueError(f'kind="{kind}": {wrong[1]}; kind="weights" draws values of any sign and size')
-    values[:, shown] = normalise_columns(values[:, shown])
+    values[:, kept] = normalise_columns(values[:, kept])
     if kind == "information":
         logs = np.log2(values, out=np.zeros_like(values), where=values > 0)
         bits = np.maximum(2.0 + (values * logs).sum(axis=0), 0.0)
@@ -73,14 +79,14 @@ def logo_positions(matrix: Any, count: int, start: Any = 0, positions: Any = Non
         given = as_numbers("positions", positions)
         if given.shape != (count,) or not np.isfinite(given).all() or len(np.unique(given)) < count:
             raise ValueError(
-                f"positions must be {count} different numbers, one for each column, got {positions!r:.100}"
+                f"positions must be {count} different numbers, one for each column, got {shown(positions)}"
             )
         return given
     if isinstance(start, int) and start == 0 and not hasattr(matrix, "columns"):
         return np.arange(float(count))
     first = as_numbers("start", start)
     if first.ndim or not np.isfinite(first):
-        raise ValueError(f"start must be the position of the first column, got {start!r:.100}")
+        raise ValueError(f"start must be the position of the first column, got {shown(start)}")
     index = getattr(matrix, "index", None)
     if first == 0 and hasattr(matrix, "columns") and getattr(getattr(index, "dtype", None), "kind", "") in "iuf":
         of_table = as_numbers("the index", index)

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba_array
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from rcviz._core.checks import as_numbers, check_choice, check_positive
+from rcviz._core.checks import as_numbers, check_choice, check_positive, shown
 from rcviz._core.markup import escaped
 from rcviz.plots._axes import (
     check_title,
@@ -23,10 +23,20 @@ from rcviz.plots._axes import (
     resolve_axes,
     signed_number,
 )
-from rcviz.plots._highlights import draw_spans, headroom, rows_of_labels, spans_of, write_labels
+from rcviz.plots._highlights import (
+    Span,
+    check_inside,
+    draw_spans,
+    headroom,
+    rows_of_labels,
+    spans_in_row,
+    spans_of,
+    write_labels,
+)
 from rcviz.plots._layout import PositionLocator, RoomyLocator
-from rcviz.plots._style import checked_visuals
-from rcviz.plots._svg import position_text, svg_margin, svg_row
+from rcviz.plots._style import checked_visuals, may_grow
+from rcviz.plots._svg import position_text, svg_labels, svg_margin, svg_row
+from rcviz.plots._text import LINE, points
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout
 from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, logo_positions, motif_name, y_limits
@@ -97,7 +107,8 @@ def plot_logo(
     window
         First position that is drawn, and the first that is not any more; None draws all.
     highlight
-        Positions to shade: a list of (start, end) or (start, end, label), the end not included.
+        Positions to shade: a list of (start, end) or (start, end, label), the end not included. A span that continues
+        in the next row has its label in both.
     wrap
         Positions in a row; a longer logo continues in the next row. None: one row.
     fade_below
@@ -118,7 +129,8 @@ def plot_logo(
     ------
     ValueError
         If the shape is not (4, W), a value is not finite, a position of probabilities has a value outside [0, 1] or
-        does not sum to 1 but for rounding, or an option is not among its choices.
+        does not sum to 1 but for rounding, values without a `kind` look like counts, a highlight reaches beyond the
+        matrix, or an option is not among its choices.
 
     Examples
     --------
@@ -128,10 +140,10 @@ def plot_logo(
     """
     check_title(title)
     styles = checked_visuals("plot_logo", visuals, _PARTS_OF_LOGO)
-    heights, kind, letters, places = _window(matrix, kind, alphabet, start, positions, window)
+    spans = spans_of(highlight)
+    heights, kind, letters, places = _window(matrix, kind, alphabet, start, positions, window, spans)
     logo_layout(heights[:, :1], stack=stack, below=below, letters=letters)
     letter_colors(colors)
-    spans = spans_of(highlight)
     faded = _fade(fade_below)
     low, high = y_limits(heights, kind, y_range)
     rows = _rows_of(heights.shape[1], wrap)
@@ -142,31 +154,37 @@ def plot_logo(
     bottom, top = low - (room if low < 0 else 0.0), high + (room if high > 0 else 0.0)
     step = (high - low) * (1 + _ROW_GAP)
     layouts, zeros = [], []
+    in_rows = [spans_in_row(spans, places[begin:stop]) if len(rows) > 1 else [] for begin, stop in rows]
+    labels_of_rows = [rows_of_labels(ax, part, -0.6, longest - 0.4) for part in in_rows]
+    lines = max((label.line + 1 for labels in labels_of_rows for label in labels), default=0)
+    if lines and may_grow(ax):
+        more = len(rows) * lines * LINE * 1.1 * points("xtick.labelsize") / 72
+        ax.figure.figure.set_size_inches(ax.figure.figure.get_figwidth(), ax.figure.figure.get_figheight() + more)
+    above = step * headroom(ax, lines, len(rows)) / (1 - headroom(ax, lines, len(rows)))
+    step += above
     for row, (begin, stop) in enumerate(rows):
         here = places[begin:stop] if len(rows) == 1 else np.arange(float(stop - begin))
         part = heights[:, begin:stop]
         zero = -row * step
         layouts.append(logo_layout(part, stack=stack, below=below, letters=letters, left=here, baseline=zero))
         zeros.append([(here.min() - 0.5, zero), (here.max() + 0.5, zero)])
-        for span in spans if len(rows) > 1 else []:
-            inside = np.flatnonzero((places[begin:stop] >= span.start) & (places[begin:stop] < span.end))
-            if len(inside):
-                moved = [type(span)(float(inside[0]), float(inside[-1] + 1))]
-                draw_spans(ax, moved, low + zero, high + zero, styles["highlight"], 0.0, float(stop - begin))
+        draw_spans(ax, in_rows[row], low + zero, high + zero, styles["highlight"], 0.0, float(stop - begin))
     drawn = letter_collection(layouts, letter_colors(colors, paper(ax)), fade_below=faded)
     drawn.set(**styles["letters"])
     ax.add_collection(drawn, autolim=False)
     despine(ax)
     if len(rows) > 1:
-        _wrapped_axes(ax, rows, places, (low, high), step, kind, zeros, styles["zero"])
+        _wrapped_axes(ax, rows, places, (low, high), step, kind, zeros, styles["zero"], above)
+        for row, labels in enumerate(labels_of_rows):
+            write_labels(ax, labels, high - row * step, above / max(lines, 1))
     else:
         first, last = float(places.min()), float(places.max())
         ax.set_xlim(first - 0.6, last + 0.6)
         if kind == "weights":
             ax.axhline(0.0, **{"color": ink(ax), "linewidth": 0.8, "zorder": 1.5, **styles["zero"]})
         shown = [span for span in spans if span.end > first and span.start <= last]
-        labels = rows_of_labels(ax, shown, last - first + 1.2)
-        lines = max((line for _, _, line in labels), default=-1) + 1
+        labels = rows_of_labels(ax, shown, first - 0.6, last + 0.6)
+        lines = max((label.line + 1 for label in labels), default=0)
         share = headroom(ax, lines)
         roof = top + (top - bottom) * share / (1 - share)
         draw_spans(ax, shown, bottom, top, styles["highlight"], first, last)
@@ -181,16 +199,17 @@ def plot_logo(
 
 
 def _window(
-    matrix: Any, kind: str | None, alphabet: str | None, start: Any, positions: Any, window: Any
+    matrix: Any, kind: str | None, alphabet: str | None, start: Any, positions: Any, window: Any, spans: list[Span]
 ) -> tuple[Float[np.ndarray, "4 W"], str, str, Float[np.ndarray, " W"]]:
     """Return the heights that are drawn, their kind, their letters and their positions."""
     heights, kind, letters = letter_heights(matrix, kind, alphabet)
     places = logo_positions(matrix, heights.shape[1], start, positions)
+    check_inside(spans, places)
     if window is None:
         return heights, kind, letters, places
     bounds = as_numbers("window", window)
     if bounds.shape != (2,) or not np.isfinite(bounds).all() or bounds[0] >= bounds[1]:
-        raise ValueError(f"window must be two finite positions, the lower first, got {window!r:.100}")
+        raise ValueError(f"window must be two finite positions, the lower first, got {shown(window)}")
     inside = (places >= bounds[0]) & (places < bounds[1])
     if not inside.any():
         raise ValueError(f"window {window} holds none of the positions {places.min():g} to {places.max():g}")
@@ -200,7 +219,7 @@ def _window(
 def _fade(fade_below: Any) -> float:
     height = as_numbers("fade_below", fade_below)
     if height.ndim or not np.isfinite(height) or height < 0:
-        raise ValueError(f"fade_below must be a finite height of at least 0, got {fade_below!r:.100}")
+        raise ValueError(f"fade_below must be a finite height of at least 0, got {shown(fade_below)}")
     return float(height)
 
 
@@ -220,13 +239,14 @@ def _wrapped_axes(
     kind: str,
     zeros: list[Any],
     style: Mapping[str, Any],
+    above: float,
 ) -> None:
     """Number the rows of a wrapped logo by their first position, as in an alignment."""
     low, high = limits
     ax.add_collection(LineCollection(zeros, **{"color": ink(ax), "linewidth": 0.8, "zorder": 1.5, **style}))
     longest = max(stop - begin for begin, stop in rows)
     ax.set_xlim(-0.6, longest - 0.4)
-    ax.set_ylim(low - (len(rows) - 1) * step - 0.04 * (high - low), high + 0.04 * (high - low))
+    ax.set_ylim(low - (len(rows) - 1) * step - 0.04 * (high - low), high + above + 0.04 * (high - low))
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
     ax.xaxis.set_major_locator(FixedLocator([]))
@@ -292,8 +312,8 @@ def logo_svg(
     """
     check_choice("axis", axis, _AXIS)
     check_title(title)
-    heights, kind, letters, places = _window(matrix, kind, alphabet, start, positions, window)
     spans, faded = spans_of(highlight), _fade(fade_below)
+    heights, kind, letters, places = _window(matrix, kind, alphabet, start, positions, window, spans)
     low, high = y_limits(heights, kind, y_range)
     count = heights.shape[1]
     name = label or title or getattr(matrix, "name", None) or f"sequence logo of {count} positions"
@@ -305,6 +325,9 @@ def logo_svg(
         raise ValueError(f"width={width}, height={height} pixels leave no room for a logo: make it larger")
     palette = letter_colors(colors)
     total = height * len(rows)
+    in_rows = [spans_in_row(spans, places[begin:stop]) for begin, stop in rows]
+    labels = [svg_labels(part, longest, across - left - 1.0) for part in in_rows]
+    lines = max((label.line + 1 for each in labels for label in each), default=0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{across:g}" height="{total:g}" '
         f'viewBox="0 0 {across:g} {total:g}"><title>{escaped(str(name))}</title>'
@@ -321,7 +344,9 @@ def logo_svg(
             clipped=y_range is not None,
             axis=axis,
             title=title if row == 0 else None,
-            spans=spans,
+            spans=in_rows[row],
+            labels=labels[row],
+            lines=lines,
             faded=faded,
         )
         parts += drawn if row == 0 else [f'<g transform="translate(0 {row * height:g})">', *drawn, "</g>"]

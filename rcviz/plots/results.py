@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rcviz._core.checks import as_numbers, check_choice, check_options, check_table
+from rcviz._core.checks import as_numbers, check_choice, check_options, check_table, shown
 
 SCALES = ("probability", "logit", "value")
 
@@ -79,7 +79,7 @@ def finite_or_none(name: str, value: Any) -> float | None:
         return None
     number = as_numbers(name, value)
     if number.ndim or not np.isfinite(number):
-        raise ValueError(f"{name} must be one finite number or None, got {value!r:.100}")
+        raise ValueError(f"{name} must be one finite number or None, got {shown(value)}")
     return float(number)
 
 

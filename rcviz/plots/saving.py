@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rcviz._core.checks import as_numbers
+from rcviz._core.checks import as_numbers, shown
 from rcviz._core.files import atomic_write, check_ending
 from rcviz.plots._axes import TRUETYPE, figure_pdf, figure_png, figure_svg, saved
 
@@ -52,7 +52,7 @@ def save_figure(ax: Any, path: str | os.PathLike[str], *, dpi: float | int | Non
     if dpi is not None:
         dots = as_numbers("dpi", dpi)
         if dots.ndim or not np.isfinite(dots) or dots <= 0:
-            raise ValueError(f"dpi must be a positive number, got {dpi!r:.100}")
+            raise ValueError(f"dpi must be a positive number, got {shown(dpi)}")
     if ending == ".svg":
         content = figure_svg(figure, dpi).encode()
     elif ending == ".pdf":

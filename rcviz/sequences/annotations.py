@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Float32
 
-from rcviz._core.checks import check_text
+from rcviz._core.checks import check_text, shown
 from rcviz.sequences.alphabet import without_negative_strides
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def checked_task_names(task_names: Sequence[str] | None, n_tasks: int) -> tuple[
     names = (task_names,) if isinstance(task_names, str) else tuple(task_names)
     are_text = all(isinstance(name, str) for name in names)
     if len(names) != n_tasks or not are_text or len(set(names)) != n_tasks:
-        raise ValueError(f"expected {n_tasks} different task names, one per column of labels, got {list(names)!r:.200}")
+        raise ValueError(f"expected {n_tasks} different task names, one per column of labels, got {shown(list(names))}")
     check_text("task_names", " ".join(names))
     return names
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from rcviz._core.checks import brief, check_choice, quoted, task_index
+from rcviz._core.checks import brief, check_choice, quoted, shown, task_index
 from rcviz._core.file_kinds import regular_file
 from rcviz.sequences import export, storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
@@ -192,7 +192,7 @@ class SequenceSet:
         array([False,  True, False])
         """
         if isinstance(share, bool | str) or not 0 < share < 1:
-            raise ValueError(f"share must be a number above 0 and below 1, got {share!r:.100}")
+            raise ValueError(f"share must be a number above 0 and below 1, got {shown(share)}")
         labels = self._labels_of(task)
         known = np.sort(labels[~np.isnan(labels)])[::-1]
         if not known.size:

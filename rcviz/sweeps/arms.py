@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from rcviz._core.checks import check_choice, check_positive, check_whole
+from rcviz._core.checks import check_choice, check_positive, check_whole, shown
 from rcviz.layers.strategies import Average, RevCompConjoined
 from rcviz.models.config import ModelConfig
 from rcviz.models.network import build_model
@@ -75,7 +75,7 @@ class Arm:
         check_choice("strategy", self.strategy, get_args(Strategy))
         check_choice("average", self.average, get_args(Average))
         if isinstance(self.fraction, bool) or not isinstance(self.fraction, int | float) or not 0 < self.fraction <= 1:
-            raise ValueError(f"fraction must be a number in (0, 1], got {self.fraction!r:.100}")
+            raise ValueError(f"fraction must be a number in (0, 1], got {shown(self.fraction)}")
 
     def build(self, seed: int) -> nn.Module:
         """Build the network of one seed, before training."""
@@ -100,7 +100,7 @@ def seeds_of(seeds: int | Iterable[int]) -> tuple[int, ...]:
     try:
         listed = tuple(seeds)
     except TypeError as error:
-        raise ValueError(f"seeds must be a number of seeds or a list of them, got {seeds!r:.100}") from error
+        raise ValueError(f"seeds must be a number of seeds or a list of them, got {shown(seeds)}") from error
     for seed in listed:
         check_whole("every seed", seed, 0)
     if not listed or len(set(listed)) < len(listed):
@@ -111,10 +111,10 @@ def seeds_of(seeds: int | Iterable[int]) -> tuple[int, ...]:
 def checked_arms(arms: Any) -> dict[str, Arm]:
     """Return the arms of a sweep by name; refuse anything else."""
     if not isinstance(arms, dict) or not arms:
-        raise ValueError(f"arms must be a dict from names to Arm with at least one entry, got {arms!r:.100}")
+        raise ValueError(f"arms must be a dict from names to Arm with at least one entry, got {shown(arms)}")
     for name, arm in arms.items():
         if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"arms: every name must be a str, got {name!r:.100}")
+            raise ValueError(f"arms: every name must be a str, got {shown(name)}")
         if not isinstance(arm, Arm):
             raise ValueError(f"arms: {name!r} must be an Arm, got {type(arm).__name__}")
     return dict(arms)

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rcviz._core.checks import check_positive
+from rcviz._core.checks import check_positive, shown
 from rcviz.layers.strategies import RevCompConjoined
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.sequences.splits import Splits
@@ -147,7 +147,7 @@ def _cluster(backend: Any, store: Any) -> dict[str, Any] | None:
         return None
     is_client = all(hasattr(backend, name) for name in ("scatter", "submit", "ncores"))
     if backend != "dask" and not is_client:
-        raise ValueError(f"backend must be loky, dask or a running distributed.Client, got {backend!r:.100}")
+        raise ValueError(f"backend must be loky, dask or a running distributed.Client, got {shown(backend)}")
     if store is None:
         raise ValueError("backend: a Dask cluster needs store=..., a folder that all its workers see")
     return {"client": backend} if is_client else {}
@@ -183,7 +183,7 @@ def _measures(measure: Any, arms: Mapping[str, Arm]) -> dict[str, Measure | None
         if name not in arms:
             raise ValueError(f"measure names the arm {name!r}, which is not one of {', '.join(arms)}")
         if function is not None and not callable(function):
-            raise ValueError(f"measure must be a function (model, splits) -> dict of tables, got {function!r:.100}")
+            raise ValueError(f"measure must be a function (model, splits) -> dict of tables, got {shown(function)}")
     return {name: by_arm.get(name) for name in arms}
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from rcviz._core.checks import shown
 from rcviz.analysis.strands import StrandAgreement, strand_agreement
 from rcviz.metrics import score_tasks, score_values
 from rcviz.models.network import count_parameters
@@ -165,7 +166,7 @@ def _gap(forward: np.ndarray, reverse: np.ndarray) -> dict[str, float]:
 def _measured(tables: Any) -> dict[str, Any]:
     if not isinstance(tables, Mapping) or not all(isinstance(table, pd.DataFrame) for table in tables.values()):
         raise ValueError(
-            f"measure must return a dict from names to DataFrames, got {type(tables).__name__} {tables!r:.100}"
+            f"measure must return a dict from names to DataFrames, got {type(tables).__name__} {shown(tables)}"
         )
     return {
         name: {

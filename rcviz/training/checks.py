@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rcviz._core.checks import brief
+from rcviz._core.checks import brief, shown
 from rcviz._core.files import check_target
 from rcviz.layers.torch_internals import has_bfloat16_units
 from rcviz.models.outputs import gradients, logits_of
@@ -125,11 +125,11 @@ def _check_batch_of_one(model: nn.Module, x: Float[Tensor, "1 4 length"], config
 def check_checkpoint(path: str | os.PathLike[str]) -> Path:
     """Return the path of a checkpoint, ``~`` resolved; refuse one that could not be written."""
     if not isinstance(path, str | os.PathLike):
-        raise ValueError(f"cannot write the checkpoint {path!r:.100}: it must be a path, got {type(path).__name__}")
+        raise ValueError(f"cannot write the checkpoint {shown(path)}: it must be a path, got {type(path).__name__}")
     try:
         target = Path(path).expanduser()
     except (RuntimeError, TypeError) as error:  # no such user, or a path of bytes
-        raise ValueError(f"cannot write the checkpoint {path!r:.100}: {brief(error)}; choose another name") from error
+        raise ValueError(f"cannot write the checkpoint {shown(path)}: {brief(error)}; choose another name") from error
     check_target(target, "the checkpoint")
     return target
 

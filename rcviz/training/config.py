@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, get_args
 
-from rcviz._core.checks import brief, check_choice, check_positive, check_settings, check_whole
+from rcviz._core.checks import brief, check_choice, check_positive, check_settings, check_whole, shown
 
 Loss = Literal["bce", "mse", "poisson"]
 Monitor = Literal["auroc", "auprc", "loss", "pearson", "spearman", "mse"]
@@ -90,12 +90,12 @@ class TrainConfig:
             value = getattr(self, name)
             is_number = isinstance(value, Real) and not isinstance(value, bool)
             if not is_number or not 0 < value <= sys.float_info.max:
-                raise ValueError(f"{name} must be a positive number, got {value!r:.100}")
+                raise ValueError(f"{name} must be a positive number, got {shown(value)}")
         check_whole("seed", self.seed, 0)
         if not isinstance(self.device, str) or not re.fullmatch(
             r"auto|cpu|mps|(cuda|xpu)(:(0|[1-9][0-9]?))?", self.device
         ):
-            raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r:.100}")
+            raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {shown(self.device)}")
         check_choice("loss", self.loss, get_args(Loss))
         if self.monitor is None:
             object.__setattr__(self, "monitor", "auroc" if self.loss == "bce" else "loss")

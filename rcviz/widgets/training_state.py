@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.checks import check_choice, check_positive, shown
 from rcviz.metrics import METRIC_NAMES
 
 OF_MODEL = ("architecture", "n_filters")
@@ -114,12 +114,12 @@ class TrainingState(CurvesState):
 
 def _whole(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 0:
-        raise ValueError(f"{name} must be a whole number of at least 0, got {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least 0, got {shown(value)}")
 
 
 def _number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
-        raise ValueError(f"{name} must be a positive number, such as 0.001, got {value!r}")
+        raise ValueError(f"{name} must be a positive number, such as 0.001, got {shown(value)}")
 
 
 _CHECKS: dict[str, Callable[[str, Any], None]] = {

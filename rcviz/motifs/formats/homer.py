@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rcviz._core.checks import shown
 from rcviz.motifs.formats import common
 from rcviz.motifs.motif import Motif
 
@@ -39,7 +40,7 @@ def write_homer(motifs: Iterable[Motif], path: str | os.PathLike[str], *, thresh
     [Motif('CTCF_known1', width=19, consensus='YNRCCASYAGRKGGCRSYN')]
     """
     if isinstance(threshold, bool | str) or not 0 < threshold <= 1:
-        raise ValueError(f"threshold must be a share of the best score, above 0 and at most 1, got {threshold!r:.100}")
+        raise ValueError(f"threshold must be a share of the best score, above 0 and at most 1, got {shown(threshold)}")
 
     def record(motif: Motif) -> str:
         best = float(np.log(np.maximum(motif.probabilities, _LEAST).max(axis=0) / 0.25).sum())
