@@ -17,7 +17,7 @@ from matplotlib.transforms import Bbox
 
 from rcviz._core.checks import shown
 from rcviz._core.markup import legal_xml
-from rcviz.plots._layout import InsideCell, RoomyLocator, name_rows, text_beside_rows, twins
+from rcviz.plots._layout import InsideCell, name_rows, text_beside_rows, twins
 from rcviz.plots._legend import OutsideLegend
 from rcviz.plots._style import (
     FAINT,
@@ -33,6 +33,7 @@ from rcviz.plots._style import (
     plotting,
 )
 from rcviz.plots._text import LINE, axes_size, cell_size, distinct_short, points, text_width, wrapped
+from rcviz.plots._ticks import RoomyLocator
 
 __all__ = ["FAINT", "INK", "faint", "ink", "page_style", "paper", "plotting"]
 

@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap, Normalize, to_rgba_array
 from matplotlib.lines import Line2D
 
 from rcviz._core.checks import as_numbers
-from rcviz.plots._layout import RoomyLocator
+from rcviz.plots._ticks import RoomyLocator
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
 CLASSES = {"positive": POSITIVE, "negative": NEGATIVE, "unknown": UNKNOWN}

@@ -9,10 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from matplotlib.text import Text
-from matplotlib.ticker import AutoLocator, FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter
 from matplotlib.transforms import Bbox
 
 from rcviz.plots._text import LINE, cell, points, text_width, wrapped
+from rcviz.plots._ticks import label_size
 
 _PAD = 3.0  # points between text and the edge of the Axes' part of the figure
 _LEAST = 0.12  # of that part, which the Axes keep in each direction
@@ -38,6 +39,7 @@ class InsideCell:
         self._moved: dict[str, tuple[float, float]] = {}
         self._sizes: dict[Any, tuple[float, float]] = {}
         self._pad = 2 * _PAD
+        self._small = False
         self.title: tuple[str, str] = "", ""
         """Title in full, and as it was written last."""
 
@@ -64,6 +66,8 @@ class InsideCell:
             self._fit_type(renderer)
             if not isinstance(engine, ConstrainedLayoutEngine | TightLayoutEngine):
                 self._fit(group, renderer)
+            if self._small:  # matplotlib places labels where it measures them
+                self._axes.get_tightbbox(renderer)
             self._move_labels(renderer)
             return self._trial
         finally:
@@ -104,7 +108,8 @@ class InsideCell:
         room = cell(ax).transformed(ax.figure.transSubfigure)
         self._scale_type(1.0)
         needed = _ROOMY * renderer.points_to_pixels(ax.xaxis.label.get_fontsize())
-        if min(room.width, room.height) >= needed:
+        self._small = min(room.width, room.height) < needed
+        if not self._small:
             return
         box = ax.get_tightbbox(renderer, for_layout_only=True)
         if box is None:
@@ -127,7 +132,7 @@ class InsideCell:
             for name, axis in (("x", each.xaxis), ("y", each.yaxis)):
                 self._scale(axis.label, float(axis.label.get_fontsize()), factor, axis.label.set_fontsize)
                 change = partial(_set_label_size, each, name)
-                self._scale((each, name), _label_size(axis), factor, change)
+                self._scale((each, name), label_size(axis), factor, change)
 
     def _scale(self, key: Any, size: float, factor: float, change: Callable[[float], Any]) -> None:
         given, ours = self._sizes.get(key, (size, size))
@@ -200,80 +205,6 @@ def _at_least(low: float, high: float, least: float) -> tuple[float, float]:
     return middle - least / 2, middle + least / 2
 
 
-class RoomyLocator(MaxNLocator):
-    """Ticks of a numeric axis, as many as have room for their labels."""
-
-    def __init__(self, most: int = 9, **options: Any) -> None:
-        self._most = most
-        super().__init__(nbins=most, **options)
-
-    def tick_values(self, vmin: float, vmax: float) -> Any:
-        """Return the positions of the ticks."""
-        if self.axis is None:
-            return super().tick_values(vmin, vmax)
-        low, high = min(vmin, vmax), max(vmin, vmax)
-        axis: Any = self.axis
-        across = axis.axis_name == "x"
-        length, size = _axis_length(axis), _label_size(axis)
-        for count in range(self._most, 0, -1):
-            self.set_params(nbins=count)
-            ticks = super().tick_values(vmin, vmax)
-            shown = [tick for tick in ticks if low <= tick <= high]
-            spacing = length * (shown[1] - shown[0]) / (high - low) if len(shown) > 1 and high > low else length
-            if not across:
-                if 0.95 * LINE * size <= spacing:
-                    break
-                continue
-            texts = axis.get_major_formatter().format_ticks(shown)
-            widest = max((text_width(text.strip("$"), size) for text in texts), default=0.0)
-            if widest + 0.6 * size <= spacing:
-                break
-        if across and len(shown) > 2 and high > low:
-            reach = 0.5 * text_width(texts[0].strip("$"), size) - length * (shown[0] - low) / (high - low)
-            if reach > _beside(axis, "y") and _meets_corner(axis.axes, size, _beside(axis, "x")):
-                ticks = np.asarray(ticks)[np.asarray(ticks) > shown[0]]
-        return ticks
-
-
-def _beside(axis: Any, name: str) -> float:
-    """Return the points between the Axes and the labels of ticks."""
-    tick = getattr(axis.axes, f"{name}axis").get_major_ticks(1)[0]
-    return float(tick.get_tick_padding() + tick.get_pad())
-
-
-def _meets_corner(ax: Axes, size: float, below: float) -> bool:
-    """Whether the lowest label of the y axis reaches down to the labels of the x axis."""
-    low, high = sorted(ax.get_ylim())
-    inside = [place for place in ax.yaxis.get_majorticklocs() if low <= place <= high]
-    if not inside or not ax.yaxis.get_visible():
-        return False
-    height = ax.bbox.height * 72 / ax.figure.figure.dpi
-    return height * (min(inside) - low) / (high - low) < 0.6 * size - below
-
-
-class UpToOneLocator(AutoLocator):
-    """Ticks of a metric that is at most 1, where brackets take the room above."""
-
-    def tick_values(self, vmin: float, vmax: float) -> Any:
-        """Return the positions of the ticks."""
-        ticks = np.asarray(super().tick_values(vmin, vmax))
-        return ticks[ticks < 1 + 1e-9]
-
-
-class PositionLocator(RoomyLocator):
-    """Ticks on whole positions of a logo, none beyond its ends."""
-
-    def __init__(self, first: float, last: float) -> None:
-        self._ends = first, last
-        super().__init__(12, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
-
-    def tick_values(self, vmin: float, vmax: float) -> Any:
-        """Return the positions of the ticks."""
-        low, high = max(vmin, self._ends[0]), min(vmax, self._ends[1])
-        ticks = np.asarray(super().tick_values(low, high))
-        return ticks[(ticks >= low) & (ticks <= high)]
-
-
 class NamesLocator(FixedLocator):
     """Ticks of named rows: every one, or as many as have room for a line of text."""
 
@@ -281,7 +212,7 @@ class NamesLocator(FixedLocator):
         """Return the positions of the ticks."""
         axis: Any = self.axis
         locations = np.asarray(super().__call__())
-        return locations[:: row_step(axis.axes, len(locations), _label_size(axis))]
+        return locations[:: row_step(axis.axes, len(locations), label_size(axis))]
 
 
 def row_step(ax: Axes, count: int, size: float) -> int:
@@ -350,14 +281,5 @@ def text_beside_rows(ax: Axes, texts: Sequence[str], color: str, size: float) ->
     return written
 
 
-def _axis_length(axis: Any) -> float:
-    box = axis.axes.bbox
-    return float((box.width if axis.axis_name == "x" else box.height) * 72 / axis.axes.figure.figure.dpi)
-
-
 def _set_label_size(ax: Axes, name: Any, size: float) -> None:
     ax.tick_params(name, labelsize=size)
-
-
-def _label_size(axis: Any) -> float:
-    return float(axis.get_major_ticks(1)[0].label1.get_fontsize())

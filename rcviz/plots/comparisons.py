@@ -30,10 +30,10 @@ from rcviz.plots._arms import (
     tick_names,
 )
 from rcviz.plots._axes import despine, integer_ticks, label_axes, paper, plotting, resolve_axes
-from rcviz.plots._layout import UpToOneLocator
 from rcviz.plots._legend import LEGENDS, add_legend
 from rcviz.plots._style import checked_visuals
 from rcviz.plots._text import cell_size, distinct_short, points
+from rcviz.plots._ticks import UpToOneLocator
 from rcviz.plots.results import has
 
 _UPRIGHT_SHARE = 0.25

@@ -206,7 +206,7 @@ def plot_contribution_distribution(
                 seaborn.histplot(x=scores, ax=ax, **{**bins, **curve})
             middle: dict[str, Any] = {"color": color, "linewidth": 1.2, "linestyle": (0, (4, 2))}
             ax.axvline(median, **{**middle, **styles["medians"]})
-            label += f", median {median:.3g}"
+            label += signed_number(f", median {median:.3g}")
         if unknown:
             label += f" ({unknown:,} NaN excluded)"
         shade = color if scores.size else on_paper(UNKNOWN, paper(ax))

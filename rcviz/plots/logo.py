@@ -33,10 +33,10 @@ from rcviz.plots._highlights import (
     spans_of,
     write_labels,
 )
-from rcviz.plots._layout import PositionLocator, RoomyLocator
 from rcviz.plots._style import checked_visuals, may_grow
 from rcviz.plots._svg import position_text, svg_labels, svg_margin, svg_row
 from rcviz.plots._text import LINE, points
+from rcviz.plots._ticks import PositionLocator, RoomyLocator
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import LogoLayout, letter_paths, logo_layout
 from rcviz.plots.heights import FULL_RANGE, UNITS, Limits, letter_heights, logo_positions, motif_name, y_limits

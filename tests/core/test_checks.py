@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from rcviz._core.checks import as_numbers, base_columns, improper_column
+from rcviz._core.checks import as_numbers, base_columns, improper_column, shown
 
 VALUES = np.array([[0.5, -1.25, 3.0], [0.0, 2.0, -0.75]])  # exact in bfloat16
 
@@ -87,3 +87,29 @@ def test_one_rule_for_probabilities(column, message):
         assert wrong[0] == 1
         with pytest.raises(ValueError, match=message):
             raise ValueError(wrong[1])
+
+
+class Large:
+    def __repr__(self):
+        raise AssertionError("the whole object would be written")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3, "3"),
+        (np.float64(np.nan), repr(np.float64(np.nan))),
+        ("core", "'core'"),
+        ([(1, 2)], "[(1, 2)]"),
+        (Large(), "Large"),
+        ([Large()], "[Large]"),
+        (np.zeros((4, 300)), "ndarray of shape (4, 300)"),
+        (pd.DataFrame({"a": range(50)}), "DataFrame of shape (50, 1)"),
+        (len, "builtin_function_or_method len"),
+        (Large, "type Large"),
+    ],
+)
+def test_what_came_is_shown_in_one_short_line(value, expected):
+    assert shown(value) == expected
+    assert len(shown([value] * 1000)) < 300
+    assert "\n" not in shown(["\n" * 500, {"a": value}])

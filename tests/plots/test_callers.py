@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.colors import to_rgba
 from PIL import Image
 from plot_cases import CASES_WITH_LEGEND, PLOTS, TRACK, WEIGHTS, settings
@@ -140,6 +141,82 @@ def test_spans_rows_and_faded_letters():
     assert "fill-opacity" in svg
 
 
+def test_spans_are_named_on_each_row_and_cover_nothing():
+    spans = [(1, 9, "over two rows"), (2, 5, "second"), (14, 15, "at the very end of it")]
+    ax = plot_logo(WEIGHTS[0], plt.subplots(figsize=(5, 5))[1], wrap=6, highlight=spans)
+    ax.figure.canvas.draw()
+    assert sorted(text.get_text() for text in ax.texts) == sorted(
+        ["over two rows", "over two rows", "second", "at the very end of it"]
+    )
+    boxes = [text.get_window_extent() for text in ax.texts]
+    letters = next(c for c in ax.collections if type(c).__name__ == "PathCollection")
+    boxes += [path.get_extents(ax.transData) for path in letters.get_paths()]
+    for i, text in enumerate(boxes[: len(ax.texts)]):
+        assert ax.bbox.x0 - 1 <= text.x0
+        assert text.x1 <= ax.bbox.x1 + 1
+        assert not any(
+            min(text.x1, box.x1) - max(text.x0, box.x0) > 1 and min(text.y1, box.y1) - max(text.y0, box.y0) > 1
+            for box in boxes[i + 1 :]
+        )
+    assert rcviz.logo_svg(WEIGHTS[0], wrap=6, highlight=spans, width=400).count(">over two rows</text>") == 2
+
+
+def test_counts_are_named_where_no_kind_is_given():
+    counts = np.array([[10, 0, 3], [0, 5, 3], [1, 5, 4], [0, 1, 1]])
+    for given in (counts, counts.astype(float), 100 * counts / counts.sum(axis=0) + 0.01):
+        for draw in (plot_logo, rcviz.logo_svg, rcviz.plot_palindrome, lambda matrix: rcviz.plot_filters([matrix])):
+            with pytest.raises(ValueError, match=r"these look like counts: divide each column by its sum.*kind="):
+                draw(given)
+    for weights in (counts - 1, counts / 20, np.eye(4), np.zeros((4, 3), int)):
+        plot_logo(weights)
+    plot_logo(counts, kind="weights")
+
+
+class OnDevice:
+    """Stand-in for a tensor on a GPU, whose values are read only after ``cpu``."""
+
+    def __init__(self, values):
+        self.values = torch.as_tensor(np.asarray(values, dtype=np.float32)).requires_grad_()
+
+    def __array__(self, *_, **__):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu()")
+
+    def __getitem__(self, index):
+        return OnDevice(self.values[index].detach())
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __len__(self):
+        return len(self.values)
+
+    shape = property(lambda self: self.values.shape)
+    ndim = property(lambda self: self.values.ndim)
+    dtype = property(lambda self: self.values.dtype)
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self.values.detach()
+
+
+def test_tensors_of_a_gpu_are_drawn():
+    weights, forward = OnDevice(WEIGHTS), OnDevice(np.linspace(0, 1, 9))
+    labels = OnDevice(np.arange(9) % 2)
+    plot_logo(weights[0], positions=OnDevice(np.arange(15)))
+    assert rcviz.logo_svg(weights[0]) == rcviz.logo_svg(WEIGHTS[0].astype(np.float32))
+    for stack in (weights, list(weights)):
+        assert len(rcviz.plot_filters(stack).texts) == len(WEIGHTS)
+    rcviz.plot_palindrome(weights[0])
+    rcviz.plot_attributions(weights[0])
+    rcviz.plot_strands(forward, forward, labels)
+    rcviz.plot_profile(OnDevice(np.arange(10.0)), {"all": forward})
+    rcviz.plot_similarity(OnDevice(np.eye(3)))
+    with pytest.raises(ValueError, match=r"the matrix must be numbers.* Tensor of shape \(4, 9\)"):
+        plot_logo(torch.zeros(4, 9, device="meta"))
+
+
 def test_hits_are_named_over_a_track():
     hits = pd.DataFrame({"motif": ["CTCF", "GATA"], "start": [10, 40], "width": [19, 6], "strand": ["+", "-"]})
     ax = rcviz.plot_attributions(TRACK, hits=hits)
@@ -147,6 +224,10 @@ def test_hits_are_named_over_a_track():
     assert ax.get_ylabel() == "attribution"
     with pytest.raises(ValueError, match="hits must have columns start and end, got motif"):
         rcviz.plot_attributions(TRACK, hits=hits[["motif"]])
+    elsewhere = hits.assign(start=[10, 70_000])
+    assert [text.get_text() for text in rcviz.plot_attributions(TRACK, hits=elsewhere).texts] == ["CTCF +"]
+    with pytest.raises(ValueError, match=r"none of 2 hits lies on the track.* 0 to 199"):
+        rcviz.plot_attributions(TRACK, hits=hits.assign(start=70_000))
 
 
 @pytest.mark.parametrize(
@@ -158,6 +239,10 @@ def test_hits_are_named_over_a_track():
         ({"window": (3, 1)}, ValueError, "window must be"),
         ({"highlight": [(5, 2)]}, ValueError, "highlight must hold"),
         ({"highlight": [4]}, ValueError, "highlight must be a list"),
+        ({"highlight": "core"}, ValueError, r"highlight must be a list of \(start, end\[, label\]\), got 'core'"),
+        ({"highlight": (2, 5)}, ValueError, "highlight must be a list"),
+        ({"highlight": [(12, 16)]}, ValueError, "highlight .*beyond the logo.* 0 to 14"),
+        ({"highlight": [(12, 16)], "wrap": 6}, ValueError, "highlight .*beyond the logo"),
         ({"wrap": 0}, ValueError, "wrap must be at least 1"),
         ({"fade_below": np.nan}, ValueError, "fade_below must be"),
         ({"alphabet": "protein"}, ValueError, "alphabet must be one of DNA, RNA.*only nucleotides"),

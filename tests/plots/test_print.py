@@ -1,6 +1,7 @@
 """Whoever made the figure, each text that is drawn lies inside it and covers no other; colours can be seen."""
 
 import itertools
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,6 +25,8 @@ def combinations():
         if setting == "poster" and size == "column":
             size = "own"
         yield plot, setting, size, LAYOUTS[(p + 2 * s) % 3], (p + s // 2) % 2 == 0
+    for p, plot in enumerate(cases.PLOTS):
+        yield plot, "16 points", "column", LAYOUTS[p % 3], True
 
 
 def figure_of(plot, size, layout, long):
@@ -39,7 +42,9 @@ def figure_of(plot, size, layout, long):
     for ax in axes.flat:
         assert cases.PLOTS[plot](ax, long) is ax
     if layout == "tight_layout()":
-        figure.tight_layout()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            figure.tight_layout()
     return figure
 
 
@@ -80,6 +85,35 @@ def test_no_text_is_cut_or_covered(plot, setting, size, layout, long, monkeypatc
         assert list(faults(figure, boxes)) == []
         for ax in figure.axes[:1]:
             box = ax.get_window_extent()
+            if (setting, size) == ("16 points", "column"):
+                assert min(box.width, box.height) > 0.1 * figure.bbox.width  # squares have little room
+                continue
             assert box.width > 0.2 * figure.bbox.width / SIZES[size][2] if SIZES[size] else box.width > 0.3
             assert box.height > 0.12 * figure.bbox.height
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("first", ["plot", "twin"])
+def test_twins_lie_on_the_plot(first):
+    with cases.settings("16 points"):
+        figure, ax = plt.subplots(figsize=(3.5, 2.8))
+        twin = ax.twinx() if first == "twin" else None
+        cases.PLOTS["history"](ax, True)
+        twin = twin or ax.twinx()
+        twin.set_ylabel("learning rate")
+        figure.canvas.draw()
+        np.testing.assert_allclose(twin.bbox.extents, ax.bbox.extents)
+        assert twin.yaxis.label.get_window_extent().x1 <= figure.bbox.x1
+    plt.close(figure)
+
+
+def test_titles_leave_room_for_the_letter_of_a_panel_and_for_what_the_caller_sets(monkeypatch):
+    figure, ax = plt.subplots(figsize=(3.5, 2.8))
+    cases.PLOTS["logo"](ax, True)
+    ax.set_title("a", loc="left", fontweight="bold")
+    ax.xaxis.label.set(size=5, x=0.2)
+    boxes = drawn_texts(figure, monkeypatch)
+    assert list(faults(figure, boxes)) == []
+    assert {"a"} < {text for text, _ in boxes}
+    assert (ax.xaxis.label.get_fontsize(), ax.xaxis.label.get_position()[0]) == (5, 0.2)
     plt.close(figure)
