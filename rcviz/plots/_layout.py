@@ -81,8 +81,7 @@ class InsideCell:
         pad = np.abs(np.subtract(*to_figure.transform([(0.0, 0.0), (_PAD * renderer.points_to_pixels(1.0),) * 2])))
         for _ in range(_PASSES):
             self._move_labels(renderer)
-            boxes = [each.get_tightbbox(renderer) for each in group]
-            boxes = [box for box in boxes if box is not None]
+            boxes = [box for each in group if (box := each.get_tightbbox(renderer)) is not None]
             trial: Any = self._trial
             if not boxes:
                 break
@@ -281,5 +280,5 @@ def text_beside_rows(ax: Axes, texts: Sequence[str], color: str, size: float) ->
     return written
 
 
-def _set_label_size(ax: Axes, name: Any, size: float) -> None:
+def _set_label_size(ax: Any, name: Any, size: float) -> None:
     ax.tick_params(name, labelsize=size)

@@ -26,7 +26,7 @@ class RoomyLocator(MaxNLocator):
         length, size = _axis_length(axis), label_size(axis)
         for count in range(self._most, 0, -1):
             self.set_params(nbins=count)
-            ticks = super().tick_values(vmin, vmax)
+            ticks: Any = super().tick_values(vmin, vmax)
             shown = [tick for tick in ticks if low <= tick <= high]
             spacing = length * (shown[1] - shown[0]) / (high - low) if len(shown) > 1 and high > low else length
             if not across:
