@@ -57,7 +57,7 @@ def _meets_corner(ax: Axes, size: float, below: float) -> bool:
     if not inside or not ax.yaxis.get_visible():
         return False
     height = ax.bbox.height * 72 / ax.figure.figure.dpi
-    return height * (min(inside) - low) / (high - low) < 0.6 * size - below
+    return bool(height * (min(inside) - low) / (high - low) < 0.6 * size - below)
 
 
 class UpToOneLocator(AutoLocator):
