@@ -72,7 +72,9 @@ def resolve_axes(ax: Any, width: float | int, height: float | int, *, names: Seq
         wide = min(max(float(width) * factor, float(width) * factor * (1 - _NAME_SHARE) + beside), _LARGEST)
         figure = plt.figure(figsize=(wide, min(float(height) * factor, _LARGEST)), layout="constrained")
         mark_as_growing(figure)
-        return figure.add_subplot()
+        ax = figure.add_subplot()
+        ax.set_axes_locator(InsideCell(ax))  # for callers who choose another layout afterwards
+        return ax
     if not isinstance(ax, Axes):
         raise TypeError(
             f"ax must be one matplotlib Axes or None, got {type(ax).__name__}: pick one, as in axes[0, 1], "

@@ -11,7 +11,7 @@ from rcviz._core.checks import check_choice
 from rcviz.plots._axes import despine, faint, ink, label_axes, number_ticks, paper, plotting, resolve_axes
 from rcviz.plots._legend import LEGENDS, add_legend
 from rcviz.plots._style import checked_visuals, mix
-from rcviz.plots._text import axes_size, points, text_width
+from rcviz.plots._text import axes_size, points, shortened, text_width
 from rcviz.plots.results import scale_of, table_of
 
 _COLUMNS = ("filter", "score", "gradient_x_activation")
@@ -84,7 +84,6 @@ def plot_ablation(
     ax.scatter(x, y, **{**marks, **styles["points"]})
     ax.set_xlim(*ends)
     ax.set_ylim(*ends)
-    ax.set_aspect("equal", adjustable="box")
     despine(ax)
     number_ticks(ax, 5)
     ax.locator_params(axis="y", nbins=5)
@@ -116,18 +115,21 @@ def _name_points(
 ) -> None:
     """Write names at the right of the strongest points, or at the left in the right half, where none is yet."""
     size = 0.9 * points("xtick.labelsize")
-    side = min(axes_size(ax))  # of the square, in points
-    low, high = ax.get_xlim()
-    per_unit = side / (high - low)
+    low, high = ax.get_xlim()  # of both axes
+    across, up = (side / (high - low) for side in axes_size(ax))  # points per unit
     taken: list[tuple[float, float, float]] = []
     for index in np.argsort(-np.abs(y), kind="stable")[:count]:
         left_of_point = x[index] > (low + high) / 2
-        width = text_width(names[index], size)
-        start = (x[index] - low) * per_unit + (-5 - width if left_of_point else 5)
-        height = (y[index] - low) * per_unit
+        room = across * (x[index] - low if left_of_point else high - x[index]) - 5
+        name = shortened(names[index], room, size)
+        width = text_width(name, size)
+        if width > room:
+            continue
+        start = (x[index] - low) * across + (-5 - width if left_of_point else 5)
+        height = (y[index] - low) * up
         if any(start < end and begin < start + width and abs(height - other) < size for begin, end, other in taken):
             continue
         taken.append((start, start + width, height))
         text: dict[str, Any] = {"fontsize": size, "va": "center", "ha": "right" if left_of_point else "left"}
         text |= {"xytext": (-5 if left_of_point else 5, 0), "textcoords": "offset points", "parse_math": False}
-        ax.annotate(names[index], (x[index], y[index]), **{"color": ink(ax), **text, **style})
+        ax.annotate(name, (x[index], y[index]), **{"color": ink(ax), **text, **style})
