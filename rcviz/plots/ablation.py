@@ -1,11 +1,13 @@
 """Knock-outs of filters against what gradient times activation estimates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation
 
 from rcviz._core.checks import check_choice
 from rcviz.plots._axes import despine, faint, ink, label_axes, number_ticks, paper, plotting, resolve_axes
@@ -86,7 +88,7 @@ def plot_ablation(
     ax.set_ylim(*ends)
     despine(ax)
     number_ticks(ax, 5)
-    ax.locator_params(axis="y", nbins=5)
+    number_ticks(ax, 5, axis="y")
     add_legend(ax, legend, [], 1, note=_summary(x, y, len(table) - len(known)))
     label_axes(ax, f"gradient \N{MULTIPLICATION SIGN} activation ({scale})", f"knock-out ({scale})")
     _name_points(ax, [str(name) for name in known["filter"]], x, y, named, styles["names"])
@@ -105,6 +107,36 @@ def _summary(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], n_unknown: 
     return f"{len(x):,} filters, rank correlation {correlation}{unknown}"
 
 
+class _PointName(Text):
+    """Name of a point, left out where it would leave the Axes or cover the name of another point."""
+
+    others: Sequence["_PointName"] = ()
+
+    def get_visible(self) -> bool:
+        """Whether the name has room."""
+        if not super().get_visible() or self.axes is None:
+            return bool(super().get_visible())
+        axes: Any = self.axes
+        left, low, right, high = self._extent()
+        if left < axes.bbox.x0 or right > axes.bbox.x1 or low < axes.bbox.y0 or high > axes.bbox.y1:
+            return False
+        boxes = [other._extent() for other in self.others if other.get_visible()]
+        return not any(left < x1 and x0 < right and low < y1 and y0 < high for x0, y0, x1, y1 in boxes)
+
+    def _extent(self) -> tuple[float, float, float, float]:
+        """Return left, low, right and high end of the name, in pixels."""
+        axes: Any = self.axes
+        per_point = axes.figure.figure.dpi / 72
+        size = float(self.get_fontsize())
+        x, y = self.get_transform().transform(self.get_position())
+        width, half = text_width(self.get_text(), size) * per_point, 0.6 * size * per_point
+        return (
+            (x - width, y - half, x, y + half)
+            if self.get_horizontalalignment() == "right"
+            else (x, y - half, x + width, y + half)
+        )
+
+
 def _name_points(
     ax: Axes,
     names: list[str],
@@ -115,21 +147,17 @@ def _name_points(
 ) -> None:
     """Write names at the right of the strongest points, or at the left in the right half, where none is yet."""
     size = 0.9 * points("xtick.labelsize")
-    low, high = ax.get_xlim()  # of both axes
-    across, up = (side / (high - low) for side in axes_size(ax))  # points per unit
-    taken: list[tuple[float, float, float]] = []
+    middle, width = sum(ax.get_xlim()) / 2, 0.4 * axes_size(ax)[0]
+    written: list[_PointName] = []
     for index in np.argsort(-np.abs(y), kind="stable")[:count]:
-        left_of_point = x[index] > (low + high) / 2
-        room = across * (x[index] - low if left_of_point else high - x[index]) - 5
-        name = shortened(names[index], room, size)
-        width = text_width(name, size)
-        if width > room:
-            continue
-        start = (x[index] - low) * across + (-5 - width if left_of_point else 5)
-        height = (y[index] - low) * up
-        if any(start < end and begin < start + width and abs(height - other) < size for begin, end, other in taken):
-            continue
-        taken.append((start, start + width, height))
-        text: dict[str, Any] = {"fontsize": size, "va": "center", "ha": "right" if left_of_point else "left"}
-        text |= {"xytext": (-5 if left_of_point else 5, 0), "textcoords": "offset points", "parse_math": False}
-        ax.annotate(name, (x[index], y[index]), **{"color": ink(ax), **text, **style})
+        side = -1 if x[index] > middle else 1
+        text: dict[str, Any] = {"fontsize": size, "va": "center", "ha": "right" if side < 0 else "left"}
+        text |= {"color": ink(ax), "parse_math": False}
+        moved = ax.transData + ScaledTranslation(side * 5 / 72, 0, ax.figure.dpi_scale_trans)
+        name = _PointName(
+            x[index], y[index], shortened(names[index], width, size), **{"transform": moved, **text, **style}
+        )
+        name.others = tuple(written)
+        ax.add_artist(name)
+        name.set_in_layout(False)
+        written.append(name)
