@@ -211,7 +211,8 @@ def label_axes(ax: Axes, x: str | None = None, y: str | None = None, *, grid: bo
         legend = ax.get_legend()
         lost = legend.height_in_points if isinstance(legend, OutsideLegend) else 0.0
         length = max(height - lost, 0.35 * height)
-        ax.set_ylabel(y if may_grow(ax) else wrapped(y, length, size, longest=0.9 * highest), parse_math=False)
+        room = highest if may_grow(ax) else length
+        ax.set_ylabel(wrapped(y, room, size, longest=0.9 * highest), parse_math=False)
 
 
 def short_names(ax: Axes, names: Sequence[str]) -> list[str]:

@@ -11,10 +11,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from rcviz._core.checks import as_numbers, check_index
 from rcviz.plots._axes import check_title, ink, label_axes, paper, plain_title, plotting, resolve_axes
-from rcviz.plots._layout import PositionLocator
 from rcviz.plots._style import checked_visuals, luminance
 from rcviz.plots._svg import position_text
 from rcviz.plots._text import axes_size, points
+from rcviz.plots._ticks import PositionLocator, label_size
 from rcviz.plots.colors import NEGATIVE, POSITIVE, letter_colors, on_paper
 from rcviz.plots.glyphs import logo_layout
 from rcviz.plots.logo import letter_collection
@@ -141,7 +141,7 @@ def plot_mutagenesis(
     ax.spines[:].set_visible(False)
     ax.grid(False)
     ax.tick_params(axis="y", length=0, labelsize=small)
-    ax.yaxis.set_major_locator(FixedLocator(ticks))
+    ax.yaxis.set_major_locator(_RowsLocator(ticks))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, at: _LETTERS[(at or 0) % 4]))
     ax.xaxis.set_major_locator(PositionLocator(float(places[0]), float(places[-1])))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: position_text(value, float(places[-1]))))
@@ -154,6 +154,16 @@ def plot_mutagenesis(
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=size)
     return ax
+
+
+class _RowsLocator(FixedLocator):
+    """Ticks of the rows, where these are tall enough for their letters."""
+
+    def __call__(self) -> Any:
+        """Return the positions of the ticks."""
+        axes: Any = self.axis.axes  # type: ignore[union-attr]
+        row = axes.bbox.height * 72 / axes.figure.figure.dpi / abs(float(np.subtract(*axes.get_ylim())))
+        return super().__call__() if row >= 0.9 * label_size(self.axis) else []
 
 
 def _checked(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.text import OffsetFrom
+from matplotlib.text import Annotation, OffsetFrom
 
 from rcviz._core.checks import check_choice, check_whole, task_index
 from rcviz.plots._axes import (
@@ -22,7 +22,7 @@ from rcviz.plots._axes import (
 )
 from rcviz.plots._legend import LEGENDS, add_legend
 from rcviz.plots._style import checked_visuals
-from rcviz.plots._text import LINE, axes_size, points, shortened
+from rcviz.plots._text import LINE, axes_size, points, shortened, text_width
 from rcviz.plots.colors import NEGATIVE, POSITIVE, on_paper
 from rcviz.plots.results import scale_of, table_of
 
@@ -115,7 +115,7 @@ def plot_variants(
     ax.set_aspect("equal", adjustable="box")
     despine(ax)
     number_ticks(ax, 5)
-    ax.locator_params(axis="y", nbins=5)
+    number_ticks(ax, 5, axis="y")
     keys = [
         Line2D([], [], linestyle="", marker=marker, color=colors[name], markersize=5, label=name)
         for name, marker in ((_SAME, "o"), (_OPPOSITE, "D"))
@@ -129,19 +129,33 @@ def plot_variants(
     return ax
 
 
+class _CornerName(Annotation):
+    """Name in a corner, left out where the Axes have no room for its line."""
+
+    line: int = 0
+
+    def get_visible(self) -> bool:
+        """Whether the line lies in the corner's part of the Axes."""
+        if not super().get_visible() or self.axes is None:
+            return bool(super().get_visible())
+        axes: Any = self.axes
+        size = float(self.get_fontsize())
+        width, height = (length * 72 / axes.figure.figure.dpi for length in axes.bbox.size)
+        return bool((self.line + 1) * LINE * size < 0.46 * height and text_width(self.get_text(), size) < 0.5 * width)
+
+
 def _write_names(ax: Axes, x: np.ndarray, y: np.ndarray, rows: np.ndarray, names: list[str], style: Any) -> None:
     """Write names in the two corners where signs are opposite, which are nearly empty, with a line to each point."""
     size = min(points("xtick.labelsize"), 8.0)
-    width, height = axes_size(ax)
-    room = max(1, int(0.4 * height / (LINE * size)))
+    width = 0.44 * axes_size(ax)[0]
     for upper in (True, False):
         corner = [
             (y[row], x[row], name) for row, name in zip(rows.tolist(), names, strict=True) if (y[row] > 0) == upper
         ]
         place = OffsetFrom(ax.patch, (0.0, 1.0) if upper else (1.0, 0.0), unit="points")
-        for line, (at_y, at_x, name) in enumerate(sorted(corner[:room], reverse=upper)):
-            text = ax.annotate(
-                shortened(name, 0.44 * width, size),
+        for line, (at_y, at_x, name) in enumerate(sorted(corner, reverse=upper)):
+            text = _CornerName(
+                shortened(name, width, size),
                 (at_x, at_y),
                 (3.0, -3.0 - line * LINE * size) if upper else (-3.0, 3.0 + line * LINE * size),
                 textcoords=place,
@@ -150,7 +164,9 @@ def _write_names(ax: Axes, x: np.ndarray, y: np.ndarray, rows: np.ndarray, names
                 verticalalignment="top" if upper else "bottom",
                 **{"fontsize": size, "color": ink(ax), "parse_math": False, "zorder": 3, **style},
             )
+            text.line = line
             text.set_in_layout(False)
+            ax.add_artist(text)
 
 
 def _name(row: Any) -> str:
