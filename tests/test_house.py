@@ -60,10 +60,10 @@ def test_every_dependency_is_pinned_within_its_range():
     lines = [line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()]
     pins = {name.lower().replace("_", "-"): version for name, version in (line.split("==") for line in lines if line)}
     extras = PROJECT["project"]["optional-dependencies"]
-    assert extras["test"][0] == "rcviz[lab,cluster,ecosystem,onnx,keras,docs]"
+    assert extras["test"][0] == "rcviz[lab,variants,cluster,ecosystem,onnx,keras,docs]"
     test = [
         *extras["test"][1:],
-        *(entry for extra in ("cluster", "ecosystem", "onnx", "keras", "docs") for entry in extras[extra]),
+        *(entry for extra in ("variants", "cluster", "ecosystem", "onnx", "keras", "docs") for entry in extras[extra]),
     ]
     for name, bounds in {**requirements(), **dict(name_and_range(entry) for entry in test)}.items():
         assert pins[name.lower().replace("_", "-")] in SpecifierSet(bounds), name

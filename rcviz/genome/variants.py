@@ -210,7 +210,7 @@ def _alleles_of_file(path: Path) -> Iterator[Allele]:
         import pysam
     except ImportError as error:
         raise ImportError(
-            "reading VCF needs pysam: pip install pysam; or pass a table with the columns chrom, pos, ref and alt"
+            "reading VCF needs pysam: pip install 'rcviz[variants]'; or pass a table with columns chrom, pos, ref, alt"
         ) from error
     check_file(path)
     with _quiet(pysam):

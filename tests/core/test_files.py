@@ -318,4 +318,5 @@ def test_whoever_writes_files_writes_them_whole():
     of_files = {name for name, text in found.items() if writes.search(text)}
     assert len(of_files) > 15
     of_files -= {"sweeps/machine.py", "_core/file_kinds.py", "convert/keras_files.py"}  # the kernel's; temporary copies
+    of_files -= {"genome/variants.py"}  # a pipe
     assert [name for name in sorted(of_files) if "atomic_write" not in found[name]] == []
