@@ -205,13 +205,14 @@ def number_of_sites(table):
                 "filter": best,
                 "palindromicity": found["palindromicity"],
             }
-            rows.append({**row, "n_sites": found["n_sites"], "verdict": found["verdict"], "loss": found["loss"]})
+            sites = found["n_sites"] if found["n_sites"] == top else "all"
+            rows.append({**row, "sites": sites, "verdict": found["verdict"], "loss": found["loss"]})
     return pd.DataFrame(rows)
 
 
 def sites_summary(table):
     """How many networks' filters get which verdict, and the range of losses, by the number of sites."""
-    groups = table.groupby("n_sites")
+    groups = table.groupby("sites", sort=False)
     columns = {
         verdict: groups["verdict"].agg(lambda v, verdict=verdict: (v == verdict).sum())
         for verdict in ("genuine", "hybrid")
