@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from rcviz._core.checks import check_positive, task_index
+from rcviz._core.checks import check_positive, shown, task_index
 from rcviz._core.files import atomic_write, check_ending, check_target
 from rcviz._core.tables import parquet_writer
 from rcviz.genome.fasta import FastaPaths, Genome
@@ -170,8 +170,8 @@ def save_variant_effects(
     Returns
     -------
     DataFrame
-        One row per task: ``task``, ``n`` (alleles), ``mean_gap``, ``max_gap``, ``n_sign_changes`` (effects whose sign
-        depends on the strand).
+        One row per task: ``task``, ``n`` (alleles), ``mean_gap``, ``max_gap`` (without effects that are NaN),
+        ``n_sign_changes`` (effects whose sign depends on the strand).
 
     Examples
     --------
@@ -192,10 +192,15 @@ def save_variant_effects(
             write(table)
             for name, rows in table.groupby("task", sort=False):
                 opposite = int((rows["effect_forward"] * rows["effect_reverse"] < 0).sum())
-                part = np.array([len(rows), rows["gap"].sum(), rows["gap"].max(), opposite])
-                before = sums.get(str(name), np.zeros(4))
-                sums[str(name)] = np.array([*(before + part)[:2], max(before[2], part[2]), before[3] + part[3]])
-    rows_of = [(name, int(n), total / n, most, int(flips)) for name, (n, total, most, flips) in sums.items()]
+                gaps = rows["gap"]
+                part = np.array([len(rows), gaps.count(), gaps.sum(), gaps.max(), opposite])
+                before = sums.get(str(name), np.array([0, 0, 0, np.nan, 0]))
+                sums[str(name)] = before + part
+                sums[str(name)][3] = np.fmax(before[3], part[3])
+    rows_of = [
+        (name, int(n), total / known if known else np.nan, most, int(flips))
+        for name, (n, known, total, most, flips) in sums.items()
+    ]
     return pd.DataFrame(rows_of, columns=["task", "n", "mean_gap", "max_gap", "n_sign_changes"])
 
 
@@ -239,9 +244,10 @@ class _Scored:
         unknown = np.full((1, width), 4, dtype=np.uint8)
         with evaluating(model), uncounted():
             n_outputs = logits_of(model, one_hot_batch(unknown, model)).shape[1]
-        names = numbered_tasks(n_outputs) if task_names is None else tuple(task_names)
-        if len(names) != n_outputs:
-            raise ValueError(f"expected {n_outputs} task_names, one per output, got {len(names)}")
+        named = (task_names,) if isinstance(task_names, str) else task_names
+        names = numbered_tasks(n_outputs) if named is None else tuple(named)
+        if len(names) != n_outputs or len(set(names)) != n_outputs:
+            raise ValueError(f"expected {n_outputs} different task_names, one per output, got {shown(list(names))}")
         self._tasks = list(range(n_outputs)) if task is None else [task_index(task, names)]
         self._names = np.array([names[index] for index in self._tasks], dtype=object)
         self.windows = VariantWindows(variants, Genome(fasta), width)

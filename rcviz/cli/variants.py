@@ -34,13 +34,15 @@ def variants(
         card = read_model_card(model)
         names = None if card is None else card.data.get("tasks")
         network = load_model(model)
+        names = names if isinstance(names, list) and len(names) == network.config.n_tasks else None
+        is_index = task is not None and task.isdecimal() and task not in (names or ())
         summary = save_variant_effects(
             network,
             vcf,
             fasta,
             out,
-            task=int(task) if task is not None and task.isdecimal() else task,
-            task_names=names if isinstance(names, list) and len(names) == network.config.n_tasks else None,
+            task=int(task) if task is not None and is_index else task,
+            task_names=names,
             batch_size=batch_size,
         )
         text = f"{summary.to_string(index=False, float_format='{:.4g}'.format)}\n\nWritten: {out}."

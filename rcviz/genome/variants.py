@@ -188,17 +188,31 @@ def alleles_of(source: Any) -> Iterator[Allele]:
 
 
 def _alleles_of_table(table: Any) -> Iterator[Allele]:
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise ValueError(f"variants must be the path of a VCF or a DataFrame, got a {type(table).__name__}")
     check_table(table, list(_COLUMNS), "variant")
+    if twice := [name for name in (*_COLUMNS, "id") if list(table.columns).count(name) > 1]:
+        raise ValueError(f"expected each column once, got {twice[0]} several times")
     ids = table["id"] if "id" in table else ["."] * len(table)
     for row, (chrom, pos, ref, alts, name) in enumerate(zip(*(table[column] for column in _COLUMNS), ids, strict=True)):
-        if isinstance(pos, bool) or pos != pos or int(pos) != pos or pos < 1:
-            raise ValueError(f"pos must be a whole number from 1 on, as in VCF, got {pos!r:.100} in row {row}")
+        if pd.isna(chrom) or not isinstance(chrom, str | int | np.integer):
+            raise ValueError(f"chrom must be the name of a chromosome, got {chrom!r:.100} in row {row}")
         for text in (ref, alts):
             if not isinstance(text, str):
                 raise ValueError(f"ref and alt must be text, such as A or ACG, got {text!r:.100} in row {row}")
         for alt in alts.split(","):
-            label = "." if name is None or name != name else str(name)
-            yield Allele(str(chrom), int(pos), label, ref.strip().upper(), _upper(alt.strip()))
+            label = "." if pd.isna(name) else str(name)
+            yield Allele(str(chrom), _whole(pos, row), label, ref.strip().upper(), _upper(alt.strip()))
+
+
+def _whole(pos: Any, row: int) -> int:
+    """Position as a whole number; tables with missing values hold them as floats."""
+    whole = isinstance(pos, int | np.integer) and not isinstance(pos, bool)
+    if not (whole or (isinstance(pos, float | np.floating) and float(pos).is_integer())) or pos < 1:
+        raise ValueError(f"pos must be a whole number from 1 on, as in VCF, got {pos!r:.100} in row {row}")
+    return int(pos)
 
 
 def _upper(alt: str) -> str:

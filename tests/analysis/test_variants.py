@@ -250,3 +250,57 @@ def test_the_command(genome, tmp_path):
     assert done.exit_code == 0, done.output
     assert len(pd.read_csv(out, sep="\t")) == 6
     assert CliRunner().invoke(app, ["variants", *arguments, "--out", str(Path("a.xlsx"))]).exit_code == 2
+
+
+@pytest.mark.parametrize("pos", ["abc", None, pd.NA, float("inf"), float("nan"), np.bool_(True), pd.Timestamp(0)])
+def test_a_position_that_is_no_number_is_named_with_its_row(genome, model, pos):
+    rows = some_variants().astype({"pos": object})
+    rows.loc[2, "pos"] = pos
+    with pytest.raises(ValueError, match=r"pos must be a whole number.* row 2"):
+        rcviz.variant_effects(model, rows, genome, width=WIDTH)
+
+
+@pytest.mark.parametrize("chrom", [None, float("nan"), 1.0])
+def test_a_chromosome_without_a_name_is_refused(genome, model, chrom):
+    rows = some_variants().astype({"chrom": object})
+    rows.loc[2, "chrom"] = chrom
+    with pytest.raises(ValueError, match=r"chrom must be the name.* row 2"):
+        rcviz.variant_effects(model, rows, genome, width=WIDTH)
+
+
+def test_tables_of_other_types_are_read(genome, model):
+    rows = some_variants().assign(id=pd.array(["rs1", None, "rs3", None, "rs5"], dtype="string"))
+    rows = rows.astype({"chrom": "category", "pos": "float64", "ref": "string"})
+    found = rcviz.variant_effects(model, rows, genome, width=WIDTH).table
+    assert found["id"].tolist()[::2] == ["rs1", ".", "rs3", ".", "rs5", "rs5"]
+    expected = rcviz.variant_effects(model, some_variants(), genome, width=WIDTH).table
+    pd.testing.assert_frame_equal(found.drop(columns="id"), expected.drop(columns="id"))
+    twice = pd.concat([rows, rows[["pos"]]], axis=1)
+    for wrong, message in ((twice, "pos several times"), ({"chrom": ["chr1"]}, "DataFrame, got a dict")):
+        with pytest.raises(ValueError, match=message):
+            rcviz.variant_effects(model, wrong, genome, width=WIDTH)
+
+
+def test_tasks_of_one_name_are_refused(genome, model):
+    for names in (["a", "a"], "ab"):
+        with pytest.raises(ValueError, match="2 different task_names"):
+            rcviz.variant_effects(model, some_variants(), genome, width=WIDTH, task_names=names)
+
+
+def test_the_mean_gap_is_that_of_effects_that_are_numbers(genome, model, tmp_path):
+    class SometimesNaN(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            return self.model(x).masked_fill(x[:, :1, WIDTH // 2] == 1, torch.nan)
+
+    rows = [("chr1", pos, reference("chr1", pos), ",".join(set("ACGT") - {reference("chr1", pos)})) for pos in (50, 51)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        arguments = SometimesNaN(), table(*rows), genome
+        expected = rcviz.variant_effects(*arguments, width=WIDTH).table
+        summary = rcviz.save_variant_effects(*arguments, tmp_path / "effects.csv", width=WIDTH)
+    assert 0 < expected["gap"].isna().sum() < len(expected)
+    np.testing.assert_allclose(summary["mean_gap"], expected.groupby("task")["gap"].mean())
