@@ -6,7 +6,7 @@ Models of others do much that cannot be seen at this level, so that :func:`can_r
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -23,8 +23,12 @@ from rcviz.models.settings import FunctionMode, RandomStream
 Edit = Callable[[Use, Tensor], Tensor]
 """From a use and its neurons to a new tensor that replaces them."""
 
-_COMPUTED = object()
-"""Stands for the result of a function that depends on the neurons."""
+
+class _Computed(NamedTuple):
+    """Stands for the result of a function that depends on the neurons, of which only the shapes do not."""
+
+    shapes: tuple[torch.Size, ...]
+
 
 _CONSTANT = frozenset(
     (
@@ -90,7 +94,7 @@ def can_repeat(model: nn.Module, neurons: Neurons, x: Float[Tensor, "batch 4 len
     """Whether repetitions give what whole passes give, for neurons as they are and for others."""
 
     def other(use: Use, values: Tensor) -> Tensor:
-        factors = torch.linspace(0, 1, values.shape[1]).to(values)
+        factors = (1 + torch.arange(values.shape[1]).cos() / 2).to(values)  # a zero would hide what it is multiplied by
         return values * factors.reshape(-1, *[1] * (values.ndim - 2))
 
     # Before the repetition: an error of the model itself is raised here.
@@ -139,7 +143,7 @@ class _Recorder(_Functions):
     Attributes
     ----------
     calls : list of (str, object)
-        Name and result of each function, ``_COMPUTED`` where it depends on the neurons. The list ends where a number
+        Name and result of each function, ``_Computed`` where it depends on the neurons. The list ends where a number
         was read from a tensor that does: whatever follows may depend on it.
     """
 
@@ -176,7 +180,7 @@ class _Recorder(_Functions):
         for tensor in made:
             self._dependent[tensor] = True
         if not self._is_read:
-            self.calls.append((name, _COMPUTED))
+            self.calls.append((name, _Computed(_shapes(result))))
             self._is_read = not made and result is not None and name not in _CONSTANT
         return result
 
@@ -184,7 +188,7 @@ class _Recorder(_Functions):
         self._dependent[tensor] = True
         memory = tensor.untyped_storage().data_ptr()
         for _, result in self.calls:
-            for other in tensors_in(result if result is not _COMPUTED else None):
+            for other in tensors_in(None if isinstance(result, _Computed) else result):
                 if other.untyped_storage().data_ptr() == memory:
                     self._dependent[other] = True
 
@@ -203,7 +207,19 @@ class _Repeater(_Functions):
         self._calls = iter(calls)
 
     def call(self, func: Any, args: Any, kwargs: Any) -> Any:
-        name, result = next(self._calls, (None, _COMPUTED))
-        if name is not None and name != getattr(func, "__name__", ""):
+        recorded = next(self._calls, None)
+        if recorded is None:
+            return func(*args, **kwargs)
+        name, result = recorded
+        if name != getattr(func, "__name__", ""):
             raise RepeatError(f"the model calls {getattr(func, '__name__', func)} where it called {name}")
-        return func(*args, **kwargs) if result is _COMPUTED else result
+        if not isinstance(result, _Computed):
+            return result
+        computed = func(*args, **kwargs)
+        if _shapes(computed) != result.shapes:
+            raise RepeatError(f"{name} returns another shape, which the model may have read")
+        return computed
+
+
+def _shapes(result: Any) -> tuple[torch.Size, ...]:
+    return tuple(tensor.shape for tensor in tensors_in(result))

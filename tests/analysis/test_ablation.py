@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import rcviz
 from rcviz.analysis import ablation
+from rcviz.analysis.trial import random_sequences
 
 CODES = np.random.default_rng(3).integers(0, 5, (7, 60)).astype(np.uint8)
 SIZES = {"n_filters": 3, "sequence_length": 60, "n_tasks": 2, "pool_size": 10, "pool_stride": 19}
@@ -158,6 +159,14 @@ def at_random(m, x):
     return head(m, F.dropout(m.second(m.act(m.conv(x))), 0.3, training=True))
 
 
+def data_changed(m, x):
+    """Changes what was read before, where only the first filter meets it."""
+    other, y = x[:, :1].repeat(1, 5, 1), m.act(m.conv(x))
+    before = head(m, y * other)
+    other.data[:, 0] = 0
+    return before + 2 * head(m, y * other)
+
+
 RUNS = {
     "modules": (lambda m, x: head(m, m.second(m.act(m.conv(x)))), True),
     "a residual": (lambda m, x: (lambda y: head(m, y + m.second(y)))(m.act(m.conv(x))), True),
@@ -172,6 +181,7 @@ RUNS = {
     "into a buffer": (into_a_buffer, False),
     "a number read": (number_read, True),
     "through numpy": (through_numpy, True),
+    "data changed": (data_changed, False),
     "input changed": (lambda m, x: head(m, m.second(m.act(m.conv(x.sub_(0.3))))), True),
 }
 
@@ -187,6 +197,27 @@ def test_however_a_model_is_written(name, repeated):
     np.testing.assert_allclose(found.effects, expected, rtol=0, atol=1e-10)
     assert abs(expected).max() > 1e-3
     assert repeated == [expected_to_repeat]
+
+
+@pytest.mark.parametrize(
+    "count", [lambda y: y.nonzero().shape[0], lambda y: len(y[y]), lambda y: torch.where(y)[0].numel()]
+)
+def test_neurons_that_a_model_counts_are_counted_again(count):
+    """Nothing is counted in the sequences of the trial, and the shape of a tensor tells how many there are."""
+
+    def run(m, x):
+        y = m.act(m.conv(x))
+        return head(m, y) * torch.full((), 1 + count(y > limit), dtype=y.dtype)
+
+    torch.manual_seed(0)
+    model, codes = Network(run).double().eval(), CODES.copy()
+    with torch.no_grad():
+        limit = model.conv(random_sequences(3, sequences())).max()
+        best = (model.conv.weight.amax(dim=1).sum(dim=1) + model.conv.bias).argmax()
+        codes[:, 20:25] = model.conv.weight[best].argmax(dim=0)
+        assert (model.conv(sequences(codes)) > limit).any()
+    expected = brute_force(model, model.act, codes=codes)
+    np.testing.assert_allclose(rcviz.filter_ablation(model, codes).effects, expected, rtol=0, atol=1e-10)
 
 
 def by_weights(model):
