@@ -236,6 +236,8 @@ def _alleles_of_file(path: Path) -> Iterator[Allele]:
                         yield Allele(
                             record.chrom, record.pos, record.id or ".", (record.ref or "").upper(), _upper(alt)
                         )
+        except (TypeError, LookupError, RuntimeError) as error:  # what pysam raises of damaged files and of pipes
+            raise ValueError(f"{path} cannot be read as VCF: check that it is one") from error
         except (ValueError, OSError) as error:
             raise ValueError(f"{path} cannot be read as VCF ({error}): check that it is complete") from error
 

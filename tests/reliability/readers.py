@@ -419,6 +419,39 @@ def _checksums(path):
     return _read_record(path.parent)
 
 
+VCF = b"""##fileformat=VCFv4.2
+##contig=<ID=chr1,length=1000>
+##INFO=<ID=AF,Number=A,Type=Float,Description="frequency">
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO
+chr1\t101\trs1\tA\tC,G\t.\tPASS\tAF=0.1,0.2
+chr1\t205\t.\tAC\tA\t.\t.\t.
+chr2\t7\trs2\tG\t<DEL>\t50\tPASS\t.
+"""
+
+
+def _variants(folder):
+    import pysam
+
+    with pysam.BGZFile(str(folder / "seed"), "w") as file:
+        file.write(VCF)
+    return [VCF, gzip.compress(VCF, mtime=0), (folder / "seed").read_bytes()]
+
+
+def _alleles(path):
+    from rcviz.genome.variants import alleles_of
+
+    alleles = list(alleles_of(path))
+    for allele in alleles:
+        assert allele.pos >= 0
+        assert all(isinstance(text, str) for text in (allele.chrom, allele.id, allele.ref, allele.alt))
+    return alleles
+
+
+HOMER = (
+    b">GATA\tGATA1/motif\t6.5\n0.1\t0.1\t0.7\t0.1\n0.9\t0.03\t0.03\t0.04\n0.1\t0.1\t0.1\t0.7\n0.9\t0.03\t0.03\t0.04\n"
+)
+CLUSTER_BUSTER = b">m1\n10 0 0 5\n0 12 3 0\n1 1 13 0\n"
+
 READERS = {
     "sequence_set": Reader("data.safetensors", _sets, _set),
     "mapped_set": Reader("data.safetensors", _sets, lambda path: _set(path, memory_map=True)),
@@ -431,6 +464,8 @@ READERS = {
     "meme": Reader("motifs.meme", _motifs("write_meme", more=(MEME_FULL,)), _motif_reader("read_meme")),
     "jaspar": Reader("motifs.jaspar", _motifs("write_jaspar", more=(JASPAR_BARE,)), _motif_reader("read_jaspar")),
     "transfac": Reader("motifs.txt", _motifs("write_transfac", more=(TRANSFAC_FULL,)), _motif_reader("read_transfac")),
+    "motifs": Reader("motifs.any", lambda folder: [HOMER, CLUSTER_BUSTER, MEME_FULL], _motif_reader("read_motifs")),
+    "vcf": Reader("variants.vcf", _variants, _alleles),
     "peaks": Reader("a.bed", _peak_files, _peaks),
     "sources": Reader("list.toml", _lists, _sources),
     "checksums": Reader("checksums.json", _checksum_lists, _checksums),
