@@ -55,6 +55,14 @@ def function_modes() -> list[Any] | None:
         return None
 
 
+def default_device() -> torch.device:
+    """Device of new tensors; torch 2.9 cannot say it after ``torch.set_default_device(None)``."""
+    try:
+        return torch.get_default_device()
+    except AttributeError:
+        return torch.empty(()).device
+
+
 def version_of(tensor: Tensor) -> int | None:
     """Return how often a tensor was changed in place, or None if this is not known."""
     return None if tensor.is_inference() else getattr(tensor, "_version", None)

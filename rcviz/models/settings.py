@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from rcviz._core.changes import Change, DefaultErrors, Holding, P, R, SharedChange, guarded
 from rcviz._core.memory import ReusedMemory
 from rcviz._core.threads import shared_lock
-from rcviz.layers.torch_internals import function_modes, remove_forward_hook
+from rcviz.layers.torch_internals import default_device, function_modes, remove_forward_hook
 
 _GENERATORS = shared_lock()  # torch's global random generators, one set for the whole process
 
@@ -59,7 +59,7 @@ class OwnSettings(Change):
         """Set them."""
         if self._inference_before:
             self._no_inference.__enter__()
-        default = torch.get_default_device()
+        default = default_device()
         if default.type not in ("cpu", self._device.type):
             self._on_device = _OnDevice(self._device)
             self._on_device.__enter__()

@@ -315,7 +315,7 @@ def test_the_page_about_the_command_line_says_what_works(run, work):
         for line in block.splitlines()
     ]
     named = {line.split()[1] for line in commands if line.startswith("rcviz")}
-    assert named == {"windows", "train", "predict", "inspect", "compare", "fetch"}
+    assert named == {"windows", "train", "predict", "inspect", "compare", "fetch", "variants"}
     for line in commands:
         name = re.match(r"rcviz (\w+)", line)
         known = run(name[1] if name else "train", "--help").stdout

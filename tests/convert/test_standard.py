@@ -288,7 +288,7 @@ def test_weights_that_are_used_twice_are_refused():
 @pytest.mark.usefixtures("as_users_run")
 def test_lengths_that_do_not_fit_are_refused():
     network = nn.Sequential(rcviz.RevCompConv1d(4, 2, 3), rcviz.RevCompMaxPool1d(4, edge="trim"))
-    with pytest.raises(ValueError, match="a length of 8 or 12 fits"):
+    with pytest.raises(ValueError, match="a length of 8 or 10 fits"):
         rcviz.to_standard(network, length=11)
     with pytest.raises(ValueError, match="length must be at least 1"):
         rcviz.to_standard(network, length=0)

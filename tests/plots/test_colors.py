@@ -89,7 +89,14 @@ def test_schemes_of_logomaker_by_name():
 
 def test_a_dict_of_colours():
     colors = letter_colors({"a": "red", "C": (0, 0, 1), "G": "0.5", "U": "k"})
-    assert colors == {"A": "#ff0000", "C": "#0000ff", "G": "#808080", "T": "#000000", "U": "#000000", "N": colors["N"]}
+    assert colors == {
+        "A": "#ff0000",
+        "C": "#0000ff",
+        "G": to_hex("0.5"),
+        "T": "#000000",
+        "U": "#000000",
+        "N": colors["N"],
+    }
 
 
 def test_a_palette_handed_out_may_be_changed():
