@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_positive, check_whole
 from rcviz.analysis.changed_windows import ChangedWindows
-from rcviz.analysis.mutated_batch import MutatedBatch
+from rcviz.analysis.mutated_batch import CannotFollowError, MutatedBatch
 from rcviz.analysis.tasks import Task, resolve_task
 from rcviz.models.outputs import logits_of, warn_of_nan
 from rcviz.models.prediction import one_hot_batch, to_numpy
@@ -23,7 +23,7 @@ from rcviz.models.settings import in_batches
 from rcviz.sequences.alphabet import BASES, UNKNOWN
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.sequence_set import as_sequence_set
-from rcviz.symmetry.comparison import largest_difference, rounding
+from rcviz.symmetry.comparison import rounding
 from rcviz.symmetry.recording import warn_of_dependence
 from rcviz.symmetry.strands import OtherStrand, declares_invariance
 
@@ -192,9 +192,13 @@ def _same_on_both_strands(model: nn.Module, codes: UInt8[np.ndarray, "n length"]
     """Whether a model declares that it gives both strands the same output, and gives it to some sequences."""
     if not declares_invariance(model):
         return False
+    row, position, base = _tried(codes[0], (0, codes.shape[1]))
+    strands = model, OtherStrand(model)
+    mutated, seen = (mutated_logits(strand, codes[:1], row, position, base, follow=False) for strand in strands)
+    effects = (mutated - mutated[-1]).abs().amax(dim=0)
     x = one_hot_batch(codes, model)
-    forward, reverse = (logits_of(strand, x) for strand in (model, OtherStrand(model)))
-    return largest_difference(forward, reverse) <= rounding(forward)
+    forward, reverse = (logits_of(strand, x) for strand in strands)
+    return _same(mutated, seen, effects) and _same(forward, reverse, effects)
 
 
 def _effects(
@@ -210,16 +214,16 @@ def _effects(
         rows, which = np.unique(row, return_inverse=True)
         # The sequences themselves are computed in the same way: what a mutation does not reach cancels exactly.
         n, unchanged = len(rows), np.zeros(len(rows), dtype=np.int64)
-        y = task.logits(
-            mutated_logits(
-                model,
-                codes[rows],
-                np.concatenate([np.arange(n), which]),
-                np.concatenate([unchanged, position]),
-                np.concatenate([codes[rows, 0], base]),
-                follow=follow,
-            )
+        mutations = (
+            codes[rows],
+            np.concatenate([np.arange(n), which]),
+            np.concatenate([unchanged, position]),
+            np.concatenate([codes[rows, 0], base]),
         )
+        try:
+            y = task.logits(mutated_logits(model, *mutations, follow=follow))
+        except CannotFollowError:  # these sequences take another way through the model
+            y = task.logits(mutated_logits(model, *mutations, follow=False))
         y = y.to(torch.promote_types(y.dtype, torch.float32))
         changes = to_numpy(y[n:] - y[:n][torch.from_numpy(which).to(y.device)])
         if effects is None:
@@ -273,15 +277,31 @@ def mutated_logits(
 
 def can_follow(model: nn.Module, codes: UInt8[np.ndarray, " length"], region: tuple[int, int]) -> bool:
     """Whether mutations can be followed through a model, which is tried with some mutations of one sequence."""
-    position = np.unique(np.linspace(region[0], region[1] - 1, _TRIED).astype(np.int64))
-    base = np.where(codes[position] == UNKNOWN, 0, (codes[position] + 1) % 4).astype(np.uint8)
-    position, base = np.concatenate([position, position]), np.concatenate([base, codes[position]])  # never only one
-    row = np.zeros(len(position), dtype=np.int64)
+    row, position, base = _tried(codes, region)
     with uncounted():
         whole = mutated_logits(model, codes[None], row, position, base, follow=False)
         try:
             followed = mutated_logits(model, codes[None], row, position, base, follow=True)
         except Exception:  # a model of other libraries may raise anything for a tensor without memory
             return False
-    same = torch.allclose(followed, whole, rtol=0, atol=rounding(whole), equal_nan=True)
-    return type(followed) is Tensor and followed.shape == whole.shape and same
+    if type(followed) is not Tensor or followed.shape != whole.shape:
+        return False
+    return _same(followed, whole, (whole - whole[-1]).abs().amax(dim=0))
+
+
+def _tried(
+    codes: UInt8[np.ndarray, " length"], region: tuple[int, int]
+) -> tuple[Int[np.ndarray, " tried"], Int[np.ndarray, " tried"], UInt8[np.ndarray, " tried"]]:
+    """Row, position and base of some mutations of one sequence; the last is none, and there is never only one."""
+    position = np.unique(np.linspace(region[0], region[1] - 1, _TRIED).astype(np.int64))
+    base = np.where(codes[position] == UNKNOWN, 0, (codes[position] + 1) % 4).astype(np.uint8)
+    position, base = np.concatenate([position, position]), np.concatenate([base, codes[position]])
+    return np.zeros(len(position), dtype=np.int64), position, base
+
+
+def _same(one: Float[Tensor, "n tasks"], other: Float[Tensor, "n tasks"], effects: Float[Tensor, " tasks"]) -> bool:
+    """Whether logits are equal up to rounding, which is small beside ``effects`` also where the logits are large."""
+    size = other.abs().nan_to_num(posinf=0).amax(dim=0)
+    least = 16 * torch.finfo(other.dtype).eps * size
+    limit = torch.maximum(least, 1e-3 * effects.nan_to_num(posinf=0)).clamp(max=rounding(other))
+    return bool((((one - other).abs() <= limit) | (one == other) | (one.isnan() & other.isnan())).all())

@@ -6,13 +6,14 @@ that its mutation reaches. All other operations get ordinary tensors, and so doe
 """
 
 import weakref
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rcviz.analysis.changed_windows import ChangedWindows
-from rcviz.layers.torch_internals import NO_TORCH_FUNCTION, wrapper_tensor
+from rcviz.layers.torch_internals import NO_TORCH_FUNCTION, version_of, wrapper_tensor
 
 
 class CannotFollowError(Exception):
@@ -33,6 +34,7 @@ class MutatedBatch(Tensor):
     stacked: tuple[ChangedWindows, ...]
     stale: bool
     _aliases: list[Any]
+    _copied: list[int | None]
 
     __torch_function__ = NO_TORCH_FUNCTION
 
@@ -45,7 +47,7 @@ class MutatedBatch(Tensor):
         if made is None:
             raise CannotFollowError
         made.windows, made.stacked, made.stale = first, windows, False
-        made._aliases = [weakref.ref(made)]
+        made._aliases, made._copied = [weakref.ref(made)], []
         return made
 
     def __init__(self, *windows: ChangedWindows) -> None:
@@ -56,14 +58,22 @@ class MutatedBatch(Tensor):
         parts = [windows.whole() for windows in self.stacked]
         return parts[0] if len(parts) == 1 else torch.stack(parts, dim=1)
 
-    def share_with(self, view: "MutatedBatch") -> None:
-        """Note that a view of this tensor would change with it."""
-        self._aliases.append(weakref.ref(view))
-        view._aliases = self._aliases
+    def share_with(self, view: Tensor) -> None:
+        """Note that a view of this tensor would change with it; an ordinary tensor is a copy, which does not."""
+        if isinstance(view, MutatedBatch):
+            self._aliases.append(weakref.ref(view))
+            view._aliases, view._copied, view.stale = self._aliases, self._copied, self.stale
+        else:
+            self._copied.append(version_of(self))
+
+    def check_copies(self) -> None:
+        """Refuse to read a tensor after a model has written over such a copy, which torch counts as its view."""
+        if any(version is None or version != version_of(self) for version in self._copied):
+            raise CannotFollowError
 
     def become(self, other: Any) -> None:
         """Take the values of a tensor of the same shape, as an operation in place does."""
-        if len(self.stacked) > 1:
+        if len(self.stacked) > 1 or self._copied:
             raise CannotFollowError
         for alias in self._aliases:  # tensors that share its memory have changed, too: they must not be read again
             batch = alias()
@@ -87,7 +97,11 @@ class MutatedBatch(Tensor):
         kwargs = kwargs or {}
         namespace, name, overload = str(func).split(".")
         listed = [each for arg in args for each in (arg if isinstance(arg, list | tuple) else [arg])]
-        if "out" in kwargs or any(isinstance(each, MutatedBatch) and each.stale for each in listed):
+        batches = [each for each in listed if isinstance(each, MutatedBatch)]
+        for batch in batches:
+            batch.check_copies()
+        is_view, writes = _memory_of(func)
+        if "out" in kwargs or (not is_view and any(batch.stale for batch in batches)):
             raise CannotFollowError
         in_place = namespace == "aten" and name.endswith("_") and not name.endswith("__")
         if in_place and isinstance(args[0], MutatedBatch):
@@ -96,10 +110,30 @@ class MutatedBatch(Tensor):
                 raise CannotFollowError
             args[0].become(returned(*args, **kwargs))
             return args[0]
+        if any(_has_batch(args[index]) for index in writes if index < len(args)):
+            raise CannotFollowError
         from rcviz.analysis.mutated_operations import followed  # which makes batches itself
 
         result = NotImplemented if in_place or namespace != "aten" else followed(func, name, args, kwargs)
-        return func(*_whole(args), **_whole(kwargs)) if result is NotImplemented else result
+        if result is NotImplemented and any(batch.stale for batch in batches):
+            raise CannotFollowError
+        result = func(*_whole(args), **_whole(kwargs)) if result is NotImplemented else result
+        if is_view and batches:
+            for view in result if isinstance(result, list | tuple) else [result]:
+                batches[0].share_with(view)
+        return result
+
+
+@cache
+def _memory_of(func: Any) -> tuple[bool, tuple[int, ...]]:
+    """Whether an operation returns a view, and the places of the arguments that it writes."""
+    aliases = [argument.alias_info for argument in func._schema.arguments]
+    writes = tuple(index for index, alias in enumerate(aliases) if alias is not None and alias.is_write)
+    return not writes and any(alias is not None for alias in aliases), writes
+
+
+def _has_batch(value: Any) -> bool:
+    return any(isinstance(each, MutatedBatch) for each in (value if isinstance(value, list | tuple) else [value]))
 
 
 def wrapped(made: Any) -> Any:

@@ -21,10 +21,7 @@ def followed(func: Any, name: str, args: Any, kwargs: Any) -> Any:
     result = NotImplemented if rule is None or _has_stacked(args) else rule(func, *args, **kwargs)
     if result is NotImplemented and name in _RESHAPES:
         result = _unstacked(func, *args)
-    result = wrapped(result)
-    if name in _VIEWS and isinstance(result, MutatedBatch):
-        args[0].share_with(result)
-    return result
+    return wrapped(result)
 
 
 def _has_stacked(args: Sequence[Any]) -> bool:
@@ -143,14 +140,17 @@ def _max_pool(
     kernels, pads, dilations = (_numbers(setting, n) for setting in (kernel_size, padding, dilation))
     strides = _numbers(stride, n) if stride else kernels
     other_pads = [0 if axis == place else pad for axis, pad in enumerate(pads)]
-    reference = func(windows.reference, kernels, strides, pads, dilations, ceil_mode)[0]
+    reference, places = func(windows.reference, kernels, strides, pads, dilations, ceil_mode)
     reach = dilations[place] * (kernels[place] - 1) + 1
     pooled = _slide(
         windows, reference, reach, strides[place], pads[place],
-        lambda around: func(around, kernels, strides, other_pads, dilations, False)[0], -math.inf,
+        lambda around: func(around, kernels, strides, other_pads, dilations, ceil_mode)[0], -math.inf,
     )  # fmt: skip
-    # The places of the maxima are not known; a model that reads them is not followed, as its numbers differ.
-    return wrapped(pooled), windows.row.new_zeros(()).expand(len(windows.row), *reference.shape[1:])
+    # The places of the maxima are not known: a model that reads them is not followed.
+    none = places.new_empty([0 if axis == windows.axis else n for axis, n in enumerate(places.shape)])
+    unknown = MutatedBatch(ChangedWindows(places, none, windows.row, windows.start, windows.axis))
+    unknown.stale = True
+    return wrapped(pooled), unknown
 
 
 def _average_pool(
@@ -206,7 +206,18 @@ def _reduced(func: Any, x: MutatedBatch, dim: Any = None, keepdim: bool = False,
     unchanged = windows.at(windows.start, windows.width, changed=False)
     change = torch.sum(windows.values - unchanged, axes, keepdim, **kwargs)
     count = math.prod(windows.shape[axis] for axis in axes) if kind == "mean" else 1
-    return reference.index_select(0, windows.row) + change / count
+    result = reference.index_select(0, windows.row) + change / count
+    # Where little is left of a sum, such as of exponentials, the difference has lost its digits.
+    before = torch.sum(windows.reference.abs(), axes, keepdim).index_select(0, windows.row)
+    after = before + torch.sum(windows.values.abs() - unchanged.abs(), axes, keepdim)
+    inexact = ~(after >= before / 16)
+    rows = inexact.reshape(len(inexact), -1).any(dim=1).nonzero()[:, 0]
+    if len(rows):
+        part = ChangedWindows(
+            windows.reference, windows.values[rows], windows.row[rows], windows.start[rows], windows.axis
+        )
+        result[rows] = torch.where(inexact[rows], func(part.whole(), dim, keepdim, **kwargs), result[rows])
+    return result
 
 
 def _reshaped(func: Any, x: MutatedBatch, *args: Any) -> Any:
@@ -278,10 +289,7 @@ def _divided(func: Any, x: MutatedBatch, sizes: Any, dim: int = 0) -> Any:
     if axis in (0, windows.axis):
         return NotImplemented
     pairs = zip(func(windows.reference, sizes, axis), func(windows.values, sizes, axis), strict=True)
-    made = [MutatedBatch(windows.made(*pair)) for pair in pairs]  # as narrow as before
-    for part in made:
-        x.share_with(part)
-    return made
+    return [MutatedBatch(windows.made(*pair)) for pair in pairs]  # as narrow as before
 
 
 def _indexed(func: Any, x: MutatedBatch, indices: Any) -> Any:
@@ -337,7 +345,6 @@ def _stacked(func: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
 
 
 _RESHAPES = ("view", "_unsafe_view", "_reshape_alias", "unsqueeze", "squeeze")
-_VIEWS = (*_RESHAPES, "permute", "transpose", "slice", "select", "detach", "alias")
 _RULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(_COPIES, _pointwise),
     **dict.fromkeys(_CONSTANTS, _constant),

@@ -163,6 +163,107 @@ def test_other_models_get_whole_sequences(kind):
     assert_equal(rcviz.mutagenesis(model, codes), by_brute_force(lambda x: model(x).reshape(len(x), -1), codes))
 
 
+def motif_scores(letters="TGACTCA"):
+    """Number of letters of a motif at each position."""
+    scores = nn.Conv1d(4, 1, len(letters), bias=False).double()
+    scores.weight.data = torch.from_numpy(rcviz.one_hot([letters], dtype="float64"))
+    return scores
+
+
+class Scored(nn.Module):
+    """A function of the scores of a motif, which the first of two sequences does not have and the second has."""
+
+    sequences = ("A" * 40, "ACGTTGCATCGGA" + "TGACTCA" + "CTTAGCAGGTACCATGATCA")
+
+    def __init__(self, run):
+        super().__init__()
+        self.scores, self.run = motif_scores(), run
+
+    def forward(self, x):
+        return self.run(self.scores(x))
+
+
+def clamped(*views):
+    """Write over views of the scores, which changes those of the motif alone."""
+
+    def run(y):
+        for view in views:
+            for part in view(y):
+                part.clamp_(max=4)
+        return y.sum(dim=2)
+
+    return run
+
+
+def all_at_once(y):
+    torch._foreach_clamp_max_([y], 4)
+    return y.sum(dim=2)
+
+
+def place_of_the_best(y):
+    best, place = nn.functional.max_pool1d(y, 34, return_indices=True)
+    return (best + (best > 4) * place)[:, :, 0]
+
+
+def by_the_best(y):
+    if y.max() > 6:
+        y.transpose(1, 2).mul_(2)
+    return (y * torch.linspace(0, 1, y.shape[2])).sum(dim=2)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        clamped(lambda y: [y[:, :, 1::2]]),
+        clamped(lambda y: y.unbind(2)),
+        clamped(lambda y: [y.unfold(2, 4, 4)]),
+        all_at_once,
+        place_of_the_best,
+    ],
+)
+def test_what_only_some_sequences_meet_is_not_missed(run):
+    """The trial is with the first sequence, for which nothing differs."""
+    model = Scored(run)
+    codes = rcviz.encode(Scored.sequences)
+    expected = by_brute_force(model, codes)
+    assert abs(expected[0][1]).max() >= 1
+    assert_equal(rcviz.mutagenesis(model, codes), expected)
+
+
+def test_sequences_that_take_another_way_through_the_model_are_run_whole():
+    model = Scored(by_the_best)
+    codes = rcviz.encode(Scored.sequences)
+    with torch.no_grad():
+        assert can_follow(model, codes[0], (0, 40))
+    found = rcviz.mutagenesis(model, codes, batch_size=200)  # each sequence alone, with all its mutations
+    expected = [by_brute_force(model, codes[[row]])[0] for row in (0, 1)]
+    np.testing.assert_allclose(found.forward, np.concatenate(expected), rtol=0, atol=1e-10)
+
+
+def test_what_is_left_of_a_sum_keeps_its_digits():
+    """A mutation of the motif takes nearly all of a partition function."""
+    model = Scored(lambda y: (12 * y - 40).exp().sum(dim=2).log())
+    codes = rcviz.encode(Scored.sequences)
+    with torch.no_grad():
+        assert can_follow(model, codes[1], (0, 40))
+    found = rcviz.mutagenesis(model, codes)
+    for effects, wanted in zip((found.forward, found.reverse), by_brute_force(model, codes), strict=True):
+        np.testing.assert_allclose(effects, wanted, rtol=0, atol=1e-13)
+
+
+def test_a_large_constant_does_not_hide_that_the_strands_differ():
+    class Counts(Scored):
+        symmetry = rcviz.Symmetry(input="paired", output="invariant")
+
+    model = Counts(lambda y: y.relu().sum(dim=2) + 1e5).float()
+    codes = rcviz.encode(Scored.sequences)
+    found = rcviz.mutagenesis(nn.Sequential(model), codes)
+    expected = by_brute_force(model.double(), codes)
+    for effects, wanted in zip((found.forward, found.reverse), expected, strict=True):
+        np.testing.assert_allclose(effects, wanted, rtol=0, atol=0.5)
+    assert found.gap.max() >= 1
+
+
 def test_a_declared_symmetry_that_is_broken_is_not_believed():
     class Wrong(nn.Module):
         symmetry = rcviz.Symmetry(input="paired", output="invariant")
