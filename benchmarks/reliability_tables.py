@@ -33,7 +33,7 @@ def megabytes(value):
 def kills(content):
     jobs = [*content["jobs"].items(), ("**all**", content)]
     rows = [
-        [name, job["kills"], job["survived"], job["while writing"], job["that left a file unfinished"]]
+        [name, job["kills"], job["survived"], job.get("while writing", 0), job["that left a file unfinished"]]
         for name, job in jobs
     ]
     header = ["job", "kills", "survived", "after writing had begun", "a temporary file left"]

@@ -88,7 +88,7 @@ def test_schemes_of_logomaker_by_name():
 
 
 def test_a_dict_of_colours():
-    colors = letter_colors({"a": "red", "C": (0, 0, 1), "G": "0.5", "U": "k"})
+    colors = letter_colors({"a": "red", "C": (0, 0, 1), "G": "0.5", "U": "black"})
     assert colors == {
         "A": "#ff0000",
         "C": "#0000ff",
