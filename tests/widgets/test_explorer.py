@@ -16,7 +16,7 @@ MINUTE = 60
     ("explorer", "options"),
     [
         ("FilterExplorer", "at, batch_size, colors, data, layer, model, motifs, task"),
-        ("StrandExplorer", "at, batch_size, data, layer, models, output, task"),
+        ("StrandExplorer", "at, attributions, batch_size, data, layer, models, output, task"),
         ("TrainingMonitor", "config, model, train, valid"),
         ("TrainingCurves", "metric, size"),
     ],
