@@ -6,14 +6,13 @@ that its mutation reaches. All other operations get ordinary tensors, and so doe
 """
 
 import weakref
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rcviz.analysis.changed_windows import ChangedWindows
-from rcviz.layers.torch_internals import NO_TORCH_FUNCTION, version_of, wrapper_tensor
+from rcviz.layers.torch_internals import NO_TORCH_FUNCTION, memory_of, version_of, wrapper_tensor
 
 
 class CannotFollowError(Exception):
@@ -100,7 +99,10 @@ class MutatedBatch(Tensor):
         batches = [each for each in listed if isinstance(each, MutatedBatch)]
         for batch in batches:
             batch.check_copies()
-        is_view, writes = _memory_of(func)
+        memory = memory_of(func)
+        if memory is None:
+            raise CannotFollowError
+        is_view, writes = memory
         if "out" in kwargs or (not is_view and any(batch.stale for batch in batches)):
             raise CannotFollowError
         in_place = namespace == "aten" and name.endswith("_") and not name.endswith("__")
@@ -122,14 +124,6 @@ class MutatedBatch(Tensor):
             for view in result if isinstance(result, list | tuple) else [result]:
                 batches[0].share_with(view)
         return result
-
-
-@cache
-def _memory_of(func: Any) -> tuple[bool, tuple[int, ...]]:
-    """Whether an operation returns a view, and the places of the arguments that it writes."""
-    aliases = [argument.alias_info for argument in func._schema.arguments]
-    writes = tuple(index for index, alias in enumerate(aliases) if alias is not None and alias.is_write)
-    return not writes and any(alias is not None for alias in aliases), writes
 
 
 def _has_batch(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """State of torch that only private functions tell; where a version of torch lacks one, the careful answer is given."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -66,6 +67,17 @@ def default_device() -> torch.device:
 def version_of(tensor: Tensor) -> int | None:
     """Return how often a tensor was changed in place, or None if this is not known."""
     return None if tensor.is_inference() else getattr(tensor, "_version", None)
+
+
+@cache
+def memory_of(operation: Any) -> tuple[bool, tuple[int, ...]] | None:
+    """Whether an operation returns a view, and the places of arguments that it writes; None if this is not known."""
+    schema = getattr(operation, "_schema", None)
+    if schema is None:
+        return None
+    aliases = [argument.alias_info for argument in schema.arguments]
+    writes = tuple(index for index, alias in enumerate(aliases) if alias is not None and alias.is_write)
+    return not writes and any(alias is not None for alias in aliases), writes
 
 
 def has_bfloat16_units() -> bool:
