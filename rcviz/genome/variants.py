@@ -191,7 +191,7 @@ def _alleles_of_table(table: Any) -> Iterator[Allele]:
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
-        raise ValueError(f"variants must be the path of a VCF or a DataFrame, got a {type(table).__name__}")
+        raise ValueError(f"variants must be the path of a VCF or a DataFrame, got {type(table).__name__}")
     check_table(table, list(_COLUMNS), "variant")
     if twice := [name for name in (*_COLUMNS, "id") if list(table.columns).count(name) > 1]:
         raise ValueError(f"expected each column once, got {twice[0]} several times")

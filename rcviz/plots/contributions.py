@@ -26,7 +26,7 @@ from rcviz.plots._axes import (
 from rcviz.plots._legend import LEGENDS, add_legend
 from rcviz.plots._style import checked_visuals, mix
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN, on_paper
-from rcviz.plots.results import scale_of, table_of
+from rcviz.plots.results import has, scale_of, table_of
 
 _COLUMNS = ("filter", "score", "mean_positive", "mean_negative")
 _BINS = 40
@@ -77,6 +77,8 @@ def plot_contributions(
     --------
     >>> ax = rcviz.plot_contributions(rcviz.filter_contributions(model, parts.test), top=5)
     """
+    if has(table, "effects", "contributions"):
+        raise ValueError("a FilterAblation holds knock-outs, not contributions: use plot_ablation, or its .contributions")
     scale = scale_of(table, scale) or "logit"
     check_choice("legend", legend, LEGENDS)
     styles = checked_visuals("plot_contributions", visuals, ("scores", "positives", "negatives"))

@@ -357,3 +357,12 @@ def test_the_model_is_left_as_it_was(toy, make_model):
 def test_refusals(toy, make_model, options, match):
     with pytest.raises(ValueError, match=match):
         rcviz.filter_ablation(make_model(), toy, **options)
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_knock_outs_are_not_drawn_as_contributions(toy, make_model):
+    """The tables have the same columns, and the labels would be wrong."""
+    found = rcviz.filter_ablation(make_model(sequence_length=toy.length), toy)
+    with pytest.raises(ValueError, match="use plot_ablation"):
+        rcviz.plot_contributions(found)
+    rcviz.plot_contributions(found.contributions)

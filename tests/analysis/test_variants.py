@@ -276,7 +276,7 @@ def test_tables_of_other_types_are_read(genome, model):
     expected = rcviz.variant_effects(model, some_variants(), genome, width=WIDTH).table
     pd.testing.assert_frame_equal(found.drop(columns="id"), expected.drop(columns="id"))
     twice = pd.concat([rows, rows[["pos"]]], axis=1)
-    for wrong, message in ((twice, "pos several times"), ({"chrom": ["chr1"]}, "DataFrame, got a dict")):
+    for wrong, message in ((twice, "pos several times"), ({"chrom": ["chr1"]}, "DataFrame, got dict")):
         with pytest.raises(ValueError, match=message):
             rcviz.variant_effects(model, wrong, genome, width=WIDTH)
 
