@@ -78,7 +78,9 @@ def plot_contributions(
     >>> ax = rcviz.plot_contributions(rcviz.filter_contributions(model, parts.test), top=5)
     """
     if has(table, "effects", "contributions"):
-        raise ValueError("a FilterAblation holds knock-outs, not contributions: use plot_ablation, or its .contributions")
+        raise ValueError(
+            "a FilterAblation holds knock-outs, not contributions: use plot_ablation, or its .contributions"
+        )
     scale = scale_of(table, scale) or "logit"
     check_choice("legend", legend, LEGENDS)
     styles = checked_visuals("plot_contributions", visuals, ("scores", "positives", "negatives"))
