@@ -79,6 +79,7 @@ links: $(VENV)/.test ## check the links of the site; needs a network
 bench: $(VENV)/.test ## measure speed, start and explorers, and write docs/performance.md
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/names.py
+	$(BIN)/python benchmarks/busy.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/explorers.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/tables.py

@@ -6,6 +6,9 @@ import statistics
 import time
 from pathlib import Path
 
+import numpy as np
+
+import rcviz
 from rcviz.sweeps.machine import machine
 
 _UNITS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_bf16": "AMX BF16"}
@@ -19,6 +22,12 @@ def seconds(work):
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def random_set(n, length, seed=0):
+    """Labelled random sequences, half of them positives."""
+    codes = np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.uint8)
+    return rcviz.SequenceSet(codes, np.arange(n) % 2)
 
 
 def interleaved(rows, repeats=REPEATS):

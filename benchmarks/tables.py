@@ -213,6 +213,26 @@ def names():
     return f"{table(header, rows)}\n\nLoad average of the {content['machine']['cores']} cores: {load_average:.0f}."
 
 
+def busy():
+    content = load("busy.json")
+    if content is None:
+        return "Not measured yet: `python benchmarks/busy.py` writes it."
+    everything, rows = content["with all threads"], []
+    loop = "a loop of one thread"
+    fair = (lambda pair: pair[1] / pair[0])(content["median_seconds, quiet and busy"][loop])
+    for name, (quiet, beside) in content["median_seconds, quiet and busy"].items():
+        ratio, aim, before = beside / quiet, ("", ""), ("", "")
+        if name != loop:
+            aim = ("2.2", verdict(ratio, 2.2))
+            alone, with_all = everything.get(name, (quiet, beside))
+            before = (shown(alone), f"{with_all / alone:.2f}")
+        rows.append([name, shown(quiet), shown(beside), f"{ratio:.2f}", *aim, f"{fair:.2f}", *before])
+    header = ["what", "alone", "beside others", "ratio", "aim", "", "limit", "all threads, alone", "ratio"]
+    machine = content["machine"]
+    beside = f"{machine['busy processes']} busy processes on {machine['cores']} cores"
+    return f"{table(header, rows)}\n\n{beside}; load average before: {machine['load_average']:.0f}."
+
+
 def growth():
     rows = []
     for sweep in load("growth.json")["sweeps"]:
@@ -282,6 +302,7 @@ TABLES = {
     "everything": everything,
     "start": start,
     "names": names,
+    "busy": busy,
     "growth": growth,
     "explorers": explorers,
 }

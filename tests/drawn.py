@@ -55,16 +55,21 @@ def learned(module, batch_of, steps=6):
 
 
 def svg_contours(data):
-    """Matplotlib paths of the closed contours in path data of absolute M, relative m, l and q, z."""
+    """Matplotlib paths of the closed contours in path data of absolute M, relative m, l, h, v and q, z."""
     start, contours = np.zeros(2), []
     for contour in data.removesuffix("z").split("z"):
         vertices, codes, here = [], [], start
-        for command, written in re.findall(r"([Mmlq])([^Mmlq]*)", contour):
-            points = np.array(re.findall(r"-?\d+", written), dtype=float).reshape(-1, 2)
+        for command, written in re.findall(r"([Mmlhvq])([^Mmlhvq]*)", contour):
+            numbers = re.findall(r"-?\d+", written)
+            numbers = {"h": [*numbers, "0"], "v": ["0", *numbers]}.get(command, numbers)
+            points = np.array(numbers, dtype=float).reshape(-1, 2)
             points = points if command == "M" else points + here
             here = points[-1]
             vertices.extend(points)
-            codes.extend([{"l": Path.LINETO, "q": Path.CURVE3}.get(command, Path.MOVETO)] * len(points))
+            codes.extend(
+                [{"l": Path.LINETO, "h": Path.LINETO, "v": Path.LINETO, "q": Path.CURVE3}.get(command, Path.MOVETO)]
+                * len(points)
+            )
         start = vertices[0]
         contours.append(Path([*vertices, start], [*codes, Path.CLOSEPOLY]))
     return contours

@@ -77,9 +77,12 @@ def test_importing_rcviz_imports_nothing_heavy():
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
 
 
-def test_a_logo_needs_no_torch():
-    script = "import sys; from rcviz.plots import logo; print('torch' in sys.modules)"
-    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
+def test_a_logo_needs_no_torch_and_no_jaxtyping():
+    script = (
+        "import sys, numpy, rcviz; rcviz.logo_svg(numpy.eye(4)); rcviz.plot_logo(rcviz.load_motif('CTCF_known1')); "
+        "print([name for name in ('torch', 'jaxtyping', 'asyncio') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
 
 
 def test_importing_everything_changes_no_global_setting():

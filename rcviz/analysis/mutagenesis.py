@@ -17,7 +17,7 @@ from rcviz.analysis.mutated_batch import CannotFollowError, MutatedBatch
 from rcviz.analysis.tasks import Task, resolve_task
 from rcviz.models.outputs import logits_of, warn_of_nan
 from rcviz.models.prediction import one_hot_batch, to_numpy
-from rcviz.models.runtime import check_module, evaluating, uncompiled
+from rcviz.models.runtime import check_module, evaluating, threads_for, uncompiled
 from rcviz.models.scale import one_warning, returned_scale, uncounted
 from rcviz.models.settings import in_batches
 from rcviz.sequences.alphabet import BASES, UNKNOWN
@@ -29,6 +29,9 @@ from rcviz.symmetry.strands import OtherStrand, declares_invariance
 
 _TRIED = 8
 """Mutations that are computed in both ways."""
+
+_REACHED = 41
+"""Positions that are computed for a mutation, for an estimate: those of the third of the paper's convolutions."""
 
 
 @dataclass(frozen=True)
@@ -268,11 +271,13 @@ def mutated_logits(
     if not follow:
         mutated = codes[row]
         mutated[np.arange(len(row)), position] = base
-        return logits_of(model, one_hot_batch(mutated, model))
-    x = one_hot_batch(codes, model)
-    index, start = (torch.from_numpy(each.astype(np.int64)).to(x.device) for each in (row, position))
-    windows = ChangedWindows(x, one_hot_batch(base[:, None], model), index, start, axis=2)
-    return logits_of(model, MutatedBatch(windows))
+        with threads_for(model, mutated.size):
+            return logits_of(model, one_hot_batch(mutated, model))
+    with threads_for(model, codes.size + _REACHED * len(row)):
+        x = one_hot_batch(codes, model)
+        index, start = (torch.from_numpy(each.astype(np.int64)).to(x.device) for each in (row, position))
+        windows = ChangedWindows(x, one_hot_batch(base[:, None], model), index, start, axis=2)
+        return logits_of(model, MutatedBatch(windows))
 
 
 def can_follow(model: nn.Module, codes: UInt8[np.ndarray, " length"], region: tuple[int, int]) -> bool:

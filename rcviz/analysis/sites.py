@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz.analysis.firing import OWN_BIAS, Firing
-from rcviz.models.settings import exact_arithmetic, in_batches
+from rcviz.models.settings import enough_threads, exact_arithmetic, in_batches
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.annotations import as_index
@@ -264,7 +264,8 @@ class SiteSearch:
         with exact_arithmetic():
             for first in range(0, len(codes), self._at_once):
                 part = slice(first, first + self._at_once)
-                found = _best_windows(codes[part], self._kernels, self._strands, self._read)
+                with enough_threads(self._kernels.numel() * codes[part].size):
+                    found = _best_windows(codes[part], self._kernels, self._strands, self._read)
                 best[part], start[part], reverse[part] = found
         best *= self.firing.sign
         best += self._bias

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
+from rcviz._core.shapes import Int64, UInt8
 from rcviz.genome.intervals import CandidateWindows
 from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.duplicates import SequenceLookup

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
 
 from rcviz._core.checks import quoted, shown
+from rcviz._core.shapes import UInt8
 from rcviz.genome.cache import SOFT_MASKED, encoded_fasta
 
 _REGION = 1 << 24  # bytes mapped at once: the system may count all of them as memory in use

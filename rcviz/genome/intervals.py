@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool
 
+from rcviz._core.shapes import Bool
 from rcviz.genome.peaks import centers
 from rcviz.sequences.annotations import toggle_chr
 

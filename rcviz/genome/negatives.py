@@ -4,8 +4,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import UInt8
 
+from rcviz._core.shapes import UInt8
 from rcviz.genome.extraction import count_unknown, read_blocks
 from rcviz.genome.intervals import CandidateWindows, overlaps
 from rcviz.sequences.alphabet import UNKNOWN, as_codes, gc_content

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
 from rcviz._core.checks import shown
+from rcviz._core.shapes import Bool, Float32
 from rcviz._core.text_files import read_lines
 from rcviz.genome.intervals import overlaps, window_intervals
 from rcviz.genome.peaks import centers, read_peaks

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, UInt8
 
 from rcviz._core.checks import check_table, quoted
+from rcviz._core.shapes import Bool, UInt8
 from rcviz._core.text_files import GZIP_MAGIC, check_file
 from rcviz.genome.fasta import Genome
 from rcviz.genome.intervals import first_names

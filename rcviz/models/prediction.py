@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_positive
 from rcviz.models.outputs import logits_of, warn_of_nan
-from rcviz.models.runtime import device_and_dtype, evaluating
+from rcviz.models.runtime import device_and_dtype, evaluating, threads_for
 from rcviz.models.scale import Scale, one_warning, resolve_output
 from rcviz.models.settings import in_batches
 from rcviz.sequences.alphabet import UNKNOWN
@@ -99,8 +99,9 @@ def map_batches(
     the same weights, even if another thread trains the model, holds ``evaluating(model)`` around the loop.
     """
     for start in range(0, len(codes), batch_size):
-        with evaluating(model):
-            result = function(one_hot_batch(codes[start : start + batch_size], model))
+        batch = codes[start : start + batch_size]
+        with evaluating(model), threads_for(model, batch.size):
+            result = function(one_hot_batch(batch, model))
         yield result
 
 

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 from rcviz._core.changes import Change, Holding, Within
 from rcviz._core.checks import shown
 from rcviz._core.threads import shared_lock
-from rcviz.models.settings import FunctionMode, OwnSettings, WithoutCudnn, exact_arithmetic, self_contained
+from rcviz.models.settings import (
+    FunctionMode,
+    OwnSettings,
+    Threads,
+    WithoutCudnn,
+    enough_threads,
+    exact_arithmetic,
+    self_contained,
+)
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -61,6 +69,14 @@ def training_mode(model: nn.Module, *, evaluated: Iterable[str] = ()) -> Iterato
         exact_arithmetic(),
     ):
         yield
+
+
+def threads_for(model: nn.Module, n_positions: int) -> Threads:
+    """Use as many threads as have enough to do in a forward pass for so many positions, those of all sequences.
+
+    The work is estimated from above: every weight is used at every position.
+    """
+    return enough_threads(n_positions * sum(tensor.numel() for _, tensor in _named_tensors(model)))
 
 
 class _Mode(Change):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
 
 from rcviz._core.checks import (
     as_numbers,
@@ -17,6 +16,7 @@ from rcviz._core.checks import (
     improper_column,
     shown,
 )
+from rcviz._core.shapes import Float, Float64, UInt8
 from rcviz.motifs.scan import best_hits
 from rcviz.sequences.alphabet import BASES, as_codes, reverse_complement
 

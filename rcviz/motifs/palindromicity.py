@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from rcviz._core.checks import as_numbers, check_positive, generator_of
+from rcviz._core.shapes import Float, Int
 
 _ROUNDING = 1e-12
 _LONGEST_UNIT = 4  # of a repeat; in a filter of 15 bp longer ones occur too few times to be told from a motif

@@ -1,7 +1,8 @@
 """The best hit of a scoring matrix in each sequence, on both strands."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64, UInt8
+
+from rcviz._core.shapes import Bool, Float, Float64, Int64, UInt8
 
 # Four neighbouring letters form one word, so that a position needs one look-up per four columns of the motif.
 _WORD = 4

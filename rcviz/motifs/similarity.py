@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
 from rcviz._core.checks import check_positive
+from rcviz._core.shapes import Float
 from rcviz.motifs.bundled import read_collection
 from rcviz.motifs.formats.meme import read_meme
 from rcviz.motifs.motif import Motif, listed_motifs

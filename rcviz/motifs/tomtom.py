@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
+from rcviz._core.shapes import Bool, Float, Int
 from rcviz.sequences.alphabet import reverse_complement
 
 # P-values depend on these. They are memelite's defaults, so that its p-values are the same.

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from rcviz._core.checks import as_numbers, shown
+from rcviz._core.shapes import Float
 from rcviz.plots._layout import text_in_level
 from rcviz.plots._style import faint, ink
 from rcviz.plots._text import LINE, axes_size, points, shortened, text_width

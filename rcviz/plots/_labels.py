@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, to_rgba_array
 from matplotlib.lines import Line2D
 
 from rcviz._core.checks import as_numbers
+from rcviz._core.shapes import Bool, Float
 from rcviz.plots._ticks import RoomyLocator
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 

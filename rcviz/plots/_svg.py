@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.ticker import MaxNLocator
 
 from rcviz._core.markup import escaped
+from rcviz._core.shapes import Float
 from rcviz.plots._axes import signed_number
 from rcviz.plots._highlights import Label, Span, lines_of_labels
 from rcviz.plots.glyphs import LogoLayout, svg_letters

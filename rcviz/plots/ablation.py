@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
 from rcviz._core.checks import check_choice
+from rcviz._core.shapes import Float
 from rcviz.plots._axes import despine, faint, ink, label_axes, number_ticks, paper, plotting, resolve_axes
 from rcviz.plots._legend import LEGENDS, add_legend
 from rcviz.plots._style import checked_visuals, mix

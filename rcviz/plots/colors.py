@@ -60,9 +60,16 @@ def letter_colors(colors: str | Mapping[str, Any], paper: str = "#ffffff") -> di
     mapping from A, C, G and T to any matplotlib colours. U takes the colour of T unless it has its own; N is grey
     unless it has its own. "colorblind" is lighter on dark `paper`; colours that were chosen stay as they are.
     """
-    adapted = isinstance(colors, str) and colors == "colorblind"
-    if isinstance(colors, str):
-        colors = _LETTERS[colors] if colors in _LETTERS else _scheme_of_logomaker(colors)
+    return dict(_palette(colors, paper)) if isinstance(colors, str) else _palette_of(colors)
+
+
+@functools.lru_cache(maxsize=64)
+def _palette(name: str, paper: str) -> dict[str, str]:
+    palette = _palette_of(_LETTERS[name] if name in _LETTERS else _scheme_of_logomaker(name))
+    return {letter: on_paper(color, paper) for letter, color in palette.items()} if name == "colorblind" else palette
+
+
+def _palette_of(colors: Mapping[str, Any]) -> dict[str, str]:
     given = {str(letter).upper(): color for letter, color in colors.items()}
     if "T" not in given and "U" in given:
         given["T"] = given["U"]
@@ -76,8 +83,7 @@ def letter_colors(colors: str | Mapping[str, Any], paper: str = "#ffffff") -> di
             raise ValueError(
                 f"colors must be matplotlib colours, such as '#rrggbb' or a name, got {given[letter]!r} for {letter}"
             )
-    palette = {letter: to_hex(given[letter]) for letter in "ACGTUN"}
-    return {letter: on_paper(color, paper) for letter, color in palette.items()} if adapted else palette
+    return {letter: to_hex(given[letter]) for letter in "ACGTUN"}
 
 
 def _scheme_of_logomaker(name: str) -> dict[str, Any]:

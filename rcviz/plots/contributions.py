@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rcviz._core.checks import as_numbers, check_choice, check_positive
+from rcviz._core.shapes import Float
 from rcviz.plots._axes import (
     check_title,
     despine,

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from rcviz._core.checks import check_choice, check_positive
+from rcviz._core.shapes import Float
 from rcviz.plots._axes import faint, ink, paper, plotting, resolve_axes, signed_number
 from rcviz.plots._style import checked_visuals, may_grow
 from rcviz.plots._text import LINE, axes_size, distinct_short, points, wrapped

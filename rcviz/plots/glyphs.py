@@ -9,12 +9,12 @@ from pathlib import Path as FilePath
 
 import matplotlib
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
 from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from rcviz._core.checks import check_choice
+from rcviz._core.shapes import Bool, Float, Int, Shaped
 
 LETTERS = "ACGTUN"
 STACKS = ("big_on_top", "small_on_top", "fixed")
@@ -42,51 +42,80 @@ def glyph(letter: str) -> Path:
     return Path(vertices, codes, readonly=True)
 
 
-@lru_cache(maxsize=128)
-def _svg_template(
-    letter: str, across: int
-) -> tuple[int, str, Float[np.ndarray, " points"], Int[np.ndarray, " later_points"]]:
-    """Return the parts of an outline of one width, for any height.
+@dataclass(frozen=True)
+class _Outline:
+    """Outline of a letter of one width, for any height, in whole numbers and y downwards.
 
-    These are its starting point, from its left edge; its path data from there on, each point relative to an earlier
-    one, with a placeholder for each vertical step; the height of each point in [0, 1]; and, for all but the first, the
-    point that each is relative to.
+    Attributes
+    ----------
+    right : int
+        Starting point, from the left edge.
+    template : str
+        Path data from there on, each point relative to an earlier one, with a placeholder for each vertical step.
+    heights : (points,) floats
+        Height of each point in [0, 1].
+    point, base : (steps,) ints
+        For each placeholder, the point and the one that it is relative to.
+    known : dict from int to (int, str)
+        For heights of the letter that were asked for before, its starting point, from its foot, and its path data.
     """
+
+    right: int
+    template: str
+    heights: Float[np.ndarray, " points"]
+    point: Int[np.ndarray, " steps"]
+    base: Int[np.ndarray, " steps"]
+    known: dict[int, tuple[int, str]]
+
+    def of_heights(self, rises: list[int]) -> dict[int, tuple[int, str]]:
+        """Return `known` with these heights: formatting takes most of the time, and letters of one size recur."""
+        missing = set(rises).difference(self.known)
+        if len(self.known) + len(missing) > _MOST_KNOWN:
+            _outline.cache_clear()  # other threads go on with this one
+        if missing:
+            up = np.rint(np.multiply.outer(list(missing), self.heights)).astype(int)
+            # Steps between rounded points: rounded steps would accumulate an error.
+            steps = up[:, self.point] - up[:, self.base]
+            for rise, start, row in zip(missing, up[:, 0].tolist(), steps.tolist(), strict=True):
+                # "% d", a sign or a space, takes twice as long.
+                self.known[rise] = start, (self.template % tuple(row)).replace(" -", "-")
+        return self.known
+
+
+_MOST_KNOWN = 2048  # outlines of one letter in one width, about half a megabyte
+
+
+@lru_cache(maxsize=32)
+def _outline(letter: str, across: int) -> _Outline:
     points: list[np.ndarray] = []
     words: list[str] = []
-    base: list[int] = []
+    steps: list[tuple[int, int]] = []
     begin = 0  # of this contour, to which "z" returns the pen
     for step, code in glyph(letter).iter_segments(simplify=False):
         if code == Path.CLOSEPOLY:
             words.append("z")
             continue
-        pairs = np.reshape(step, (-1, 2))
+        pairs = np.reshape(step, (-1, 2)).round(9)
         pen = begin if code == Path.MOVETO else len(points) - 1
         if code == Path.MOVETO:
             begin = len(points)
-        if points:
-            words.append({Path.MOVETO: "m", Path.LINETO: "l", Path.CURVE3: "q"}[code])
-            # A sign or a space separates numbers; the first follows a letter.
-            words.append("{}% d" + "{: d}% d" * (len(pairs) - 1))
-            base += [pen] * len(pairs)
+        first = len(points)
         points.extend(pairs)
+        if first == 0:
+            continue
+        moves = [np.rint(across * pair[0]).astype(int) - np.rint(across * points[pen][0]).astype(int) for pair in pairs]
+        rises = [bool(pair[1] != points[pen][1]) for pair in pairs]
+        steps += [(point, pen) for point, moving in enumerate(rises, start=first) if moving]
+        if code == Path.LINETO and not (moves[0] and rises[0]):
+            words.append("v%d" if rises[0] else f"h{moves[0]}")
+            continue
+        words.append({Path.MOVETO: "m", Path.LINETO: "l", Path.CURVE3: "q"}[code])
+        # A sign or a space separates numbers; the first follows a letter.
+        numbers = [f"{move} %d" if moving else f"{move} 0" for move, moving in zip(moves, rises, strict=True)]
+        words.append(" ".join(numbers))
     unit = np.array(points)
-    right = np.rint(across * unit[:, 0]).astype(int)
-    steps = (right[1:] - right[base]).tolist()
-    return int(right[0]), "".join(words).format(*steps), unit[:, 1], np.array(base)
-
-
-@lru_cache(maxsize=8192)
-def _svg_outline(letter: str, across: int, rise: int) -> tuple[int, int, str]:
-    """Return the starting point of an outline, from its lower left corner, and its path data from there on.
-
-    Cached, as formatting numbers takes most of the time, and letters of one size recur in a gallery and in the next.
-    """
-    right, template, heights, base = _svg_template(letter, across)
-    up = np.rint(rise * heights).astype(int)
-    # Steps between rounded points: rounded steps would accumulate an error.
-    steps = (up[1:] - up[base]).tolist()
-    return right, int(up[0]), template % tuple(steps)
+    point, base = np.array(steps).T
+    return _Outline(int(np.rint(across * unit[0, 0])), "".join(words), unit[:, 1], point, base, {})
 
 
 def svg_letters(
@@ -102,14 +131,20 @@ def svg_letters(
     slow. `left` and `foot` are each outline's lower left corner, y downwards; `across` is the width of all, `rise` the
     height of the top relative to the foot: negative for upright letters. Letters are in the order of the alphabet.
     """
-    # Corners are rounded, not sizes, so that letters that touch still touch.
-    corners = np.rint(np.array([left, foot, left + across, foot + rise])).astype(int)
-    sizes = corners[2:] - corners[:2]
-    outlines: dict[str, list[str]] = {letter: [] for letter in sorted(set(letters.tolist()))}
-    for letter, x, y, width, height in zip(letters.tolist(), *corners[:2].tolist(), *sizes.tolist(), strict=True):
-        right, up, outline = _svg_outline(letter, width, height)
-        outlines[letter].append(f"M{x + right} {y + up}{outline}")
-    return {letter: "".join(parts) for letter, parts in outlines.items()}
+    # Feet and tops are rounded, not heights, so that letters that touch still touch; side by side they never do.
+    feet, tops = np.rint(np.array([foot, foot + rise])).astype(int)
+    rises, written = (tops - feet).tolist(), letters.tolist()
+    asked: dict[str, list[int]] = {letter: [] for letter in sorted(set(written))}
+    for letter, size in zip(written, rises, strict=True):
+        asked[letter].append(size)
+    outlines = {letter: _outline(letter, round(across)) for letter in asked}
+    known = {letter: outlines[letter].of_heights(sizes) for letter, sizes in asked.items()}
+    paths: dict[str, list[str]] = {letter: [] for letter in asked}
+    shift = {letter: outline.right for letter, outline in outlines.items()}
+    for letter, x, y, size in zip(written, np.rint(left).astype(int).tolist(), feet.tolist(), rises, strict=True):
+        up, path = known[letter][size]
+        paths[letter].append(f"M{x + shift[letter]} {y + up}{path}")
+    return {letter: "".join(parts) for letter, parts in paths.items()}
 
 
 @dataclass(frozen=True)

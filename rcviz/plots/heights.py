@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
-from jaxtyping import Float
 
 from rcviz._core.checks import as_numbers, base_columns, check_choice, improper_column, look_like_counts, shown
+from rcviz._core.shapes import Float
 from rcviz.motifs.motif import normalise_columns
 
 KINDS = ("weights", "information", "probability")

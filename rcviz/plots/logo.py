@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba_array
@@ -12,6 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from rcviz._core.checks import as_numbers, check_choice, check_positive, shown
 from rcviz._core.markup import escaped
+from rcviz._core.shapes import Float
 from rcviz.plots._axes import (
     check_title,
     despine,

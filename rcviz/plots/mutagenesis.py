@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from rcviz._core.checks import as_numbers, check_index
+from rcviz._core.shapes import Float
 from rcviz.plots._axes import check_title, ink, label_axes, paper, plain_title, plotting, resolve_axes
 from rcviz.plots._style import checked_visuals, luminance
 from rcviz.plots._svg import position_text

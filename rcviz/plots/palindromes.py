@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import FixedLocator
 
+from rcviz._core.shapes import Float
 from rcviz.motifs.palindromicity import palindromicity
 from rcviz.plots._axes import (
     check_title,

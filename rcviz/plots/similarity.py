@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from rcviz._core.checks import as_numbers
+from rcviz._core.shapes import Float, Int
 from rcviz.plots._axes import integer_ticks, label_axes, plotting, resolve_axes
 from rcviz.plots._style import checked_visuals
 from rcviz.plots._text import axes_size, points

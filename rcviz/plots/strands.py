@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from rcviz._core.checks import check_choice, check_positive, task_index
+from rcviz._core.shapes import Float
 from rcviz.plots._axes import (
     check_title,
     despine,

@@ -10,7 +10,8 @@ from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Shaped, UInt8
+
+from rcviz._core.shapes import Float, Shaped, UInt8
 
 BASES = "ACGT"
 UNKNOWN = 4

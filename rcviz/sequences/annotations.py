@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float32
 
 from rcviz._core.checks import check_text, shown
+from rcviz._core.shapes import Float32
 from rcviz.sequences.alphabet import without_negative_strides
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
 
+from rcviz._core.shapes import Bool, Float
 from rcviz.sequences.sequence_set import SequenceSet
 
 

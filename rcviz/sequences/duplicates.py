@@ -5,8 +5,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8, UInt64
 
+from rcviz._core.shapes import Int64, UInt8, UInt64
 from rcviz.sequences.alphabet import reverse_complement
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
 
 from rcviz._core.checks import brief, check_choice, quoted, shown, task_index
 from rcviz._core.file_kinds import regular_file
+from rcviz._core.shapes import Bool, Float32, UInt8
 from rcviz.sequences import export, storage
 from rcviz.sequences.alphabet import as_codes, gc_content, one_hot, reverse_complement
 from rcviz.sequences.annotations import (

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
 
 from rcviz._core.changes import with_default_errors
 from rcviz._core.checks import check_choice, check_real, generator_of, quoted
+from rcviz._core.shapes import Int
 from rcviz.sequences.annotations import toggle_chr
 from rcviz.sequences.checks import check_classes
 from rcviz.sequences.duplicates import find_leaks

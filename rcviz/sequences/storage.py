@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from jaxtyping import UInt8
 
 from rcviz._core.checks import brief, quoted
 from rcviz._core.files import atomic_write
 from rcviz._core.memory import machine_memory
+from rcviz._core.shapes import UInt8
 from rcviz._core.text_files import check_file
 
 FORMAT = "rcviz.sequences"

@@ -16,6 +16,7 @@ from torch import nn
 
 from rcviz._core.checks import check_positive, shown
 from rcviz.layers.strategies import RevCompConjoined
+from rcviz.models.settings import Threads
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.sequences.splits import Splits
 from rcviz.sweeps.arms import Arm, checked_arms, seeds_of
@@ -345,12 +346,6 @@ def _failed(run: Run, store: Store, error: BaseException) -> Record:
     return failure
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> Threads:
     """Compute with one thread of torch: runs side by side fill the cores, and a sum has one order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return Threads(1)

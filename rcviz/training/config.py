@@ -47,9 +47,10 @@ class TrainConfig:
         ``"revcomp"`` doubles the training set with the reverse complement of every sequence.
     seed : int
         Determines the order of the samples and what dropout draws. Starting weights have the seed of
-        :func:`build_model`. The same seed gives the same result, bit for bit, on one machine with one number of
-        threads; another number of threads (``torch.set_num_threads``, ``MKL_NUM_THREADS``) changes the order of
-        summation, so that weights agree only up to rounding.
+        :func:`build_model`. The same seed gives the same result, bit for bit, on one machine. Small batches are
+        computed with one thread, on any number of cores. Batches with more than 500 million multiply-adds (positions of
+        all sequences times weights of the model) use several, at most ``torch.get_num_threads()``; another number
+        changes the order of summation, so that weights agree only up to rounding.
     device : str
         ``"auto"`` takes a GPU if there is one; otherwise a torch device such as ``"cpu"`` or ``"cuda:1"``.
     precision : "float32" or "bfloat16"

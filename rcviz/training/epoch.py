@@ -16,9 +16,9 @@ from rcviz.layers.weighted_sum import WeightedSum1d
 from rcviz.metrics import score_tasks, score_values
 from rcviz.models.outputs import as_logits, check_weights, one_tensor, output_of
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
-from rcviz.models.runtime import device_and_dtype, training_mode
+from rcviz.models.runtime import device_and_dtype, threads_for, training_mode
 from rcviz.models.scale import one_warning
-from rcviz.models.settings import Autocast, RandomStream, in_batches
+from rcviz.models.settings import Autocast, RandomStream, Threads, in_batches
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.checks import labels_of
 from rcviz.sequences.sequence_set import SequenceSet
@@ -81,9 +81,9 @@ def train_one_epoch(
     def steps() -> Iterator[Float[Tensor, "batch tasks"]]:
         for start in range(0, len(items), config.batch_size):
             batch = items[start : start + config.batch_size]
-            x = one_hot_batch(_codes(train.codes, batch), model)
-            targets = torch.from_numpy(labels[batch])
-            with training_mode(model, evaluated=evaluated), random_numbers():
+            targets, codes = torch.from_numpy(labels[batch]), _codes(train.codes, batch)
+            with training_mode(model, evaluated=evaluated), threads_for(model, codes.size), random_numbers():
+                x = one_hot_batch(codes, model)
                 logits, loss = _logits_and_loss(model, x, targets, config)
                 value = float(loss.detach())
                 if not math.isfinite(value):
@@ -200,7 +200,8 @@ def _metrics(
     config: TrainConfig,
 ) -> Metrics | ValueMetrics:
     values = torch.from_numpy(outputs)
-    loss = float(mean_loss(values, torch.from_numpy(labels).to(values), config))
+    with Threads(1):
+        loss = float(mean_loss(values, torch.from_numpy(labels).to(values), config))
     if config.loss == "bce":
         tasks = score_tasks(labels, outputs, task_names)
         return Metrics(loss, float(tasks["auroc"].mean()), float(tasks["auprc"].mean()))

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from weakref import WeakSet
 
+import torch
+
 _running: "WeakSet[Run]" = WeakSet()
 
 
@@ -53,6 +55,7 @@ class Run:
         # Plain values that are polled: Ctrl-C inside threading.Event.wait may leave its lock in disorder.
         self._asked = self._told_end = False
         self._told = 0.0
+        self._n_threads = torch.get_num_threads()  # a new thread would have what another one has set for the moment
         self._thread = threading.Thread(target=self._run, name="rcviz-explorer", daemon=True)
         if after is not None:
             after.stop()
@@ -98,6 +101,7 @@ class Run:
             if self._after is not None:
                 self._after.wait()
                 self._after = None
+            torch.set_num_threads(self._n_threads)
             self._work(self)
             self.progress = 1.0
         except Stopped:

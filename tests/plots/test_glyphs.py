@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 
+from rcviz.plots import glyphs
 from rcviz.plots.glyphs import LETTER_WIDTH, LETTERS, glyph, letter_paths, logo_layout, svg_letters
 
 
@@ -62,12 +63,12 @@ def svg_points(letter, left, foot, across, rise):
 @given(
     st.sampled_from(LETTERS), *[st.floats(0, 2000)] * 2, st.floats(0, 400), st.floats(-2000, 2000).filter(lambda r: r)
 )
-def test_points_of_svg_letters_are_where_they_belong_to_one_step_of_the_grid(letter, left, foot, across, rise):
+def test_points_of_svg_letters_are_where_they_belong_to_a_step_of_the_grid(letter, left, foot, across, rise):
     outline = glyph(letter)
     unit = outline.vertices[outline.codes != Path.CLOSEPOLY]
     expected = unit * [across, rise] + [left, foot]
-    # Half a step for the corner of the box and half for the point within it.
-    assert np.abs(svg_points(letter, left, foot, across, rise) - expected).max() <= 1 + 1e-9
+    # Half a step for the corner of the box and half for the point within it; across, half for the common width as well.
+    assert (np.abs(svg_points(letter, left, foot, across, rise) - expected).max(axis=0) <= [1.5 + 1e-9, 1 + 1e-9]).all()
 
 
 @given(st.floats(500, 2000), st.floats(0.3, 400), st.floats(0.3, 400))
@@ -161,3 +162,21 @@ def test_paths_fill_the_boxes_and_hang_upside_down():
     t = paths[1]
     assert t.contains_point((-0.4, -0.95))
     assert not t.contains_point((-0.4, -0.05))
+
+
+def test_outlines_that_are_known_are_those_of_a_new_process(monkeypatch):
+    """Also when there are so many that they are forgotten, in the middle of a logo."""
+    rng = np.random.default_rng(0)
+    letters = rng.choice(list("ACGT"), 200)
+    boxes = [rng.uniform(0, 900, 200) for _ in range(2)], 263.2, rng.uniform(-900, 900, 200)
+
+    def written():
+        return svg_letters(letters, *boxes[0], *boxes[1:])
+
+    glyphs._outline.cache_clear()
+    first = written()
+    assert written() == first
+    monkeypatch.setattr(glyphs, "_MOST_KNOWN", 10)
+    glyphs._outline.cache_clear()
+    assert written() == first
+    assert all(len(glyphs._outline(letter, 263).known) <= 200 for letter in "ACGT")

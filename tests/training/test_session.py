@@ -318,10 +318,10 @@ def test_a_session_computes_with_the_threads_of_who_started_it(toy, make_model):
     """A new thread has a number of its own, and sums in another order differ in their last bits."""
     seen, before = [], torch.get_num_threads()
     model = make_model()
-    model.register_forward_pre_hook(lambda *_: seen.append((threading.current_thread(), torch.get_num_threads())))
     try:
         torch.set_num_threads(before + 1)
         session = TrainingSession(model, toy, toy, TrainConfig(epochs=1, batch_size=40, samples_per_epoch=40))
+        session.listen(lambda: seen.append((threading.current_thread(), torch.get_num_threads())))
         session.start()
         session.join(60)
     finally:

@@ -1,10 +1,11 @@
-"""The same seed gives the same weights: bit for bit in as many threads, up to rounding in more or fewer."""
+"""The same seed gives the same weights: bit for bit in as many threads, or in any number where batches are small."""
 
 import numpy as np
 import pytest
 import torch
 
 import rcviz
+from rcviz.models import settings
 
 
 @pytest.fixture(scope="module")
@@ -12,6 +13,12 @@ def data():
     """Large enough that torch divides the work."""
     rng = np.random.default_rng(0)
     return rcviz.SequenceSet(rng.integers(0, 4, (300, 200), dtype=np.uint8), np.arange(300) % 2)
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Count every batch as so much work that all threads are used."""
+    monkeypatch.setattr(settings, "WORK_OF_A_THREAD", 1)
 
 
 @pytest.fixture
@@ -32,6 +39,7 @@ def trained(data):
     torch.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("architecture", ["revcomp", "standard"])
 @pytest.mark.parametrize("n_threads", [1, 2, 4])
 def test_as_many_threads_give_the_same_bits(trained, same_weights, n_threads, architecture):
@@ -40,6 +48,17 @@ def test_as_many_threads_give_the_same_bits(trained, same_weights, n_threads, ar
     assert not same_weights(first, trained(n_threads, architecture=architecture, epochs=1))
 
 
+@pytest.mark.parametrize("architecture", ["revcomp", "standard"])
+def test_small_batches_give_the_same_bits_in_any_number_of_threads(trained, same_weights, architecture, monkeypatch):
+    """100 sequences of 200 bp and 1,000 weights; sums of as many numbers differ where all threads are used."""
+    weights = [trained(n_threads, architecture=architecture) for n_threads in (1, 2, 4)]
+    assert same_weights(weights[0], weights[1])
+    assert same_weights(weights[0], weights[2])
+    monkeypatch.setattr(settings, "WORK_OF_A_THREAD", 1)
+    assert not same_weights(weights[0], trained(4, architecture=architecture))
+
+
+@pytest.mark.usefixtures("large")
 def test_more_threads_add_in_another_order_and_agree_up_to_rounding(trained):
     """In float64, where a difference that is more than rounding stands out."""
     one = trained(1, torch.float64)

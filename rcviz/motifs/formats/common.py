@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from rcviz._core.checks import check_positive, is_number, quoted
 from rcviz._core.files import atomic_write
+from rcviz._core.shapes import Float64, Int64
 from rcviz._core.text_files import read_text
 from rcviz.motifs.motif import Motif, listed_motifs, normalise_columns
 

@@ -3,9 +3,9 @@
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
 
 from rcviz._core.checks import is_number, quoted
+from rcviz._core.shapes import Float64
 from rcviz.motifs.formats import common
 from rcviz.motifs.formats.common import LineError, Lines
 from rcviz.sequences.alphabet import BASES

@@ -1,0 +1,125 @@
+"""Threads of torch: as many as the work keeps busy, at most the user's, who has the same number afterwards."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+import rcviz
+from rcviz.models import settings
+from rcviz.models.runtime import threads_for
+from rcviz.models.settings import Threads, enough_threads
+
+
+@pytest.fixture(autouse=True)
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Model of 55 weights, and the numbers of threads in which it was called; 1,000 multiply-adds keep one busy."""
+    monkeypatch.setattr(settings, "WORK_OF_A_THREAD", 1000)
+    model = torch.nn.Sequential(
+        torch.nn.Conv1d(4, 3, 4),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveMaxPool1d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(3, 1),
+    )
+    numbers = []
+    model.register_forward_pre_hook(lambda *_: numbers.append(torch.get_num_threads()))
+    return model, numbers
+
+
+def sequences(n, length):
+    codes = np.random.default_rng(0).integers(0, 4, (n, length), dtype=np.uint8)
+    return rcviz.SequenceSet(codes, np.arange(n) % 2)
+
+
+@pytest.mark.parametrize(("work", "expected"), [(0, 1), (999, 1), (1999, 1), (2000, 2), (3500, 3), (10**9, 4)])
+def test_one_thread_for_so_much_work_and_at_most_the_users(monkeypatch, work, expected):
+    monkeypatch.setattr(settings, "WORK_OF_A_THREAD", 1000)
+    with enough_threads(work):
+        assert torch.get_num_threads() == expected
+    assert torch.get_num_threads() == 4
+    torch.set_num_threads(1)
+    with enough_threads(work):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 1
+
+
+def test_the_work_is_weights_times_positions_and_only_changes_between_threads(seen):
+    model, _ = seen
+    n_weights = sum(parameter.numel() for parameter in model.parameters())
+    assert n_weights == 3 * 4 * 4 + 3 + 3 + 1
+    with threads_for(model, 3000 // n_weights + 1):
+        assert torch.get_num_threads() == 3
+        other = threading.Thread(target=lambda: numbers.append(torch.get_num_threads()))
+        numbers = []
+        torch.set_num_threads(2)  # as the model itself may
+    assert torch.get_num_threads() == 4
+    other.start()
+    other.join()
+    assert numbers == [4]
+
+
+CALLS = {
+    "predict": lambda model, data, n: rcviz.predict(model, data, batch_size=n),
+    "evaluate": lambda model, data, n: rcviz.evaluate(model, data, batch_size=n),
+    "contributions": lambda model, data, n: rcviz.filter_contributions(model, data, batch_size=n),
+    "knock-outs": lambda model, data, n: rcviz.filter_ablation(model, data, batch_size=n),
+    "profiles": lambda model, data, n: rcviz.activation_profiles(model, data, batch_size=n),
+    "strands": lambda model, data, n: rcviz.strand_agreement(model, data, batch_size=n),
+    "attributions": lambda model, data, n: rcviz.strand_attributions(model, data, batch_size=n),
+    "training": lambda model, data, n: rcviz.fit(
+        model, data, data, rcviz.TrainConfig(epochs=1, batch_size=n, samples_per_epoch=len(data)), progress=False
+    ),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_small_batches_have_one_thread_and_large_ones_the_users(seen, call):
+    """55 weights at 20 positions: 1,100 multiply-adds for a sequence."""
+    model, numbers = seen
+    data = sequences(16, 20)
+    CALLS[call](model, data, 1)
+    assert set(numbers) - {4} == {1}, "batches of one sequence"
+    assert numbers.count(1) >= 16
+    del numbers[:]
+    CALLS[call](model, data, 2)
+    assert 2 in numbers
+    del numbers[:]
+    CALLS[call](model, data, 16)
+    assert max(numbers) == 4
+    assert torch.get_num_threads() == 4
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+@pytest.mark.parametrize("call", CALLS)
+def test_the_users_number_comes_back_after_errors_and_interrupts(seen, call, error):
+    model, numbers = seen
+
+    def fail(*_):
+        if len(numbers) > 2:
+            raise error
+
+    model[2].register_forward_hook(fail)
+    with pytest.raises(error):
+        CALLS[call](model, sequences(16, 20), 1)
+    assert torch.get_num_threads() == 4
+
+
+def test_an_interrupt_while_the_number_is_set_leaves_the_users():
+    class Interrupted(Threads):
+        def make(self):
+            super().make()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Interrupted(1):
+        pass
+    assert torch.get_num_threads() == 4
