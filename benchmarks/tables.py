@@ -224,10 +224,9 @@ def busy():
         ratio, aim, before = beside / quiet, ("", ""), ("", "")
         if name != loop:
             aim = ("2.2", verdict(ratio, 2.2))
-            alone, with_all = everything.get(name, (quiet, beside))
-            before = (shown(alone), f"{with_all / alone:.2f}")
+            before = (shown(everything[name][0]), f"{everything[name][1] / everything[name][0]:.2f}")
         rows.append([name, shown(quiet), shown(beside), f"{ratio:.2f}", *aim, f"{fair:.2f}", *before])
-    header = ["what", "alone", "beside others", "ratio", "aim", "", "limit", "all threads, alone", "ratio"]
+    header = ["what", "alone", "beside others", "ratio", "aim", "", "limit", "before, alone", "ratio before"]
     machine = content["machine"]
     beside = f"{machine['busy processes']} busy processes on {machine['cores']} cores"
     return f"{table(header, rows)}\n\n{beside}; load average before: {machine['load_average']:.0f}."

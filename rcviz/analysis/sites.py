@@ -13,7 +13,8 @@ from torch import Tensor
 
 from rcviz._core.checks import check_choice, check_index, check_positive
 from rcviz.analysis.firing import OWN_BIAS, Firing
-from rcviz.models.settings import enough_threads, exact_arithmetic, in_batches
+from rcviz.models.settings import exact_arithmetic, in_batches
+from rcviz.models.threads import enough_threads
 from rcviz.motifs.motif import Motif
 from rcviz.sequences.alphabet import decode, reverse_complement
 from rcviz.sequences.annotations import as_index

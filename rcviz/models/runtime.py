@@ -19,12 +19,11 @@ from rcviz._core.threads import shared_lock
 from rcviz.models.settings import (
     FunctionMode,
     OwnSettings,
-    Threads,
     WithoutCudnn,
-    enough_threads,
     exact_arithmetic,
     self_contained,
 )
+from rcviz.models.threads import Threads, enough_threads
 
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -101,38 +101,6 @@ class Autocast(Change):
         torch.clear_autocast_cache()
 
 
-WORK_OF_A_THREAD = 250_000_000
-"""Multiply-adds of a forward pass from which on one more thread is worth its waiting (decision 50)."""
-
-
-class Threads(Change):
-    """Compute with at most so many threads of torch, and with fewer where the user has set fewer."""
-
-    of_process = False  # torch has one number for each thread of Python
-
-    def __init__(self, most: int) -> None:
-        self._most, self._before = most, torch.get_num_threads()
-
-    def make(self) -> None:
-        """Set their number."""
-        if self._most < self._before:
-            torch.set_num_threads(self._most)
-
-    def undo(self) -> None:
-        """Set what the user had."""
-        if torch.get_num_threads() != self._before:
-            torch.set_num_threads(self._before)
-
-
-def enough_threads(work: int) -> Threads:
-    """Use as many threads as have enough to do with so many multiply-adds.
-
-    Threads of OpenMP wait for each other after every operation. With little to do they wait longer than they compute,
-    and many times longer where other processes use the cores as well.
-    """
-    return Threads(max(1, work // WORK_OF_A_THREAD))
-
-
 class FunctionMode(TorchFunctionMode, Change):
     """A ``TorchFunctionMode`` that is left even if an interrupt comes while it is entered or left."""
 

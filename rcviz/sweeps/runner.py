@@ -16,7 +16,7 @@ from torch import nn
 
 from rcviz._core.checks import check_positive, shown
 from rcviz.layers.strategies import RevCompConjoined
-from rcviz.models.settings import Threads
+from rcviz.models.threads import Threads
 from rcviz.sequences.sequence_set import SequenceSet
 from rcviz.sequences.splits import Splits
 from rcviz.sweeps.arms import Arm, checked_arms, seeds_of

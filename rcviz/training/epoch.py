@@ -18,7 +18,8 @@ from rcviz.models.outputs import as_logits, check_weights, one_tensor, output_of
 from rcviz.models.prediction import concatenate_batches, map_batches, one_hot_batch, to_numpy
 from rcviz.models.runtime import device_and_dtype, threads_for, training_mode
 from rcviz.models.scale import one_warning
-from rcviz.models.settings import Autocast, RandomStream, Threads, in_batches
+from rcviz.models.settings import Autocast, RandomStream, in_batches
+from rcviz.models.threads import Threads
 from rcviz.sequences.alphabet import reverse_complement
 from rcviz.sequences.checks import labels_of
 from rcviz.sequences.sequence_set import SequenceSet

@@ -1,15 +1,21 @@
 """Threads of torch: as many as the work keeps busy, at most the user's, who has the same number afterwards."""
 
+import os
+import sys
 import threading
+import time
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import rcviz
-from rcviz.models import settings
+from rcviz.models import threads
 from rcviz.models.runtime import threads_for
-from rcviz.models.settings import Threads, enough_threads
+from rcviz.models.threads import Threads, enough_threads, n_cores
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +29,7 @@ def four_threads():
 @pytest.fixture
 def seen(monkeypatch):
     """Model of 55 weights, and the numbers of threads in which it was called; 1,000 multiply-adds keep one busy."""
-    monkeypatch.setattr(settings, "WORK_OF_A_THREAD", 1000)
+    monkeypatch.setattr(threads, "WORK_OF_A_THREAD", 1000)
     model = torch.nn.Sequential(
         torch.nn.Conv1d(4, 3, 4),
         torch.nn.ReLU(),
@@ -43,7 +49,7 @@ def sequences(n, length):
 
 @pytest.mark.parametrize(("work", "expected"), [(0, 1), (999, 1), (1999, 1), (2000, 2), (3500, 3), (10**9, 4)])
 def test_one_thread_for_so_much_work_and_at_most_the_users(monkeypatch, work, expected):
-    monkeypatch.setattr(settings, "WORK_OF_A_THREAD", 1000)
+    monkeypatch.setattr(threads, "WORK_OF_A_THREAD", 1000)
     with enough_threads(work):
         assert torch.get_num_threads() == expected
     assert torch.get_num_threads() == 4
@@ -123,3 +129,65 @@ def test_an_interrupt_while_the_number_is_set_leaves_the_users():
     with pytest.raises(KeyboardInterrupt), Interrupted(1):
         pass
     assert torch.get_num_threads() == 4
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def names_of_threads():
+    return list(Path("/proc/self/task").iterdir())
+
+
+@linux
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_more_threads_than_cores_exist_while_several_compute_and_end_then(monkeypatch, error):
+    """GNU's OpenMP lets its threads sleep while they wait as long as there are more of them than cores."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    torch.set_num_threads(2)
+    torch.ones(200_000).exp()  # so that this thread's own team exists
+    before = len(names_of_threads())
+    added = max(1, n_cores() - 1)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt) if error else nullcontext(), Threads(2), Threads(2):
+            wait_for(lambda: len(names_of_threads()) >= before + 2 * added)
+            assert len(names_of_threads()) >= before + 2 * added > n_cores()
+            if error:
+                raise error
+        wait_for(lambda: len(names_of_threads()) <= before)
+        assert len(names_of_threads()) <= before
+
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+@linux
+@pytest.mark.parametrize("name", [None, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
+def test_none_are_added_for_one_thread_or_where_the_user_says_how_threads_wait(monkeypatch, name):
+    started = []
+    monkeypatch.setattr(threads, "_keep_team", lambda *_: started.append(1))
+    for each in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(each, raising=False)
+    if name:
+        monkeypatch.setenv(name, "1")
+    torch.set_num_threads(2)
+    with Threads(1 if name is None else 2):
+        pass
+    assert started == []
+
+
+@linux
+def test_a_process_that_is_forked_while_several_compute_can_compute(monkeypatch):
+    """With one thread, as GNU's OpenMP has no others in the child of a fork."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with Threads(2), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        child = os.fork()
+        if child == 0:
+            torch.set_num_threads(1)
+            with Threads(2):
+                right = float(torch.ones(100_000).sum()) == 100_000
+            os._exit(0 if right else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

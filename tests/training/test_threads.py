@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import rcviz
-from rcviz.models import settings
+from rcviz.models import threads
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def data():
 @pytest.fixture
 def large(monkeypatch):
     """Count every batch as so much work that all threads are used."""
-    monkeypatch.setattr(settings, "WORK_OF_A_THREAD", 1)
+    monkeypatch.setattr(threads, "WORK_OF_A_THREAD", 1)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_small_batches_give_the_same_bits_in_any_number_of_threads(trained, same
     weights = [trained(n_threads, architecture=architecture) for n_threads in (1, 2, 4)]
     assert same_weights(weights[0], weights[1])
     assert same_weights(weights[0], weights[2])
-    monkeypatch.setattr(settings, "WORK_OF_A_THREAD", 1)
+    monkeypatch.setattr(threads, "WORK_OF_A_THREAD", 1)
     assert not same_weights(weights[0], trained(4, architecture=architecture))
 
 
