@@ -127,5 +127,6 @@ from .training.loop import fit as fit
 from .training.loop import train_epochs as train_epochs
 from .widgets.filters import FilterExplorer as FilterExplorer
 from .widgets.monitor import TrainingMonitor as TrainingMonitor
+from .widgets.sequence import SequenceExplorer as SequenceExplorer
 from .widgets.strands import StrandExplorer as StrandExplorer
 from .widgets.training import TrainingCurves as TrainingCurves

@@ -163,7 +163,7 @@ def mutagenesis(
     data = as_sequence_set(data)
     check_not_empty(data)
     asked = resolve_task(data, task)
-    region = _checked(region, data.length)
+    region = checked_region(region, data.length)
     with evaluating(model), uncompiled(model), one_warning():  # all mutations see the same weights
         with uncounted():
             warn_of_dependence(model, one_hot_batch(data.codes[: min(batch_size, 4)], model))
@@ -177,7 +177,8 @@ def mutagenesis(
     return Mutagenesis(forward, reverse, data.codes, asked.name, scale, region)
 
 
-def _checked(region: Any, length: int) -> tuple[int, int]:
+def checked_region(region: Any, length: int) -> tuple[int, int]:
+    """Return first and last position of a part of the sequences, by default of all."""
     if region is None:
         return 0, length
     if not isinstance(region, tuple | list) or len(region) != 2:

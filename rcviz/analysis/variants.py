@@ -239,7 +239,7 @@ class _Scored:
         check_module(model)
         check_positive("batch_size", batch_size)
         self._model, self._batch_size = model, batch_size
-        width = _width_of(model, width)
+        width = window_width(model, width)
         self.scale = returned_scale(model)
         unknown = np.full((1, width), 4, dtype=np.uint8)
         with evaluating(model), uncounted():
@@ -299,7 +299,7 @@ class _Scored:
         )[list(_COLUMNS)]
 
 
-def _width_of(model: nn.Module, width: Any) -> int:
+def window_width(model: nn.Module, width: Any) -> int:
     """Width of the windows: that of the model's configuration, which one that is given must not contradict."""
     configs = [getattr(part, "config", None) for part in model.modules()]
     known = next((each.sequence_length for each in configs if isinstance(each, ModelConfig)), None)

@@ -11,7 +11,8 @@ from matplotlib.colors import to_hex
 from rcviz.analysis.filters import FilterBank
 from rcviz.plots.colors import VALUE_COLORS
 from rcviz.widgets.data import block, places
-from rcviz.widgets.strand_results import Split, StrandResults
+from rcviz.widgets.strand_results import StrandResults
+from rcviz.widgets.strand_splits import Split
 
 CLASSES = ("positive", "negative", "unknown")
 _STEPS = 6

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,16 +13,17 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import nn
 
-from rcviz.analysis.attributions import StrandAttributions, strand_attributions
-from rcviz.analysis.filters import FilterBank, filter_bank
+from rcviz.analysis.attributions import StrandAttributions
+from rcviz.analysis.filters import FilterBank
 from rcviz.analysis.neurons import At
 from rcviz.analysis.strand_pass import StrandPass
-from rcviz.analysis.strands import THRESHOLDS, gap_by_filter
+from rcviz.analysis.strands import THRESHOLDS
 from rcviz.analysis.tasks import model_tasks
 from rcviz.models.runtime import copy_module
 from rcviz.models.scale import Scale, one_warning, returned_scale
 from rcviz.models.settings import in_batches
 from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.widgets.strand_splits import Split, bank_or_reason, own_attributions, reason_of, split_by_filter
 
 FIRST = 64
 """Sequences of the first batch, which shows whether a model can be analysed."""
@@ -52,17 +53,6 @@ class Compared:
     def unit(self) -> str:
         """What attributions and contributions add to: "logit" or "value"."""
         return returned_scale(self.model)
-
-
-@dataclass(frozen=True)
-class Split:
-    """One sequence, read by one model: attributions, and the gap by filter; a reason where one is missing."""
-
-    attributions: Float[np.ndarray, "2 length"] | None = None
-    filters: Float[np.ndarray, "2 filters"] | None = None
-    outputs: Float[np.ndarray, " 2"] = field(default_factory=lambda: np.zeros(2))
-    no_attributions: str = ""
-    no_filters: str = ""
 
 
 class StrandResults:
@@ -181,7 +171,7 @@ class StrandResults:
         try:
             yield
         except Exception as error:  # a user's model may raise anything
-            self.refused[name] = _reason(error)
+            self.refused[name] = reason_of(error)
             self.models.pop(name, None)
 
     def refusals(self) -> str:
@@ -243,35 +233,17 @@ class StrandResults:
         return self._details.get((task, sequence))
 
     def _split(self, each: Compared, task: int, sequences: list[int]) -> list[Split]:
-        codes, n = self.data.codes[sequences], len(sequences)
-        options: dict[str, Any] = {"task": task, "batch_size": min(_AT_ONCE, self._batch_size)}
-        attributions: Any = [None] * n
-        filters: Any = [None] * n
-        outputs, no_attributions, no_filters = np.zeros((n, 2)), "", ""
-        try:
-            found = strand_attributions(each.model, codes, **options) if each.own is None else each.own
-            if each.own is not None and each.own.task != self.task_names[task]:
-                raise ValueError(f"those that were given are of {each.own.task}")
-            rows = slice(None) if each.own is None else sequences
-            attributions = np.stack([found.forward[rows].sum(axis=1), found.reverse[rows].sum(axis=1)], axis=1)
-        except Exception as error:  # a user's model may raise anything; the others are shown
-            no_attributions = _reason(error)
-        try:
-            split = gap_by_filter(each.model, codes, layer=each.layer, at=self._at, **options)
-            filters = np.stack([split.forward, split.reverse], axis=1)
-            outputs = np.stack([split.logits_forward, split.logits_reverse], axis=1)
-        except Exception as error:  # such as a network without filters
-            no_filters = _reason(error)
-        return [Split(*row, no_attributions, no_filters) for row in zip(attributions, filters, outputs, strict=True)]
+        options: dict[str, Any] = {"layer": each.layer, "at": self._at, "batch_size": min(_AT_ONCE, self._batch_size)}
+        own: Any = None
+        if each.own is not None:
+            own = own_attributions(each.own, sequences, self.task_names[task])
+        return split_by_filter(each.model, self.data.codes[sequences], task, own=own, **options)
 
     def bank(self, name: str) -> FilterBank | str:
         """Filters of the layer that a model's gap is split by; a reason where they have no logos."""
         if name not in self._banks:
             each = self.models[name]
-            try:
-                self._banks[name] = filter_bank(each.model, layer=each.layer, length=self.data.length)
-            except ValueError as error:
-                self._banks[name] = _reason(error)
+            self._banks[name] = bank_or_reason(each.model, each.layer, self.data.length)
         return self._banks[name]
 
     # Tables
@@ -317,10 +289,6 @@ class StrandResults:
         if not parts:
             raise ValueError("no model's gap could be split by filter; the panel of each model shows the reason")
         return pd.concat(parts, ignore_index=True)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _check_finite(strands: StrandPass) -> None:

@@ -26,6 +26,7 @@ import {
 } from "../../rcviz/widgets/static/training_data.js";
 import { equal, near, test } from "./harness.js";
 
+import "./sequence.test.js";
 import "./strands.test.js";
 
 export { run } from "./harness.js";

@@ -17,6 +17,11 @@ MINUTE = 60
     [
         ("FilterExplorer", "at, batch_size, colors, data, layer, model, motifs, task"),
         ("StrandExplorer", "at, attributions, batch_size, data, layer, models, output, task"),
+        (
+            "SequenceExplorer",
+            "at, attributions, batch_size, data, layer, models, motifs, output, reference, region, sequence, task, "
+            "threshold",
+        ),
         ("TrainingMonitor", "config, model, train, valid"),
         ("TrainingCurves", "metric, size"),
     ],

@@ -13,7 +13,7 @@ from rcviz.widgets import front_end
 from rcviz.widgets.data import block, unpack
 
 MODULES = sorted(front_end.STATIC.glob("*.js"))
-ENTRIES = ("filters.js", "strands.js", "training.js")
+ENTRIES = ("filters.js", "strands.js", "sequence.js", "training.js")
 TESTS = front_end.STATIC.parents[2] / "tests" / "javascript" / "pure.test.js"
 
 
@@ -39,7 +39,9 @@ def test_modules_are_joined_each_once_in_the_order_of_need(entry):
     joined = front_end.script(entry)
     for path in MODULES:
         assert joined.count(path.read_text().splitlines()[0]) <= 1, path
-    data = {"filters.js": "filtersOf", "strands.js": "strandsOf", "training.js": "runsOf"}[entry]
+    data = {"filters.js": "filtersOf", "strands.js": "strandsOf", "sequence.js": "sequenceOf", "training.js": "runsOf"}[
+        entry
+    ]
     assert joined.index("function unpack") < joined.index(f"function {data}") < joined.index("const widget =")
     assert not re.search(r"^import ", joined, re.MULTILINE)
     assert re.findall(r"^export .*", joined, re.MULTILINE) == ["export default widget;"]

@@ -39,7 +39,7 @@ export function strandOverview({ move, end }) {
 
   function draw(next) {
     present = next;
-    const { strands, width, shown } = present;
+    const { strands, width, shown, marks = [] } = present;
     const { about, detail } = strands;
     const [height, top] = [40, 24];
     const x = linear(0, about.length, 0, width);
@@ -67,6 +67,7 @@ export function strandOverview({ move, end }) {
       element,
       s("path", { class: "rcviz-hills", d: `${path}L${width} ${top}Z` }),
       s("path", { class: "rcviz-axis", d: `M0 ${top}H${width}` }),
+      marks.map((at) => s("path", { class: "rcviz-handle", d: `M${x(at + 0.5)} ${top - 4}v8` })),
       !whole && s("rect", { class: "rcviz-drawn-part", x: from, y: 1, width: Math.max(4, to - from), height: top }),
       !whole && s("path", { class: "rcviz-handle", d: `M${from} 8v10M${to} 8v10` }),
       roomy && s("text", { x: 0, y: 36 }, "0"),

@@ -8,7 +8,8 @@ const ROW = 22; // pixels
 const SPARE = 10; // rows above and below those in sight
 const DUMBBELL = 120;
 
-function dumbbell(forward, reverse, x, threshold, label) {
+/** Draw both predictions as points on a line. */
+export function dumbbell(forward, reverse, x, threshold, label) {
   const [one, other] = [x(forward), x(reverse)];
   return s(
     "svg",

@@ -1,16 +1,13 @@
 // One sequence: what it is, where its attributions are, and both strands of every model on one axis.
 import { unpack } from "./arrays.js";
-import { h, refill, s } from "./dom.js";
-import { logoPaths } from "./logo.js";
+import { h, refill } from "./dom.js";
 import { LETTERS } from "./matrices.js";
-import { linear } from "./scales.js";
+import { STRIP, TALL, strandPictures } from "./strand_logos.js";
 import { positionText, strandOverview } from "./strand_overview.js";
-import { bestWindow, digitsOfScale, gapText, labelOf, readsAlike, sequenceName, sitesIn } from "./strand_data.js";
+import { bestWindow, digitsOfScale, gapText, labelOf, sequenceName, sitesIn } from "./strand_data.js";
 import { fixed, signed } from "./text.js";
 
 const LABEL = 104; // room for the name of a model
-const NARROWEST = 5; // pixels of a column that still has a letter
-const [TALL, NOTE, STRIP] = [63, 11, 8]; // height of a strand, of the note above its letters, of the differences
 
 /** What the sorting model says about a sequence, in parts; those in a list are bold. */
 export function sentenceOf(strands) {
@@ -34,79 +31,6 @@ export function sentenceOf(strands) {
     [each.name],
     ` ${what} ${fixed(forward, digits)} reading forward and ${fixed(reverse, digits)} reading the other strand${gap}${flips ? ": the decision flips" : ""}.`,
   ];
-}
-
-/** Letters of attributions, or bars where there is no room for letters. */
-function letters(values, codes, start, window, { dx, y }) {
-  if (dx >= NARROWEST) {
-    const heights = new Float32Array(4 * window);
-    for (let i = 0; i < window; i++) {
-      const code = codes[start + i];
-      if (code < 4) heights[code * window + i] = values[start + i];
-    }
-    return logoPaths(heights, { x: (i) => i * dx, dx, y });
-  }
-  const paths = { A: "", C: "", G: "", T: "" };
-  for (let i = 0; i < window; i++) {
-    const code = codes[start + i];
-    const height = y(0) - y(values[start + i]);
-    if (code > 3 || Math.abs(height) < 0.1) continue;
-    paths[LETTERS[code]] +=
-      `M${(i * dx).toFixed(1)} ${y(0).toFixed(1)}h${Math.max(0.6, dx).toFixed(2)}v${(-height).toFixed(1)}h${(-Math.max(0.6, dx)).toFixed(2)}Z`;
-  }
-  return paths;
-}
-
-function strandLogo(values, codes, { start, window, width, range, label, sites, note }) {
-  const dx = width / window;
-  const y = linear(range[0], range[1], TALL - 1, NOTE);
-  const paths = letters(values, codes, start, window, { dx, y });
-  return s(
-    "svg",
-    { width, height: TALL, viewBox: `0 0 ${width} ${TALL}`, role: "img", "aria-label": label, class: "rcviz-strand" },
-    sites.map((site) =>
-      s("rect", {
-        class: "rcviz-site",
-        x: (site.start - start) * dx,
-        y: 0.5,
-        width: site.width * dx,
-        height: TALL - 1,
-      }),
-    ),
-    s("path", { class: "rcviz-axis", d: `M0 ${y(0)}H${width}` }),
-    [...LETTERS].map((letter) => s("path", { class: `rcviz-${letter}`, d: paths[letter] })),
-    note && s("text", { class: "rcviz-note", x: 2, y: NOTE - 2 }, note),
-  );
-}
-
-function differences(each, largest, { start, window, width }) {
-  const dx = width / window;
-  const cells = [];
-  for (let i = 0; i < window; i++) {
-    const share = Math.min(1, Math.abs(each.forward[start + i] - each.reverse[start + i]) / (largest || 1));
-    if (share < 0.02) continue;
-    cells.push(
-      s("rect", {
-        x: (i * dx).toFixed(1),
-        y: 0,
-        width: Math.max(0.5, dx - 0.5),
-        height: STRIP,
-        "fill-opacity": share.toFixed(2),
-      }),
-    );
-  }
-  return s(
-    "svg",
-    {
-      class: "rcviz-difference",
-      width,
-      height: STRIP,
-      viewBox: `0 0 ${width} ${STRIP}`,
-      role: "img",
-      "aria-label": "where the strands differ",
-    },
-    cells,
-  );
 }
 
 /** The detail of a sequence; `set(changes)` changes the state. */
@@ -188,32 +112,12 @@ export function strandTracks(set) {
     } else if (!found?.forward) {
       pictures = h("p", { class: "rcviz-empty" }, `No attributions: ${found?.noAttributions ?? "not computed"}.`);
     } else {
-      let [low, high, largest] = [0, 0, 0];
-      for (const values of [found.forward, found.reverse]) {
-        for (const value of values) {
-          low = Math.min(low, value);
-          high = Math.max(high, value);
-        }
-      }
-      largest = Math.max(-low, high);
-      const range = low < high ? [low, high] : [-1, 1];
-      const options = { ...shown, width: inner, range };
-      const alike = readsAlike(found);
-      const unit = `${each.name}: attributions of the`;
-      const picture = (values, reversed, note) =>
-        strandLogo(values, detail.codes, {
-          ...options,
-          sites: sitesFor(each.name, reversed),
-          label: `${unit} ${note}`,
-          note,
-        });
-      pictures = alike
-        ? picture(found.forward, false, "both strands alike")
-        : [
-            picture(found.forward, false, "forward"),
-            picture(found.reverse, true, "reverse complement, in forward coordinates"),
-            differences(found, largest, options),
-          ];
+      pictures = strandPictures(found, detail.codes, {
+        ...shown,
+        width: inner,
+        name: each.name,
+        sites: (reversed) => sitesFor(each.name, reversed),
+      });
     }
     return h(
       "div",
