@@ -4,18 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Processes that run the tests: one more than cores, as those of browsers and notebooks wait.
 JOBS ?= 3
-INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
+# pip shows each package and a bar for each download, also where the Makefile runs without a terminal.
+INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab demo test check format lint types floors unit browser soak notebooks pictures report docs links \
-  lowest newest bench bench-contributions bench-growth bench-palindromes bench-paper windows numbers release clean
+  lowest newest bench bench-newcomer bench-contributions bench-growth bench-palindromes bench-paper windows numbers release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup: $(VENV)/.lab ## make the environment
 
-lab: setup ## open JupyterLab with the quickstart; ARGS are passed on
+lab: setup ## open JupyterLab with the quickstart and print its address; ARGS="--no-browser --port 8890" on a cluster
 	$(BIN)/rcviz lab $(ARGS)
 
 demo: setup ## run the quickstart without a notebook; results in runs/demo/
@@ -84,6 +85,10 @@ bench: $(VENV)/.test ## measure speed, start and explorers, and write docs/perfo
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/tables.py
 
+bench-newcomer: $(VENV)/.test ## measure what a newcomer waits for, and two real chromosomes from ../shared/data where they are
+	$(BIN)/python benchmarks/newcomer.py
+	$(BIN)/python benchmarks/tables.py
+
 bench-growth: $(VENV)/.test ## measure how time and memory grow with the data, and draw it
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/growth_picture.py
@@ -129,6 +134,7 @@ $(VENV)/bin/python:
 $(VENV)/.lab: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing rcviz and JupyterLab into $(VENV) (a few minutes the first time)"
 	$(INSTALL) ".[lab]"
+	@echo "installed; make lab opens the quickstart"
 	@touch $@
 
 # marimo and voila are hosts of explorers that only tests in a browser need, of the versions in constraints.txt.

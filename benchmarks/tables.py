@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
+NOTEBOOK = ROOT / "notebooks" / "05_your_own_peaks.ipynb"
 RESULTS = ROOT / "benchmarks" / "results"
 COSTS = ROOT / "paper" / "results" / "epoch_costs.csv"
 MACHINES = {
@@ -286,6 +287,34 @@ def explorers():
     return table(["what", "goal", "measured"], rows)
 
 
+def newcomer():
+    """Seconds until a newcomer sees something, from the start of a kernel or interpreter."""
+    content = load("newcomer.json") or {}
+    rows = [[f"quickstart: {what}", "", shown(at)] for what, at in content.get("quickstart", {"seconds": {}})["seconds"].items()]
+    for row in content.get("own_model", {"rows": []})["rows"]:
+        rows.append([f"own network and sequences: {row['what']}", row["lines"], shown(row["seconds"])])
+    installed = content.get("install")
+    took = f"{shown(installed['seconds'])} ({installed['packages_from_cache']} packages from the cache)" if installed else "not measured"
+    rows.insert(0, ["installation into an empty environment, which the others do not count", "", took])
+    loads = [f"{content[part]['load_before']:.1f}" for part in ("quickstart", "own_model") if part in content]
+    return table(["from the start to", "lines", "after"], rows) + f"\n\nLoad of the 2 cores before: {', '.join(loads) or 'not measured'}."
+
+
+def real_genome():
+    """Commands on two real chromosomes: time and peak memory of each, and what came out."""
+    content = (load("newcomer.json") or {}).get("own_peaks")
+    if content is None:
+        return "Not measured yet: `python benchmarks/newcomer.py own_peaks`."
+    rows = [[row["what"], shown(row["seconds"]), f"{row['megabytes']:,.0f} MB"] for row in content["rows"]]
+    counts = content["counts"]
+    result = (
+        f"{counts['positive']['kept']:,} windows of 1,000 bp around peaks and {counts['negative']['kept']:,} others; "
+        f"auROC {content['valid_auroc']:.3f} on chromosome 22. Two cores, one thread; load of the machine before: "
+        f"{content['load_before']:.1f}."
+    )
+    return table(["command", "time", "peak memory"], rows) + f"\n\n{result}"
+
+
 def two(value):
     """Two digits that count."""
     return f"{value:.{max(0, 1 - math.floor(math.log10(value)))}f}" if value < 10 else f"{value:.0f}"
@@ -304,6 +333,8 @@ TABLES = {
     "busy": busy,
     "growth": growth,
     "explorers": explorers,
+    "newcomer": newcomer,
+    "real genome": real_genome,
 }
 
 
@@ -318,5 +349,15 @@ def filled(page, tables=TABLES):
     return page
 
 
+def filled_notebook(text):
+    """Put the table of real chromosomes into the tutorial about peaks, which cannot run them."""
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        if "<!-- real genome -->\n" in cell["source"]:
+            cell["source"] = filled("".join(cell["source"]), {"real genome": real_genome}).splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(filled(PAGE.read_text()))
+    NOTEBOOK.write_text(filled_notebook(NOTEBOOK.read_text()))

@@ -1,16 +1,17 @@
 """Settings of the documentation site. `make docs` builds it without a network; a warning is an error."""
 
 import sys
-from importlib.metadata import version as version_of
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import site_pages
 
+import rcviz
+
 project = "rcviz"
 author = "the rcviz authors"
-version = release = version_of("rcviz")
+version = release = rcviz.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
@@ -24,6 +25,7 @@ root_doc = "index"
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
+exclude_patterns = ["api_examples.md"]  # parts of the pages of the reference
 # Tutorials are shown with their saved output.
 nb_execution_mode = "off"
 nb_merge_streams = True
@@ -53,10 +55,16 @@ html_sidebars = {
         "architecture",
         "gallery/index",
         "gallery/print",
+        "explorer",
     )
 }
 html_show_sourcelink = False
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "pygments_light_style": "default"}
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "pygments_light_style": "default",
+    "header_links_before_dropdown": 6,
+}
 
 
 def setup(app):

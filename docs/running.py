@@ -9,6 +9,7 @@ picture has no description, and when two entries of a legend look the same in gr
 import ast
 import html
 import io
+import re
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import ClassVar
@@ -72,6 +73,36 @@ class Run(SphinxDirective):
         return nodes.raw("", f"<p>{images}</p>", format="html")
 
 
+class thumbnails(nodes.Element):  # noqa: N801 - nodes of docutils have such names
+    """Stands for small pictures of all sections of its page, which lead to them."""
+
+
+class Thumbnails(SphinxDirective):
+    """A grid of the first picture of each section that has no sections of its own."""
+
+    def run(self):
+        return [thumbnails()]
+
+
+def fill_thumbnails(app, doctree):
+    """Put the pictures that the page's code has drawn into its grid, with the sections' titles."""
+    for place in list(doctree.findall(thumbnails)):
+        tiles = ""
+        for section in doctree.findall(nodes.section):
+            if any(isinstance(part, nodes.section) for part in section.children):
+                continue
+            shown = [part.astext() for part in section.findall(nodes.raw)]
+            picture = next((part for part in shown if 'class="drawn' in part), None)
+            if picture is None and any("rcviz-explorer" in part for part in shown):
+                picture = '<img class="drawn" src="../_images/filter_explorer.png">'
+            if picture is None:
+                continue
+            title = html.escape(section.next_node(nodes.title).astext())
+            images = re.sub(r' alt="[^"]*"', ' alt=""', "".join(re.findall(r"<img[^>]*>", picture)))
+            tiles += f'<a href="#{section["ids"][0]}">{images}<span>{title}</span></a>'
+        place.replace_self(nodes.raw("", f'<div class="thumbnails">{tiles}</div>', format="html"))
+
+
 def execute(code, name, namespace):
     """Run code as a cell of a notebook; return its printed text, and its figures, SVG texts and explorers."""
     import matplotlib.pyplot as plt  # noqa: TID251 - notebooks show its open figures
@@ -105,4 +136,7 @@ def setup(app):
     torch.set_num_threads(1)  # the networks are small, and a build shares its machine
     Run.pictures = Path(app.outdir) / "_images"
     app.add_directive("run", Run)
+    app.add_node(thumbnails)
+    app.add_directive("thumbnails", Thumbnails)
+    app.connect("doctree-read", fill_thumbnails)
     return {"parallel_read_safe": False}

@@ -19,7 +19,7 @@ from paper.matched import matched_of
 from paper.pictures import DPI, DRAWINGS, DRAWN_AGAIN, draw_sharing, drawn
 from paper.pictures_matched import NAME, draw_matched
 from paper.report_choices import choices_section
-from paper.report_matched import headline, matched_section
+from paper.report_matched import headline, matched_section, opening
 from paper.report_rivals import pictured, rivals_section
 from paper.report_scores import comparisons, figure_tables
 from paper.report_trainings import negatives_text, trainings_section
@@ -99,18 +99,27 @@ def write_report(
 
 
 def with_overview(page: str, results: Results) -> str:
-    """Return `page` with the first section in a sentence and every claim's verdict between its two comments."""
+    """Return `page` with the first section in a sentence, and the claims in short, between its two comments.
+
+    Listed are the claims that do not hold in all of their trainings.
+    """
     if not _MARKED.search(page):
         raise ValueError("the page has no place for the claims: put <!-- claims --> and <!-- end of claims --> into it")
     findings = judge_claims(CLAIMS, results)
     rows = [
         [claim.claim, claim.figure or f"Section {claim.section}", _both_verdicts(finding)]
         for claim, finding in zip(CLAIMS, findings, strict=True)
+        if not _holds_throughout(finding)
     ]
     table = markdown(["the paper says", "where", "here"], rows)
     sentence = headline(results)
     first = f"{sentence}\n\n" if sentence else ""
-    return _MARKED.sub(lambda match: f"{match[1]}{first}{summary(findings)}\n\n{table}{match[2]}", page)
+    left_out = f" Listed are those that do not hold in all of their trainings; the other {len(findings) - len(rows)} do."
+    return _MARKED.sub(lambda match: f"{match[1]}{first}{summary(findings)}{left_out}\n\n{table}{match[2]}", page)
+
+
+def _holds_throughout(finding: Finding) -> bool:
+    return all(each.verdict is Verdict.HOLDS for each in (finding, finding.other) if each is not None)
 
 
 def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, others: Container[str] = ()) -> str:
@@ -122,7 +131,8 @@ def page_text(results: Results, captions: dict[str, list[tuple[str, str]]], *, o
     findings = judge_claims(CLAIMS, results)
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         _THRESHOLDS,
-        matched=_joined_paragraphs(matched_section(results, drawn=NAME in others)),
+        opening=_joined_paragraphs(opening(results, drawn=NAME in others)),
+        matched=_joined_paragraphs(matched_section(results)),
         summary=f"{summary(findings)}\n",
         claims=_claims_table(findings),
         figures=_joined_paragraphs(_figures(findings, captions, results)),

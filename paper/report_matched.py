@@ -51,15 +51,18 @@ _DOES = {
 _CALIBRATION = ("log_loss", "brier", "miscalibration", "discrimination", "ece", "slope")
 
 
-def matched_section(results: Results, *, drawn: bool) -> Iterator[str]:
-    """Yield the section as paragraphs; ``drawn`` tells that its picture was."""
-    yield "## What sharing adds beyond its head\n"
+def opening(results: Results, *, drawn: bool) -> Iterator[str]:
+    """Yield what the page begins with: the result in one sentence, and its picture, if ``drawn`` tells of one."""
     matched = matched_of(results)
     if matched is None:
-        yield "Not measured here yet: python -m paper matched.\n"
         return
-    yield f"{_design(matched)}\n"
-    yield f"{_answer(matched)}\n"
+    whole, own = (matched.difference(contrast(EQUAL_CHANNELS), METRIC) for contrast in (published, beyond_head))
+    yield (
+        f"**With the same last layers on both sides, sharing filters between the strands "
+        f"{_DOES[outcome(own, own.p_value)]} {difference_text(own.effect, own.interval)} of test auROC on simulated data; "
+        f"the published comparison, whose networks differ in their last layers as well, has "
+        f"{difference_text(whole.effect, whole.interval)}.**\n"
+    )
     if drawn:
         yield picture(
             NAME,
@@ -67,6 +70,17 @@ def matched_section(results: Results, *, drawn: bool) -> Iterator[str]:
             "sharing is ahead of each rival with the same head. Means, single replicates, and 95% intervals of the "
             "paired differences.",
         )
+
+
+def matched_section(results: Results) -> Iterator[str]:
+    """Yield the section as paragraphs; its picture opens the page."""
+    yield "## What sharing adds beyond its head\n"
+    matched = matched_of(results)
+    if matched is None:
+        yield "Not measured here yet: python -m paper matched.\n"
+        return
+    yield f"{_design(matched)}\n"
+    yield f"{_answer(matched)}\n"
     yield "### Where the published difference comes from\n"
     yield _decomposition_table(matched)
     yield "### When is sharing worth it?\n"
@@ -105,9 +119,10 @@ def headline(results: Results) -> str:
         matched.difference(contrast(EQUAL_CHANNELS), METRIC) for contrast in (published, head_alone, beyond_head)
     )
     return (
-        f"Of the difference between sharing and a standard network of as many channels on simulated data, "
-        f"{difference_text(whole.effect, whole.interval)} of test auROC, the weighted sum before the last layer alone "
-        f"makes {difference_text(head.effect, head.interval)}; with the same head sharing "
+        f"On simulated data the paper's network is ahead of a standard one with as many channels by "
+        f"{difference_text(whole.effect, whole.interval)} of test auROC. But it has not only shared filters: "
+        f"it also has a weighted sum over positions before its last layer, which alone makes "
+        f"{difference_text(head.effect, head.interval)}. With the same last layers on both sides, sharing "
         f"{_DOES[outcome(own, own.p_value)]} {difference_text(own.effect, own.interval)} (paired 95% intervals over "
         f"{len(matched.replicates)} data sets)."
     )

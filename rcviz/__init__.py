@@ -16,3 +16,4 @@ The examples of the docstrings are run by a test. Where they need a model and da
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__version__ = "0.2.0"

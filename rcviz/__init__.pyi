@@ -130,3 +130,5 @@ from .widgets.monitor import TrainingMonitor as TrainingMonitor
 from .widgets.sequence import SequenceExplorer as SequenceExplorer
 from .widgets.strands import StrandExplorer as StrandExplorer
 from .widgets.training import TrainingCurves as TrainingCurves
+
+__version__: str

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -59,6 +60,26 @@ class FrontEnd:
             return json.loads(answer.read() or "null")
 
 
+SHORT = {
+    r"\bepochs=\d+": "epochs=2",
+    r'"epochs": \d+': '"epochs": 1',
+    r"\bepochs = \d+$": "epochs = 2",
+    r"\bseeds=\d+": "seeds=2",
+    r"\bn_jobs=\d+": "n_jobs=1",
+    r"^n_filters = \d+$": "n_filters = 2",
+    r"^epochs, n_jobs = .*$": "epochs, n_jobs = 1, 1",
+    r"^seeds, epochs, n_jobs = .*$": "seeds, epochs, n_jobs = 2, 1, 1",
+}
+"""What makes a tutorial short: everything runs, little is learned."""
+
+
+def short(code):
+    """Return the code of a tutorial's cell with few epochs and seeds."""
+    for long, brief in SHORT.items():
+        code = re.sub(long, brief, code, flags=re.MULTILINE)
+    return code
+
+
 def write_notebook(path, cells):
     """Write a notebook of code cells."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -77,9 +98,8 @@ def jupyter_server(folder):
     news.mkdir()
     (news / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
     port = free_port()
-    short = {} if "RCVIZ_PICTURES" in os.environ else {"RCVIZ_FAST": "1"}  # pictures show the tutorials in full
     command = ["jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"]
-    more = {"JUPYTER_TOKEN": TOKEN, "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"), **short}
+    more = {"JUPYTER_TOKEN": TOKEN, "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings")}
     running = FrontEnd(f"http://127.0.0.1:{port}", folder)
     running.data.mkdir()
     more["JUPYTER_DATA_DIR"] = str(running.data)

@@ -41,6 +41,22 @@ def test_conda_environment_offers_the_same_as_pip():
     assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements().items()}
 
 
+def test_every_file_names_the_same_version():
+    version = PROJECT["project"]["version"]
+    assert importlib.import_module("rcviz").__version__ == version
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == version
+    assert f"rcviz-{version}-py3-none-any.whl" in (ROOT / "docs" / "howto" / "notebooks.md").read_text()
+
+
+def test_the_public_workflow_runs_make_test_on_every_python_and_nothing_else():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make test"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert PROJECT["project"]["requires-python"] == ">=3.11"
+
+
 def test_the_lowest_versions_were_tried():
     tried = json.loads((ROOT / "benchmarks" / "results" / "reliability" / "versions.json").read_text())["lowest"]
     extras = PROJECT["project"]["optional-dependencies"].values()

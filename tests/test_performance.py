@@ -1,5 +1,6 @@
 """The page about performance holds the measured results."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -21,6 +22,11 @@ def tables(monkeypatch):
 def test_the_page_holds_the_tables_of_the_files(tables):
     page = tables.PAGE.read_text()
     assert page == tables.filled(page), "run python benchmarks/tables.py"
+
+
+def test_the_tutorial_holds_the_table_of_real_chromosomes(tables):
+    text = tables.NOTEBOOK.read_text()
+    assert json.loads(text) == json.loads(tables.filled_notebook(text)), "run python benchmarks/tables.py"
 
 
 def test_a_table_follows_its_file(tables, monkeypatch):

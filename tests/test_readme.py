@@ -18,12 +18,12 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_its_python_runs(monkeypatch):
-    """One block after the other, with one epoch instead of thirty."""
+    """One block after the other, with one epoch instead of sixteen."""
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert [block.count("epochs=30") for block in blocks] == [1, 0]
+    assert [block.count("epochs=16") for block in blocks] == [1, 0]
     scope: dict[str, object] = {}
     for code in blocks:
-        exec(compile(code.replace("epochs=30", "epochs=1"), "README.md", "exec"), scope)
+        exec(compile(code.replace("epochs=16", "epochs=1"), "README.md", "exec"), scope)
     assert isinstance(scope["history"], rcviz.History)
 
 

@@ -269,14 +269,15 @@ def _as_strings(sequences: Any) -> list[str]:
         or getattr(sequences, "ndim", 1) != 1
     ):
         raise ValueError(
-            f"expected a list of sequences, got {type(sequences).__name__}: give a list or one column of str"
+            f"expected a list of sequences, got {type(sequences).__name__}: give a list or one column of str; with "
+            f"labels, give rcviz.SequenceSet(sequences, labels)"
         )
     strings = list(sequences)
     for index, string in enumerate(strings):
         if not isinstance(string, str):
             raise ValueError(
                 f"expected every sequence to be a str, got {type(string).__name__} at index {index}: "
-                f"drop or replace that entry"
+                f"drop or replace that entry; sequences with labels are rcviz.SequenceSet(sequences, labels)"
             )
     return strings
 

@@ -17,9 +17,12 @@ def check_not_empty(data: SequenceSet, name: str = "data") -> None:
 def labels_of(data: SequenceSet, name: str = "data") -> Float[np.ndarray, "n tasks"]:
     """Return the labels of a set; an error if it has none."""
     if not isinstance(data, SequenceSet):
-        raise ValueError(f"{name} must be a SequenceSet with labels, got {type(data).__name__}")
+        raise ValueError(
+            f"{name} must be a SequenceSet with labels, got {type(data).__name__}: make one from your sequences with "
+            f"rcviz.SequenceSet(sequences, labels)"
+        )
     if data.labels is None:
-        raise ValueError(f"{name} has no labels; make it with SequenceSet(codes, labels)")
+        raise ValueError(f"{name} has no labels; make it with rcviz.SequenceSet(sequences, labels)")
     return data.labels
 
 

@@ -54,6 +54,7 @@ class Explorer(anywidget.AnyWidget):
     title = ""
     kinds: ClassVar[dict[str, str]] = {".html": "page that needs no kernel", ".csv": "table", ".parquet": "table"}
     """Endings of files that can be written, and what is written."""
+    __signature__: ClassVar[inspect.Signature]
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
@@ -62,10 +63,22 @@ class Explorer(anywidget.AnyWidget):
     _about = traitlets.Dict().tag(sync=True)
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        """Check the keywords of ``__init__``; an error lists those that the explorer has."""
-        _, *parameters = inspect.signature(cls.__init__).parameters  # without self
+        """Check the arguments of ``__init__``; an error lists the options that the explorer has."""
+        parameters = cls.__signature__.parameters
+        positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+        if len(args) > len(positional) or ("labels" in options and "labels" not in parameters):
+            raise TypeError(
+                f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by place and options by name; labels belong to "
+                f"the sequences: rcviz.SequenceSet(sequences, labels)"
+            )
         check_options(cls.__name__, options, parameters)
         return super().__new__(cls)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give help and documentation the signature of ``__init__``, which ``__new__`` hides."""
+        super().__init_subclass__(**options)
+        own = inspect.signature(cls.__init__)
+        cls.__signature__ = own.replace(parameters=list(own.parameters.values())[1:], return_annotation=own.empty)
 
     def __init__(self, models: Iterable[nn.Module], state: Any) -> None:
         self._models = tuple(models)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, write_notebook
+from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, short, write_notebook
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "runs" / "browser"
@@ -37,11 +37,11 @@ def browser():
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory, browser):
-    """A Jupyter server on the code of the tutorials."""
+    """A Jupyter server on the code of the tutorials, short but for pictures."""
     folder = tmp_path_factory.mktemp("server")
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-        write_notebook(folder / path.name, cells)
+        write_notebook(folder / path.name, cells if "RCVIZ_PICTURES" in os.environ else map(short, cells))
     with jupyter_server(folder) as running:
         yield running
 

@@ -1,6 +1,7 @@
 """The filter explorer as a person uses it: look, choose, search, pin, save, see errors; live and saved."""
 
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -281,19 +282,15 @@ def luminance(color):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-TRAINED = """
-import rcviz
-data = rcviz.simulate_motifs(n_per_motif=2000)
-parts = rcviz.split(data)
-model = rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=64))
-rcviz.fit(model, parts.train, parts.valid, rcviz.TrainConfig.simulated(epochs=40, batch_size=100), progress=False);
-"""
+README = Path(__file__).parents[2] / "README.md"
 
 if "RCVIZ_PICTURES" in os.environ:
 
     def test_picture(run_cells, page):
-        """The picture of README and docs: a trained model of 64 filters."""
+        """The picture of README and docs: the network that the README's first lines train."""
         page.set_viewport_size({"width": 1400, "height": 1300})
-        run_cells([TRAINED, "explorer = rcviz.FilterExplorer(model, parts.test)\nexplorer"])
+        code = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[0]
+        training, _ = code.split("\n\nprint(")
+        run_cells([training, "rcviz.FilterExplorer(model, parts.test)"])
         page.locator('.rcviz-explorer[data-state="ready"]').wait_for(timeout=300_000)
         page.locator(".rcviz-explorer").screenshot(path=Path(os.environ["RCVIZ_PICTURES"]) / "filter_explorer.png")

@@ -24,14 +24,14 @@ def test_keyboard_moves_through_the_filters(page, explorer):
     """Only a front end shows that the keyboard reaches the explorer; the notebook has no other test run."""
     assert page.locator(".jp-OutputArea-output img, .jp-OutputArea-output canvas").count() >= 3
     detail, logo = explorer.locator(".rcviz-detail"), explorer.locator(".rcviz-track svg").first
-    expect(detail).to_contain_text("Rank 1 of 8")
+    expect(detail).to_contain_text("Rank 1 of 12")
     first = logo.inner_html()
     explorer.get_by_role("listbox").focus()
     page.keyboard.press("ArrowDown")
-    expect(detail).to_contain_text("Rank 2 of 8")
+    expect(detail).to_contain_text("Rank 2 of 12")
     assert logo.inner_html() != first
     page.keyboard.press("ArrowUp")
-    expect(detail).to_contain_text("Rank 1 of 8")
+    expect(detail).to_contain_text("Rank 1 of 12")
     assert logo.inner_html() == first
 
     curves = page.locator('.rcviz-explorer[data-kind="training"]')

@@ -52,6 +52,8 @@ def calls(monkeypatch):
     made = []
 
     class Server:
+        pid = 0
+
         def __init__(self, command):
             made.append(command)
             self.interrupted = False
@@ -60,6 +62,9 @@ def calls(monkeypatch):
             if not self.interrupted:
                 self.interrupted = True
                 raise KeyboardInterrupt
+            return 3
+
+        def poll(self):
             return 3
 
     monkeypatch.setattr(subprocess, "Popen", Server)

@@ -37,12 +37,19 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.ipynb")}
 
 
+def said(result):
+    """What the command printed before the last line, which names the folder."""
+    *lines, folder = result.stderr.splitlines()
+    assert "rcviz-tutorials" in folder
+    return lines
+
+
 def test_it_opens_a_copy_on_this_machine_alone_and_hands_options_on(calls, run, work):
     result = run("lab", "--no-browser", "--port", "8890")
     assert result.exit_code == 3  # JupyterLab's own
     (command,) = calls
     options = ["--no-browser", "--port", "8890", "--ServerApp.ip=localhost"]
-    assert command[1:] == ["-m", "jupyter", "lab", f"./{QUICKSTART}", *options]
+    assert command[1:] == ["-m", "jupyterlab", f"./{QUICKSTART}", *options]
     assert (work / QUICKSTART).read_bytes() == (NOTEBOOKS / "01_quickstart.ipynb").read_bytes()
     assert contents(work / "rcviz-tutorials") == contents(NOTEBOOKS)
 
@@ -50,7 +57,7 @@ def test_it_opens_a_copy_on_this_machine_alone_and_hands_options_on(calls, run, 
 @pytest.mark.parametrize("asked", [["--ip=0.0.0.0"], ["--ip", "0.0.0.0"], ["--ServerApp.ip=0.0.0.0"]])
 def test_only_a_person_opens_it_to_others(calls, run, work, asked):
     run("lab", *asked)
-    assert calls[0][5:] == asked  # Jupyter takes one address and no more
+    assert calls[0][4:] == asked  # Jupyter takes one address and no more
 
 
 def test_root_may_open_it_too(calls, run, work, monkeypatch):
@@ -62,7 +69,7 @@ def test_root_may_open_it_too(calls, run, work, monkeypatch):
 def test_no_name_of_a_notebook_is_an_option(calls):
     with pytest.raises(rcviz.cli.lab.typer.Exit):
         rcviz.cli.lab.open_lab(Path("--ServerApp.token=.ipynb"), [])
-    assert calls[0][4] == "./--ServerApp.token=.ipynb"
+    assert calls[0][3] == "./--ServerApp.token=.ipynb"
 
 
 def test_without_jupyterlab_the_command_that_installs_it_is_shown(calls, run, work, monkeypatch):
@@ -79,20 +86,20 @@ def test_what_a_person_changed_is_kept_and_what_is_new_comes_beside_it(calls, ru
     run("lab")
     assert contents(folder) == {"01_quickstart.ipynb": "first", "paper/fig2.ipynb": "first"}
     (folder / "01_quickstart.ipynb").write_text("mine")
-    assert run("lab").stderr == ""
+    assert said(run("lab")) == []
     assert contents(folder) == {"01_quickstart.ipynb": "mine", "paper/fig2.ipynb": "first"}
 
     for name in ("01_quickstart.ipynb", "paper/fig2.ipynb"):
         (shipped / name).write_text("second")
     (shipped / "02_new.ipynb").write_text("second")
-    (message,) = run("lab").stderr.splitlines()
+    (message,) = said(run("lab"))
     beside = "01_quickstart.rcviz-1.2.0.ipynb"
     assert message.endswith(f"the new ones were written beside them: rcviz-tutorials/{beside}.")
     now = {"01_quickstart.ipynb": "mine", beside: "second", "paper/fig2.ipynb": "second", "02_new.ipynb": "second"}
     assert contents(folder) == now
-    assert run("lab").stderr == ""  # the message is printed once
+    assert said(run("lab")) == []  # the message is printed once
     (folder / beside).write_text("mine, too")
-    assert run("lab").stderr == ""
+    assert said(run("lab")) == []
     assert contents(folder) == now | {beside: "mine, too"}
 
     (shipped / "01_quickstart.ipynb").write_text("third")  # of the same version, as in development
@@ -184,6 +191,10 @@ def test_the_real_server_has_a_token_listens_here_alone_and_ends_when_told(tmp_p
                 assert server.poll() is None, log.read_text()
                 time.sleep(0.2)
         assert statuses == (403, 403, 200)
+        printed = f"{known['url']}lab/tree/01_quickstart.ipynb?token={known['token']}"
+        while printed not in log.read_text():  # the address of the quickstart, also without a browser
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.2)
         for address in own_addresses():
             with pytest.raises(ConnectionRefusedError), socket.create_connection((address, port), timeout=5):
                 pass

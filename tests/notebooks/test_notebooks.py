@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from frontends import short
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2] / "notebooks"
@@ -13,7 +14,7 @@ NOTEBOOKS = sorted([*ROOT.glob("*.ipynb"), *ROOT.parent.glob("paper/notebooks/*.
 EXPLORERS = ("FilterExplorer(", "StrandExplorer(", "TrainingCurves(", "TrainingMonitor(")
 # What JupyterLab, VS Code and Colab have or load by themselves.
 WIDGETS = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output", "anywidget"}
-IMPORTS = {"IPython", "matplotlib", "numpy", "os", "pandas", "pathlib", "rcviz", "torch"}
+IMPORTS = {"IPython", "matplotlib", "numpy", "pandas", "pathlib", "rcviz", "torch"}
 VIEW, STATE = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("view", "state"))
 
 IN_BROWSER = {"01_quickstart", "06_any_model"}
@@ -33,10 +34,11 @@ def data_of(cells):
 @pytest.mark.notebook
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem not in IN_BROWSER], ids=lambda path: path.stem)
-def test_runs_from_a_fresh_kernel(path, tmp_path, monkeypatch):
-    """Only a run shows that a tutorial works; RCVIZ_FAST makes it short, and `make notebooks` runs it in full."""
-    monkeypatch.setenv("RCVIZ_FAST", "1")
+def test_runs_from_a_fresh_kernel(path, tmp_path):
+    """Only a run shows that a tutorial works, here with few epochs; `make notebooks` runs it in full."""
     notebook = nbformat.read(path, as_version=4)
+    for cell in code_of(notebook):
+        cell.source = short(cell.source)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert all(output.output_type != "error" for cell in code_of(notebook) for output in cell.outputs)
     shown = data_of(code_of(notebook))
@@ -56,8 +58,18 @@ def test_the_first_cell_says_question_time_and_what_one_learns(path):
 
 
 @each_notebook
-def test_has_the_fast_switch(path):
-    assert any("RCVIZ_FAST" in cell.source for cell in code_of(nbformat.read(path, as_version=4)))
+def test_it_can_be_made_short_and_knows_nothing_of_tests(path):
+    sources = [cell.source for cell in code_of(nbformat.read(path, as_version=4))]
+    assert any(short(source) != source for source in sources)
+    assert not any("environ" in source for source in sources)
+
+
+@each_notebook
+def test_nothing_is_shown_that_says_nothing(path):
+    """No Axes, arrays or empty tables as text."""
+    for cell in code_of(nbformat.read(path, as_version=4)):
+        for data in data_of([cell]):
+            assert not re.match(r"<Axes|Empty DataFrame|array\(|\[<", data.get("text/plain", "")), cell.source
 
 
 @each_notebook
