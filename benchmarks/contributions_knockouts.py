@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/contributions_knockouts.py
 
-rcviz.filter_ablation measures both on test sequences: of networks of the quickstart (bundled CTCF example) and of
+rcviz.filter_ablation measures both on test sequences: of networks of filters of 15 bp (bundled CTCF example) and of
 simulated motifs, with one and three convolutions, shared and standard, three seeds each; and of the networks of others
 in tests/architectures.py, trained on the middle of the CTCF sequences. A run that was stopped goes on where it was.
 Writes benchmarks/results/contributions_knockouts.json, from which benchmarks/contributions_tables.py makes the tables
@@ -36,7 +36,7 @@ from architectures import ARCHITECTURES, LENGTH  # noqa: E402 - of the tests
 OUT = ROOT / "benchmarks" / "results" / "contributions_knockouts.json"
 SEEDS = range(3)
 SIZES = {"RC": 8, "standard": 16}
-"""Filters, as in the quickstart: as many channels."""
+"""Filters: as many channels."""
 
 KEYS = ("data", "layers", "kind", "seed")
 
@@ -49,7 +49,7 @@ def parts_of(data):
 
 
 def trained(data, n_layers, kind, seed, epochs=30):
-    """Train one network as the quickstart does: standard ones on both strands."""
+    """Train one network, standard ones on both strands."""
     preset = {1: rcviz.ModelConfig.one_layer, 3: rcviz.ModelConfig.chipseq}[n_layers]
     pool = {1: {"pool_size": 31}, 3: {"pool_size": 40, "pool_stride": 20}}[n_layers]
     parts = parts_of(data)

@@ -35,7 +35,7 @@ def test_demo_says_what_it_found_and_what_to_run_next(demo):
     models = pd.read_csv(out / "models.csv").set_index("model")
     for name, row in models.iterrows():
         assert f"{name}: test auROC {row['test_auroc']:.3f}" in printed
-    assert models.loc["RC, 8 filters", "largest_strand_gap"] < 1e-5
+    assert models.loc["RC, 12 filters", "largest_strand_gap"] < 1e-5
     assert "rcviz lab" in printed
 
 

@@ -55,7 +55,7 @@ def main(
 @app.command(cls=OnceCommand)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for models, tables, figures and the page.")] = Path("runs/demo"),
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs to train each model.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs to train each model.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the split, the weights and the order of the samples.")] = 0,
 ) -> None:
     """Train an RC and a standard model on real CTCF peaks and write the results as one page.

@@ -53,7 +53,7 @@ class _Arm:
     contributions: FilterContributions
 
 
-def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
+def run_demo(out: Path, *, epochs: int = 16, seed: int = 0) -> str:
     """Train an RC and a standard model on the bundled CTCF peaks and write models, tables, figures and a page.
 
     Returns results and the next step, in a few lines.
@@ -65,8 +65,8 @@ def run_demo(out: Path, *, epochs: int = 30, seed: int = 0) -> str:
     parts = split(load_example("ctcf"), train=0.7, valid=0.15, test=0.15, seed=seed)
     with tqdm(total=2 * epochs + 4, unit="step") as bar:
         arms = [
-            _run("RC, 8 filters", "revcomp", 8, parts, epochs, seed, bar),
-            _run("standard, 16 filters", "standard", 16, parts, epochs, seed, bar),
+            _run("RC, 12 filters", "revcomp", 12, parts, epochs, seed, bar),
+            _run("standard, 24 filters", "standard", 24, parts, epochs, seed, bar),
         ]
         bar.set_description("drawing")
         tables = _tables(arms)
@@ -97,10 +97,16 @@ def _run(
     name: str, architecture: Architecture, n_filters: int, parts: Splits, epochs: int, seed: int, bar: Any
 ) -> _Arm:
     bar.set_description(f"training {name}")
-    config = ModelConfig.one_layer(architecture, n_filters=n_filters, sequence_length=200, pool_size=31)
+    config = ModelConfig.one_layer(
+        architecture, n_filters=n_filters, kernel_sizes=(21,), sequence_length=200, pool_size=30
+    )
     model = build_model(config, seed=seed)
     training = TrainConfig.chipseq(
-        epochs=epochs, seed=seed, augmentation="none" if architecture == "revcomp" else "revcomp"
+        epochs=epochs,
+        samples_per_epoch=len(parts.train),
+        learning_rate=0.01,
+        seed=seed,
+        augmentation="none" if architecture == "revcomp" else "revcomp",
     )
 
     def advance(record: EpochRecord) -> None:
