@@ -1,11 +1,12 @@
-"""How long a newcomer waits: for pictures, trained networks and an explored filter; with a model and with peaks of their own.
+"""How long a newcomer waits: for pictures, trained networks, an explored filter; with a model or peaks of their own.
 
     python benchmarks/newcomer.py [quickstart] [own_model] [own_peaks] [install]
 
 Without a name, all but ``install`` are measured. What is counted is what the computer takes, from the start of a kernel
-or interpreter; reading is not. ``own_peaks`` takes the real peaks and two real chromosomes of ../shared/data, and is left
-out where these are not. ``install`` makes an empty environment and installs rcviz with JupyterLab into it, from the package
-index or pip's cache. Writes benchmarks/results/newcomer.json; parts that are not measured again keep their numbers.
+or interpreter; reading is not. ``own_peaks`` takes the real peaks and two real chromosomes of ../shared/data, and is
+left out where these are not. ``install`` makes an empty environment and installs rcviz with JupyterLab into it, from
+the package index or pip's cache. Writes benchmarks/results/newcomer.json; parts that are not measured again keep their
+numbers.
 """
 
 import argparse
@@ -37,12 +38,13 @@ matplotlib.use("agg")
 import rcviz
 example = rcviz.load_example("ctcf")
 sequences, labels = rcviz.decode(example.codes), example.labels[:, 0]
-network = torch.nn.Sequential(
-    torch.nn.Conv1d(4, 16, 15), torch.nn.ReLU(), torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten(), torch.nn.Linear(16, 1)
-)
+nn = torch.nn
+network = nn.Sequential(nn.Conv1d(4, 16, 15), nn.ReLU(), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(16, 1))
 """
 OWN_MODEL = {
-    "a first logo": "data = rcviz.SequenceSet(sequences, labels)\nrcviz.filter_bank(network).plot().figure.savefig('filters.png')",
+    "a first logo": (
+        "data = rcviz.SequenceSet(sequences, labels)\nrcviz.filter_bank(network).plot().figure.savefig('filters.png')"
+    ),
     "both strands": "rcviz.strand_agreement(network, data).plot().figure.savefig('strands.png')",
     "a filter explored, with everything computed": "explorer = rcviz.FilterExplorer(network, data)\nexplorer.wait()",
 }
@@ -93,14 +95,29 @@ def own_peaks():
         print(f"own_peaks is left out: there is no {PEAKS}", file=sys.stderr)
         return None
     genome = [part for path in FASTA for part in ("--fasta", str(path))]
-    windows = ["windows", *genome, "--peaks", str(PEAKS), "--accessible", str(ACCESSIBLE), "--chromosomes", "chr21,chr22"]
+    windows = [
+        "windows",
+        *genome,
+        "--peaks",
+        str(PEAKS),
+        "--accessible",
+        str(ACCESSIBLE),
+        "--chromosomes",
+        "chr21,chr22",
+    ]
     windows += ["--task-name", "CTCF", "windows.safetensors"]
     training = ["--preset", "one_layer", "--epochs", "10", "--train", "chr21", "--valid", "chr22", "--test", "none"]
     steps = {
         "windows, the genome read for the first time": windows,
         "windows, the genome from the cache": [*windows[:-1], "again.safetensors"],
         "training": ["train", "windows.safetensors", "--out", "model.safetensors", *training],
-        "a page with filters and strands": ["inspect", "model.safetensors", "windows.safetensors", "--html", "report.html"],
+        "a page with filters and strands": [
+            "inspect",
+            "model.safetensors",
+            "windows.safetensors",
+            "--html",
+            "report.html",
+        ],
         "predictions as BED": ["predict", "model.safetensors", "windows.safetensors", "--out", "predictions.bed"],
     }
     steps["a page with filters and strands"] += ["--part", "valid"]

@@ -290,14 +290,24 @@ def explorers():
 def newcomer():
     """Seconds until a newcomer sees something, from the start of a kernel or interpreter."""
     content = load("newcomer.json") or {}
-    rows = [[f"quickstart: {what}", "", shown(at)] for what, at in content.get("quickstart", {"seconds": {}})["seconds"].items()]
-    for row in content.get("own_model", {"rows": []})["rows"]:
-        rows.append([f"own network and sequences: {row['what']}", row["lines"], shown(row["seconds"])])
+    rows = [
+        [f"quickstart: {what}", "", shown(at)]
+        for what, at in content.get("quickstart", {"seconds": {}})["seconds"].items()
+    ]
+    own = content.get("own_model", {"rows": []})["rows"]
+    rows += [[f"own network and sequences: {row['what']}", row["lines"], shown(row["seconds"])] for row in own]
     installed = content.get("install")
-    took = f"{shown(installed['seconds'])} ({installed['packages_from_cache']} packages from the cache)" if installed else "not measured"
+    took = (
+        f"{shown(installed['seconds'])} ({installed['packages_from_cache']} packages from the cache)"
+        if installed
+        else "not measured"
+    )
     rows.insert(0, ["installation into an empty environment, which the others do not count", "", took])
     loads = [f"{content[part]['load_before']:.1f}" for part in ("quickstart", "own_model") if part in content]
-    return table(["from the start to", "lines", "after"], rows) + f"\n\nLoad of the 2 cores before: {', '.join(loads) or 'not measured'}."
+    return (
+        table(["from the start to", "lines", "after"], rows)
+        + f"\n\nLoad of the 2 cores before: {', '.join(loads) or 'not measured'}."
+    )
 
 
 def real_genome():

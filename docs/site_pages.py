@@ -86,7 +86,8 @@ def _entry(name, pictures):
         return entry
     number, title = pictures[name]
     images = "".join(
-        f'<img class="drawn only-{look}" src="../_images/gallery-index-{number}-{look}.svg" loading="lazy" alt="{title}">'
+        f'<img class="drawn only-{look}" src="../_images/gallery-index-{number}-{look}.svg" loading="lazy" '
+        f'alt="{title}">'
         for look in ("light", "dark")
     )
     anchor = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
@@ -116,7 +117,9 @@ def without_live_widgets(text):
     notebook = json.loads(text)
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None) and output["data"].pop("text/plain")
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None) and output["data"].pop(
+                "text/plain"
+            )
         if "outputs" in cell:
             cell["outputs"] = [output for output in cell["outputs"] if output.get("data", True)]
     return json.dumps(notebook, indent=1)

@@ -114,7 +114,9 @@ def with_overview(page: str, results: Results) -> str:
     table = markdown(["the paper says", "where", "here"], rows)
     sentence = headline(results)
     first = f"{sentence}\n\n" if sentence else ""
-    left_out = f" Listed are those that do not hold in all of their trainings; the other {len(findings) - len(rows)} do."
+    left_out = (
+        f" Listed are those that do not hold in all of their trainings; the other {len(findings) - len(rows)} do."
+    )
     return _MARKED.sub(lambda match: f"{match[1]}{first}{summary(findings)}{left_out}\n\n{table}{match[2]}", page)
 
 

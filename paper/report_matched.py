@@ -59,7 +59,8 @@ def opening(results: Results, *, drawn: bool) -> Iterator[str]:
     whole, own = (matched.difference(contrast(EQUAL_CHANNELS), METRIC) for contrast in (published, beyond_head))
     yield (
         f"**With the same last layers on both sides, sharing filters between the strands "
-        f"{_DOES[outcome(own, own.p_value)]} {difference_text(own.effect, own.interval)} of test auROC on simulated data; "
+        f"{_DOES[outcome(own, own.p_value)]} {difference_text(own.effect, own.interval)} of test auROC on "
+        f"simulated data; "
         f"the published comparison, whose networks differ in their last layers as well, has "
         f"{difference_text(whole.effect, whole.interval)}.**\n"
     )

@@ -68,8 +68,8 @@ class Explorer(anywidget.AnyWidget):
         positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
         if len(args) > len(positional) or ("labels" in options and "labels" not in parameters):
             raise TypeError(
-                f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by place and options by name; labels belong to "
-                f"the sequences: rcviz.SequenceSet(sequences, labels)"
+                f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by place and options by name; labels belong "
+                f"to the sequences: rcviz.SequenceSet(sequences, labels)"
             )
         check_options(cls.__name__, options, parameters)
         return super().__new__(cls)
