@@ -4,7 +4,6 @@ State goes one way. A control of the page, or Python, sets ``state``; what obser
 and sends it; the page draws what it has. Choices that need no computing are drawn by the page at once.
 """
 
-import inspect
 import os
 import threading
 import weakref
@@ -19,7 +18,7 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import nn
 
-from rcviz._core.checks import brief, check_options
+from rcviz._core.checks import brief
 from rcviz._core.files import atomic_write, check_ending, check_target
 from rcviz._core.tables import ENDINGS as TABLES
 from rcviz._core.tables import save_table
@@ -28,6 +27,7 @@ from rcviz.plots.page import html_page
 from rcviz.plots.saving import ENDINGS as PICTURES
 from rcviz.plots.saving import save_figure
 from rcviz.widgets import front_end
+from rcviz.widgets.arguments import check_arguments, own_signature
 from rcviz.widgets.runs import Run
 
 WIDE_PAGE = "<style>body { max-width: 75rem; }</style>"
@@ -54,7 +54,7 @@ class Explorer(anywidget.AnyWidget):
     title = ""
     kinds: ClassVar[dict[str, str]] = {".html": "page that needs no kernel", ".csv": "table", ".parquet": "table"}
     """Endings of files that can be written, and what is written."""
-    __signature__: ClassVar[inspect.Signature]
+    __signature__: ClassVar[Any]
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
@@ -64,21 +64,13 @@ class Explorer(anywidget.AnyWidget):
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
         """Check the arguments of ``__init__``; an error lists the options that the explorer has."""
-        parameters = cls.__signature__.parameters
-        positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
-        if len(args) > len(positional) or ("labels" in options and "labels" not in parameters):
-            raise TypeError(
-                f"{cls.__name__} takes {', '.join(positional) or 'nothing'} by place and options by name; labels belong "
-                f"to the sequences: rcviz.SequenceSet(sequences, labels)"
-            )
-        check_options(cls.__name__, options, parameters)
+        check_arguments(cls, args, options)
         return super().__new__(cls)
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Give help and documentation the signature of ``__init__``, which ``__new__`` hides."""
         super().__init_subclass__(**options)
-        own = inspect.signature(cls.__init__)
-        cls.__signature__ = own.replace(parameters=list(own.parameters.values())[1:], return_annotation=own.empty)
+        cls.__signature__ = own_signature(cls)
 
     def __init__(self, models: Iterable[nn.Module], state: Any) -> None:
         self._models = tuple(models)
