@@ -80,7 +80,9 @@ class Explorer(anywidget.AnyWidget):
         self._fingerprint = Fingerprint(self._models)
         # The page adapts to its width and has none of its own: without one it would vanish in an HBox.
         layout = ipywidgets.Layout(width="100%", min_width="0")
-        super().__init__(_esm=front_end.script(self.entry), _css=front_end.style(*self.sheets), layout=layout)
+        super().__init__(
+            _esm=front_end.script(self.entry), _css=front_end.style(self.kind, *self.sheets), layout=layout
+        )
         self._state = state.as_dict()
         state.observe(self._on_state, list(state.as_dict()))
         self.observe(self._on_page_state, "_state")
@@ -283,7 +285,7 @@ class Explorer(anywidget.AnyWidget):
         """Write the explorer as parts of another page; of several on a page, each needs a ``place`` of its own."""
         self.wait()
         traits = {**self._page_data(place), "_status": {"state": "ready"}}
-        return front_end.page_parts(self.entry, front_end.style(*self.sheets), traits, place)
+        return front_end.page_parts(self.entry, front_end.style(self.kind, *self.sheets), traits, place)
 
     def _page_data(self, place: str) -> dict[str, Any]:
         """What a page without a kernel is drawn from: values of traits by name."""

@@ -44,6 +44,12 @@ _NAMES = ("filter", "motif", "alternative_name", "strand", "offset", "overlap", 
 NAMED_FROM = 0.5
 """Least similarity to a known motif that gives a filter its name."""
 
+NAMED_CHANCE = 0.05
+"""Most E-value of that motif: how many of the known motifs would match a motif of random columns as well."""
+
+NAMED_SITES = 5
+"""Fewest sites that give a filter a name: the columns of fewer look certain, and are not."""
+
 POSITIVES = {
     "all": "no comparison",
     "labelled": "labelled",
@@ -293,10 +299,15 @@ class FilterResults:
         return self._stored(("motifs", *question), lambda: {index: sites.motif(index) for index in active})
 
     def names(self, question: Question, targets: list[Motif], tick: Tick) -> pd.DataFrame:
-        """Known motifs that are similar to those of the sites: at least 0.5, at most five per filter, nearest first."""
+        """Known motifs that name filters, at most five each, nearest first.
+
+        Their similarity to the motif of at least five sites is at least 0.5, and chance does not explain it.
+        """
         key = ("names", *question)
         if key not in self._results:
-            motifs, tables, at_once = self.motifs(question), [], 16
+            enough = self.sites(question).fires.sum(axis=0) >= NAMED_SITES
+            motifs = {index: motif for index, motif in self.motifs(question).items() if enough[index]}
+            tables, at_once = [], 16
             numbers = np.array(list(motifs), dtype=int)
             for first in range(0, len(motifs), at_once):
                 part = numbers[first : first + at_once]
@@ -305,7 +316,8 @@ class FilterResults:
                 tick(min(1.0, (first + at_once) / len(motifs)))
             none = pd.DataFrame({name: [] for name in _NAMES}).astype({"filter": int, "similarity": float})
             table = pd.concat(tables, ignore_index=True) if tables else none
-            self._results[key] = table[table["similarity"] >= NAMED_FROM].reset_index(drop=True)
+            named = (table["similarity"] >= NAMED_FROM) & (table["p_value"] * len(targets) <= NAMED_CHANCE)
+            self._results[key] = table[named].reset_index(drop=True)
         names: pd.DataFrame = self._results[key]
         return names
 

@@ -23,7 +23,7 @@ from rcviz.sequences.sequence_set import as_sequence_set
 from rcviz.widgets.data import block, finite, pack_names, pack_scores, pack_sites, unpack
 from rcviz.widgets.explorer import Explorer
 from rcviz.widgets.filter_picture import picture, still
-from rcviz.widgets.filter_results import NAMED_FROM, FilterResults, describe_positives
+from rcviz.widgets.filter_results import NAMED_CHANCE, NAMED_FROM, NAMED_SITES, FilterResults, describe_positives
 from rcviz.widgets.runs import Run
 from rcviz.widgets.state import FilterState, Question
 
@@ -154,7 +154,8 @@ class FilterExplorer(Explorer):
         """Contributions, consensus, palindromicity, firing and nearest known motif of every filter, best first.
 
         Once the list has been sorted by "knock-out", also ``knock_out``, see :func:`rcviz.filter_ablation`.
-        Motifs whose similarity is below 0.5 are not given. Waits for the analysis.
+        A motif is given where that of at least 5 sites resembles it, with a similarity of at least 0.5 and an E-value
+        (p-value times the number of known motifs) of at most 0.05. Waits for the analysis.
         """
         self.wait()
         question = self.state.question
@@ -343,6 +344,6 @@ class FilterExplorer(Explorer):
             "sorts": list(SORTS),
             "scale": results.scale,
             "letters": None if self._colors == "colorblind" else self._palette,
-            "named_from": NAMED_FROM,
+            "named": {"similarity": NAMED_FROM, "chance": NAMED_CHANCE, "sites": NAMED_SITES},
             "kinds": [[ending, text] for ending, text in self.kinds.items()],
         }

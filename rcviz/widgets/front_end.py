@@ -13,6 +13,7 @@ import numpy as np
 STATIC = Path(__file__).parent / "static"
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z_]+\.js)";\n', re.MULTILINE)
+_ROOT = re.compile(r"\.rcviz-explorer(?![\w-])")
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) )", re.MULTILINE)
 
 
@@ -43,9 +44,14 @@ def _add(name: str, joined: dict[str, str]) -> None:
 
 
 @cache
-def style(*names: str) -> str:
-    """Join style sheets of ``static/``."""
-    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+def style(kind: str, *names: str) -> str:
+    """Join style sheets of ``static/``; all but the one of all explorers hold in explorers of a kind only.
+
+    The sheets of explorers that are open together are all on the page, and use the same names.
+    """
+    own = f'.rcviz-explorer:where([data-kind="{kind}"])'
+    texts = {name: (STATIC / name).read_text(encoding="utf-8") for name in names}
+    return "\n".join(text if name == "explorer.css" else _ROOT.sub(own, text) for name, text in texts.items())
 
 
 def page_parts(entry: str, css: str, state: Mapping[str, Any], place: str = "") -> list[str]:

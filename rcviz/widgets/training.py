@@ -79,7 +79,7 @@ class CurvesExplorer(Explorer):
         self._check_open()
         self._send_curves()
         traits = {**self._page_data(place), "_status": self._saved_status()}
-        return front_end.page_parts(self.entry, front_end.style(*self.sheets), traits, place)
+        return front_end.page_parts(self.entry, front_end.style(self.kind, *self.sheets), traits, place)
 
     def _saved_status(self) -> dict[str, Any]:
         return {"state": "ready", "progress": 1.0, "message": ""}

@@ -1,15 +1,17 @@
 // Truths about the parts of the front end that need no page.
 import { half, row, unpack } from "../../rcviz/widgets/static/arrays.js";
 import { withoutKernel } from "../../rcviz/widgets/static/explorer.js";
+import { filtersOf, listed } from "../../rcviz/widgets/static/filter_data.js";
 import { sentence } from "../../rcviz/widgets/static/filter_detail.js";
 import { placeOf } from "../../rcviz/widgets/static/filter_sites.js";
-import { numbersAt, placedMotif } from "../../rcviz/widgets/static/filter_tracks.js";
+import { nameless, numbersAt, placedMotif } from "../../rcviz/widgets/static/filter_tracks.js";
 import { reasons } from "../../rcviz/widgets/static/filter_verdict.js";
+import { watchKernel } from "../../rcviz/widgets/static/kernel.js";
 import { letterPath, logoPaths } from "../../rcviz/widgets/static/logo.js";
 import { consensus, information, reverseComplement, stackRange } from "../../rcviz/widgets/static/matrices.js";
 import { matching, orderOf } from "../../rcviz/widgets/static/order.js";
 import { digitsFor, digitsOf, extent, linear, sharedAxis, ticks } from "../../rcviz/widgets/static/scales.js";
-import { count, fixed, percent, plural, pValue, signed } from "../../rcviz/widgets/static/text.js";
+import { count, fixed, percent, plural, pValue, signed, unbroken } from "../../rcviz/widgets/static/text.js";
 import { latestText } from "../../rcviz/widgets/static/training.js";
 import {
   axisEnd,
@@ -363,4 +365,77 @@ test("what a page without a kernel cannot change is named", () => {
   equal(withoutKernel(controls), "Fixed without a kernel: task, positives");
   equal(withoutKernel(controls.slice(0, 3)), "Fixed without a kernel: task");
   equal(withoutKernel(controls.slice(0, 1)), "");
+});
+
+test("lines of parts break between the parts only", () => {
+  equal(
+    unbroken("Epoch 2 of 3 \u00b7 5 min 24 s left"),
+    "Epoch\u00a02\u00a0of\u00a03 \u00b7 5\u00a0min\u00a024\u00a0s\u00a0left",
+  );
+});
+
+test("the page knows at once that the kernel ended", () => {
+  const signal = () => {
+    const slots = new Set();
+    return {
+      connect: (slot) => slots.add(slot),
+      disconnect: (slot) => slots.delete(slot),
+      emit: () => [...slots].map((slot) => slot()),
+      slots,
+    };
+  };
+  const kernel = { status: "idle", connectionStatus: "connected", isDisposed: false };
+  const signals = { disposed: signal(), statusChanged: signal(), connectionStatusChanged: signal() };
+  const said = [];
+  const end = watchKernel({ widget_manager: { kernel: { ...kernel, ...signals } } }, "id", (gone) => said.push(gone));
+  end();
+  equal(
+    Object.values(signals).map((each) => each.slots.size),
+    [0, 0, 0],
+  );
+  const manager = { kernel: Object.assign(kernel, signals) };
+  const stop = watchKernel({ widget_manager: manager }, "id", (gone) => said.push(gone));
+  kernel.status = "busy";
+  signals.statusChanged.emit();
+  equal(said, []);
+  kernel.status = "dead";
+  signals.statusChanged.emit();
+  equal(said, [true]);
+  stop();
+});
+
+test("a list by knock-outs that nobody will compute is one by scores", () => {
+  const knocked = { scores: block("float32", [3], [1, 2, 3]) };
+  const orderOfList = (live, status, knockOuts) => {
+    const traits = {
+      _about: {},
+      _weights: { matrices: block("float32", [3, 4, 1], Array(12).fill(0.5)) },
+      _scores: { scores: block("float32", [3], [2, 3, 1]) },
+      _sites: {},
+      _profiles: {},
+      _names: {},
+      _verdicts: {},
+      _knock_outs: knockOuts,
+      _status: { state: status },
+    };
+    const store = { live, get: (name) => traits[name] ?? {}, state: () => ({ sort: "knock-out" }) };
+    const filters = filtersOf(store);
+    return [filters.sort, listed(filters, { sort: filters.sort }), Boolean(filters.listedScore)];
+  };
+  equal(orderOfList(true, "ready", knocked), ["knock-out", [2, 1, 0], true]);
+  equal(orderOfList(false, "ready", knocked), ["knock-out", [2, 1, 0], true]);
+  equal(orderOfList(true, "computing", {}), ["knock-out", [1, 0, 2], false]);
+  equal(orderOfList(false, "computing", {}), ["score", [1, 0, 2], true]);
+  equal(orderOfList(true, "error", {}), ["score", [1, 0, 2], true]);
+});
+
+test("a filter without a name says what it lacks", () => {
+  const filters = {
+    about: { named: { similarity: 0.5, chance: 0.05, sites: 5 } },
+    names: { n_targets: 879 },
+    sites: { counts: block("int32", [3], [1, 4, 5]) },
+  };
+  equal(nameless(filters, 0), "No name: it takes the motif of 5 sites, and there is 1.");
+  equal(nameless(filters, 1), "No name: it takes the motif of 5 sites, and there are 4.");
+  equal(nameless(filters, 2).startsWith("None of 879 known motifs resembles it"), true);
 });

@@ -586,6 +586,27 @@ def test_names_are_those_of_tomtom_from_one_half_on(toy, make_model, monkeypatch
     explorer.close()
 
 
+def test_a_name_takes_five_sites_and_more_than_chance(toy, make_model, monkeypatch):
+    """The motif of one site resembles many known ones by chance, and looks certain."""
+
+    def matches(queries, targets):
+        rows = [(index, "a", "", "+", 0, 6, 0.51, p) for index in range(len(queries)) for p in (0.02, 0.03)]
+        names = ["query", "motif", "alternative_name", "strand", "offset", "overlap", "similarity", "p_value"]
+        return pd.DataFrame(rows, columns=names)
+
+    monkeypatch.setattr("rcviz.widgets.filter_results.match_motifs", matches)
+    known = [Motif("a", np.full((4, 6), 0.25)), Motif("b", np.full((4, 6), 0.25))]
+    explorer = FilterExplorer(make_model(n_filters=3), toy, motifs=known)
+    for n_sites, n_names in ((4, 0), (5, 1)):  # E-values of 0.04 and 0.06
+        explorer.set_positives(np.arange(len(toy)) < n_sites)
+        explorer.wait(MINUTE)
+        counts = unpack(explorer._sites["counts"])
+        named = [len(row) for row in explorer._names["rows"]]
+        assert counts.max() == n_sites
+        assert named == [n_names if count == n_sites else 0 for count in counts]
+    explorer.close()
+
+
 def test_motifs_of_ones_own_must_exist(toy, make_model, tmp_path):
     with pytest.raises(ValueError, match="there is no MEME file"):
         FilterExplorer(make_model(), toy, motifs=tmp_path / "none.meme")

@@ -95,6 +95,16 @@ def test_every_style_is_inside_the_explorer():
             assert all(part.strip().startswith((".rcviz-explorer", "@container")) for part in parts), selector
 
 
+def test_explorers_that_are_open_together_keep_their_styles():
+    """All of their sheets are on one page, and use the same names."""
+    shared = front_end.style("filters", "explorer.css")
+    assert front_end.style("filters", "explorer.css", "filters.css").startswith(shared)
+    for kind, sheets in (("filters", ["filters.css"]), ("strands", ["strands.css"]), ("training", ["training.css"])):
+        text = re.sub(r"/\*.*?\*/", "", front_end.style(kind, *sheets), flags=re.DOTALL)
+        assert text.count(".rcviz-explorer") > 20
+        assert re.findall(rf"\.rcviz-explorer(?!:where\(\[data-kind=\"{kind}\"\]\)).*", text) == []
+
+
 def test_letters_are_those_of_all_other_logos():
     source = (front_end.STATIC / "logo.js").read_text()
     commands = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outline.CLOSEPOLY: "Z"}

@@ -1,5 +1,6 @@
 // The frame that all explorers share: title, controls, progress, messages, help, saving.
 import { choice, h, refill } from "./dom.js";
+import { watchKernel } from "./kernel.js";
 import { followTheme } from "./theme.js";
 
 const NO_KERNEL = "The kernel is gone. What has been computed stays usable; run the cell again for the rest.";
@@ -28,32 +29,6 @@ export function storeOf(model) {
 export function endingOf(name, kinds) {
   const found = kinds.map(([ending]) => ending).filter((ending) => name.endsWith(ending));
   return found.sort((one, other) => other.length - one.length)[0];
-}
-
-/** Call `onChange` with whether the kernel is gone, whenever that changes; returns how to end that. */
-function watchKernel(model, id, onChange) {
-  const manager = model.widget_manager;
-  let real = null;
-  let last = false;
-  function look() {
-    // A restarted kernel does not know the widget; of one that ended, only JupyterLab's manager tells.
-    let gone = real?.comm_live === false;
-    if (manager && "kernel" in manager) {
-      const kernel = manager.kernel;
-      gone ||= !kernel || kernel.isDisposed || kernel.status === "dead" || kernel.connectionStatus === "disconnected";
-    }
-
-    if (gone !== last) onChange(gone);
-    last = gone;
-  }
-  Promise.resolve(manager?.get_model?.(id))
-    .then((found) => {
-      real = found ?? null;
-      look();
-    })
-    .catch(() => {}); // a front end without such a manager
-  const timer = setInterval(look, 1000);
-  return () => clearInterval(timer);
 }
 
 /** Which choices need a kernel, as a sentence; empty if none does. */

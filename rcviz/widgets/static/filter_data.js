@@ -16,6 +16,13 @@ function consensusesOf(block) {
   return consensuses.get(block);
 }
 
+/** The order that is drawn: by knock-outs only where there are any, or where they are being computed. */
+export function sortOf(store) {
+  const { sort } = store.state();
+  if (sort !== "knock-out" || store.get("_knock_outs").scores) return sort;
+  return store.live && store.get("_status").state !== "error" ? sort : "score";
+}
+
 /** Everything about all filters that the list and the detail draw. */
 export function filtersOf(store) {
   const [about, weights, scores, sites, profiles, names, verdicts, silenced] = [
@@ -33,6 +40,7 @@ export function filtersOf(store) {
   const score = scores.scores ? unpack(scores.scores).values : null;
   const knockOuts = silenced?.scores ? unpack(silenced.scores).values : null;
   const rows = names.rows ?? null;
+  const sort = sortOf(store);
   const motif = (index) => (rows?.[index]?.length ? names.motifs[rows[index][0].motif] : null);
   return {
     about,
@@ -48,9 +56,10 @@ export function filtersOf(store) {
     score,
     digits: digitsFor(score),
     knockOuts,
-    silenced: store.state().sort === "knock-out" && (silenced?.scores ?? true),
+    sort,
+    silenced: sort === "knock-out" && (silenced?.scores ?? true),
     // What the list shows beside the names.
-    listedScore: store.state().sort === "knock-out" ? knockOuts : score,
+    listedScore: sort === "knock-out" ? knockOuts : score,
     palindromicity: weights.palindromicity ? unpack(weights.palindromicity).values : null,
     consensuses: weights.matrices ? consensusesOf(weights.matrices) : [],
     motifNames: rows ? Array.from({ length: n }, (_, index) => motif(index)?.name ?? null) : null,

@@ -159,10 +159,10 @@ export function filterDetail(store, attribute) {
         "div",
         { class: "rcviz-title" },
         h("h2", null, `Filter ${index}`),
-        chips(filters, index),
         h("span", { class: "rcviz-gap" }),
         buttons(index, state),
       ),
+      h("div", { class: "rcviz-title rcviz-chips" }, chips(filters, index)),
       h("p", { class: "rcviz-say", "aria-live": attribute === "filter" ? "polite" : null }, said),
       local.why && found ? verdictPanel(filters, index, found) : null,
       tracksOf(filters, index, {
@@ -173,7 +173,7 @@ export function filterDetail(store, attribute) {
         pickName: (name) => change({ name }),
       }),
       h("div", { class: `rcviz-two${half < inner ? " rcviz-halves" : ""}` }, contribution.element, profile.element),
-      sitesTable(filters, index, { all: local.all, showAll: (all) => change({ all }), mark }),
+      sitesTable(filters, index, { all: local.all, narrow, showAll: (all) => change({ all }), mark }),
     );
   }
 

@@ -117,7 +117,8 @@ export function profileFigure(filters, index, width) {
     .map(([kind, name]) => [kind, row(profiles[name], index)]);
   const [low, high] = extent([0], ...curves.map(([, curve]) => curve));
   const left = 34;
-  const x = linear(edges[0], edges[edges.length - 1], left, width - PAD);
+  const length = filters.about.length;
+  const x = linear(0, length, left, width - PAD); // windows begin and end half a filter from the ends
   const y = linear(low, high, 76, 8);
   const lines = curves.map(([kind, curve]) => {
     const points = Array.from(
@@ -127,7 +128,6 @@ export function profileFigure(filters, index, width) {
     return s("path", { class: `rcviz-line-${kind}`, d: `M${points.join("L")}` });
   });
   const mark = s("path", { class: "rcviz-mark-line" });
-  const length = filters.about.length;
   const levels = ticks(low, high, 2);
   const picture = s(
     "svg",

@@ -5,6 +5,7 @@ import { smallLogo } from "./small_logo.js";
 import { signed } from "./text.js";
 
 const ALL = 200; // up to so many rows all are in the page; of more, those in sight
+const LOGO_ACROSS = 92;
 const MARGIN = 8; // rows above and below those in sight
 
 /** The list box; `choose(index)` is called for a click. */
@@ -16,7 +17,8 @@ export function filterList(id, choose) {
   let present = null;
 
   function logoOf(index, weights) {
-    if (!logos.has(index)) logos.set(index, smallLogo(row(weights.matrices, index), `logo of filter ${index}`));
+    if (!logos.has(index))
+      logos.set(index, smallLogo(row(weights.matrices, index), `logo of filter ${index}`, LOGO_ACROSS));
     return logos.get(index);
   }
 
@@ -31,7 +33,7 @@ export function filterList(id, choose) {
   function nameOf(filters, index) {
     if (!filters.motifNames) return h("span", { class: "rcviz-skeleton" });
     const name = filters.motifNames[index];
-    return name ? h("b", null, name) : h("span", { class: "rcviz-nameless" }, "no name");
+    return name ? h("b", { title: name }, name) : h("span", { class: "rcviz-nameless" }, "no name");
   }
 
   function option(filters, order, place, largest) {

@@ -7,7 +7,7 @@ import { count, fixed } from "./text.js";
 const FEW = 6;
 
 /** Where a site lies, in the genome if that is known. */
-export function placeOf(sites, sequence, start, width) {
+export function placeOf(sites, sequence, start, width, narrow = false) {
   const name = sites.names?.[sequence];
   if (sites.chrom) {
     const first = unpack(sites.origin).values[sequence] + start;
@@ -15,11 +15,11 @@ export function placeOf(sites, sequence, start, width) {
     return `${sites.chrom[sequence]}:${first}\u2013${first + width}${more}`;
   }
   const number = unpack(sites.index).values[sequence];
-  return `sequence ${number}${name ? ` (${name})` : ""}, ${start}\u2013${start + width}`;
+  return `${narrow ? "seq." : "sequence"} ${number}${name ? ` (${name})` : ""}, ${start}\u2013${start + width}`;
 }
 
 /** Sites as a table; `mark(site)` is called for the site that is pointed at, or null. */
-export function sitesTable(filters, index, { all, showAll, mark }) {
+export function sitesTable(filters, index, { all, narrow, showAll, mark }) {
   const sites = filters.sites;
   if (!sites) {
     const rows = h("div", { class: "rcviz-skeleton", style: "height:126px" });
@@ -57,7 +57,7 @@ export function sitesTable(filters, index, { all, showAll, mark }) {
           ),
         ),
         h("td", null, reverse[place] ? "\u2212" : "+"),
-        h("td", { class: "rcviz-place" }, placeOf(sites, sequences[place], starts[place], width)),
+        h("td", { class: "rcviz-place" }, placeOf(sites, sequences[place], starts[place], width, narrow)),
       ),
     );
   }

@@ -7,7 +7,7 @@ import { digitsOf, linear, sharedAxis, ticks } from "./scales.js";
 import { fixed, plural, signed } from "./text.js";
 
 const AXIS_ROOM = 34; // room for the y axis
-const LABEL_ROOM = 92; // room for the name of a track
+const LABEL_ROOM = 108; // room for the name of a track
 
 /** The known motif as it lies on a strand of the filter: its matrix, and where it begins. */
 export function placedMotif(names, entry, width, strand) {
@@ -113,7 +113,7 @@ export function tracksOf(filters, index, { strand, width, narrow, chosenName, pi
     }
     parts.push(track(name, note, picture));
   }
-  parts.push(knownTrack(filters, { placed, entries, entry, chosenName, pickName, inner, axis }));
+  parts.push(knownTrack(filters, index, { placed, entries, entry, chosenName, pickName, inner, axis }));
   const readout = h("p", { class: "rcviz-readout" }, "\u00a0");
   const cursor = h("div", { class: "rcviz-cursor", hidden: true });
   const element = h("div", { class: "rcviz-tracks" }, parts, cursor, readout);
@@ -139,11 +139,19 @@ export function tracksOf(filters, index, { strand, width, narrow, chosenName, pi
   return element;
 }
 
-function knownTrack(filters, { placed, entries, entry, chosenName, pickName, inner, axis }) {
+/** Why a filter has no name. */
+export function nameless(filters, index) {
+  const { similarity, chance, sites } = filters.about.named;
+  const n = filters.sites ? unpack(filters.sites.counts).values[index] : sites;
+  if (n < sites) return `No name: it takes the motif of ${sites} sites, and there ${n === 1 ? "is 1" : `are ${n}`}.`;
+  return `None of ${plural(filters.names.n_targets, "known motif")} resembles it (similarity ${similarity} or more, E-value ${chance} or less).`;
+}
+
+function knownTrack(filters, index, { placed, entries, entry, chosenName, pickName, inner, axis }) {
   const height = 62;
   if (!filters.names) return track("known motif", null, skeleton(height));
   if (!placed) {
-    const text = `None of ${plural(filters.names.n_targets, "known motif")} has a similarity of at least ${filters.about.named_from}.`;
+    const text = nameless(filters, index);
     return track("known motif", null, h("p", { class: "rcviz-empty", style: `height:${height}px` }, text));
   }
   const options = {
@@ -155,7 +163,7 @@ function knownTrack(filters, { placed, entries, entry, chosenName, pickName, inn
     label: `motif ${placed.motif.name}`,
   };
   const picture = logoSvg(information(placed.matrix), [0, 2], options);
-  const note = `${placed.motif.id}, ${placed.turned ? "\u2212" : "+"} strand`;
+  const note = `${placed.motif.id}, ${placed.turned ? "\u2212" : "+"}\u00a0strand`;
   const label = h(
     "div",
     { class: "rcviz-track-label" },

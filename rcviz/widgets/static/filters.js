@@ -22,7 +22,7 @@ const HELP = [
   ],
   [
     "The known motif",
-    "is the nearest one by Tomtom, shifted and turned to match the sites; below a similarity of 0.5 a filter has no name.",
+    "is the nearest one by Tomtom, shifted and turned to match the sites. A filter has a name where the motif of at least 5 sites has a similarity of at least 0.5 to it, and an E-value of at most 0.05: fewer than 0.05 of all known motifs would match as well by chance.",
   ],
   ["Contributions", "are drawn one line per sequence, with the mean of each class."],
   [
@@ -69,6 +69,12 @@ function sortsOf(store) {
   return sorts.filter((name) => name !== "knock-out" || store.live || store.get("_knock_outs")?.scores);
 }
 
+/** Why the list is not sorted by knock-outs, although that was asked for. */
+export function withoutKnockOuts(live) {
+  const why = live ? "they were not computed to the end" : "they were not computed before the kernel ended";
+  return `No knock-outs: ${why}. Sorted by score.`;
+}
+
 function describe(store) {
   const about = store.get("_about");
   const scores = store.get("_scores");
@@ -109,7 +115,9 @@ function render({ model, el }) {
   const detail = filterDetail(store, "filter");
   const pinned = filterDetail(store, "pinned");
   const details = h("div", { class: "rcviz-details" }, detail.element);
-  const body = h("div", { class: "rcviz-body" }, h("nav", { class: "rcviz-side" }, search, list.element), details);
+  const missing = h("p", { class: "rcviz-missing", role: "status", hidden: true });
+  const side = h("nav", { class: "rcviz-side" }, search, missing, list.element);
+  const body = h("div", { class: "rcviz-body" }, side, details);
 
   function colors(root) {
     for (const [letter, color] of Object.entries(store.get("_about").letters ?? {})) {
@@ -119,7 +127,10 @@ function render({ model, el }) {
 
   function draw(root) {
     const filters = filtersOf(store);
-    const state = store.state();
+    const chosen = store.state();
+    const state = { ...chosen, sort: filters.sort };
+    missing.hidden = filters.sort === chosen.sort;
+    missing.textContent = missing.hidden ? "" : withoutKnockOuts(store.live);
     if (!exists(filters, state.filter)) return;
     filters.task = filters.about.tasks?.[state.task];
     colors(root);
@@ -132,10 +143,10 @@ function render({ model, el }) {
     const total = root.clientWidth || 900;
     const [wide, narrow] = [total > 760, total <= 460];
     const across = (wide ? total - 300 : total) - 30;
-    const side = both && wide;
-    details.classList.toggle("rcviz-side-by-side", side);
-    const width = side ? (across - 30) / 2 : across;
-    const options = { filters, state, width, narrow: narrow || side };
+    const beside = both && wide;
+    details.classList.toggle("rcviz-side-by-side", beside);
+    const width = beside ? (across - 30) / 2 : across;
+    const options = { filters, state, width, narrow: narrow || beside };
     list.draw(filters, order, state);
     detail.draw({ ...options, index: state.filter, rank: ranked.indexOf(state.filter) + 1 });
     if (both) pinned.draw({ ...options, index: state.pinned, rank: ranked.indexOf(state.pinned) + 1 });
@@ -143,7 +154,7 @@ function render({ model, el }) {
 
   function move(key) {
     const filters = filtersOf(store);
-    const state = store.state();
+    const state = { ...store.state(), sort: filters.sort };
     const order = listed(filters, state);
     const place = order.indexOf(state.filter);
     const last = order.length - 1;

@@ -1,5 +1,6 @@
 // Buttons, settings and progress of a training monitor.
 import { h } from "./dom.js";
+import { unbroken } from "./text.js";
 import { numberOf, progressText, settingsText } from "./training_data.js";
 
 const FIELDS = [
@@ -133,7 +134,7 @@ export function trainingControls(store, id) {
     write(primary, { pause: "Pause", resume: "Resume", start: "Start" }[action()]);
     primary.disabled = gone || now.status === "stopping" || Boolean(asked);
     stop.disabled = gone || (now.status !== "running" && now.status !== "paused") || asked?.kind === "stop";
-    write(summary, settingsText(state));
+    write(summary, unbroken(settingsText(state)));
     for (const [name, field] of fields) field.draw(state[name], active || gone);
     write(standing, now.standing ?? "");
     const share = store.get("_status").progress ?? 0;
@@ -144,7 +145,9 @@ export function trainingControls(store, id) {
     if (now.epoch)
       write(
         line,
-        `${gone && active && !saved ? "Last seen: " : ""}${progressText(now, about.n_valid, active && !gone)}`,
+        unbroken(
+          `${gone && active && !saved ? "Last seen: " : ""}${progressText(now, about.n_valid, active && !gone)}`,
+        ),
       );
   }
 
