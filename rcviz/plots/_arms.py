@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from rcviz.metrics import rank_sum_test
 from rcviz.plots._axes import ink, paper
 from rcviz.plots._layout import text_in_level
-from rcviz.plots._style import PageFigure
+from rcviz.plots._style import PageFigure, dot, stroke
 from rcviz.plots._text import ELLIPSIS, LINE, axes_size, points, wrapped
 from rcviz.plots.colors import model_colors
 from rcviz.plots.results import table_of
@@ -84,7 +84,7 @@ def legend_keys(
             color=colors[shades[arm]],
             marker=MARKERS[place % len(MARKERS)],
             linestyle=DASHES[place % len(DASHES)] if dashed else "solid",
-            linewidth=2,
+            linewidth=stroke(2),
             label=arm,
         )
         for place, arm in enumerate(arms)
@@ -139,7 +139,7 @@ def draw_arms(
             shared |= {"color": color}
         drawn = len(ax.collections)
         # seaborn's own jitter draws from numpy's global generator.
-        seeds = {"marker": MARKERS[place % len(MARKERS)], "size": 5.5, "linewidth": 0.4, "alpha": 0.85}
+        seeds = {"marker": MARKERS[place % len(MARKERS)], "size": dot(5.5), "linewidth": stroke(0.4), "alpha": 0.85}
         seeds |= {"edgecolor": paper(ax), "zorder": 2.5, "jitter": False, **styles["seeds"]}
         seaborn.stripplot(part, dodge=several, **shared, **seeds)
         for points_of_seeds in ax.collections[drawn:]:
@@ -148,14 +148,26 @@ def draw_arms(
                 spread = _SPREAD * (WIDTH / len(arms) if several else 1.0)
                 aside = np.linspace(-spread, spread, len(offsets)) if len(offsets) > 1 else np.zeros(1)
                 points_of_seeds.set_offsets(offsets + np.column_stack([aside, np.zeros(len(offsets))]))
-        means = {"errorbar": RANGE, "linestyle": "none", "marker": "_", "markersize": 26 / max(1.0, len(arms) / 4)}
-        means |= {"markeredgewidth": 3, "linewidth": 1.2, "capsize": 0.18, "zorder": 2.2, **styles["means"]}
+        means = {"errorbar": RANGE, "linestyle": "none", "marker": "_", "markersize": dot(26 / max(1.0, len(arms) / 4))}
+        means |= {
+            "markeredgewidth": stroke(3),
+            "linewidth": stroke(1.2),
+            "capsize": 0.18,
+            "zorder": 2.2,
+            **styles["means"],
+        }
         dodge = WIDTH * (len(arms) - 1) / len(arms) if several else False
         seaborn.pointplot(part, dodge=dodge, **shared, **means)
 
 
 def seed_style(ax: Axes, color: Any) -> dict[str, Any]:
-    return {"color": color, "markersize": 5.5, "markeredgecolor": paper(ax), "markeredgewidth": 0.4, "alpha": 0.85}
+    return {
+        "color": color,
+        "markersize": dot(5.5),
+        "markeredgecolor": paper(ax),
+        "markeredgewidth": stroke(0.4),
+        "alpha": 0.85,
+    }
 
 
 def draw_brackets(
@@ -178,7 +190,7 @@ def draw_brackets(
     size = min(size, 0.55 * share * axes_size(ax)[1] / (2.0 * LINE))
     level = scale * share / (1 - share * len(both)) if both else 0.0
     base = float(runs[metric].max())
-    line = {"color": ink(ax), "linewidth": 0.8, **style}
+    line = {"color": ink(ax), "linewidth": stroke(0.8), **style}
     for place, (better, other) in enumerate(both):
         height = base + (place + 0.45) * level
         left, right = sorted((places[better], places[other]))

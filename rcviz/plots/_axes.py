@@ -31,6 +31,7 @@ from rcviz.plots._style import (
     page_style,
     paper,
     plotting,
+    stroke,
 )
 from rcviz.plots._text import LINE, axes_size, cell_size, distinct_short, points, text_width, wrapped
 from rcviz.plots._ticks import RoomyLocator
@@ -226,7 +227,7 @@ def ranked_bars(
 ) -> BarContainer:
     """Draw horizontal bars, the first on top, with a name at the left and a text at the right of each."""
     bars = ax.barh(range(len(names)), values, **{"height": 0.72, "color": color, "zorder": 1, **bar})
-    ax.axvline(0.0, color=faint(ax), linewidth=0.8, zorder=1.5)
+    ax.axvline(0.0, color=faint(ax), linewidth=stroke(0.8), zorder=1.5)
     text_beside_rows(ax, texts, ink(ax), points("ytick.labelsize"))
     ax.set_ylim(len(names) - 0.4, -0.6)
     despine(ax)

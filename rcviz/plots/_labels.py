@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from rcviz._core.checks import as_numbers
 from rcviz._core.shapes import Bool, Float
+from rcviz.plots._style import dot
 from rcviz.plots._ticks import RoomyLocator
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN
 
@@ -77,7 +78,9 @@ def label_colors(
         colors[member] = to_rgba_array(palette[name])[0]
         if member.any():
             label = f"{name}: {int(member.sum()):,}"
-            keys.append(Line2D([], [], color=palette[name], marker="o", linestyle="none", markersize=6, label=label))
+            keys.append(
+                Line2D([], [], color=palette[name], marker="o", linestyle="none", markersize=dot(6), label=label)
+            )
     return colors, keys, shades
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from matplotlib.transforms import Bbox
 
@@ -125,7 +125,7 @@ class InsideCell:
 
     def _scale_type(self, factor: float) -> None:
         ax = self._axes
-        for text in (ax.title, *(each for each in ax.texts if isinstance(each, RowText))):
+        for text in (ax.title, *(each for each in ax.texts if isinstance(each, RoomyText) and each.shrinks)):
             self._scale(text, float(text.get_fontsize()), factor, text.set_fontsize)
         for each in (ax, *(child for child in ax.child_axes if child.get_label() == "<colorbar>")):
             for name, axis in (("x", each.xaxis), ("y", each.yaxis)):
@@ -244,18 +244,27 @@ def text_in_level(ax: Axes, x: float, y: float, content: str, level: float, size
     return text
 
 
-class RowText(Text):
-    """Text beside a row, which is left out where the rows are too close together to name each."""
+class RoomyText(Annotation):
+    """Text that is left out where it has no room: ``fits``, if there is one, is asked when it is drawn."""
 
-    row: int = 0
-    rows: int = 1
+    fits: Callable[["RoomyText"], bool] | None = None
+    shrinks = False
+    """Whether its type becomes smaller with that of the ticks."""
 
     def get_visible(self) -> bool:
-        """Whether the row has room for its text."""
-        if not super().get_visible() or self.axes is None:
-            return bool(super().get_visible())
+        """Whether the text is to be drawn, and has room."""
+        shown = bool(super().get_visible())
+        return shown if not shown or self.axes is None or self.fits is None else self.fits(self)
+
+    def extent(self) -> tuple[float, float, float, float]:
+        """Return left, low, right and high end in pixels, of one line that is centred in its height."""
         axes: Any = self.axes
-        return self.row % row_step(axes, self.rows, float(self.get_fontsize())) == 0
+        per_point = axes.figure.figure.dpi / 72
+        size = float(self.get_fontsize())
+        (x, y), (right, up) = axes.transData.transform(self.xy), np.asarray(self.xyann, dtype=float) * per_point
+        width, half = text_width(self.get_text(), size) * per_point, 0.6 * size * per_point
+        left = x + right - (width if self.get_horizontalalignment() == "right" else 0.0)
+        return left, y + up - half, left + width, y + up + half
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
@@ -272,12 +281,18 @@ def text_beside_rows(ax: Axes, texts: Sequence[str], color: str, size: float) ->
     """Write a text at the right of each row."""
     written: list[Text] = []
     for row, content in enumerate(texts):
-        text = RowText(1.02, row, content, transform=ax.get_yaxis_transform(), fontsize=size, color=color, va="center")
-        text.row, text.rows = row, len(texts)
+        place: Any = ax.get_yaxis_transform()
+        text = RoomyText(content, (1.02, row), xycoords=place, fontsize=size, color=color, va="center")
+        text.fits, text.shrinks = partial(_row_fits, row, len(texts)), True
         ax.add_artist(text)
         text.set_clip_on(False)  # what is clipped is not measured by layouts
         written.append(text)
     return written
+
+
+def _row_fits(row: int, rows: int, text: RoomyText) -> bool:
+    axes: Any = text.axes
+    return row % row_step(axes, rows, float(text.get_fontsize())) == 0
 
 
 def _set_label_size(ax: Any, name: Any, size: float) -> None:

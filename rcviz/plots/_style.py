@@ -24,6 +24,9 @@ FAINT = "#8a8a8a"
 CONTRAST = 3.0
 """Least contrast of a letter, curve or fill with the paper, as WCAG asks of graphics."""
 
+_USUAL_LINE, _USUAL_MARKER = 1.5, 6.0  # of matplotlib's own settings, for which widths and sizes are written
+_THINNEST, _THICKEST = 0.5, 2.5  # times these
+
 _FAMILIES = ("axes.", "figure.", "font.", "grid.", "hatch.", "image.", "legend.", "lines.", "markers.", "mathtext.")
 _MORE_FAMILIES = ("patch.", "path.", "savefig.", "scatter.", "text.", "xtick.", "ytick.")
 _KEPT = ("figure.max_open_warning", "savefig.directory", "figure.raise_window", "figure.hooks")
@@ -103,6 +106,18 @@ def may_grow(ax: Axes) -> bool:
 def mark_as_growing(figure: Figure) -> None:
     """Let the plot that is being drawn enlarge its figure."""
     _GROWING.add(figure)
+
+
+def stroke(width: float | int) -> float:
+    """Return the width of a line: wider where the caller's lines are wider than matplotlib's, as in a talk."""
+    width_of_lines: Any = matplotlib.rcParams["lines.linewidth"]
+    return width * min(max(float(width_of_lines) / _USUAL_LINE, _THINNEST), _THICKEST)
+
+
+def dot(size: float | int) -> float:
+    """Return the size of a marker: larger where the caller's markers are larger than matplotlib's."""
+    size_of_markers: Any = matplotlib.rcParams["lines.markersize"]
+    return size * min(max(float(size_of_markers) / _USUAL_MARKER, _THINNEST), _THICKEST)
 
 
 def luminance(color: Any) -> float:

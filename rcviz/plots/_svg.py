@@ -11,6 +11,9 @@ from rcviz.plots._axes import signed_number
 from rcviz.plots._highlights import Label, Span, lines_of_labels
 from rcviz.plots.glyphs import LogoLayout, svg_letters
 
+TITLE_ROOM = 18.0
+"""Pixels of a title above a logo."""
+
 _FONT_SIZE = 10
 _LABEL_SIZE = 9.0  # of spans
 _LABEL_LINE = 11.0
@@ -29,7 +32,7 @@ def position_text(value: float, largest: float) -> str:
 def svg_margin(axis: str, title: str | None) -> float:
     """Return the pixels above and below a logo."""
     below = 18.0 if axis == "both" else 2.0 if axis == "none" else 6.0
-    return (18.0 if title else 0.0) + (2.0 if axis == "none" else 6.0) + below
+    return (TITLE_ROOM if title else 0.0) + (2.0 if axis == "none" else 6.0) + below
 
 
 def svg_row(
@@ -52,7 +55,7 @@ def svg_row(
     """Return the elements of one row: shaded spans, letters, zero line, title and axes."""
     (width, height), (low, high) = size, limits
     left = 1.0 if axis == "none" else 44.0
-    top = (18.0 if title else 0.0) + (2.0 if axis == "none" else 6.0)
+    top = (TITLE_ROOM if title else 0.0) + (2.0 if axis == "none" else 6.0)
     bottom = height - (svg_margin(axis, title) - top)
     step = (width - left - 1.0) / len(places)
     line = min(_LABEL_LINE, _LABEL_SHARE * (bottom - top) / max(lines, 1))
@@ -77,12 +80,10 @@ def svg_row(
         parts.append(
             f'<path d="M{left:.2f} {floor:.2f}H{width - 1:.2f}" fill="none" stroke="currentColor" stroke-width=".8"/>'
         )
-    if axis != "none" or title:
+    parts += title_line(title, width - left, left)
+    if axis != "none":
         parts.append(f'<g font-family="sans-serif" font-size="{_FONT_SIZE}" fill="currentColor">')
-        if title:
-            parts.append(f'<text x="{left:g}" y="12">{escaped(_cut(title, width - left))}</text>')
-        if axis != "none":
-            parts += _y_axis(low, high, unit, left, top, bottom)
+        parts += _y_axis(low, high, unit, left, top, bottom)
         if axis == "both":
             parts += [
                 f'<text x="{left + step * (i + 0.5):.2f}" y="{bottom + 13:.2f}" text-anchor="middle">'
@@ -91,6 +92,12 @@ def svg_row(
             ]
         parts.append("</g>")
     return parts
+
+
+def title_line(title: str | None, width: float, left: float) -> list[str]:
+    """Write a title above a logo, cut to a width."""
+    style = f'font-family="sans-serif" font-size="{_FONT_SIZE}" fill="currentColor"'
+    return [f'<text x="{left:g}" y="12" {style}>{escaped(_cut(title, width))}</text>'] if title else []
 
 
 def svg_labels(spans: Sequence[Span], columns: int, across: float) -> list[Label]:

@@ -1,18 +1,18 @@
 """Knock-outs of filters against what gradient times activation estimates."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation
 
 from rcviz._core.checks import check_choice
 from rcviz._core.shapes import Float
 from rcviz.plots._axes import despine, faint, ink, label_axes, number_ticks, paper, plotting, resolve_axes
+from rcviz.plots._layout import RoomyText
 from rcviz.plots._legend import LEGENDS, add_legend
-from rcviz.plots._style import checked_visuals, mix
+from rcviz.plots._style import checked_visuals, dot, mix, stroke
 from rcviz.plots._text import axes_size, points, shortened, text_width
 from rcviz.plots.results import scale_of, table_of
 
@@ -73,14 +73,19 @@ def plot_ablation(
     y, x = (known[column].to_numpy(dtype=float) for column in _COLUMNS[1:])
 
     ax = resolve_axes(ax, 4.4, 4.2)
-    line: dict[str, Any] = {"color": faint(ax), "linewidth": 0.8, "zorder": 1}
+    line: dict[str, Any] = {"color": faint(ax), "linewidth": stroke(0.8), "zorder": 1}
     for draw in (ax.axhline, ax.axvline):
         draw(0.0, **{**line, "linestyle": ":", **styles["zero"]})
     low, high = min(x.min(), y.min(), 0.0), max(x.max(), y.max(), 0.0)
     room = 0.05 * (high - low) or 0.5
     ends = [low - room, high + room]
     ax.plot(ends, ends, **{**line, **styles["diagonal"]})
-    marks: dict[str, Any] = {"s": 18.0, "color": mix(ink(ax), paper(ax), 0.25), "linewidths": 0, "zorder": 2}
+    marks: dict[str, Any] = {
+        "s": 18.0 * dot(1.0) ** 2,
+        "color": mix(ink(ax), paper(ax), 0.25),
+        "linewidths": 0,
+        "zorder": 2,
+    }
     if {"c", "facecolor", "facecolors"} & set(styles["points"]):
         del marks["color"]
     ax.scatter(x, y, **{**marks, **styles["points"]})
@@ -107,34 +112,14 @@ def _summary(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], n_unknown: 
     return f"{len(x):,} filters, rank correlation {correlation}{unknown}"
 
 
-class _PointName(Text):
-    """Name of a point, left out where it would leave the Axes or cover the name of another point."""
-
-    others: Sequence["_PointName"] = ()
-
-    def get_visible(self) -> bool:
-        """Whether the name has room."""
-        if not super().get_visible() or self.axes is None:
-            return bool(super().get_visible())
-        axes: Any = self.axes
-        left, low, right, high = self._extent()
-        if left < axes.bbox.x0 or right > axes.bbox.x1 or low < axes.bbox.y0 or high > axes.bbox.y1:
-            return False
-        boxes = [other._extent() for other in self.others if other.get_visible()]
-        return not any(left < x1 and x0 < right and low < y1 and y0 < high for x0, y0, x1, y1 in boxes)
-
-    def _extent(self) -> tuple[float, float, float, float]:
-        """Return left, low, right and high end of the name, in pixels."""
-        axes: Any = self.axes
-        per_point = axes.figure.figure.dpi / 72
-        size = float(self.get_fontsize())
-        x, y = self.get_transform().transform(self.get_position())
-        width, half = text_width(self.get_text(), size) * per_point, 0.6 * size * per_point
-        return (
-            (x - width, y - half, x, y + half)
-            if self.get_horizontalalignment() == "right"
-            else (x, y - half, x + width, y + half)
-        )
+def _point_name_fits(others: Sequence[RoomyText], name: RoomyText) -> bool:
+    """Whether a name lies inside the Axes and covers none of the others that are drawn."""
+    axes: Any = name.axes
+    left, low, right, high = name.extent()
+    if left < axes.bbox.x0 or right > axes.bbox.x1 or low < axes.bbox.y0 or high > axes.bbox.y1:
+        return False
+    boxes = [other.extent() for other in others if other.get_visible()]
+    return not any(left < x1 and x0 < right and low < y1 and y0 < high for x0, y0, x1, y1 in boxes)
 
 
 def _name_points(
@@ -145,19 +130,22 @@ def _name_points(
     count: int,
     style: Mapping[str, Any],
 ) -> None:
-    """Write names at the right of the strongest points, or at the left in the right half, where none is yet."""
+    """Write names beside the strongest points where none is yet, away from the diagonal if there is room."""
     size = 0.9 * points("xtick.labelsize")
-    middle, width = sum(ax.get_xlim()) / 2, 0.4 * axes_size(ax)[0]
-    written: list[_PointName] = []
+    (low, high), across = ax.get_xlim(), axes_size(ax)[0]
+    middle, width = (low + high) / 2, 0.4 * across
+    written: list[RoomyText] = []
     for index in np.argsort(-np.abs(y), kind="stable")[:count]:
-        side = -1 if x[index] > middle else 1
+        content = shortened(names[index], width, size)
+        away = -1 if y[index] > x[index] else 1
+        room = across * ((x[index] - low) if away < 0 else (high - x[index])) / (high - low)
+        side = away if room > 0.95 * text_width(content, size) + 8.0 else -1 if x[index] > middle else 1
         text: dict[str, Any] = {"fontsize": size, "va": "center", "ha": "right" if side < 0 else "left"}
         text |= {"color": ink(ax), "parse_math": False}
-        moved = ax.transData + ScaledTranslation(side * 5 / 72, 0, ax.figure.dpi_scale_trans)
-        name = _PointName(
-            x[index], y[index], shortened(names[index], width, size), **{"transform": moved, **text, **style}
+        name = RoomyText(
+            content, (x[index], y[index]), (side * 5.0, 0.0), textcoords="offset points", **{**text, **style}
         )
-        name.others = tuple(written)
+        name.fits = partial(_point_name_fits, tuple(written))
         ax.add_artist(name)
         name.set_in_layout(False)
         written.append(name)

@@ -31,7 +31,7 @@ from rcviz.plots._arms import (
 )
 from rcviz.plots._axes import despine, integer_ticks, label_axes, paper, plotting, resolve_axes
 from rcviz.plots._legend import LEGENDS, add_legend
-from rcviz.plots._style import checked_visuals
+from rcviz.plots._style import checked_visuals, dot, stroke
 from rcviz.plots._text import cell_size, distinct_short, points
 from rcviz.plots._ticks import UpToOneLocator
 from rcviz.plots.results import has
@@ -233,7 +233,7 @@ def plot_training_size(
         part = table[table["arm"] == arm]
         part = part.assign(fraction=part["fraction"] * DODGE ** (place - (len(arms) - 1) / 2))
         color, dashes = colors[shades[arm]], DASHES[place % len(DASHES)]
-        line = {"color": color, "linestyle": dashes, "linewidth": 1.8, **styles["medians"]}
+        line = {"color": color, "linestyle": dashes, "linewidth": stroke(1.8), **styles["medians"]}
         middle = part.groupby("fraction", as_index=False)[metric].median()
         seaborn.lineplot(middle, x="fraction", y=metric, errorbar=None, ax=ax, legend=False, **line)
         # Markers as a line without a line: seaborn's scatter has no marker that is larger than another's.
@@ -336,7 +336,7 @@ def plot_learning_curves(
                 "color": color,
                 "marker": MARKERS[place % len(MARKERS)],
                 "markevery": (first, 10),
-                "markersize": 5,
+                "markersize": dot(5),
                 "markeredgecolor": paper(ax),
                 **styles["validation"],
             }

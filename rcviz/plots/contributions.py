@@ -24,7 +24,7 @@ from rcviz.plots._axes import (
     signed_number,
 )
 from rcviz.plots._legend import LEGENDS, add_legend
-from rcviz.plots._style import checked_visuals, mix
+from rcviz.plots._style import checked_visuals, dot, mix, stroke
 from rcviz.plots.colors import NEGATIVE, POSITIVE, UNKNOWN, on_paper
 from rcviz.plots.results import has, scale_of, table_of
 
@@ -104,10 +104,10 @@ def plot_contributions(
         shade = on_paper(color, paper(ax))
         # Open circles below filled ones, so that two equal means are both seen; a rim keeps them apart from the bar.
         mark: dict[str, Any] = {
-            "markersize": 4.0 if filled else 5.0,
+            "markersize": dot(4.0 if filled else 5.0),
             "markerfacecolor": shade if filled else paper(ax),
             "markeredgecolor": paper(ax) if filled else shade,
-            "markeredgewidth": 0.5 if filled else 1.2,
+            "markeredgewidth": stroke(0.5 if filled else 1.2),
         }
         if "color" in styles[part]:
             mark = {key: value for key, value in mark.items() if not key.endswith("color")}
@@ -200,7 +200,7 @@ def plot_contribution_distribution(
         label = f"{name}: {scores.size:,}"
         if scores.size:
             median = float(np.median(scores))
-            curve = {"linewidth": 1.6, **styles[name], "color": color}
+            curve = {"linewidth": stroke(1.6), **styles[name], "color": color}
             if kind == "ecdf":
                 seaborn.ecdfplot(x=scores, ax=ax, **curve)
                 steps = np.asarray(ax.lines[-1].get_xdata())
@@ -208,13 +208,13 @@ def plot_contribution_distribution(
             else:
                 bins = {"stat": "probability", "bins": edges, "element": "step", "alpha": 0.22}
                 seaborn.histplot(x=scores, ax=ax, **{**bins, **curve})
-            middle: dict[str, Any] = {"color": color, "linewidth": 1.2, "linestyle": (0, (4, 2))}
+            middle: dict[str, Any] = {"color": color, "linewidth": stroke(1.2), "linestyle": (0, (4, 2))}
             ax.axvline(median, **{**middle, **styles["medians"]})
             label += signed_number(f", median {median:.3g}")
         if unknown:
             label += f" ({unknown:,} NaN excluded)"
         shade = color if scores.size else on_paper(UNKNOWN, paper(ax))
-        handles.append(Line2D([], [], color=shade, linewidth=2, label=label))
+        handles.append(Line2D([], [], color=shade, linewidth=stroke(2), label=label))
     despine(ax)
     ax.set_xlim(edges[0] - 0.02 * np.ptp(edges), edges[-1] + 0.02 * np.ptp(edges))
     ax.set_ylim(0.0, None if kind == "histogram" else 1.02)

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.shapes import Float
 from rcviz.plots._axes import faint, ink, paper, plotting, resolve_axes, signed_number
-from rcviz.plots._style import checked_visuals, may_grow
+from rcviz.plots._style import checked_visuals, may_grow, stroke
 from rcviz.plots._text import LINE, axes_size, distinct_short, points, wrapped
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
@@ -119,7 +119,7 @@ def plot_filters(
     ax.add_collection(letters, autolim=False)
     # One artist for all zero lines takes no longer than a single line.
     color = ink(ax) if kind == "weights" else faint(ax)
-    line: dict[str, Any] = {"colors": color, "linewidths": 0.6, "zorder": 1.5}
+    line: dict[str, Any] = {"colors": color, "linewidths": stroke(0.6), "zorder": 1.5}
     zeros = LineCollection(zero_lines, **line)
     zeros.set(**styles["zero"])
     ax.add_collection(zeros, autolim=False)

@@ -33,8 +33,8 @@ from rcviz.plots._highlights import (
     spans_of,
     write_labels,
 )
-from rcviz.plots._style import checked_visuals, may_grow
-from rcviz.plots._svg import position_text, svg_labels, svg_margin, svg_row
+from rcviz.plots._style import checked_visuals, may_grow, stroke
+from rcviz.plots._svg import TITLE_ROOM, position_text, svg_labels, svg_margin, svg_row, title_line
 from rcviz.plots._text import LINE, points
 from rcviz.plots._ticks import PositionLocator, RoomyLocator
 from rcviz.plots.colors import letter_colors
@@ -181,7 +181,7 @@ def plot_logo(
         first, last = float(places.min()), float(places.max())
         ax.set_xlim(first - 0.6, last + 0.6)
         if kind == "weights":
-            ax.axhline(0.0, **{"color": ink(ax), "linewidth": 0.8, "zorder": 1.5, **styles["zero"]})
+            ax.axhline(0.0, **{"color": ink(ax), "linewidth": stroke(0.8), "zorder": 1.5, **styles["zero"]})
         shown = [span for span in spans if span.end > first and span.start <= last]
         labels = rows_of_labels(ax, shown, first - 0.6, last + 0.6)
         lines = max((label.line + 1 for label in labels), default=0)
@@ -243,7 +243,7 @@ def _wrapped_axes(
 ) -> None:
     """Number the rows of a wrapped logo by their first position, as in an alignment."""
     low, high = limits
-    ax.add_collection(LineCollection(zeros, **{"color": ink(ax), "linewidth": 0.8, "zorder": 1.5, **style}))
+    ax.add_collection(LineCollection(zeros, **{"color": ink(ax), "linewidth": stroke(0.8), "zorder": 1.5, **style}))
     longest = max(stop - begin for begin, stop in rows)
     ax.set_xlim(-0.6, longest - 0.4)
     ax.set_ylim(low - (len(rows) - 1) * step - 0.04 * (high - low), high + above + 0.04 * (high - low))
@@ -321,16 +321,20 @@ def logo_svg(
     longest = rows[0][1]
     left, height = 1.0 if axis == "none" else 44.0, float(height)
     across = left + 14.0 * longest + 1.0 if width is None else float(width)
-    if not (np.isfinite([across, height]).all() and across - left - 1.0 > 0 and height > svg_margin(axis, title)):
+    inner = title if len(rows) == 1 else None  # over several rows it stands above them, as all have one scale
+    if not (np.isfinite([across, height]).all() and across - left - 1.0 > 0 and height > svg_margin(axis, inner)):
         raise ValueError(f"width={width}, height={height} pixels leave no room for a logo: make it larger")
     palette = letter_colors(colors)
-    total = height * len(rows)
+    head = title_line(title if inner is None else None, across - left, left)
+    above = TITLE_ROOM if head else 0.0
+    total = above + height * len(rows)
     in_rows = [spans_in_row(spans, places[begin:stop]) for begin, stop in rows]
     labels = [svg_labels(part, longest, across - left - 1.0) for part in in_rows]
     lines = max((label.line + 1 for each in labels for label in each), default=0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{across:g}" height="{total:g}" '
-        f'viewBox="0 0 {across:g} {total:g}"><title>{escaped(str(name))}</title>'
+        f'viewBox="0 0 {across:g} {total:g}"><title>{escaped(str(name))}</title>',
+        *head,
     ]
     for row, (begin, stop) in enumerate(rows):
         drawn = svg_row(
@@ -343,12 +347,13 @@ def logo_svg(
             zero=kind == "weights",
             clipped=y_range is not None,
             axis=axis,
-            title=title if row == 0 else None,
+            title=inner,
             spans=in_rows[row],
             labels=labels[row],
             lines=lines,
             faded=faded,
         )
-        parts += drawn if row == 0 else [f'<g transform="translate(0 {row * height:g})">', *drawn, "</g>"]
+        down = above + row * height
+        parts += [f'<g transform="translate(0 {down:g})">', *drawn, "</g>"] if down else drawn
     parts.append("</svg>")
     return "".join(parts)

@@ -11,7 +11,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from rcviz._core.checks import as_numbers, check_index
 from rcviz._core.shapes import Float
 from rcviz.plots._axes import check_title, ink, label_axes, paper, plain_title, plotting, resolve_axes
-from rcviz.plots._style import checked_visuals, luminance
+from rcviz.plots._layout import text_in_level
+from rcviz.plots._style import checked_visuals, luminance, stroke
 from rcviz.plots._svg import position_text
 from rcviz.plots._text import axes_size, points
 from rcviz.plots._ticks import PositionLocator, label_size
@@ -121,10 +122,8 @@ def plot_mutagenesis(
         dots: dict[str, Any] = {"s": min(8.0, 300.0 / len(places)), "color": ink(ax), "linewidths": 0, "zorder": 2}
         ax.scatter(places[known], top + letters[known] + 0.5, **{**dots, **styles["reference"]})
         ticks += [top + base + 0.5 for base in range(4)]
-        text = ax.text(
-            first, top - 0.15, name, fontsize=size, color=ink(ax), verticalalignment="bottom", parse_math=False
-        )
-        text.set_in_layout(False)
+        options = {"color": ink(ax), "verticalalignment": "bottom", "parse_math": False}
+        text_in_level(ax, first, top - 0.15, name, _GAP - 0.3, size, **options).set_in_layout(False)
     heights = _importance(strands, letters)
     most = max(float(heights.max()), 0.0) - min(float(heights.min()), 0.0) or 1.0
     # The axis of y runs downwards, and letters are drawn upwards: the logo is drawn with its heights negated.
@@ -134,7 +133,7 @@ def plot_mutagenesis(
     drawn = letter_collection([layout], palette)
     drawn.set(**styles["letters"])
     ax.add_collection(drawn, autolim=False)
-    ax.plot([first, last], [baseline, baseline], color=ink(ax), linewidth=0.6, zorder=1.5)
+    ax.plot([first, last], [baseline, baseline], color=ink(ax), linewidth=stroke(0.6), zorder=1.5)
 
     ax.set_xlim(first, last)
     ax.set_ylim(3 * 4 + 2 * _GAP, -_GAP - 0.6 - _LOGO)

@@ -24,7 +24,7 @@ from rcviz.plots._axes import (
     resolve_axes,
     signed_number,
 )
-from rcviz.plots._style import checked_visuals
+from rcviz.plots._style import checked_visuals, stroke
 from rcviz.plots.colors import letter_colors
 from rcviz.plots.glyphs import logo_layout
 from rcviz.plots.heights import letter_heights, motif_name, y_limits
@@ -118,9 +118,9 @@ def plot_palindrome(
         [(-0.5, 0.0), (width - 0.5, 0.0)],
         [(best.shift - 0.5, -step), (best.shift + width - 0.5, -step)],
     ]
-    zero: dict[str, Any] = {"color": ink(ax), "linewidth": 0.8, "zorder": 1.5}
+    zero: dict[str, Any] = {"color": ink(ax), "linewidth": stroke(0.8), "zorder": 1.5}
     ax.add_collection(LineCollection(zeros, **{**zero, **styles["zero"]}), autolim=False)
-    middle: dict[str, Any] = {"color": ink(ax), "linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 0.5}
+    middle: dict[str, Any] = {"color": ink(ax), "linewidth": stroke(1.0), "linestyle": (0, (4, 3)), "zorder": 0.5}
     ax.axvline(best.center, **{**middle, **styles["center"]})
     room, center = 0.04 * (high - low), (low + high) / 2
     ax.set_ylim(low - step - room, high + room)

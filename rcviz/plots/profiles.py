@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from rcviz._core.checks import as_numbers, check_choice
 from rcviz.plots._axes import despine, ink, integer_ticks, label_axes, paper, plotting, resolve_axes
 from rcviz.plots._legend import LEGENDS, add_legend
-from rcviz.plots._style import checked_visuals
+from rcviz.plots._style import checked_visuals, stroke
 from rcviz.plots.colors import NEGATIVE, POSITIVE, model_colors, on_paper
 from rcviz.plots.results import axes_of_result, has
 
@@ -83,7 +83,7 @@ def plot_profile(
     handles = []
     for name, values in heights.items():
         color = on_paper(_COLORS[name], paper(ax)) if name in _COLORS else others[str(name)]
-        line = {"baseline": None, "color": color, "linewidth": 1.6, **styles[str(name)]}
+        line = {"baseline": None, "color": color, "linewidth": stroke(1.6), **styles[str(name)]}
         handles.append(ax.stairs(values, bounds, **line))
         handles[-1].set_label(str(name))
     low, high = ax.get_ylim()

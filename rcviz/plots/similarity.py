@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from rcviz._core.checks import as_numbers
 from rcviz._core.shapes import Float, Int
 from rcviz.plots._axes import integer_ticks, label_axes, plotting, resolve_axes
-from rcviz.plots._style import checked_visuals
+from rcviz.plots._style import checked_visuals, dot, stroke
 from rcviz.plots._text import axes_size, points
 from rcviz.plots.results import has
 
@@ -69,7 +69,12 @@ def plot_similarity(
     rows = np.flatnonzero(~np.isnan(others).all(axis=1))
     nearest = np.nanargmax(others[rows], axis=1) if len(rows) else rows
     # White with a dark edge: the dot is seen on every colour of the map.
-    dots = {"markersize": 5, "markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": 0.8}
+    dots = {
+        "markersize": dot(5),
+        "markerfacecolor": "white",
+        "markeredgecolor": "black",
+        "markeredgewidth": stroke(0.8),
+    }
     ax.plot(nearest, rows, "o", **{**dots, **styles["nearest"]})
     if clusters is None:
         integer_ticks(ax, 9)
@@ -90,7 +95,7 @@ def _frame(ax: Axes, clusters: Int[np.ndarray, " F"], style: Mapping[str, Any]) 
     for cluster, size in enumerate(np.bincount(clusters)):
         if size > 1:
             corner = float(np.argmax(clusters == cluster)) - 0.5
-            frame = {"fill": False, "edgecolor": CLUSTER, "linewidth": 1.8, "zorder": 3, **style}
+            frame = {"fill": False, "edgecolor": CLUSTER, "linewidth": stroke(1.8), "zorder": 3, **style}
             ax.add_patch(Rectangle((corner, corner), float(size), float(size), **frame))
 
 

@@ -23,7 +23,7 @@ from rcviz.plots._axes import (
 )
 from rcviz.plots._labels import CLASSES, checked_labels, draw_color_bar, hidden_values, label_colors, one_task
 from rcviz.plots._legend import LEGENDS, add_legend
-from rcviz.plots._style import checked_visuals
+from rcviz.plots._style import checked_visuals, dot, stroke
 from rcviz.plots.colors import UNKNOWN, on_paper, value_colors
 from rcviz.plots.results import axes_of_result, finite_or_none, has, scale_of, table_of
 
@@ -151,7 +151,7 @@ def plot_strands(
     palette = {name: styles[name].get("color", on_paper(color, paper(ax))) for name, color in CLASSES.items()}
     colors, keys, shades = label_colors(groups, len(x), label_kind, palette, value_colors(paper(ax)))
     low, high = prediction_range(x, y, scale)
-    line: dict[str, Any] = {"color": faint(ax), "linewidth": 0.8, "zorder": 1}
+    line: dict[str, Any] = {"color": faint(ax), "linewidth": stroke(0.8), "zorder": 1}
     ax.plot([low, high], [low, high], **{**line, **styles["diagonal"]})
     if threshold is not None:
         for draw in (ax.axvline, ax.axhline):
@@ -159,7 +159,7 @@ def plot_strands(
     # A fixed random order, as the class drawn last would hide the others.
     order = np.random.default_rng(0).permutation(len(x))
     marks: dict[str, Any] = {
-        "s": float(np.clip(4000 / len(x), 4.0, 24.0)),
+        "s": float(np.clip(4000 / len(x), 4.0, 24.0)) * dot(1.0) ** 2,
         "c": colors[order],
         "alpha": float(np.clip(1500 / len(x), 0.45, 0.85)),
         "linewidths": 0,

@@ -11,7 +11,7 @@ from rcviz._core.checks import check_choice
 from rcviz.metrics import LOWER_IS_BETTER, METRIC_NAMES
 from rcviz.plots._axes import despine, ink, integer_ticks, label_axes, paper, plotting, resolve_axes
 from rcviz.plots._legend import LEGENDS, add_legend
-from rcviz.plots._style import checked_visuals
+from rcviz.plots._style import checked_visuals, dot, stroke
 from rcviz.plots.colors import MODEL_COLORS, model_colors, on_paper
 from rcviz.plots.results import table_of
 
@@ -93,12 +93,12 @@ def plot_history(
                 "color": palette[model],
                 "linestyle": _STYLES[split],
                 # Runs of one model overlap: thin, transparent lines show their spread.
-                "linewidth": 0.9 if repeated else 1.5,
+                "linewidth": stroke(0.9 if repeated else 1.5),
                 "alpha": 0.6 if repeated else 1.0,
                 # A line through a single epoch has no length: a marker shows it, hollow for training.
                 "marker": "o" if np.isfinite(value).sum() == 1 else "none",
                 "markerfacecolor": paper(ax) if split == "train" else palette[model],
-                "markersize": 6,
+                "markersize": dot(6),
                 "zorder": 2.2 if split == "valid" else 2.0,
             }
             ax.plot(epoch, value, **{**line, **styles[name]})
@@ -113,10 +113,10 @@ def plot_history(
         marks: dict[str, Any] = {
             "linestyle": "none",
             "marker": "o",
-            "markersize": 7 if single else 4.5,
+            "markersize": dot(7 if single else 4.5),
             "color": palette[model],
             "markeredgecolor": paper(ax),
-            "markeredgewidth": 1.2 if single else 0.6,
+            "markeredgewidth": stroke(1.2 if single else 0.6),
             "zorder": 3,
         }
         ax.plot([epoch for epoch, _ in points], [value for _, value in points], **{**marks, **styles["best"]})
@@ -124,7 +124,7 @@ def plot_history(
     integer_ticks(ax, 10)
     colors = {model: styles["best"].get("color", color) for model, color in palette.items()}
     handles = [
-        Line2D([], [], color=colors[model], linewidth=2, marker="o", label=_model_label(model, best[model]))
+        Line2D([], [], color=colors[model], linewidth=stroke(2), marker="o", label=_model_label(model, best[model]))
         for model in models
     ]
     splits = [

@@ -1,11 +1,12 @@
 """Effects of variants on the two strands, and the variants whose sign depends on the strand."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.text import Annotation, OffsetFrom
+from matplotlib.text import OffsetFrom
 
 from rcviz._core.checks import check_choice, check_whole, task_index
 from rcviz.plots._axes import (
@@ -20,8 +21,9 @@ from rcviz.plots._axes import (
     plotting,
     resolve_axes,
 )
+from rcviz.plots._layout import RoomyText
 from rcviz.plots._legend import LEGENDS, add_legend
-from rcviz.plots._style import checked_visuals
+from rcviz.plots._style import checked_visuals, dot, stroke
 from rcviz.plots._text import LINE, axes_size, points, shortened, text_width
 from rcviz.plots.colors import NEGATIVE, POSITIVE, on_paper
 from rcviz.plots.results import scale_of, table_of
@@ -99,11 +101,11 @@ def plot_variants(
     ax = resolve_axes(ax, 5.0, 4.4)
     colors = {name: on_paper(color, paper(ax)) for name, color in ((_SAME, POSITIVE), (_OPPOSITE, NEGATIVE))}
     reach = 1.08 * (float(max(np.abs(x).max(), np.abs(y).max())) or 1.0)
-    line: dict[str, Any] = {"color": faint(ax), "linewidth": 0.8, "zorder": 1}
+    line: dict[str, Any] = {"color": faint(ax), "linewidth": stroke(0.8), "zorder": 1}
     ax.plot([-reach, reach], [-reach, reach], **{**line, **styles["diagonal"]})
     for draw in (ax.axhline, ax.axvline):
         draw(0.0, **{**line, "linestyle": ":"})
-    size = float(np.clip(4000 / len(x), 5.0, 26.0))
+    size = float(np.clip(4000 / len(x), 5.0, 26.0)) * dot(1.0) ** 2
     for name, part, marker in ((_SAME, ~opposite, "o"), (_OPPOSITE, opposite, "D")):
         marks = {"s": size, "color": colors[name], "alpha": 0.75, "linewidths": 0, "marker": marker, "zorder": 2}
         marks["rasterized"] = len(x) > _RASTERIZE_ABOVE
@@ -117,7 +119,7 @@ def plot_variants(
     number_ticks(ax, 5)
     number_ticks(ax, 5, axis="y")
     keys = [
-        Line2D([], [], linestyle="", marker=marker, color=colors[name], markersize=5, label=name)
+        Line2D([], [], linestyle="", marker=marker, color=colors[name], markersize=dot(5), label=name)
         for name, marker in ((_SAME, "o"), (_OPPOSITE, "D"))
     ]
     note = f"n = {len(x):,}, {int(opposite.sum()):,} with opposite signs\n"
@@ -129,19 +131,12 @@ def plot_variants(
     return ax
 
 
-class _CornerName(Annotation):
-    """Name in a corner, left out where the Axes have no room for its line."""
-
-    line: int = 0
-
-    def get_visible(self) -> bool:
-        """Whether the line lies in the corner's part of the Axes."""
-        if not super().get_visible() or self.axes is None:
-            return bool(super().get_visible())
-        axes: Any = self.axes
-        size = float(self.get_fontsize())
-        width, height = (length * 72 / axes.figure.figure.dpi for length in axes.bbox.size)
-        return bool((self.line + 1) * LINE * size < 0.46 * height and text_width(self.get_text(), size) < 0.5 * width)
+def _corner_name_fits(line: int, name: RoomyText) -> bool:
+    """Whether a line of names lies in the corner's part of the Axes."""
+    axes: Any = name.axes
+    size = float(name.get_fontsize())
+    width, height = (length * 72 / axes.figure.figure.dpi for length in axes.bbox.size)
+    return bool((line + 1) * LINE * size < 0.46 * height and text_width(name.get_text(), size) < 0.5 * width)
 
 
 def _write_names(ax: Axes, x: np.ndarray, y: np.ndarray, rows: np.ndarray, names: list[str], style: Any) -> None:
@@ -154,17 +149,23 @@ def _write_names(ax: Axes, x: np.ndarray, y: np.ndarray, rows: np.ndarray, names
         ]
         place = OffsetFrom(ax.patch, (0.0, 1.0) if upper else (1.0, 0.0), unit="points")
         for line, (at_y, at_x, name) in enumerate(sorted(corner, reverse=upper)):
-            text = _CornerName(
+            text = RoomyText(
                 shortened(name, width, size),
                 (at_x, at_y),
                 (3.0, -3.0 - line * LINE * size) if upper else (-3.0, 3.0 + line * LINE * size),
                 textcoords=place,
-                arrowprops={"arrowstyle": "-", "color": faint(ax), "linewidth": 0.5, "shrinkA": 0.5, "shrinkB": 2.0},
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": faint(ax),
+                    "linewidth": stroke(0.5),
+                    "shrinkA": 0.5,
+                    "shrinkB": 2.0,
+                },
                 horizontalalignment="left" if upper else "right",
                 verticalalignment="top" if upper else "bottom",
                 **{"fontsize": size, "color": ink(ax), "parse_math": False, "zorder": 3, **style},
             )
-            text.line = line
+            text.fits = partial(_corner_name_fits, line)
             text.set_in_layout(False)
             ax.add_artist(text)
 

@@ -2,6 +2,7 @@
 import { reverseComplement } from "../../rcviz/widgets/static/matrices.js";
 import { inside, mixed, nearest, thinned } from "../../rcviz/widgets/static/points.js";
 import {
+  detailCache,
   bestWindow,
   gapText,
   orderByGap,
@@ -154,4 +155,19 @@ test("names of sequences and files, and small numbers", () => {
   equal(endingOf("a", kinds) === undefined, true);
   equal([gapText(0), gapText(0.773), gapText(7.6e-8), gapText(1234.5)], ["0", "0.77", "8e\u22128", "1,235"]);
   equal([differenceText(0.853), differenceText(-1), differenceText(-7e-7)], ["+0.85", "\u22121.00", "\u22127e\u22127"]);
+});
+
+test("the page knows whether any sequence has details", () => {
+  const packed = (values) => ({
+    type: "float32",
+    shape: values.length === 1 ? [1] : [1, values.length],
+    data: new DataView(Float32Array.from(values).buffer),
+  });
+  const traits = { _points: { models: [] }, _chosen: {}, _ahead: {} };
+  const cache = detailCache({ get: (name) => traits[name] });
+  cache.update();
+  equal([cache.any(0), cache.get(0, 7)], [false, null]);
+  traits._chosen = { task: 0, sequences: packed([7]), codes: packed([1, 2]), models: {} };
+  cache.update();
+  equal([cache.any(0), cache.any(1), cache.get(0, 7) === null], [true, false, false]);
 });

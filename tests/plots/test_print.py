@@ -1,14 +1,18 @@
 """Whoever made the figure, each text that is drawn lies inside it and covers no other; colours can be seen."""
 
 import itertools
+import re
 import warnings
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import plot_cases as cases
 import pytest
 from matplotlib.text import Text
+
+import rcviz
 
 SETTINGS = ("default", "7 points", "paper", "talk", "16 points", "dark", "poster")
 SIZES = {"column": (3.5, 2.8, 1), "page": (7.2, 5.0, 1), "three panels": (7.2, 2.8, 3), "own": None}
@@ -120,3 +124,50 @@ def test_titles_leave_room_for_the_letter_of_a_panel_and_for_what_the_caller_set
     assert {"a"} < {text for text, _ in boxes}
     assert (ax.xaxis.label.get_fontsize(), ax.xaxis.label.get_position()[0]) == (5, 0.2)
     plt.close(figure)
+
+
+@pytest.mark.parametrize("plot", ["profile", "ablation", "history", "strands", "logo", "contributions"])
+def test_lines_and_marks_grow_with_those_of_the_caller(plot):
+    def sizes(setting):
+        with cases.settings(setting):
+            ax = cases.PLOTS[plot](plt.figure().add_subplot(), False)
+            lines = [size for line in ax.lines for size in (line.get_linewidth(), line.get_markersize())]
+            edges = [patch.get_linewidth() for patch in ax.patches if not patch.get_fill()]
+            areas = [np.sqrt(each.get_sizes()[0]) for each in ax.collections if len(each.get_offsets()) > 1]
+            plt.close("all")
+            return np.array(lines + edges + areas)
+
+    np.testing.assert_allclose(sizes("talk"), 1.5 * sizes("default"))
+
+
+@pytest.mark.parametrize("setting", ["default", "16 points"])
+def test_names_of_heat_maps_stand_between_them(setting):
+    with cases.settings(setting):
+        ax = cases.PLOTS["mutagenesis"](plt.figure(figsize=(3.5, 2.8)).add_subplot(), True)
+        ax.figure.canvas.draw()
+        maps = [np.sort(ax.transData.transform(np.reshape(each.get_extent(), (2, 2)).T)[:, 1]) for each in ax.images]
+        for text in ax.texts:
+            box = text.get_window_extent()
+            assert not any(min(box.y1, high) - max(box.y0, low) > 1 for low, high in maps), text.get_text()
+    plt.close("all")
+
+
+def test_a_title_leaves_the_rows_of_a_logo_on_one_scale():
+    def letters(**options):
+        svg = rcviz.logo_svg(cases.WEIGHTS[0], wrap=6, height=50, **options)
+        return re.findall(r'<path fill="[^"]*" d="([^"]*)"', svg), float(re.search(r' height="(\d+)"', svg)[1])
+
+    (plain, height), (titled, taller) = letters(), letters(title="CTCF")
+    assert titled == plain
+    assert taller == height + 18
+
+
+def test_names_beside_points_keep_away_from_the_diagonal():
+    table = pd.DataFrame({"filter": ["above", "below"], "score": [1.0, -1.0], "gradient_x_activation": [0.4, -0.4]})
+    ax = rcviz.plot_ablation(table, plt.figure(figsize=(5, 5)).add_subplot())
+    ax.figure.canvas.draw()
+    names = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    for name, (x, y) in {"above": (0.4, 1.0), "below": (-0.4, -1.0)}.items():
+        at = ax.transData.transform((x, y))[0]
+        assert names[name].x1 < at if name == "above" else names[name].x0 > at
+    plt.close("all")

@@ -113,6 +113,7 @@ export function mountExplorer(
     bar.value = status.progress ?? 0;
     bar.hidden = !computing;
     stop.hidden = !computing || !store.live;
+    footer.classList.toggle("rcviz-quiet", !text && !computing);
   }
 
   function drawHeader() {

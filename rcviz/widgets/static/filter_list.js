@@ -5,7 +5,7 @@ import { smallLogo } from "./small_logo.js";
 import { signed } from "./text.js";
 
 const ALL = 200; // up to so many rows all are in the page; of more, those in sight
-const LOGO_ACROSS = 92;
+const LOGO_ACROSS = 84;
 const MARGIN = 8; // rows above and below those in sight
 
 /** The list box; `choose(index)` is called for a click. */

@@ -15,7 +15,7 @@ export function placeOf(sites, sequence, start, width, narrow = false) {
     return `${sites.chrom[sequence]}:${first}\u2013${first + width}${more}`;
   }
   const number = unpack(sites.index).values[sequence];
-  return `${narrow ? "seq." : "sequence"} ${number}${name ? ` (${name})` : ""}, ${start}\u2013${start + width}`;
+  return `${narrow ? "#" : "sequence "}${number}${name ? ` (${name})` : ""}, ${start}\u2013${start + width}`;
 }
 
 /** Sites as a table; `mark(site)` is called for the site that is pointed at, or null. */

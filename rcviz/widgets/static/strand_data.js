@@ -140,6 +140,8 @@ export function detailCache(store) {
       }
     },
     get: (task, sequence) => known.get(`${task} ${sequence}`) ?? null,
+    /** Whether any sequence has details for a task. */
+    any: (task) => [...known.keys()].some((key) => key.startsWith(`${task} `)),
   };
 }
 
@@ -170,6 +172,7 @@ export function strandsOf(store, cache) {
     sequences: store.get("_sequences"),
     filters: store.get("_filters").models ?? null,
     detail: cache.get(state.task, state.sequence),
+    others: cache.any(state.task),
     without: withoutBases(store.get("_chosen"), state),
   };
 }

@@ -96,7 +96,8 @@ export function strandFilters(set) {
         detail || strands.without || !strands.waits
           ? null
           : h("div", { class: "rcviz-skeleton", style: "height:150px" });
-      refill(list, reason ? h("p", { class: "rcviz-empty" }, `No split by filter: ${reason}.`) : waits);
+      const why = reason ? `No split by filter: ${reason}.` : "Not computed.";
+      refill(list, waits ?? h("p", { class: "rcviz-empty" }, why));
       refill(rest);
       return;
     }

@@ -102,7 +102,7 @@ export function strandTracks(set) {
     if (!detail) {
       const why = strands.without
         ? "No base of this sequence is known, so it has no attributions."
-        : strands.live
+        : strands.live || !strands.others
           ? "Not computed."
           : "This page has no attributions of this sequence. Choose one from the top of the list.";
       pictures =

@@ -141,7 +141,7 @@ export function trainingControls(store, id) {
     if (bar.value !== share) bar.value = share;
     bar.setAttribute("aria-label", `Progress of ${now.run ?? now.name}`);
     const late = asked?.late;
-    write(plan, late ? "Waiting for the kernel, which is busy." : (now.plan ?? ""));
+    write(plan, late ? "Waiting for the kernel, which is busy." : gone ? "" : (now.plan ?? ""));
     if (now.epoch)
       write(
         line,
