@@ -253,7 +253,7 @@ def _auroc(positives: np.ndarray, negatives: np.ndarray) -> float:
     for first in range(0, len(positives), _BLOCK):
         block = positives[first : first + _BLOCK]
         for side in ("left", "right"):
-            doubled += int(np.searchsorted(negatives, block, side).sum())  # type: ignore[call-overload]
+            doubled += int(np.searchsorted(negatives, block, side).sum())
     return doubled / (2 * len(positives) * len(negatives))
 
 
