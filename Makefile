@@ -64,6 +64,7 @@ NOTEBOOKS ?= $(wildcard notebooks/*.ipynb paper/notebooks/*.ipynb)
 notebooks: $(VENV)/.test ## run the tutorials and save their output; NOTEBOOKS chooses some
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=900 \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
+	$(BIN)/python release/small_pictures.py $(NOTEBOOKS)
 
 pictures: $(VENV)/.test ## take the pictures of README and docs again
 	RCVIZ_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -m browser

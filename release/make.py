@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 RESULTS = ROOT / "benchmarks" / "results" / "reliability" / "release.json"
 PYTHONS = ("3.11", "3.12", "3.13")
+LARGEST_WHEEL = 3_000_000
+"""Bytes; most of them are pictures in tutorials."""
 
 
 def run(*command, **settings):
@@ -57,6 +59,8 @@ def built(tools):
     run(tools, "-m", "build", "--outdir", DIST, ROOT)
     files = sorted(DIST.iterdir())
     assert sorted(path.suffix for path in files) == [".gz", ".whl"], files
+    (size,) = (path.stat().st_size for path in files if path.suffix == ".whl")
+    assert size < LARGEST_WHEEL, f"the wheel has {size:,} bytes: see release/small_pictures.py"
     run(tools, "-m", "twine", "check", "--strict", *files)
     return {
         path.name: {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
