@@ -1,6 +1,6 @@
 """Make the pictures in notebooks small: a palette of 256 colours takes a third of the bytes, and the wheel holds them.
 
-    python release/small_pictures.py notebooks/01_quickstart.ipynb ...
+python release/small_pictures.py notebooks/01_quickstart.ipynb ...
 """
 
 import base64
@@ -20,7 +20,9 @@ def small(picture):
     if image.mode == "P":
         return picture
     file = io.BytesIO()
-    image.convert("RGB").quantize(COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    image.convert("RGB").quantize(COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+        file, "PNG", optimize=True
+    )
     return min(picture, file.getvalue(), key=len)
 
 
