@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,10 +139,22 @@ def variant_effects(
     True
     """
     scored = _Scored(model, variants, fasta, task, width, task_names, batch_size)
-    blocks = list(scored.blocks(progress=progress))
-    return VariantEffects(
-        pd.concat(blocks, ignore_index=True), dict(scored.windows.counts), scored.windows.width, scored.scale
-    )
+    table = _joined(scored.blocks(progress=progress))
+    return VariantEffects(table, dict(scored.windows.counts), scored.windows.width, scored.scale)
+
+
+def _joined(blocks: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Join blocks of rows, two of a size at a time.
+
+    A list of blocks would do, but each small one that is kept lies between large buffers that were freed, whose memory
+    then cannot be used again: memory would grow by nine times the table.
+    """
+    joined: list[pd.DataFrame] = []
+    for block in blocks:
+        joined.append(block)
+        while len(joined) > 1 and len(joined[-1]) >= len(joined[-2]):
+            joined[-2:] = [pd.concat(joined[-2:], ignore_index=True)]
+    return pd.concat(joined, ignore_index=True) if len(joined) > 1 else joined[0]
 
 
 @in_batches

@@ -1,7 +1,9 @@
 """Effects of variants against a model run on windows of chromosomes that were edited as strings."""
 
+import gc
 import gzip
 import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import rcviz
+from rcviz.analysis import variants
 from rcviz.cli import app
 
 RNG = np.random.default_rng(3)
@@ -229,6 +232,28 @@ def test_effects_are_written_block_by_block(genome, model, tmp_path, monkeypatch
         assert (row.n, row.max_gap) == (6, pytest.approx(rows["gap"].max()))
         assert row.mean_gap == pytest.approx(rows["gap"].mean())
         assert row.n_sign_changes == (expected.sign_changes["task"] == row.task).sum()
+
+
+def test_few_blocks_of_rows_are_held_at_a_time(genome, model, monkeypatch):
+    """One of each size, twice as large as the next: memory that is kept in small pieces cannot be used again."""
+    monkeypatch.setattr("rcviz.genome.variants._AT_ONCE", 1)
+    rows = pd.concat([some_variants().iloc[:1]] * 40, ignore_index=True)
+    alive, blocks, at_once = [], variants._Scored.blocks, []
+
+    def watched(self, *, progress):
+        for block in blocks(self, progress=progress):
+            alive.append(weakref.ref(block))
+            yield block
+            del block
+            gc.collect()
+            at_once.append(sum(each() is not None for each in alive))
+
+    monkeypatch.setattr(variants._Scored, "blocks", watched)
+    table = rcviz.variant_effects(model, rows, genome, width=WIDTH).table
+    assert len(at_once) == 40
+    assert max(at_once) <= 1
+    assert table.index.tolist() == list(range(80))
+    pd.testing.assert_frame_equal(table.iloc[:2], table.iloc[78:].reset_index(drop=True))
 
 
 def test_a_failure_leaves_no_file(genome, model, tmp_path):
