@@ -82,6 +82,7 @@ bench: $(VENV)/.test ## measure speed, start and explorers, and write docs/perfo
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/names.py
 	$(BIN)/python benchmarks/busy.py
+	$(BIN)/python benchmarks/mutagenesis.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/explorers.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/tables.py

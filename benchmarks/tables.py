@@ -233,6 +233,37 @@ def busy():
     return f"{table(header, rows)}\n\n{beside}; load average before: {machine['load_average']:.0f}."
 
 
+def mutagenesis():
+    content = load("mutagenesis.json")
+    if content is None:
+        return "Not measured yet: `python benchmarks/mutagenesis.py` writes it."
+    measured, rows = content["median_seconds"], []
+    for name in dict.fromkeys(name.rpartition(", ")[0] for name in measured):
+        theirs, ours = (measured[f"{name}, {tool}"] for tool in ("tangermeme", "rcviz"))
+        aim = 1.0 if name.startswith("three layers") else 2.0
+        difference = f"{content['largest difference of effects'][name]:.0e}"
+        rows.append(
+            [name, shown(ours), shown(theirs), f"{ours / theirs:.2f}", aim, verdict(ours / theirs, aim), difference]
+        )
+    header = ["mutations", "rcviz, both strands", "tangermeme, one strand", "ratio", "aim", "", "largest difference"]
+    return table(header, rows)
+
+
+def variants():
+    content = load("mutagenesis.json")
+    if content is None:
+        return "Not measured yet: `python benchmarks/mutagenesis.py` writes it."
+    few, many = content["numbers of variants"]
+    rows = []
+    for tool, aim in (("variant_effects", 250), ("save_variant_effects", 10)):
+        row = content["variants"][tool]
+        held = row["bytes for each"]
+        cells = shown(row["seconds for 10,000"]), f"{held:.0f} bytes", f"{aim} bytes", verdict(held, aim)
+        rows.append([tool, *cells, f"{row['peak bytes'] / 1e6:.0f} MB"])
+    header = ["function", "processor time of 10,000", "memory of one more", "aim", "", f"peak of {many:,}"]
+    return f"{table(header, rows)}\n\nSlopes between {few:,} and {many:,} variants, one thread."
+
+
 def growth():
     rows = []
     for sweep in load("growth.json")["sweeps"]:
@@ -341,6 +372,8 @@ TABLES = {
     "start": start,
     "names": names,
     "busy": busy,
+    "mutagenesis": mutagenesis,
+    "variants": variants,
     "growth": growth,
     "explorers": explorers,
     "newcomer": newcomer,

@@ -17,7 +17,7 @@ from rcviz.analysis.mutated_batch import CannotFollowError, MutatedBatch
 from rcviz.analysis.tasks import Task, resolve_task
 from rcviz.models.outputs import logits_of, warn_of_nan
 from rcviz.models.prediction import one_hot_batch, to_numpy
-from rcviz.models.runtime import check_module, evaluating, threads_for, uncompiled
+from rcviz.models.runtime import check_module, evaluating, threads_for, uncompiled, weights_of
 from rcviz.models.scale import one_warning, returned_scale, uncounted
 from rcviz.models.settings import in_batches
 from rcviz.sequences.alphabet import BASES, UNKNOWN
@@ -29,6 +29,9 @@ from rcviz.symmetry.strands import OtherStrand, declares_invariance
 
 _TRIED = 8
 """Mutations that are computed in both ways."""
+
+_WORTH_FOLLOWING = 300_000
+"""Multiply-adds of a sequence, at most, up to which a whole pass takes less time than to follow a mutation."""
 
 _REACHED = 41
 """Positions that are computed for a mutation, for an estimate: those of the third of the paper's convolutions."""
@@ -212,7 +215,7 @@ def _effects(
     region: tuple[int, int],
     batch_size: int,
 ) -> Float[np.ndarray, "sequences 4 length"]:
-    follow = can_follow(model, codes[0], region)
+    follow = weights_of(model) * codes.shape[1] > _WORTH_FOLLOWING and can_follow(model, codes[0], region)
     effects: Any = None
     for row, position, base in _mutations(codes, region, batch_size):
         rows, which = np.unique(row, return_inverse=True)

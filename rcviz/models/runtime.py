@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from rcviz._core.changes import Change, Holding, Within
 from rcviz._core.checks import shown
@@ -75,7 +76,12 @@ def threads_for(model: nn.Module, n_positions: int) -> Threads:
 
     The work is estimated from above: every weight is used at every position.
     """
-    return enough_threads(n_positions * sum(tensor.numel() for _, tensor in _named_tensors(model)))
+    return enough_threads(n_positions * weights_of(model))
+
+
+def weights_of(model: nn.Module) -> int:
+    """Count the numbers that a model holds; those of a lazy layer are known after its first forward pass."""
+    return sum(tensor.numel() for _, tensor in _named_tensors(model) if not is_lazy(tensor))
 
 
 class _Mode(Change):

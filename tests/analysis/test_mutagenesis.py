@@ -10,10 +10,19 @@ from stirred import stirred
 from torch import nn
 
 import rcviz
+from rcviz.analysis import mutagenesis as module
 from rcviz.analysis.mutagenesis import can_follow
 from rcviz.analysis.mutated_batch import MutatedBatch
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_model_is_followed():
+    """The smallest as well, of which whole passes take less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_WORTH_FOLLOWING", 0)
+        yield
 
 
 def random_codes(n, length, unknown=0.1):
@@ -341,3 +350,18 @@ def test_no_sequences_and_another_length_are_refused():
         rcviz.mutagenesis(model, np.zeros((0, 10), dtype=np.uint8))
     with pytest.raises(ValueError, match="length"):
         rcviz.mutagenesis(model, ["ACGT"])
+
+
+@pytest.mark.parametrize(("n_filters", "is_followed"), [(8, False), (64, True)])
+def test_only_large_models_are_followed_and_small_ones_have_the_same_effects(n_filters, is_followed):
+    """The quickstart's network has 561 weights: whole passes for 200 bp take less time than to follow mutations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_WORTH_FOLLOWING", 300_000)
+        config = rcviz.ModelConfig.one_layer("standard", n_filters=n_filters, sequence_length=200, pool_size=31)
+        model, followed = rcviz.build_model(config).double().eval(), []
+        patch.setattr(module, "MutatedBatch", lambda *windows: followed.append(1) or MutatedBatch(*windows))
+        codes = random_codes(1, 200)
+        effects = rcviz.mutagenesis(model, codes).effects
+        assert bool(followed) == is_followed
+        patch.setattr(module, "_WORTH_FOLLOWING", 0)
+        np.testing.assert_allclose(rcviz.mutagenesis(model, codes).effects, effects, rtol=0, atol=1e-12)

@@ -74,6 +74,11 @@ def test_the_work_is_weights_times_positions_and_only_changes_between_threads(se
     assert numbers == [4]
 
 
+def test_lazy_layers_are_counted_when_they_are_known():
+    model = torch.nn.Sequential(torch.nn.LazyConv1d(3, 4), torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten())
+    assert rcviz.predict(model, sequences(2, 20), output="logit").shape == (2, 3)
+
+
 CALLS = {
     "predict": lambda model, data, n: rcviz.predict(model, data, batch_size=n),
     "evaluate": lambda model, data, n: rcviz.evaluate(model, data, batch_size=n),
