@@ -16,6 +16,9 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
+import typechecking
+
+jaxtyping.jaxtyped = typechecking.jaxtyped  # before rcviz is imported
 
 # The same examples in every run and on every machine; make soak tries others.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)

@@ -1,15 +1,54 @@
 """The run-time type checker of the tests: beartype; sets of strings are checked by rcviz itself."""
 
+import functools
+import inspect
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import jaxtyping
 from beartype import beartype
+
+_shapes_together = jaxtyping.jaxtyped
 
 
 def check(function):
     """Check what ``function`` is given and returns against its annotations."""
-    function.__annotations__ = {name: _without_literals(hint) for name, hint in function.__annotations__.items()}
+    hints = {name: _resolved(hint, function.__globals__) for name, hint in function.__annotations__.items()}
+    function.__annotations__ = {name: _without_literals(hint) for name, hint in hints.items()}
     return beartype(function)
+
+
+def jaxtyped(*, typechecker):
+    """Do what ``jaxtyping.jaxtyped`` does for each function of rcviz, in half the time.
+
+    Arguments are checked once instead of twice, and a function inside another is not checked: it would be compiled
+    anew at each call. Without this, a third of the time of all tests is spent in checks of types.
+    """
+
+    def decorate(thing):
+        if not isinstance(thing, types.FunctionType) or inspect.isgeneratorfunction(thing):
+            return _shapes_together(thing, typechecker=typechecker)
+        if "<locals>" in thing.__qualname__:
+            return thing
+        checked = typechecker(thing)
+
+        @functools.wraps(thing)
+        def run(*args, **kwargs):
+            if jaxtyping.config.jaxtyping_disable:
+                return thing(*args, **kwargs)
+            with _shapes_together("context"):
+                return checked(*args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+def _resolved(hint: Any, names: dict[str, Any]) -> Any:
+    try:
+        return get_type_hints(types.SimpleNamespace(__annotations__={"hint": hint}), names)["hint"]
+    except NameError:
+        return Any  # imported for type checkers alone, or not yet defined
 
 
 def _without_literals(hint: Any) -> Any:
