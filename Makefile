@@ -84,7 +84,8 @@ bench: $(VENV)/.test ## measure speed, start and explorers, and write docs/perfo
 	$(BIN)/python benchmarks/busy.py
 	$(BIN)/python benchmarks/mutagenesis.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/explorers.py
-	$(BIN)/python benchmarks/speed.py
+	test -d build/peers/equirc || $(BIN)/pip install --quiet --no-deps --target build/peers equirc==1.0.0
+	$(BIN)/python benchmarks/speed.py --peers build/peers
 	$(BIN)/python benchmarks/tables.py
 
 bench-newcomer: $(VENV)/.test ## measure what a newcomer waits for, and two real chromosomes from ../shared/data where they are

@@ -1,18 +1,19 @@
 """The work of a day against plain PyTorch and peers: training steps, prediction, contributions, logos.
 
-Everything of a group runs in turn in one process, several times over; ratios of medians are what counts. Peers are no
-dependencies: put them somewhere of their own and name the folder,
+Everything of a group runs in turn in one process, several times over; ratios of medians are what counts. Of the peers,
+tangermeme is in the extra "ecosystem"; equirc is no dependency, and lies in a folder of its own:
 
-    pip install --no-deps --target /tmp/peers equirc==1.0.0 tangermeme==1.6.0
-    python benchmarks/speed.py --peers /tmp/peers
+    pip install --no-deps --target build/peers equirc==1.0.0
+    python benchmarks/speed.py --peers build/peers
 
-Writes benchmarks/results/speed.json. ``--threads 1`` measures one thread, in speed_1.json; ``--only NAME`` one group.
+Writes benchmarks/results/speed.json, or speed_avx512.json on a processor with AVX-512. ``--only NAME`` measures one
+group and writes nothing.
 """
 
 import argparse
 import json
-import platform
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import logomaker
@@ -20,7 +21,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
-from machine import REPEATS, interleaved
+from machine import REPEATS, described, interleaved
 from torch import nn
 
 import rcviz
@@ -77,7 +78,7 @@ def by_modules(model):
     return model
 
 
-def training(peers):
+def training():
     chipseq, simulated = random_sequences(100, 1000), random_sequences(500, 200)
 
     def tied():
@@ -95,7 +96,7 @@ def training(peers):
             rcviz.build_model(rcviz.ModelConfig.simulated("revcomp", n_filters=20)), simulated, 3
         ),
     }
-    if peers:
+    if find_spec("equirc"):
         from equirc.pytorch_rclayers import RegBatchNorm, RegConcatLayer, RegToRegConv
 
         layers, channels = [], 2
@@ -107,7 +108,7 @@ def training(peers):
     return rows
 
 
-def prediction(peers):
+def prediction():
     codes = random_sequences(10_000, 1000)
     plain, tied = chipseq_net().eval(), rcviz.build_model(rcviz.ModelConfig.chipseq("revcomp", n_filters=16))
 
@@ -123,7 +124,7 @@ def prediction(peers):
     }
 
 
-def contributions(peers):
+def contributions():
     labels = np.arange(10_000) % 2
     data = rcviz.SequenceSet(random_sequences(10_000, 1000), labels)
     model = rcviz.build_model(rcviz.ModelConfig.one_layer("revcomp", n_filters=8)).eval()
@@ -139,7 +140,7 @@ def contributions(peers):
     }
 
 
-def logos(peers):
+def logos():
     matrices = np.random.default_rng(0).normal(size=(64, 4, 21))
     frames = [pd.DataFrame(matrix.T, columns=list("ACGT")) for matrix in matrices]
 
@@ -162,7 +163,7 @@ def logos(peers):
         "64 logos of 4 x 21 to PNG, rcviz": gallery,
         "64 logos of 4 x 21 as SVG text, rcviz": lambda: [rcviz.logo_svg(matrix) for matrix in matrices],
     }
-    if peers:
+    if find_spec("tangermeme"):
         from tangermeme.plot import plot_logo
 
         rows["64 logos of 4 x 21 to PNG, tangermeme"] = each(lambda i, axes: plot_logo(matrices[i], ax=axes))
@@ -193,32 +194,32 @@ def limits():
     }
 
 
+REPEATS_OF = {"prediction": 3, "logos": 3}  # of long rows, others REPEATS
 GROUPS = {"training": training, "prediction": prediction, "contributions": contributions, "logos": logos}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peers", type=Path, help="folder that holds equirc and tangermeme")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--peers", type=Path, help="folder that holds equirc")
     parser.add_argument("--only", choices=GROUPS)
     given = parser.parse_args()
     mpl.use("agg")
-    torch.set_num_threads(given.threads)
     if given.peers:
-        sys.path.append(str(given.peers))
+        sys.path.append(str(given.peers.resolve()))
     medians = {}
     for name, group in GROUPS.items():
         if given.only in (None, name):
-            medians[name] = interleaved(group(given.peers))
+            medians[name] = interleaved(group(), REPEATS_OF.get(name, REPEATS))
             first = next(iter(medians[name].values()))
             for row, seconds in medians[name].items():
                 print(f"{seconds * 1000:10.1f} ms {seconds / first:6.2f}  {row}", flush=True)
     if given.only is None:
-        machine = {"cpu": platform.machine(), "torch": torch.__version__, "threads": given.threads, "repeats": REPEATS}
-        path = OUT / ("speed.json" if given.threads == 2 else f"speed_{given.threads}.json")
+        n_threads = torch.get_num_threads()
+        has_avx512 = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        path = OUT / ("speed_avx512.json" if has_avx512 else "speed.json")
         content = {
-            "machine": machine | limits(),
-            "command": " ".join(sys.argv[1:]),
+            "machine": described(n_threads) | {"repeats": REPEATS} | limits(),
+            "command": "python benchmarks/speed.py",
             "strand_gap_of_logits": strand_gaps(),
         }
         content["median_seconds"] = medians
