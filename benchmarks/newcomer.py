@@ -106,7 +106,8 @@ def own_peaks():
         "chr21,chr22",
     ]
     windows += ["--task-name", "CTCF", "windows.safetensors"]
-    training = ["--preset", "one_layer", "--epochs", "10", "--train", "chr21", "--valid", "chr22", "--test", "none"]
+    training = ["--preset", "one_layer", "--epochs", "10", "--learning-rate", "0.01"]
+    training += ["--train", "chr21", "--valid", "chr22", "--test", "none"]
     steps = {
         "windows, the genome read for the first time": windows,
         "windows, the genome from the cache": [*windows[:-1], "again.safetensors"],
