@@ -33,7 +33,7 @@ from rcviz.plots._style import (
     plotting,
     stroke,
 )
-from rcviz.plots._text import LINE, axes_size, cell_size, distinct_short, points, text_width, wrapped
+from rcviz.plots._text import LINE, axes_size, cell_size, points, text_width, wrapped
 from rcviz.plots._ticks import RoomyLocator
 
 __all__ = ["FAINT", "INK", "faint", "ink", "page_style", "paper", "plotting"]
@@ -216,24 +216,18 @@ def label_axes(ax: Axes, x: str | None = None, y: str | None = None, *, grid: bo
         ax.set_ylabel(wrapped(y, room, size, longest=0.9 * highest), parse_math=False)
 
 
-def short_names(ax: Axes, names: Sequence[str]) -> list[str]:
-    """Shorten the names of rows to their share of the width."""
-    share = 0.6 if may_grow(ax) else _NAME_SHARE
-    return distinct_short(names, share * cell_size(ax)[0], points("ytick.labelsize"))
-
-
 def ranked_bars(
     ax: Axes, names: Sequence[str], values: Any, texts: Sequence[str], color: Any, **bar: Any
 ) -> BarContainer:
     """Draw horizontal bars, the first on top, with a name at the left and a text at the right of each."""
     bars = ax.barh(range(len(names)), values, **{"height": 0.72, "color": color, "zorder": 1, **bar})
     ax.axvline(0.0, color=faint(ax), linewidth=stroke(0.8), zorder=1.5)
-    text_beside_rows(ax, texts, ink(ax), points("ytick.labelsize"))
+    text_beside_rows(ax, texts, ink(ax, outside=True), points("ytick.labelsize"))
     ax.set_ylim(len(names) - 0.4, -0.6)
     despine(ax)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    name_rows(ax, short_names(ax, names))
+    name_rows(ax, names, 0.6 if may_grow(ax) else _NAME_SHARE)
     return bars
 
 

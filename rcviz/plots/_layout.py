@@ -12,7 +12,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from matplotlib.transforms import Bbox
 
-from rcviz.plots._text import LINE, cell, points, text_width, wrapped
+from rcviz.plots._text import LINE, cell, cell_size, distinct_short, points, shortened, text_width, wrapped
 from rcviz.plots._ticks import label_size
 
 _PAD = 3.0  # points between text and the edge of the Axes' part of the figure
@@ -97,8 +97,8 @@ class InsideCell:
             if not beyond.any():
                 break
             x0, y0, x1, y1 = trial.extents + beyond * np.array([1, 1, -1, -1])
-            x0, x1 = _at_least(x0, x1, _LEAST * room.width)
-            y0, y1 = _at_least(y0, y1, _LEAST * room.height)
+            x0, x1 = _at_least(x0, x1, _LEAST * room.width, room.x0, room.x1)
+            y0, y1 = _at_least(y0, y1, _LEAST * room.height, room.y0, room.y1)
             self._trial = Bbox.from_extents(x0, y0, x1, y1)
 
     def _fit_type(self, renderer: Any) -> None:
@@ -154,7 +154,8 @@ class InsideCell:
         if ax.get_title("right"):
             right = ax.bbox.x1 - per_point * (1.15 * text_width(ax.get_title("right"), size) + 0.5 * size)
         full, ours = self.title
-        if full and ax.get_title() == ours and (left > room.x0 or right < room.x1):
+        wide = per_point * text_width(ours, size) > right - left  # where the figure has become smaller
+        if full and ax.get_title() == ours and (left > room.x0 or right < room.x1 or wide):
             lines = ours.count("\n") + 1
             again = wrapped(full, max(min(right - left, ax.bbox.width) / per_point, size), size, lines)
             self.title = full, again
@@ -169,7 +170,7 @@ class InsideCell:
                 low, high = (low, min(high, box.y0)) if above else (max(low, box.y1), high)
         self._move("y", ax.yaxis.label, 1, low, high, renderer)
         for each in ax.texts:
-            if isinstance(each, LevelText):
+            if isinstance(each, LevelText | WidthText):
                 each.fit(renderer)
 
     def _move(self, key: str, text: Text, along: int, low: float, high: float, renderer: Any) -> None:
@@ -197,10 +198,10 @@ def twins(ax: Axes) -> list[Axes]:
     return [ax, *{other: None for other in shared if other is not ax and spec and other.get_subplotspec() is spec}]
 
 
-def _at_least(low: float, high: float, least: float) -> tuple[float, float]:
+def _at_least(low: float, high: float, least: float, first: float, last: float) -> tuple[float, float]:
     if high - low >= least:
         return low, high
-    middle = (low + high) / 2
+    middle = min(max((low + high) / 2, first + least / 2), last - least / 2)
     return middle - least / 2, middle + least / 2
 
 
@@ -244,6 +245,22 @@ def text_in_level(ax: Axes, x: float, y: float, content: str, level: float, size
     return text
 
 
+class WidthText(Text):
+    """Text that loses its middle where a share of the width of its Axes is too narrow for it."""
+
+    full: str = ""
+    ours: str = ""
+    share: float = 1.0
+
+    def fit(self, renderer: Any) -> None:
+        """Shorten the text to the present width, unless somebody has written another one."""
+        axes: Any = self.axes
+        if self.get_text() == self.ours:
+            width = self.share * axes.bbox.width / renderer.points_to_pixels(1.0)
+            self.ours = shortened(self.full, width, float(self.get_fontsize()))
+            self.set_text(self.ours)
+
+
 class RoomyText(Annotation):
     """Text that is left out where it has no room: ``fits``, if there is one, is asked when it is drawn."""
 
@@ -267,14 +284,32 @@ class RoomyText(Annotation):
         return left, y + up - half, left + width, y + up + half
 
 
-def name_rows(ax: Axes, names: Sequence[str]) -> None:
-    """Name rows 0, 1, ... at the left, without TeX."""
-    ax.set_yticks(range(len(names)), names, parse_math=False)
+def name_rows(ax: Axes, names: Sequence[str], share: float) -> None:
+    """Name rows 0, 1, ... at the left, without TeX, in a share of the width of the Axes' part of the figure."""
+    fitted: dict[tuple[float, float], list[str]] = {}
+
+    def shown() -> list[str]:
+        size = float(label_size(ax.yaxis))
+        key = round(min(share * cell_size(ax)[0], _room_beside(ax)), 1), size
+        if key not in fitted:
+            fitted.clear()
+            fitted[key] = distinct_short(names, *key)
+        return fitted[key]
+
+    ax.set_yticks(range(len(names)), shown(), parse_math=False)
     locator = NamesLocator(list(range(len(names))))
     ax.yaxis.set_major_locator(locator)
     ax.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: names[round(value)] if 0 <= round(value) < len(names) else "")
+        FuncFormatter(lambda value, _: shown()[round(value)] if 0 <= round(value) < len(names) else "")
     )
+
+
+def _room_beside(ax: Axes) -> float:
+    """Return the points left of Axes that nobody moves: insets, and those at a place of their own."""
+    if ax.get_subplotspec() is not None:
+        return math.inf
+    room = cell(ax).transformed(ax.figure.transSubfigure)
+    return max(ax.bbox.x0 - room.x0, 0.15 * room.width) * 72 / ax.figure.figure.dpi - 8.0
 
 
 def text_beside_rows(ax: Axes, texts: Sequence[str], color: str, size: float) -> list[Text]:

@@ -1,6 +1,7 @@
 """Legends that lie inside the box that matplotlib measures, and wrap to the room they have."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -26,9 +27,15 @@ class OutsideLegend(Legend):
     """Legend right below the tick labels and the axis label, wherever fonts and layout put these."""
 
     height_in_points: float = 0.0
+    arranged: Any = None
+    """Makes the options of the legend for the room that there is now."""
 
     def _move(self, renderer: Any) -> None:
         axes = self.axes
+        room = cell(axes).transformed(axes.figure.transSubfigure)
+        if self.arranged is not None and super().get_window_extent(renderer).width > room.width:
+            options, self.height_in_points = self.arranged()  # the figure has become smaller
+            _write(self, axes, options)
         below = axes.xaxis.get_tightbbox(renderer) if axes.xaxis.get_visible() else None
         foot = min(axes.bbox.y0, axes.bbox.y0 if below is None else below.y0)
         beside = axes.yaxis.get_tightbbox(renderer) if axes.yaxis.get_visible() else None
@@ -38,7 +45,6 @@ class OutsideLegend(Legend):
             foot = min(foot, beside.y0)  # the lowest label of a tick
         # Aligned with the Axes where it is not wider than they are.
         start = axes.bbox.x0 if width <= axes.bbox.width else max(left, axes.bbox.x1 - width)
-        room = cell(axes).transformed(axes.figure.transSubfigure)
         start = max(room.x0, min(start, room.x1 - width))
         gap = 0.4 * points("legend.fontsize") * axes.figure.figure.dpi / 72
         self.set_bbox_to_anchor(Bbox.from_extents(start, foot - gap, start, foot - gap), IdentityTransform())
@@ -69,6 +75,36 @@ def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, no
     check_choice("legend", where, LEGENDS)
     if where == "none" or not (handles or note):
         return
+    arranged = partial(_arranged, ax, where, handles, columns, note)
+    options, tall = arranged()
+    if where == "outside" and may_grow(ax):
+        figure = ax.figure.figure
+        figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + tall / 72)
+    legend: Any
+    if where == "outside":
+        legend = OutsideLegend.__new__(OutsideLegend)
+        _write(legend, ax, options)
+        legend.arranged, legend.height_in_points = arranged, tall
+    else:
+        legend = Legend.__new__(Legend)
+        _write(legend, ax, {**options, "loc": "best"})
+    legend._remove_method = lambda _: setattr(ax, "legend_", None)
+    ax.legend_ = legend
+
+
+def _write(legend: Any, ax: Axes, options: dict[str, Any]) -> None:
+    """Write a legend, or write it again."""
+    Legend.__init__(legend, ax, **options)
+    legend.get_title().set_color(options["labelcolor"])
+    texts: list[Text] = [*legend.get_texts(), legend.get_title()]
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def _arranged(
+    ax: Axes, where: str, handles: Sequence[Any], columns: int, note: str | None
+) -> tuple[dict[str, Any], float]:
+    """Return the options of a legend that fits its part of the figure, and its height in points."""
     width, height = cell_size(ax)
     width = 0.94 * width if where == "outside" else 0.7 * width
     size = points("legend.fontsize")
@@ -83,32 +119,21 @@ def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, no
         if tall <= _LARGEST_SHARE * height or may_grow(ax) or size * _SHRINK < _SMALLEST:
             break
         size *= _SHRINK
-    if where == "outside" and may_grow(ax):
-        figure = ax.figure.figure
-        figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + tall / 72)
     options: dict[str, Any] = {
+        "handles": list(handles),
+        "labels": labels,
         "ncols": fitted,
         "fontsize": size,
-        "labelcolor": ink(ax),
+        "labelcolor": ink(ax, outside=where == "outside"),
         "title": title,
         "title_fontsize": size,
         "alignment": "left",
         "handletextpad": 0.5,
         "columnspacing": _BETWEEN,
     }
-    legend: Any
     if where == "outside":
         options |= {"loc": "upper left", "frameon": False, "borderaxespad": 0.0, "borderpad": 0.0}
-        legend = OutsideLegend(ax, list(handles), labels, **options)
-        legend.height_in_points = tall
-    else:
-        legend = Legend(ax, list(handles), labels, loc="best", **options)
-    legend._remove_method = lambda _: setattr(ax, "legend_", None)
-    ax.legend_ = legend
-    legend.get_title().set_color(ink(ax))
-    texts: list[Text] = [*legend.get_texts(), legend.get_title()]
-    for text in texts:
-        text.set_parse_math(False)
+    return options, tall
 
 
 def _fitted(

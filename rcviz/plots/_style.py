@@ -138,29 +138,34 @@ def mix(color: Any, other: Any, share: float) -> str:
     return to_hex(parts)
 
 
-def paper(ax: Axes) -> str:
-    """Return the colour behind the data: of the Axes, else of the figure, else what the text is written for."""
-    for patch in (ax.patch, ax.figure.patch, ax.figure.figure.patch):
+def paper(ax: Axes, *, outside: bool = False) -> str:
+    """Return the colour behind the data: of the Axes, else of the figure, else what the text is written for.
+
+    With `outside`, the colour behind what stands beside the Axes.
+    """
+    around = (ax.figure.patch, ax.figure.figure.patch)
+    for patch in around if outside else (ax.patch, *around):
         color: Any = patch.get_facecolor()
         if patch.get_visible() and color[3] > 0.5:
             return "white" if to_hex(color) == "#ffffff" else to_hex(color)
     return "white" if luminance(matplotlib.rcParams["text.color"]) < 0.4 else "#111111"
 
 
-def ink(ax: Axes) -> str:
+def ink(ax: Axes, *, outside: bool = False) -> str:
     """Return the colour of text and lines of the drawing: the caller's, or black or white where that is not seen."""
-    behind = paper(ax)
+    behind = paper(ax, outside=outside)
     color = to_hex(matplotlib.rcParams["text.color"])
     if contrast(color, behind) >= CONTRAST:
         return color
     return "#000000" if luminance(behind) > 0.18 else "#ffffff"
 
 
-def faint(ax: Axes) -> str:
+def faint(ax: Axes, *, outside: bool = False) -> str:
     """Return the colour of reference lines and notes that are less important than the data."""
     if isinstance(ax.figure.figure, PageFigure):
         return FAINT
-    return readable(mix(ink(ax), paper(ax), 0.4), paper(ax))
+    behind = paper(ax, outside=outside)
+    return readable(mix(ink(ax, outside=outside), behind, 0.4), behind)
 
 
 @functools.lru_cache(maxsize=512)

@@ -97,9 +97,12 @@ def distinct_short(names: Sequence[str], width: float, size: float) -> list[str]
 def cell(ax: Axes) -> Bbox:
     """Return the part of the figure that belongs to Axes, in its fractions: half-way to the neighbours of a grid."""
     spec = ax.get_subplotspec()
-    if spec is None:
+    if spec is not None:
+        return _cell_of(spec, ax.figure)
+    parent = next((each for each in ax.figure.axes if ax in each.child_axes), None)
+    if parent is None:
         return Bbox.unit()
-    return _cell_of(spec, ax.figure)
+    return parent.bbox.transformed(ax.figure.transSubfigure.inverted())  # an inset stays within its Axes
 
 
 def _cell_of(spec: Any, figure: Any) -> Bbox:

@@ -11,6 +11,7 @@ from matplotlib.collections import LineCollection
 from rcviz._core.checks import check_choice, check_positive
 from rcviz._core.shapes import Float
 from rcviz.plots._axes import faint, ink, paper, plotting, resolve_axes, signed_number
+from rcviz.plots._layout import WidthText
 from rcviz.plots._style import checked_visuals, may_grow, stroke
 from rcviz.plots._text import LINE, axes_size, distinct_short, points, wrapped
 from rcviz.plots.colors import letter_colors
@@ -124,13 +125,15 @@ def plot_filters(
     zeros.set(**styles["zero"])
     ax.add_collection(zeros, autolim=False)
     above = 1.0 + 0.2 * (row_height - 1.0)
-    for i, shown in enumerate(_short_captions(ax, captions, columns, size)):
+    share = 0.97 / columns
+    for i, shown in enumerate(_short_captions(ax, captions, share, size)):
         row, column = divmod(i, columns)
-        text = ax.text(
+        text = WidthText(
             column * cell - 0.5,
             above - (row + 1) * row_height,
             shown,
             **{
+                "transform": ax.transData,
                 "fontsize": size,
                 "color": ink(ax),
                 "verticalalignment": "bottom",
@@ -138,6 +141,10 @@ def plot_filters(
                 **styles["names"],
             },
         )
+        text.full = f"{i + 1}: {captions[i]}" if shown.startswith(f"{i + 1}: ") else captions[i]
+        text.ours, text.share = shown, share
+        ax.add_artist(text)
+        text.set_clip_on(False)
         # Constrained layout would otherwise measure every caption, although all are inside the Axes.
         text.set_in_layout(False)
     ax.set_xlim(-0.7, columns * cell - _GAP - 0.3)
@@ -147,7 +154,7 @@ def plot_filters(
     ax.spines[:].set_visible(False)
     note = _scale_note(limits, unit or UNITS[kind], share_scale)
     label = points("axes.labelsize")
-    ax.set_xlabel(wrapped(note, axes_size(ax)[0], label), color=faint(ax), loc="left")
+    ax.set_xlabel(wrapped(note, axes_size(ax)[0], label), color=faint(ax, outside=True), loc="left")
     return ax
 
 
@@ -163,9 +170,9 @@ def _caption_size(ax: Axes, rows: int) -> tuple[float, float]:
     return size, max(_ROW, available / (available - 1.6 * LINE * size))
 
 
-def _short_captions(ax: Axes, captions: list[str], columns: int, size: float) -> list[str]:
+def _short_captions(ax: Axes, captions: list[str], share: float, size: float) -> list[str]:
     """Shorten captions to the width of a logo; alone in a row they may use all of it."""
-    width = 0.97 * axes_size(ax)[0] / columns
+    width = share * axes_size(ax)[0]
     if all(len(caption) * size <= width for caption in captions):
         return captions
     return distinct_short(captions, width, size)

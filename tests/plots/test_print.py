@@ -13,6 +13,7 @@ import pytest
 from matplotlib.text import Text
 
 import rcviz
+from rcviz.plots._style import contrast
 
 SETTINGS = ("default", "7 points", "paper", "talk", "16 points", "dark", "poster")
 SIZES = {"column": (3.5, 2.8, 1), "page": (7.2, 5.0, 1), "three panels": (7.2, 2.8, 3), "own": None}
@@ -97,6 +98,40 @@ def test_no_text_is_cut_or_covered(plot, setting, size, layout, long, monkeypatc
                 continue
             assert box.width > 0.2 * figure.bbox.width / SIZES[size][2] if SIZES[size] else box.width > 0.3
             assert box.height > 0.12 * figure.bbox.height
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("plot", ["history", "architectures", "contributions", "filters", "strands", "gap", "profile"])
+def test_a_window_that_became_smaller_loses_nothing(plot, monkeypatch):
+    """Interactive windows are resized after drawing; legends, names and captions were fitted to the first size."""
+    figure = plt.figure(figsize=(8, 6))
+    ax = cases.PLOTS[plot](figure.add_subplot(), True)
+    figure.canvas.draw()
+    for size in ((3.5, 2.8), (7.0, 5.0)):
+        figure.set_size_inches(*size)
+        boxes = drawn_texts(figure, monkeypatch)
+        assert list(faults(figure, boxes)) == []
+        assert figure.bbox.x0 <= ax.bbox.x0 < ax.bbox.x1 <= figure.bbox.x1
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("plot", ["contributions", "ablation", "strands", "filters", "gap"])
+def test_text_beside_dark_axes_is_seen_on_a_light_figure(plot):
+    with matplotlib.rc_context({"axes.facecolor": "black"}):
+        ax = cases.PLOTS[plot](plt.figure(figsize=(6, 4)).add_subplot(), False)
+        ax.figure.canvas.draw()
+        legend = ax.get_legend()
+        texts = [ax.xaxis.label, *ax.texts, *([*legend.get_texts(), legend.get_title()] if legend else [])]
+        for text in (text for text in texts if text.get_text() and text.get_visible()):
+            inside = ax.bbox.overlaps(text.get_window_extent())
+            assert contrast(text.get_color(), "black" if inside else "white") >= 3, text.get_text()
+    plt.close("all")
+
+
+def test_names_of_rows_stay_within_the_axes_around_an_inset(monkeypatch):
+    figure, ax = plt.subplots(figsize=(8, 6))
+    cases.PLOTS["contributions"](ax.inset_axes((0.3, 0.3, 0.6, 0.5)), True)
+    assert list(faults(figure, drawn_texts(figure, monkeypatch))) == []
     plt.close(figure)
 
 

@@ -122,6 +122,7 @@ export function mountExplorer(
     const present = JSON.stringify([title, summary, controls, chosen, store.live]);
     if (present === drawn.header) return;
     drawn.header = present;
+    const fixed = store.live ? "" : withoutKernel(controls);
     refill(
       header,
       h("h3", null, title, h("small", null, summary)),
@@ -140,7 +141,7 @@ export function mountExplorer(
             needsKernel && !store.live,
           ),
         ),
-        !store.live && h("small", { class: "rcviz-muted" }, withoutKernel(controls)),
+        fixed && h("small", { class: "rcviz-muted" }, fixed),
         store.live && h("button", { "data-key": "save", "aria-haspopup": "dialog", onclick: openSave }, "Save\u2026"),
         h("button", { "data-key": "help", class: "rcviz-icon", "aria-label": "Help", onclick: openHelp }, "?"),
       ),
