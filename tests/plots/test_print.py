@@ -175,10 +175,10 @@ def test_lines_and_marks_grow_with_those_of_the_caller(plot):
     np.testing.assert_allclose(sizes("talk"), 1.5 * sizes("default"))
 
 
-@pytest.mark.parametrize("setting", ["default", "16 points"])
+@pytest.mark.parametrize("setting", ["default", "16 points", "talk"])
 def test_names_of_heat_maps_stand_between_them(setting):
     with cases.settings(setting):
-        ax = cases.PLOTS["mutagenesis"](plt.figure(figsize=(3.5, 2.8)).add_subplot(), True)
+        ax = cases.PLOTS["mutagenesis"](plt.figure(figsize=(3.5, 2.8), layout="tight").add_subplot(), True)
         ax.figure.canvas.draw()
         maps = [np.sort(ax.transData.transform(np.reshape(each.get_extent(), (2, 2)).T)[:, 1]) for each in ax.images]
         for text in ax.texts:
@@ -198,11 +198,11 @@ def test_a_title_leaves_the_rows_of_a_logo_on_one_scale():
 
 
 def test_names_beside_points_keep_away_from_the_diagonal():
-    table = pd.DataFrame({"filter": ["above", "below"], "score": [1.0, -1.0], "gradient_x_activation": [0.4, -0.4]})
+    table = pd.DataFrame({"filter": ["above", "below"], "score": [1.0, -1.0], "gradient_x_activation": [-0.1, 0.1]})
     ax = rcviz.plot_ablation(table, plt.figure(figsize=(5, 5)).add_subplot())
     ax.figure.canvas.draw()
     names = {text.get_text(): text.get_window_extent() for text in ax.texts}
-    for name, (x, y) in {"above": (0.4, 1.0), "below": (-0.4, -1.0)}.items():
+    for name, (x, y) in {"above": (-0.1, 1.0), "below": (0.1, -1.0)}.items():
         at = ax.transData.transform((x, y))[0]
         assert names[name].x1 < at if name == "above" else names[name].x0 > at
     plt.close("all")
