@@ -211,7 +211,9 @@ class Explorer(anywidget.AnyWidget):
     # State
 
     def _on_state(self, change: Any) -> None:
-        self._state = self.state.as_dict()
+        now = self.state.as_dict()
+        if self._state.get(change["name"]) != now[change["name"]]:  # else the page has chosen it
+            self._state = now
 
     def _on_page_state(self, change: Any) -> None:
         """Take over what was chosen on the page; what is not allowed is shown and the page gets the state again."""

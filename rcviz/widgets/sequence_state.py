@@ -63,7 +63,8 @@ class SequenceState(traitlets.HasTraits):
     def as_dict(self) -> dict[str, Any]:
         """The choices, as the page has them."""
         names = ("task", "sequence", "allele", "model", "cursor", "position", "window")
-        return {"edits": [list(edit) for edit in self.edits], **{name: getattr(self, name) for name in names}}
+        # Changes after the sequence, whose choice drops earlier ones: the page's choices are taken over in this order.
+        return {**{name: getattr(self, name) for name in names}, "edits": [list(edit) for edit in self.edits]}
 
     @traitlets.observe("sequence", "allele")
     def _drop_edits(self, change: Any) -> None:

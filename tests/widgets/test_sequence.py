@@ -253,6 +253,20 @@ def test_state_is_checked_and_observed(opened, models, toy):
     assert explorer._state == before
 
 
+def test_what_the_page_chooses_together_is_not_sent_back_in_steps(opened, models, toy):
+    """A key that is pressed while the kernel is busy would be undone by the answer to the one before it."""
+    explorer = opened(models, toy)
+    explorer.state.position = 30
+    sent = []
+    explorer.observe(lambda change: sent.append(change["new"]), "_state")
+    wanted = {**explorer._state, "cursor": 3, "position": 0, "window": 20}
+    choose(explorer, **wanted)
+    assert sent == [wanted]
+    assert explorer.state.as_dict() == wanted
+    choose(explorer, sequence=4, edits=[[3, "A"]], position=55)  # 40 is the last where 20 positions fit
+    assert explorer._state == explorer.state.as_dict() == {**wanted, "sequence": 4, "edits": [[3, "A"]], "position": 40}
+
+
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [

@@ -200,7 +200,7 @@ function renderSequence({ model, el }) {
           "data-key": `base ${letter}`,
           "data-base": letter,
           "aria-label": `Change to ${letter}`,
-          "aria-pressed": here === letter,
+          "aria-pressed": String(here === letter),
           disabled: cursor === null || Boolean(fixedWhy),
           onclick: () => edit(letter),
         },

@@ -142,7 +142,7 @@ export function flipPanel(pick) {
           "data-key": `flip ${change.position} ${change.to}`,
           "data-position": change.position,
           "data-base": change.to,
-          "aria-pressed": here,
+          "aria-pressed": String(here),
           onclick: () => pick(change.position, "ACGT".indexOf(change.to)),
         },
         h("span", null, `${count(change.position)} `, h("b", null, `${change.from}\u2192${change.to}`)),
