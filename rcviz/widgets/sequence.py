@@ -108,7 +108,7 @@ class SequenceExplorer(Explorer):
         ".csv": "effects of all changes",
         ".parquet": "effects of all changes",
         ".flips.csv": "changes that flip it, or nearly",
-        ".predictions.csv": "predictions of both strands",
+        ".predictions.csv": "predictions",
         ".fa": "the sequence as it is now",
         ".svg": "picture of the effects",
         ".pdf": "picture of the effects",

@@ -157,6 +157,7 @@ def test_cells_are_read_with_keys_and_pointer(lab, codes):
 def test_nothing_is_stale_without_a_word(lab, server, codes):
     """While the kernel is busy, after the model has changed, and after the kernel is gone."""
     explorer, page = ready(lab), lab
+    page.locator(".jp-CodeCell .jp-InputPrompt").first.click()  # the cell that is active keeps the focus inside
     page.locator(".jp-CodeCell .jp-InputPrompt").last.click()
     page.keyboard.press("b")
     page.keyboard.press("Enter")
