@@ -49,7 +49,7 @@ def test_links_are_there(page):
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("explorer", ["filter_explorer", "strand_explorer", "training_monitor"])
+@pytest.mark.parametrize("explorer", ["filter_explorer", "strand_explorer", "sequence_explorer", "training_monitor"])
 def test_there_is_a_picture_of_each_explorer(explorer):
     assert re.search(rf"!\[[^\]]+\]\(docs/pictures/{explorer}\.png\)", README)
 

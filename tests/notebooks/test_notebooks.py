@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted([*ROOT.glob("*.ipynb"), *ROOT.parent.glob("paper/notebooks/*.ipynb")])
-EXPLORERS = ("FilterExplorer(", "StrandExplorer(", "TrainingCurves(", "TrainingMonitor(")
+EXPLORERS = ("FilterExplorer(", "SequenceExplorer(", "StrandExplorer(", "TrainingCurves(", "TrainingMonitor(")
 # What JupyterLab, VS Code and Colab have or load by themselves.
 WIDGETS = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output", "anywidget"}
 IMPORTS = {"IPython", "matplotlib", "numpy", "os", "pandas", "pathlib", "rcviz", "torch"}
