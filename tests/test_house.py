@@ -101,6 +101,11 @@ def test_a_logo_needs_no_torch_and_no_jaxtyping():
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
 
 
+def test_explorers_are_imported_without_scipy():
+    script = "import sys, rcviz; rcviz.FilterExplorer, rcviz.StrandExplorer; print('scipy.special' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
+
+
 def test_importing_everything_changes_no_global_setting():
     script = """
 import random, numpy, torch, matplotlib, json

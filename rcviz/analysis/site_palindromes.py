@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.special import xlogy
 
 from rcviz.sequences.alphabet import one_hot
 
@@ -140,6 +139,8 @@ def _informative(
     codes: UInt8[np.ndarray, "n L"], certainty: Float[np.ndarray, " n"], background: Float[np.ndarray, " 4"]
 ) -> Any:
     """Which columns hold letters unlike the background (a G-test), each with its partner's on the other strand."""
+    from scipy.special import xlogy  # its import takes longer than an explorer may to show its first logos
+
     counts = np.tensordot(certainty, one_hot(codes, dtype="float64"), axes=1)
     both = counts + counts[::-1, ::-1]
     expected = background[:, None] * both.sum(axis=0)
