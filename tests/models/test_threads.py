@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import rcviz
+from rcviz._core.changes import guarded
 from rcviz.models import threads
 from rcviz.models.runtime import threads_for
 from rcviz.models.threads import Threads, enough_threads, n_cores
@@ -196,3 +197,54 @@ def test_a_process_that_is_forked_while_several_compute_can_compute(monkeypatch)
                 right = float(torch.ones(100_000).sum()) == 100_000
             os._exit(0 if right else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@linux
+def test_wherever_an_interrupt_comes_the_number_and_all_teams_are_as_before(monkeypatch):
+    """At every line of the code that sets and restores them, as in tests/core/test_changes.py."""
+    for each in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(each, raising=False)
+    teams = []
+
+    def keep_team(_, end):
+        teams.append("begun")
+        end.get()
+        teams.append("ended")
+
+    monkeypatch.setattr(threads, "_keep_team", keep_team)
+    torch.set_num_threads(4)
+
+    def work():
+        with Threads(2):
+            pass
+
+    n_interrupts = 0
+    for moment in range(1, 1000):
+        events = 0
+
+        def tracer(frame, event, argument, moment=moment):
+            nonlocal events
+            if not frame.f_code.co_filename.endswith(("changes.py", "models/threads.py")):
+                return None
+            if frame.f_code.co_name == "__init__":
+                return None
+            events += 1
+            if events == moment:
+                raise KeyboardInterrupt
+            return tracer
+
+        sys.settrace(tracer)
+        try:
+            guarded(work)()
+        except KeyboardInterrupt:
+            n_interrupts += 1
+        else:
+            break
+        finally:
+            sys.settrace(None)
+        assert torch.get_num_threads() == 4, moment
+        assert not threads._SleepingThreads.inside
+        assert threads._SleepingThreads.state == {}
+    wait_for(lambda: teams.count("begun") == teams.count("ended"))
+    assert teams.count("begun") == teams.count("ended") > 0
+    assert n_interrupts > 40
