@@ -43,10 +43,9 @@ VISITED = 40
 class SequenceExplorer(Explorer):
     """One sequence on both strands in one or several models: what each base does, and which change flips a prediction.
 
-    It shows the predictions of both strands, attributions as logos on one scale, the effect of every change of one base
-    as heat maps, hits of filters and known motifs, and the changes that flip the decision, or come nearest to it. Type
-    a base at the chosen position, or set ``explorer.state``, to change the sequence. Weights are those at the time of
-    the call: :attr:`stale` says when a model has others, and :meth:`refresh` computes again.
+    It shows predictions, attributions as logos on one scale, the effect of every change of one base as heat maps, hits
+    of filters and known motifs, and the changes that flip the decision, or come nearest to it. Type a base at the
+    chosen position, or set ``explorer.state``. Weights are those at the time of the call, until :meth:`refresh`.
 
     Parameters
     ----------
@@ -67,13 +66,12 @@ class SequenceExplorer(Explorer):
     layer, output, at, batch_size
         As in :class:`rcviz.StrandExplorer`; the filters of the layer are searched.
     threshold : float, optional
-        Prediction from which on a sequence counts as positive; by default 0.5 of probabilities, 0 of logits, and none
-        of values, which then flip nothing.
+        Decision threshold; by default 0.5 of probabilities, 0 of logits, and none of values, which then flip nothing.
     region : (int, int), optional
         Positions that are changed; by default all of a sequence of up to 2,000 bp, else the 2,000 in its middle.
     attributions : dict of name to (forward, reverse), optional
-        Your own attributions for some of the models, as in :class:`rcviz.StrandExplorer`; they stay those of the
-        sequence as given when it is changed, and the page says so.
+        Your own attributions, as in :class:`rcviz.StrandExplorer`. They are of the sequence without changes, which is
+        written beside them.
 
     Attributes
     ----------
@@ -218,9 +216,8 @@ class SequenceExplorer(Explorer):
     def predictions(self) -> pd.DataFrame:
         """Predictions of the sequence, one row per model and task. Waits for the analysis.
 
-        Columns: model, task, forward, reverse, gap; start_forward and start_reverse, those of the sequence without
-        changes, or of its reference; change_forward and change_reverse; flips_forward and flips_reverse, whether the
-        decision differs from that of the start.
+        Columns: model, task, forward, reverse, gap; start_forward and so on, of the sequence without changes, or of its
+        reference; change_forward and so on; flips_forward and so on, whether the decision is another.
         """
         self.wait()
         return self._results.predictions(self._question())
@@ -275,10 +272,8 @@ class SequenceExplorer(Explorer):
         self._check_open()
         self.state.edits = ()
 
-    # Saving
-
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write what is on screen; the ending of the path chooses what, such as ".flips.csv"."""
+        """Write what is on screen; the ending of the path chooses what."""
         own = {".flips": "flips", ".predictions": "predictions"}.get(Path(Path(path).stem).suffix.lower())
         if own is None or Path(path).suffix.lower() not in TABLES:
             super().export(path)

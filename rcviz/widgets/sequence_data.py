@@ -1,4 +1,4 @@
-"""What the page of a sequence explorer is sent, and how a sequence is said in a sentence."""
+"""What the page of a sequence explorer is sent, and the name of a sequence."""
 
 import json
 from typing import Any

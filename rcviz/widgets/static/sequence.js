@@ -237,7 +237,7 @@ function renderSequence({ model, el }) {
           { class: "rcviz-edits" },
           `Changed: ${edits
             .slice(-8)
-            .map(([position, letter]) => `${count(position)}\u2192${letter}`)
+            .map(([position, letter]) => `${count(position)} ${letterOf(known.given[position])}\u2192${letter}`)
             .join(", ")}`,
         ),
     );

@@ -27,12 +27,23 @@ export function otherTasks(each, task, most = TASKS) {
 export function predictionPanel() {
   const element = h("section", { class: "rcviz-predictions", "aria-label": "Predictions" });
 
-  function row(label, each, task, changed, attributes) {
+  /** One range for all rows of a scale, so that their lines can be compared. */
+  function rangesOf(rows) {
+    const values = {};
+    for (const [each, task] of rows) {
+      const own = [...each.now, ...each.start].map((strand) => strand[task]).concat(each.threshold);
+      values[each.scale] = [...(values[each.scale] ?? []), ...own.filter((value) => Number.isFinite(value))];
+    }
+    return Object.fromEntries(
+      Object.entries(values).map(([scale, own]) => [scale, predictionRange(scale, Float64Array.from(own), [])]),
+    );
+  }
+
+  function row(label, each, task, changed, range, attributes) {
     const digits = predictionDigits(each, task);
     const [now, start] = [each.now, each.start].map((both) => both.map((strand) => strand[task] ?? Number.NaN));
     const known = [...now, ...start].filter(Number.isFinite);
-    const values = each.threshold === null || each.scale === "probability" ? known : [...known, each.threshold];
-    const x = linear(...predictionRange(each.scale, Float64Array.from(values), Float64Array.from(values)), 5, 115);
+    const x = linear(...range[each.scale], 5, 115);
     const text = (value) => fixed(value, digits);
     const crossed =
       each.threshold !== null &&
@@ -89,19 +100,22 @@ export function predictionPanel() {
         refill(element, h("h4", null, "Predictions"), h("p", { class: "rcviz-empty" }, text));
         return;
       }
-      const rows = about.models.map((name) =>
-        row(name, predictions.models[name], state.task, changed, { "data-model": name }),
-      );
       const each = predictions.models[state.model];
-      const others = otherTasks(each, state.task).map((task) =>
-        row(about.tasks[task], each, task, changed, { "data-task": task }),
+      const others = otherTasks(each, state.task);
+      const range = rangesOf([
+        ...about.models.map((name) => [predictions.models[name], state.task]),
+        ...others.map((task) => [each, task]),
+      ]);
+      const rows = about.models.map((name) =>
+        row(name, predictions.models[name], state.task, changed, range, { "data-model": name }),
       );
+      const more = others.map((task) => row(about.tasks[task], each, task, changed, range, { "data-task": task }));
       refill(
         element,
         h("h4", null, "Predictions", changed && h("small", null, `and the change since ${since}`)),
         h("div", { role: "table", "aria-label": "Predictions of both strands" }, head, rows),
         others.length > 0 && h("h4", null, "Other tasks", h("small", null, `of ${state.model}`)),
-        others.length > 0 && h("div", { role: "table", "aria-label": "Predictions of other tasks" }, others),
+        others.length > 0 && h("div", { role: "table", "aria-label": "Predictions of other tasks" }, more),
       );
       element.dataset.key = known.key;
     },
