@@ -174,6 +174,8 @@ def _predict_block(x: Tensor, conv: Conv, norm: Norm, pool: Pool | None) -> Tens
     weight, (scale, shift) = _expanded(conv, scale, shift)
     x = channels_last.convolve(x, weight * scale[:, None, None], shift, 1, 0, 1)
     if isinstance(pool, nn.MaxPool1d):  # which would copy the features first
+        assert isinstance(pool.kernel_size, int)
+        assert isinstance(pool.stride, int)
         return channels_last.max_pool(x, pool.kernel_size, pool.stride).relu_()
     return (x if pool is None else pool(x)).relu_()
 
