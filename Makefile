@@ -25,8 +25,9 @@ demo: setup ## run the quickstart without a notebook; results in runs/demo/
 test: $(VENV)/.test ## make the environment and run every check
 	$(MAKE) --no-print-directory check
 
+# With PYTHONDONTWRITEBYTECODE set, every process that the tests start would compile rcviz anew.
 check: format lint types floors ## run what CI runs: format, lint, types, imports, all tests
-	$(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile
 
 format: $(VENV)/.test
 	$(BIN)/ruff format --check
