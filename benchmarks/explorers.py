@@ -3,8 +3,6 @@
 A model of 64 filters and 10,000 sequences; every interaction is an event in the page, timed until all that it changes
 is in the page and painted. Run with ``make bench``; writes benchmarks/results/explorers.json and prints a table.
 
-``--only-filters --filters 1000 --sequences 1000 --times 10 --epochs 0`` looks at the filter explorer alone, with other
-sizes, and puts what it finds into benchmarks/results/reliability/widgets.json, beside what was found with other sizes.
 ``--trial`` runs every part with small sizes and writes nothing, to see that all of them work.
 """
 
@@ -28,7 +26,6 @@ from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, wri
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 OUT = ROOT / "benchmarks" / "results" / "explorers.json"
-SIZES = ROOT / "benchmarks" / "results" / "reliability" / "widgets.json"
 
 
 @dataclass(frozen=True)
@@ -330,45 +327,10 @@ def new_page(playwright, browser_path, arguments):
     return page
 
 
-def only_filters(asked):
-    """The filter explorer of other sizes."""
-    browser_path = next(found for found in map(shutil.which, BROWSERS) if found)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        jupyter_server(Path(folder)) as server,
-        sync_playwright() as playwright,
-    ):
-        page = new_page(playwright, browser_path, CHROMIUM_ARGUMENTS)
-        page.set_default_timeout(1_200_000)
-        write_notebook(server.folder / "filters.ipynb", [setup(asked.filters, asked.sequences, asked.epochs), FILTERS])
-        run_all(page, server, "filters.ipynb", timeout=3_600_000)
-        opening = opened(page, Path(folder))
-        times = filters(page, asked.times)
-        page.context.browser.close()
-    known = json.loads(SIZES.read_text())["explorers"] if SIZES.exists() else []
-    sizes = {"filters": asked.filters, "sequences": asked.sequences}
-    known = [entry for entry in known if not sizes.items() <= entry.items()]
-    found = {**sizes, "opened": opening, "milliseconds": {name: summary(values) for name, values in times.items()}}
-    results = {
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
-        "explorers": sorted([*known, found], key=lambda entry: (entry["filters"], entry["sequences"])),
-    }
-    SIZES.write_text(json.dumps(results, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only-filters", action="store_true")
     parser.add_argument("--trial", action="store_true")
-    parser.add_argument("--filters", type=int, default=1000)
-    parser.add_argument("--sequences", type=int, default=1000)
-    parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=0)
-    asked = parser.parse_args()
-    if asked.only_filters:
-        only_filters(asked)
-    elif asked.trial:
+    if parser.parse_args().trial:
         everything(TRIAL)
     else:
         result = everything(Sizes())

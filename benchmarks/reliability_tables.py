@@ -109,31 +109,6 @@ def stream(content):
     )
 
 
-def widgets(content):
-    rows = []
-    for entry in content["explorers"]:
-        times = entry["milliseconds"]
-        medians = [f"{found['p50_ms']:,.0f} ms ({found['worst_ms']:,.0f})" for found in times.values()]
-        opened = entry["opened"]
-        rows.append(
-            [
-                f"{entry['filters']:,}",
-                f"{entry['sequences']:,}",
-                f"{opened['seconds']:,.0f} s",
-                megabytes(opened["memory_mb"]),
-                *medians,
-            ]
-        )
-    header = [
-        *("filters", "sequences", "to open", "memory taken", "another filter, first time", "again"),
-        "gallery in another order",
-    ]
-    largest = content["explorers"][-1]
-    sizes = f"--filters {largest['filters']} --sequences {largest['sequences']}"
-    command = f"python benchmarks/explorers.py --only-filters {sizes}"
-    return f"{table(header, rows)}\n\nMedians, and the worst in brackets. {made_by(command, content)}"
-
-
 def release(content):
     rows = []
     for wanted, found in content["pythons"].items():
@@ -178,7 +153,7 @@ def audit(found):
     return f"pip-audit looked at {found['audited']} packages and found {known or 'no known vulnerability'}.{rest}"
 
 
-RESULT_FILES = (kills, interrupts, sweeps, fuzz, properties, stream, widgets, release, versions)
+RESULT_FILES = (kills, interrupts, sweeps, fuzz, properties, stream, release, versions)
 """Functions with the name of their file and of the marker on the page."""
 
 
