@@ -1,5 +1,7 @@
 """Make the pictures in notebooks small: a palette of 256 colours takes a third of the bytes, and the wheel holds them.
 
+A picture that it would change visibly, such as a heat map, stays as it is.
+
 python release/small_pictures.py notebooks/01_quickstart.ipynb ...
 """
 
@@ -9,9 +11,12 @@ import json
 import sys
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageChops
 
 COLORS = 256
+VISIBLE, MOST = 8, 0.02
+"""A change of a pixel that can be seen, of 255, and the largest share of such pixels; edges of letters are fewer."""
 
 
 def small(picture):
@@ -19,10 +24,13 @@ def small(picture):
     image = Image.open(io.BytesIO(picture))
     if image.mode == "P":
         return picture
+    image = image.convert("RGB")
+    reduced = image.quantize(COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    changes = np.asarray(ImageChops.difference(image, reduced.convert("RGB"))).max(axis=2)
+    if (changes > VISIBLE).mean() > MOST:
+        return picture
     file = io.BytesIO()
-    image.convert("RGB").quantize(COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
-        file, "PNG", optimize=True
-    )
+    reduced.save(file, "PNG", optimize=True)
     return min(picture, file.getvalue(), key=len)
 
 
