@@ -285,11 +285,25 @@ def test_explorers(name, data):
     filters.close()
     strands = rcviz.StrandExplorer({name: model}, data.codes, batch_size=4)
     strands.close()
+    check_sequence_explorer(model, data)
+
+
+def check_sequence_explorer(model, data):
+    """A flip, or what comes nearest to one, is predicted as it is by ``predict``."""
+    motifs = [rcviz.load_motif("CTCF_known1")]
+    explorer = rcviz.SequenceExplorer(model, data.codes, motifs=motifs, region=(20, 28), batch_size=30)
+    row = explorer.flips.iloc[0]
+    explorer.edit(int(row["position"]), row["alternative"])
+    explorer.wait(120)
+    expected = rcviz.predict(model, [explorer.letters])[0, 0]
+    assert row["forward_after"] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    explorer.close()
 
 
 def test_strands_of_a_token_model_can_be_explored(data):
     strands = rcviz.StrandExplorer({"tokens": adapted("hyenadna", torch.float32)}, data.codes)
     strands.close()
+    check_sequence_explorer(adapted("hyenadna", torch.float32), data)
 
 
 @pytest.mark.parametrize(
