@@ -226,7 +226,7 @@ def ranked_bars(
     ax.set_ylim(len(names) - 0.4, -0.6)
     despine(ax)
     ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="y", length=0, labelright=False)  # the texts stand there, whatever the caller's settings are
     name_rows(ax, names, 0.6 if may_grow(ax) else _NAME_SHARE)
     return bars
 

@@ -86,6 +86,7 @@ def label_colors(
 
 def draw_color_bar(ax: Axes, shades: ScalarMappable) -> None:
     """Draw a narrow colour bar of the labels, right of the points."""
+    ax.tick_params(axis="y", right=False, labelright=False)  # whatever the caller's settings are
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0.0, 0.03, 1.0)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2)

@@ -139,7 +139,7 @@ def plot_mutagenesis(
     ax.set_ylim(3 * 4 + 2 * _GAP, -_GAP - 0.6 - _LOGO)
     ax.spines[:].set_visible(False)
     ax.grid(False)
-    ax.tick_params(axis="y", length=0, labelsize=small)
+    ax.tick_params(axis="y", length=0, labelsize=small, labelright=False)
     ax.yaxis.set_major_locator(_RowsLocator(ticks))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, at: _LETTERS[(at or 0) % 4]))
     ax.xaxis.set_major_locator(PositionLocator(float(places[0]), float(places[-1])))

@@ -85,6 +85,7 @@ def plot_similarity(
         _name_filters(ax, order)
         label_axes(ax, names[0], names[0])
     # Inside the Axes' own part of the figure, so that neighbours keep their places.
+    ax.tick_params(axis="y", right=False, labelright=False)
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.04, 0.0, 0.04, 1.0)))
     bar.set_label("similarity")
     return ax

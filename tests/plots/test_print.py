@@ -128,6 +128,14 @@ def test_text_beside_dark_axes_is_seen_on_a_light_figure(plot):
     plt.close("all")
 
 
+@pytest.mark.parametrize("plot", ["contributions", "gap", "strands of values", "similarity", "mutagenesis"])
+def test_ticks_on_both_sides_leave_room_for_what_stands_at_the_right(plot, monkeypatch):
+    with matplotlib.rc_context({"ytick.right": True, "ytick.labelright": True}):
+        ax = cases.PLOTS[plot](plt.figure(figsize=(6, 4)).add_subplot(), True)
+        assert list(faults(ax.figure, drawn_texts(ax.figure, monkeypatch))) == []
+    plt.close("all")
+
+
 def test_names_of_rows_stay_within_the_axes_around_an_inset(monkeypatch):
     figure, ax = plt.subplots(figsize=(8, 6))
     cases.PLOTS["contributions"](ax.inset_axes((0.3, 0.3, 0.6, 0.5)), True)
