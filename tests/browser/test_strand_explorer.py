@@ -151,8 +151,7 @@ def test_look_draw_around_and_read(lab, server):
     page.keyboard.press("Home")
     shown(explorer, by_gap[0])
 
-    box = explorer.locator(".rcviz-strand").first.bounding_box()
-    page.mouse.move(box["x"] + 3, box["y"] + 20)
+    explorer.locator(".rcviz-strand").first.hover(position={"x": 3, "y": 20})
     expect(explorer.locator(".rcviz-readout")).to_contain_text("RC ")
     brush = explorer.locator(".rcviz-overview")
     before = brush.get_attribute("aria-valuenow")
