@@ -30,7 +30,9 @@ def jaxtyped(*, typechecker):
             return _shapes_together(thing, typechecker=typechecker)
         if "<locals>" in thing.__qualname__:
             return thing
+        hints = thing.__annotations__
         checked = typechecker(thing)
+        thing.__annotations__ = hints  # typer reads them
 
         @functools.wraps(thing)
         def run(*args, **kwargs):
@@ -46,7 +48,7 @@ def jaxtyped(*, typechecker):
 
 def _resolved(hint: Any, names: dict[str, Any]) -> Any:
     try:
-        return get_type_hints(types.SimpleNamespace(__annotations__={"hint": hint}), names)["hint"]
+        return get_type_hints(types.SimpleNamespace(__annotations__={"hint": hint}), names, include_extras=True)["hint"]
     except NameError:
         return Any  # imported for type checkers alone, or not yet defined
 
