@@ -102,7 +102,7 @@ def test_without_html_jupyterlab_opens_a_notebook_that_runs(run, model, dataset,
     result = run("inspect", model, dataset, "--chromosomes", "chr1", "--", "--no-browser")
     assert result.exit_code == 3, result.output  # JupyterLab's own
     (command,) = calls
-    assert command[2:] == ["jupyter", "lab", "./rc.inspect.ipynb", "--no-browser", "--ServerApp.ip=localhost"]
+    assert command[2:] == ["jupyterlab", "./rc.inspect.ipynb", "--no-browser", "--ServerApp.ip=localhost"]
     notebook = nbformat.read(work / "rc.inspect.ipynb", as_version=4)
     nbformat.validate(notebook)
     names = {}
@@ -127,7 +127,7 @@ def test_a_notebook_is_never_replaced(run, model, dataset, work, calls):
     assert json.loads(report.stdout) == {"notebook": "rc.inspect-2.ipynb"}
     assert before != path.read_text()
     assert "my own" in path.read_text()
-    assert [command[4] for command in calls] == ["./rc.inspect.ipynb", "./rc.inspect.ipynb", "./rc.inspect-2.ipynb"]
+    assert [command[3] for command in calls] == ["./rc.inspect.ipynb", "./rc.inspect.ipynb", "./rc.inspect-2.ipynb"]
 
 
 def test_a_model_that_does_not_fit_opens_nothing(refused, model, toy, work, calls):
