@@ -11,7 +11,7 @@ import { letterPath, logoPaths } from "../../rcviz/widgets/static/logo.js";
 import { consensus, information, reverseComplement, stackRange } from "../../rcviz/widgets/static/matrices.js";
 import { matching, orderOf } from "../../rcviz/widgets/static/order.js";
 import { digitsFor, digitsOf, extent, linear, sharedAxis, ticks } from "../../rcviz/widgets/static/scales.js";
-import { count, fixed, percent, plural, pValue, signed, unbroken } from "../../rcviz/widgets/static/text.js";
+import { count, fixed, percent, plural, pValue, signed } from "../../rcviz/widgets/static/text.js";
 import { latestText } from "../../rcviz/widgets/static/training.js";
 import {
   axisEnd,
@@ -365,13 +365,6 @@ test("what a page without a kernel cannot change is named", () => {
   equal(withoutKernel(controls), "Fixed without a kernel: task, positives");
   equal(withoutKernel(controls.slice(0, 3)), "Fixed without a kernel: task");
   equal(withoutKernel(controls.slice(0, 1)), "");
-});
-
-test("lines of parts break between the parts only", () => {
-  equal(
-    unbroken("Epoch 2 of 3 \u00b7 5 min 24 s left"),
-    "Epoch\u00a02\u00a0of\u00a03 \u00b7 5\u00a0min\u00a024\u00a0s\u00a0left",
-  );
 });
 
 test("the page knows at once that the kernel ended", () => {

@@ -16,11 +16,6 @@ export function signed(value, digits = 2) {
   return Number.isFinite(value) && Number(value.toFixed(digits)) > 0 ? `+${text}` : text;
 }
 
-/** Parts between dots, as a line that breaks between them only. */
-export function unbroken(text) {
-  return text.replace(/(?<!\u00b7) (?!\u00b7)/g, "\u00a0");
-}
-
 /** Write a whole number with commas between thousands. */
 export function count(value) {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ",");

@@ -1,6 +1,5 @@
 // Buttons, settings and progress of a training monitor.
 import { h } from "./dom.js";
-import { unbroken } from "./text.js";
 import { numberOf, progressText, settingsText } from "./training_data.js";
 
 const FIELDS = [
@@ -112,6 +111,13 @@ export function trainingControls(store, id) {
     if (part.textContent !== text) part.textContent = text;
   }
 
+  /** Parts between dots, as a line that breaks between them only. */
+  function writeParts(line, text) {
+    if (line.textContent === text) return;
+    const parts = text.split(" \u00b7 ").map((part) => h("span", { class: "rcviz-unbroken" }, part));
+    line.replaceChildren(...parts.flatMap((part, i) => (i ? [" \u00b7 ", part] : [part])));
+  }
+
   function draw() {
     const about = store.get("_about");
     const state = store.state();
@@ -134,7 +140,7 @@ export function trainingControls(store, id) {
     write(primary, { pause: "Pause", resume: "Resume", start: "Start" }[action()]);
     primary.disabled = gone || now.status === "stopping" || Boolean(asked);
     stop.disabled = gone || (now.status !== "running" && now.status !== "paused") || asked?.kind === "stop";
-    write(summary, unbroken(settingsText(state)));
+    writeParts(summary, settingsText(state));
     for (const [name, field] of fields) field.draw(state[name], active || gone);
     write(standing, now.standing ?? "");
     const share = store.get("_status").progress ?? 0;
@@ -143,11 +149,9 @@ export function trainingControls(store, id) {
     const late = asked?.late;
     write(plan, late ? "Waiting for the kernel, which is busy." : gone ? "" : (now.plan ?? ""));
     if (now.epoch)
-      write(
+      writeParts(
         line,
-        unbroken(
-          `${gone && active && !saved ? "Last seen: " : ""}${progressText(now, about.n_valid, active && !gone)}`,
-        ),
+        `${gone && active && !saved ? "Last seen: " : ""}${progressText(now, about.n_valid, active && !gone)}`,
       );
   }
 
