@@ -155,6 +155,7 @@ def test_weights_are_those_of_the_next_forward_pass(decorate, tied, loaded, x, s
 READ_WEIGHTS = {
     "analysis/filter_pass.py": "the bias of a FilterBank",
     "analysis/filters.py": "the bias of a FilterBank",
+    "analysis/hits.py": "the bias of a FilterBank",
     "analysis/site_palindromes.py": "the weight of a site",
     "analysis/trial.py": "of with_current_weights, or as a forward pass uses them",
     "convert/counterparts.py": "to_revcomp begins with with_current_weights",
