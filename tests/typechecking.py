@@ -6,7 +6,7 @@ import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import jaxtyping
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 
 _shapes_together = jaxtyping.jaxtyped
 
@@ -15,7 +15,7 @@ def check(function):
     """Check what ``function`` is given and returns against its annotations."""
     hints = {name: _resolved(hint, function.__globals__) for name, hint in function.__annotations__.items()}
     function.__annotations__ = {name: _without_literals(hint) for name, hint in hints.items()}
-    return beartype(function)
+    return beartype(conf=BeartypeConf(violation_type=TypeError))(function)
 
 
 def jaxtyped(*, typechecker):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from beartype.roar import BeartypeCallHintViolation
 
 from rcviz.layers.pairing import pair_up
 from rcviz.motifs.palindromicity import palindromicity
@@ -11,9 +10,9 @@ from rcviz.motifs.palindromicity import palindromicity
 
 def test_wrong_types_and_sizes_that_differ_are_refused():
     assert pair_up(torch.zeros(3), torch.zeros(3)).shape == (6,)
-    with pytest.raises(BeartypeCallHintViolation):
+    with pytest.raises(TypeError):
         palindromicity(np.zeros((4, 5), int))
-    with pytest.raises(BeartypeCallHintViolation):
+    with pytest.raises(TypeError):
         pair_up(torch.zeros(3), torch.zeros(4))
 
 

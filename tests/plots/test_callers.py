@@ -246,7 +246,7 @@ def test_hits_are_named_over_a_track():
         ({"wrap": 0}, ValueError, "wrap must be at least 1"),
         ({"fade_below": np.nan}, ValueError, "fade_below must be"),
         ({"alphabet": "protein"}, ValueError, "alphabet must be one of DNA, RNA.*only nucleotides"),
-        ({"title": 3}, TypeError, "title must be text|parameter 'title'"),
+        ({"title": 3}, TypeError, "title must be text|parameter title"),
     ],
 )
 def test_options_of_logos_are_checked(options, kind, message):
@@ -270,7 +270,7 @@ def test_other_axes_and_infinities_are_refused_in_one_sentence():
         with pytest.raises(ValueError, match=message) as error:
             draw()
         assert "\n" not in str(error.value)
-    with pytest.raises(TypeError, match=r"task_name must be text|parameter 'task_name'"):
+    with pytest.raises(TypeError, match=r"task_name must be text|parameter task_name"):
         rcviz.plot_strands([0.1], [0.2], task_name=1)
 
 
