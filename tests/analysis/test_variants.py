@@ -237,7 +237,7 @@ def test_effects_are_written_block_by_block(genome, model, tmp_path, monkeypatch
 def test_few_blocks_of_rows_are_held_at_a_time(genome, model, monkeypatch):
     """One of each size, twice as large as the next: memory that is kept in small pieces cannot be used again."""
     monkeypatch.setattr("rcviz.genome.variants._AT_ONCE", 1)
-    rows = pd.concat([some_variants().iloc[:1]] * 40, ignore_index=True)
+    rows = pd.concat([some_variants().iloc[:1]] * 8, ignore_index=True)
     alive, blocks, at_once = [], variants._Scored.blocks, []
 
     def watched(self, *, progress):
@@ -250,10 +250,10 @@ def test_few_blocks_of_rows_are_held_at_a_time(genome, model, monkeypatch):
 
     monkeypatch.setattr(variants._Scored, "blocks", watched)
     table = rcviz.variant_effects(model, rows, genome, width=WIDTH).table
-    assert len(at_once) == 40
+    assert len(at_once) == 8
     assert max(at_once) <= 1
-    assert table.index.tolist() == list(range(80))
-    pd.testing.assert_frame_equal(table.iloc[:2], table.iloc[78:].reset_index(drop=True))
+    assert table.index.tolist() == list(range(16))
+    pd.testing.assert_frame_equal(table.iloc[:2], table.iloc[14:].reset_index(drop=True))
 
 
 def test_a_failure_leaves_no_file(genome, model, tmp_path):
