@@ -76,7 +76,7 @@ def test_replicates_without_an_arm_are_left_out_and_the_added_arm_may_lack_some(
     assert len(made.ceiling()) == len(made.values(SHARING, SUM, "test_auroc")) == 7
     (pair,) = [made.difference(one, "test_auroc") for one in rivals(made) if one.words == ADDED]
     assert len(pair.differences) == 3
-    assert "nan" not in "".join(matched_section({**tables, "matched_runs": runs[~dropped]}, drawn=True))
+    assert "nan" not in "".join(matched_section({**tables, "matched_runs": runs[~dropped]}))
     draw_matched(made)
 
 
@@ -98,7 +98,7 @@ def test_holm_by_hand():
 
 
 def test_the_answer_says_what_the_tables_are_made_of():
-    text = "\n".join(matched_section(matched(), drawn=True))
+    text = "\n".join(matched_section(matched()))
     answer = text.split("\n")[4]
     assert "sharing adds +0.0100 (+0.0100 to +0.0100) of test auROC" in answer
     assert "p = 0.031; ahead in 6 of 6" in answer
@@ -115,12 +115,12 @@ def test_the_answer_says_what_the_tables_are_made_of():
 
 def test_a_rival_that_is_better_makes_it_not_worth_it():
     levels = {**LEVELS, ("RC-20", "weighted sum"): 0.875}
-    text = "\n".join(matched_section(matched(10, levels), drawn=True))
+    text = "\n".join(matched_section(matched(10, levels)))
     assert "sharing is behind: -0.0050" in text
     assert "- Worth it against standard, 20 filters: +0.0050" in text
     assert "- Not worth it against averaged, 40 filters: -0.0150" in text
     level = {**LEVELS, ("RC-20", "weighted sum"): 0.88}
-    text = "\n".join(matched_section(matched(10, level, noise=0.001), drawn=True))
+    text = "\n".join(matched_section(matched(10, level, noise=0.001)))
     assert "sharing adds nothing that is shown:" in text
 
 
@@ -129,14 +129,14 @@ def test_trainings_that_had_not_ended_are_named():
     runs = tables["matched_runs"]
     last = (runs["arm"] == "RC-20, flattened") & (runs["seed"] == 4)
     runs.loc[last, ["best_epoch", "n_epochs"]] = (299, 300)
-    text = "".join(matched_section({**tables, "matched_runs": runs}, drawn=True))
+    text = "".join(matched_section({**tables, "matched_runs": runs}))
     assert "59 of 60 trainings ended because" in text
     assert "(after 80 to 300); not yet: RC-20, flattened in replicate 4 (300 epochs). Scores" in text
 
 
 def test_few_replicates_have_no_interval():
     assert difference_text(0.01, (-np.inf, np.inf)) == "+0.0100"
-    text = "\n".join(matched_section(matched(3), drawn=True))
+    text = "\n".join(matched_section(matched(3)))
     assert "inf" not in text
     assert "sharing cannot be judged with so few replicates: +0.0100 of test auROC" in text
 
