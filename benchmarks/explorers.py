@@ -222,7 +222,8 @@ def filters(page, times):
     ids = f"[...{listed}.querySelectorAll('[role=option]')].map((cell) => cell.dataset.id).join()"
     turned = []
     for turn in range(times):
-        act = f"{sort}.selectedIndex = {(1, 0)[turn % 2]}; {sort}.dispatchEvent(new Event('change', {{bubbles: true}}))"
+        order = ("number", "score")[turn % 2]
+        act = f"{sort}.value = '{order}'; {sort}.dispatchEvent(new Event('change', {{bubbles: true}}))"
         turned.append(measure(page, act, f"{ids} !== before", before=ids))
     page.evaluate(key.replace("KEY", "Home"))
     page.locator(".jp-CodeCell .jp-InputPrompt").last.click()
