@@ -1,7 +1,7 @@
 """The work of a day against plain PyTorch and peers: training steps, prediction, contributions, logos.
 
 Everything of a group runs in turn in one process, several times over; ratios of medians are what counts. Of the peers,
-tangermeme is in the extra "ecosystem"; equirc is no dependency, and lies in a folder of its own:
+tangermeme is in the extra "ecosystem"; equirc is not a dependency and must be in its own folder:
 
     pip install --no-deps --target build/peers equirc==1.0.0
     python benchmarks/speed.py --peers build/peers

@@ -45,7 +45,7 @@ def rank_changes(
     changed : ndarray (2, n)
         Those of the changed sequences.
     threshold : float or None
-        Logit, or value, from which on a sequence counts as positive.
+        Smallest logit, or value, of a sequence that is treated as positive.
 
     Returns
     -------
