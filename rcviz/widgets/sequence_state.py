@@ -4,10 +4,11 @@ from typing import Any
 
 import traitlets
 
-from rcviz._core.checks import check_choice, check_index, task_index
+from rcviz._core.checks import check_choice, check_index
+from rcviz.widgets.state import Along
 
 
-class SequenceState(traitlets.HasTraits):
+class SequenceState(Along):
     """What a sequence explorer shows: task, sequence, allele, changes, the model in detail and the chosen position.
 
     Attributes
@@ -38,14 +39,10 @@ class SequenceState(traitlets.HasTraits):
     ()
     """
 
-    task = traitlets.Int(0)
-    sequence = traitlets.Int(0)
     allele = traitlets.Unicode("alternative")
     edits = traitlets.Tuple()
     model = traitlets.Unicode()
     cursor = traitlets.Int(None, allow_none=True)
-    position = traitlets.Int(None, allow_none=True)
-    window = traitlets.Int(60)
 
     def __init__(
         self,
@@ -69,15 +66,6 @@ class SequenceState(traitlets.HasTraits):
     @traitlets.observe("sequence", "allele")
     def _drop_edits(self, change: Any) -> None:
         self.edits = ()
-
-    @traitlets.validate("task")
-    def _known_task(self, proposal: traitlets.Bunch) -> int:
-        return task_index(proposal["value"], self.task_names)
-
-    @traitlets.validate("sequence")
-    def _known_sequence(self, proposal: traitlets.Bunch) -> int:
-        check_index("sequence", proposal["value"], self.n_sequences)
-        return int(proposal["value"])
 
     @traitlets.validate("allele", "model")
     def _known_choice(self, proposal: traitlets.Bunch) -> str:
@@ -103,13 +91,3 @@ class SequenceState(traitlets.HasTraits):
             return None
         check_index("position", proposal["value"], self.length)
         return int(proposal["value"])
-
-    @traitlets.validate("window")
-    def _wide_enough(self, proposal: traitlets.Bunch) -> int:
-        return min(max(int(proposal["value"]), min(10, self.length)), self.length)
-
-    @traitlets.validate("position")
-    def _within(self, proposal: traitlets.Bunch) -> int | None:
-        if proposal["value"] is None:
-            return None
-        return min(max(int(proposal["value"]), 0), self.length - self.window)

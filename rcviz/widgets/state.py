@@ -144,7 +144,39 @@ class FilterState(traitlets.HasTraits):
         return value
 
 
-class StrandState(traitlets.HasTraits):
+class Along(traitlets.HasTraits):
+    """What explorers of single sequences share: the task, the sequence and the positions that are drawn."""
+
+    task = traitlets.Int(0)
+    sequence = traitlets.Int(0)
+    position = traitlets.Int(None, allow_none=True)
+    window = traitlets.Int(60)
+
+    task_names: tuple[str, ...]
+    n_sequences: int
+    length: int
+
+    @traitlets.validate("task")
+    def _known_task(self, proposal: traitlets.Bunch) -> int:
+        return task_index(proposal["value"], self.task_names)
+
+    @traitlets.validate("sequence")
+    def _known_sequence(self, proposal: traitlets.Bunch) -> int:
+        check_index("sequence", proposal["value"], self.n_sequences)
+        return int(proposal["value"])
+
+    @traitlets.validate("window")
+    def _wide_enough(self, proposal: traitlets.Bunch) -> int:
+        return min(max(int(proposal["value"]), min(10, self.length)), self.length)
+
+    @traitlets.validate("position")
+    def _within(self, proposal: traitlets.Bunch) -> int | None:
+        if proposal["value"] is None:
+            return None
+        return min(max(int(proposal["value"]), 0), self.length - self.window)
+
+
+class StrandState(Along):
     """What a strand explorer shows: task, sorting model, chosen sequences and the sequence in detail.
 
     Attributes
@@ -173,12 +205,8 @@ class StrandState(traitlets.HasTraits):
     >>> state.sequence = 14
     """
 
-    task = traitlets.Int(0)
     model = traitlets.Unicode()
     selection = traitlets.Tuple()
-    sequence = traitlets.Int(0)
-    position = traitlets.Int(None, allow_none=True)
-    window = traitlets.Int(60)
     split = traitlets.Unicode(None, allow_none=True)
     filter = traitlets.Int(None, allow_none=True)
 
@@ -202,10 +230,6 @@ class StrandState(traitlets.HasTraits):
         names = ("task", "model", "sequence", "position", "window", "split", "filter")
         return {"selection": list(self.selection), **{name: getattr(self, name) for name in names}}
 
-    @traitlets.validate("task")
-    def _known_task(self, proposal: traitlets.Bunch) -> int:
-        return task_index(proposal["value"], self.task_names)
-
     @traitlets.validate("model", "split")
     def _known_model(self, proposal: traitlets.Bunch) -> str | None:
         if proposal["value"] is None:
@@ -223,9 +247,9 @@ class StrandState(traitlets.HasTraits):
 
     @traitlets.validate("sequence")
     def _known_sequence(self, proposal: traitlets.Bunch) -> int:
-        check_index("sequence", proposal["value"], self.n_sequences)
-        self._check_sequence(proposal["value"])
-        return int(proposal["value"])
+        sequence = super()._known_sequence(proposal)
+        self._check_sequence(sequence)
+        return sequence
 
     @traitlets.validate("filter")
     def _known_filter(self, proposal: traitlets.Bunch) -> int | None:
@@ -233,13 +257,3 @@ class StrandState(traitlets.HasTraits):
             return None
         self._check_filter(proposal["value"])
         return int(proposal["value"])
-
-    @traitlets.validate("window")
-    def _wide_enough(self, proposal: traitlets.Bunch) -> int:
-        return min(max(int(proposal["value"]), min(10, self.length)), self.length)
-
-    @traitlets.validate("position")
-    def _within(self, proposal: traitlets.Bunch) -> int | None:
-        if proposal["value"] is None:
-            return None
-        return min(max(int(proposal["value"]), 0), self.length - self.window)

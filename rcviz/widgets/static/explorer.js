@@ -40,15 +40,15 @@ export function withoutKernel(controls) {
 
 /**
  * Build the frame in `el`. `describe` gives title, summary, controls and footer of the present state; a control is a
- * label, a name in the state, the options, and whether another one needs a kernel. `body` is what the explorer draws
- * into; `help` and `keys` are texts; `draw` redraws the body; `onKey` handles keys. `again` is the
- * button after an error, and `ownProgress` says that the body has progress and Stop itself.
+ * label, a name in the state, the options, and whether another one needs a kernel. `draw` redraws `body`, also after
+ * changes of the theme and of the traits `redrawOn`. `help` and `keys` are texts; a key may need a kernel, too; `onKey`
+ * handles keys. `again` is the button after an error, and `ownProgress` says that the body has progress and Stop itself.
  */
 export function mountExplorer(
   { model, el, store },
-  { kind, help, keys: allKeys, describe, body, draw, onKey, again = "Compute again", ownProgress = false },
+  { kind, help, keys: allKeys, describe, body, redrawOn, draw, onKey, again = "Compute again", ownProgress = false },
 ) {
-  const keys = allKeys.filter(([key]) => key !== "S" || store.live);
+  const keys = allKeys.filter(([, , needsKernel]) => !needsKernel || store.live);
   const ends = [];
   let gone = false;
   let asked = 0;
@@ -267,6 +267,7 @@ export function mountExplorer(
   };
   store.chosen = () => later("frame");
   for (const name of ["_status", "_about", "_state"]) listen(`change:${name}`, () => later("frame"));
+  for (const name of redrawOn) listen(`change:${name}`, () => later("body"));
   listen("msg:custom", onMessage);
 
   root.addEventListener("keydown", (event) => {
@@ -296,7 +297,7 @@ export function mountExplorer(
   root.addEventListener("pointerenter", check);
   root.addEventListener("focusin", check);
 
-  ends.push(followTheme(root));
+  ends.push(followTheme(root, () => later("body")));
   if (store.live) {
     ends.push(
       watchKernel(model, store.get("_about").model_id, (is) => {

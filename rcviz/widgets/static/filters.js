@@ -48,7 +48,7 @@ const KEYS = [
   ["P", "pin"],
   ["/", "search"],
   ["?", "help"],
-  ["S", "save"],
+  ["S", "save", true],
   ["Home End", "first, last filter"],
   ["Page \u2191 \u2193", "ten filters"],
   ["Esc", "close, end the search"],
@@ -208,21 +208,27 @@ function render({ model, el }) {
 
   const frame = mountExplorer(
     { model, el, store },
-    { kind: "filters", help: HELP, keys: KEYS, describe, body, draw, onKey },
+    {
+      kind: "filters",
+      help: HELP,
+      keys: KEYS,
+      describe,
+      body,
+      redrawOn: [
+        "_state",
+        "_about",
+        "_weights",
+        "_scores",
+        "_sites",
+        "_profiles",
+        "_names",
+        "_verdicts",
+        "_knock_outs",
+      ],
+      draw,
+      onKey,
+    },
   );
-  for (const name of [
-    "_state",
-    "_about",
-    "_weights",
-    "_scores",
-    "_sites",
-    "_profiles",
-    "_names",
-    "_verdicts",
-    "_knock_outs",
-  ]) {
-    frame.listen(`change:${name}`, frame.redraw);
-  }
   return frame.end;
 }
 

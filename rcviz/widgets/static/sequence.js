@@ -35,12 +35,12 @@ const SEQUENCE_HELP = [
 ];
 const SEQUENCE_KEYS = [
   ["\u2190 \u2192", "position"],
-  ["A C G T", "change it"],
+  ["A C G T", "change it", true],
   ["\u2191 \u2193", "other base"],
-  ["\u232b", "undo"],
+  ["\u232b", "undo", true],
   ["?", "help"],
-  ["Enter", "put the chosen base there"],
-  ["S", "save"],
+  ["Enter", "put the chosen base there", true],
+  ["S", "save", true],
   ["+ \u2212", "wider, narrower letters"],
   ["0", "where the attributions are largest"],
   ["Home End", "first, last position"],
@@ -324,17 +324,18 @@ function renderSequence({ model, el }) {
 
   const frame = mountExplorer(
     { model, el, store },
-    { kind: "sequence", help: SEQUENCE_HELP, keys: SEQUENCE_KEYS, describe: summarizeSequence, body, draw, onKey },
+    {
+      kind: "sequence",
+      help: SEQUENCE_HELP,
+      keys: SEQUENCE_KEYS,
+      describe: summarizeSequence,
+      body,
+      redrawOn: ["_state", "_status", "_about", "_sequences", "_bases", "_predictions", "_tracks", "_mutations"],
+      draw,
+      onKey,
+    },
   );
-  for (const name of ["_state", "_status", "_about", "_sequences", "_bases", "_predictions", "_tracks", "_mutations"]) {
-    frame.listen(`change:${name}`, frame.redraw);
-  }
-  const theme = new MutationObserver(frame.redraw);
-  theme.observe(root, { attributes: true, attributeFilter: ["data-theme"] });
-  return () => {
-    theme.disconnect();
-    frame.end();
-  };
+  return frame.end;
 }
 
 const widget = { render: renderSequence };

@@ -31,7 +31,7 @@ const STRAND_KEYS = [
   ["\u2190 \u2192", "move"],
   ["Esc", "all sequences"],
   ["?", "help"],
-  ["S", "save"],
+  ["S", "save", true],
   ["+ \u2212", "wider, narrower letters"],
   ["0", "where the attributions are largest"],
   ["Home End", "first, last sequence"],
@@ -216,17 +216,18 @@ function renderStrands({ model, el }) {
 
   const frame = mountExplorer(
     { model, el, store },
-    { kind: "strands", help: STRAND_HELP, keys: STRAND_KEYS, describe: summarize, body, draw, onKey },
+    {
+      kind: "strands",
+      help: STRAND_HELP,
+      keys: STRAND_KEYS,
+      describe: summarize,
+      body,
+      redrawOn: ["_state", "_status", "_about", "_sequences", "_points", "_filters", "_chosen", "_ahead"],
+      draw,
+      onKey,
+    },
   );
-  for (const name of ["_state", "_status", "_about", "_sequences", "_points", "_filters", "_chosen", "_ahead"]) {
-    frame.listen(`change:${name}`, frame.redraw);
-  }
-  const theme = new MutationObserver(frame.redraw);
-  theme.observe(root, { attributes: true, attributeFilter: ["data-theme"] });
-  return () => {
-    theme.disconnect();
-    frame.end();
-  };
+  return frame.end;
 }
 
 const widget = { render: renderStrands };

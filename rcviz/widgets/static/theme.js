@@ -15,10 +15,13 @@ export function isDark(element) {
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-/** Keep `data-theme` of an element up to date; returns how to end that. */
-export function followTheme(element) {
+/** Keep `data-theme` of an element up to date, and call `changed` after each change; returns how to end that. */
+export function followTheme(element, changed) {
   const update = () => {
-    element.dataset.theme = isDark(element) ? "dark" : "light";
+    const theme = isDark(element) ? "dark" : "light";
+    if (element.dataset.theme === theme) return;
+    element.dataset.theme = theme;
+    changed();
   };
   const later = () => setTimeout(update, 60); // style sheets of a new theme arrive after the attribute
   const observer = new MutationObserver(later);

@@ -24,7 +24,7 @@ const KEYS_OF_CURVES = [
   ["\u2190 \u2192", "epoch"],
   ["M", "metric"],
   ["?", "help"],
-  ["S", "save"],
+  ["S", "save", true],
   ["+ \u2212 0", "zoom, all epochs"],
   ["Home End", "first, last epoch"],
   ["Page \u2191 \u2193", "ten epochs"],
@@ -136,13 +136,13 @@ function renderTraining({ model, el }) {
       keys: [...(withControls && !saved ? KEYS_OF_MONITOR : []), ...KEYS_OF_CURVES],
       describe,
       body,
+      redrawOn: ["_state", "_about", "_runs", "_status"],
       draw,
       onKey,
       again: null,
       ownProgress: true,
     },
   );
-  for (const name of ["_state", "_about", "_runs", "_status"]) frame.listen(`change:${name}`, frame.redraw);
   frame.listen("change:_runs", frame.redrawFrame);
   return () => {
     controls?.end();
