@@ -4,11 +4,11 @@ import math
 import time
 
 import numpy as np
-import torch
 from torch import nn
 
 from rcviz.models.runtime import copy_module
 from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.training.adam import Adam
 from rcviz.training.checks import device_of
 from rcviz.training.config import TrainConfig
 from rcviz.training.epoch import train_one_epoch, validate
@@ -20,7 +20,7 @@ _VALIDATED = 500
 def expected_seconds(model: nn.Module, train: SequenceSet, valid: SequenceSet, config: TrainConfig) -> float:
     """Estimate the seconds of all epochs from a few steps of a copy, after others that warm up."""
     twin = copy_module(model).to(device_of(config.device))
-    optimizer = torch.optim.Adam(twin.parameters(), lr=config.learning_rate)
+    optimizer = Adam(twin.parameters(), lr=config.learning_rate)
     items = np.arange(_STEPS * config.batch_size) % len(train)
     some = valid.subset(slice(0, _VALIDATED))
     for _ in range(2):

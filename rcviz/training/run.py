@@ -23,6 +23,7 @@ from rcviz.models.runtime import (
 )
 from rcviz.models.settings import OwnSettings, self_contained
 from rcviz.sequences.sequence_set import SequenceSet
+from rcviz.training.adam import Adam
 from rcviz.training.checkpoint import (
     State,
     digest_of_weights,
@@ -151,7 +152,7 @@ class Run:
             self.model.to(device_of(self.config.device)).eval()
             self.model.load_state_dict(self.state.weights)
             parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-            self.optimizer = torch.optim.Adam(parameters, lr=self.config.learning_rate)
+            self.optimizer = Adam(parameters, lr=self.config.learning_rate)
             copies = _copied(self.state.optimizer)  # Adam writes over what it is given
             self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": copies})
         if self._checkpoint and not self.resumes:

@@ -267,8 +267,7 @@ class _Stopwatch:
 
 
 def _warm_up() -> None:
-    """Make torch and pandas load their lazy modules now; in the thread, a stop would have to wait for that."""
-    torch.optim.Adam([nn.Parameter(torch.zeros(1))])
+    """Make pandas load its lazy modules now; in the thread, a stop would have to wait for that."""
     score_tasks(np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]]), ("",))
 
 
