@@ -108,7 +108,8 @@ rcviz.FilterExplorer, rcviz.StrandExplorer
 assert "scipy.special" not in sys.modules
 data = rcviz.SequenceSet(numpy.eye(4, dtype=numpy.uint8), numpy.array([0, 1, 0, 1]))
 config = rcviz.ModelConfig.one_layer("revcomp", sequence_length=4, n_filters=1, kernel_sizes=(2,), pool_size=3)
-rcviz.fit(rcviz.build_model(config), data, data, rcviz.TrainConfig.chipseq(epochs=1, samples_per_epoch=4), progress=False)
+training = rcviz.TrainConfig.chipseq(epochs=1, samples_per_epoch=4)
+rcviz.fit(rcviz.build_model(config), data, data, training, progress=False)
 assert "torch._dynamo" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
