@@ -9,8 +9,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+
+from rcviz.plots.strands import prediction_range
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -195,3 +198,11 @@ def test_notebooks_call_the_library(path):
             left = re.sub(r"^class \w+\(nn\.Module\):\n(?:    .*\n|\n)*", "", source + "\n", flags=re.MULTILINE)
             assert not re.search(r"^\s*(def|class) ", left, re.MULTILINE)
             assert all(output["output_type"] != "error" for output in cell["outputs"])
+
+
+def test_the_tests_check_types_and_shapes_of_every_call():
+    assert prediction_range(np.zeros(2), np.ones(2))
+    with pytest.raises(TypeError, match="y="):
+        prediction_range(np.zeros(2), np.ones(3))
+    with pytest.raises(TypeError, match="scale="):
+        prediction_range(np.zeros(2), np.ones(2), 1)

@@ -36,14 +36,23 @@ def jaxtyped(*, typechecker):
 
         @functools.wraps(thing)
         def run(*args, **kwargs):
+            return (thing if jaxtyping.config.jaxtyping_disable else checked)(*args, **kwargs)
+
+        @functools.wraps(thing)
+        def run_with_shapes(*args, **kwargs):
             if jaxtyping.config.jaxtyping_disable:
                 return thing(*args, **kwargs)
             with _shapes_together("context"):
                 return checked(*args, **kwargs)
 
-        return run
+        return run_with_shapes if any(map(_has_shape, checked.__annotations__.values())) else run
 
     return decorate
+
+
+def _has_shape(hint: Any) -> bool:
+    arrays = isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)
+    return arrays or hint is Any or any(map(_has_shape, get_args(hint)))
 
 
 def _resolved(hint: Any, names: dict[str, Any]) -> Any:
