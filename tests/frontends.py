@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
+import lazy_loader
 from playwright.sync_api import expect
+
+# Loaded when it is used: a grammar that its validator builds takes two seconds.
+nbformat = lazy_loader.load("nbformat")
 
 TOKEN = "browser-test"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

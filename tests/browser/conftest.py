@@ -5,10 +5,11 @@ import re
 import shutil
 from pathlib import Path
 
-import nbformat
+import lazy_loader
 import pytest
 from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, short, write_notebook
 
+nbformat = lazy_loader.load("nbformat")
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "runs" / "browser"
 

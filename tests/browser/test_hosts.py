@@ -6,12 +6,9 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from frontends import free_port, serving, write_notebook
-from nbclient import NotebookClient
-from nbformat.sign import NotebookNotary
 from playwright.sync_api import expect
 
 import rcviz
@@ -173,10 +170,14 @@ explorer"""
 
 def test_a_notebook_with_saved_widgets_opens_without_its_kernel(page, server):
     """Only JupyterLab shows that a state that was saved with a notebook is the whole explorer, and that it says so."""
+    import nbclient
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
     path = server.folder / "reopened.ipynb"
     write_notebook(path, [REOPENED])
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, store_widget_state=True).execute()
+    nbclient.NotebookClient(notebook, timeout=300, store_widget_state=True).execute()
     NotebookNotary(data_dir=str(server.data)).sign(notebook)  # else JupyterLab shows text
     nbformat.write(notebook, path)
     page.goto(server.url(path.name))

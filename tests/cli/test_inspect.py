@@ -3,11 +3,13 @@
 import json
 import re
 
-import nbformat
+import lazy_loader
 import numpy as np
 import pytest
 
 import rcviz
+
+nbformat = lazy_loader.load("nbformat")
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,14 @@
 import gzip
 import json
 
-import nbformat
+import lazy_loader
 import numpy as np
 import pandas as pd
 import pytest
 
 import rcviz
+
+nbformat = lazy_loader.load("nbformat")
 
 
 @pytest.fixture

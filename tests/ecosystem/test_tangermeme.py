@@ -1,7 +1,7 @@
 """tangermeme on our networks, against our own predictions of the same sequences."""
 
 import copy
-import sys
+import importlib
 import warnings
 
 import numpy as np
@@ -9,13 +9,18 @@ import pytest
 import torch
 from captum.attr import DeepLift
 from drawn import other_strand
-from tangermeme.deep_lift_shap import deep_lift_shap
-from tangermeme.marginalize import marginalize
-from tangermeme.predict import predict
-from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 from torch import nn
 
 import rcviz
+
+
+def late(name):
+    """A function of tangermeme, loaded when it is called: numba compiles code then, in every process that collects."""
+    return lambda *args, **options: getattr(importlib.import_module(f"tangermeme.{name}"), name)(*args, **options)
+
+
+deep_lift_shap, marginalize, predict = late("deep_lift_shap"), late("marginalize"), late("predict")
+saturation_mutagenesis = late("saturation_mutagenesis")
 
 
 def logits(model, codes):
@@ -47,7 +52,7 @@ def test_saturation_mutagenesis_is_a_prediction_of_every_mutant(exact, gata):
 def test_its_fast_way_through_an_exported_graph_gives_the_same(as_users_run, networks, inputs, monkeypatch):
     """For large jobs alone, so that its threshold is lowered; it falls back with a warning, which is an error here."""
     model = copy.deepcopy(networks["revcomp"])  # tracing takes long, and the tied network has all that may go wrong
-    module = sys.modules["tangermeme.saturation_mutagenesis"]
+    module = importlib.import_module("tangermeme.saturation_mutagenesis")
     x, _ = inputs(2, torch.float32)
     wanted = saturation_mutagenesis(model, x, fast=False, device="cpu")
     monkeypatch.setattr(module, "_FAST_MIN_SECONDS", 0.0)

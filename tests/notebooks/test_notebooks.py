@@ -5,11 +5,11 @@ import re
 import zlib
 from pathlib import Path
 
-import nbformat
+import lazy_loader
 import pytest
 from frontends import short
-from nbclient import NotebookClient
 
+nbformat, nbclient = lazy_loader.load("nbformat"), lazy_loader.load("nbclient")
 ROOT = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted([*ROOT.glob("*.ipynb"), *ROOT.parent.glob("paper/notebooks/*.ipynb")])
 EXPLORERS = ("FilterExplorer(", "SequenceExplorer(", "StrandExplorer(", "TrainingCurves(", "TrainingMonitor(")
@@ -40,7 +40,7 @@ def test_runs_from_a_fresh_kernel(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     for cell in code_of(notebook):
         cell.source = short(cell.source)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert all(output.output_type != "error" for cell in code_of(notebook) for output in cell.outputs)
     shown = data_of(code_of(notebook))
     assert sum("image/png" in data for data in shown) >= 3
