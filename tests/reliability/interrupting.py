@@ -150,10 +150,9 @@ class Interrupted:
 
     def __init__(self, job, folder):
         self.job, self.folder, self.n_jobs = job, Path(folder), 0
-        for number in range(2):  # the first run imports, and fills caches
-            first = self.job(self.folder / f"whole {number}")
-            counted = Moments()
-            assert not counted.run(first.work)
+        self.job(self.folder / "first").work()  # imports, and fills caches
+        counted = Moments()
+        assert not counted.run(self.job(self.folder / "counted").work)
         self.places = list(counted.places.items())
         plain, started = self.job(self.folder / "plain"), time.perf_counter()
         plain.work()
