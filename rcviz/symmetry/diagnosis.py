@@ -27,7 +27,7 @@ from rcviz.symmetry.comparison import (
     reversed_output,
     rounding,
 )
-from rcviz.symmetry.recording import Dependence, find_dependence, record
+from rcviz.symmetry.recording import Call, Dependence, find_dependence, record
 
 _Row: TypeAlias = tuple[str, str, float, str, str]
 """Columns of the diagnosis."""
@@ -116,26 +116,9 @@ def _with_dependence(row: _Row, dependence: Dependence) -> _Row:
 
 
 @dataclass(frozen=True)
-class _Use:
-    """One use of a module for both strands.
+class _Use(Call):
+    """One use of a module for both strands, and the relations of the strands' inputs and of their outputs."""
 
-    Attributes
-    ----------
-    name, title : str
-    module : nn.Module
-    inputs : list of Tensor
-        For one strand.
-    outputs, other_outputs : list of Tensor
-        For one strand, and for the other.
-    given, returned : Relation
-        Relation of the two strands' inputs, and of their outputs.
-    """
-
-    name: str
-    title: str
-    module: nn.Module
-    inputs: list[Tensor]
-    outputs: list[Tensor]
     other_outputs: list[Tensor]
     given: Relation
     returned: Relation
@@ -147,12 +130,8 @@ def _follow(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[_Use]:
     views = declared_views(model)
     return [
         _Use(
-            one.name,
-            one.title,
-            one.module,
-            one.inputs,
-            one.outputs,
-            other.outputs,
+            **vars(one),
+            other_outputs=other.outputs,
             given=compare_all(one.inputs, other.inputs, views, len(x)),
             returned=compare_all(one.outputs, other.outputs, views, len(x)),
         )

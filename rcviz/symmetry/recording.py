@@ -22,9 +22,9 @@ _FEW = 4
 """Sequences of which predictions are computed again."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Call:
-    """One use of a module: its inputs and its outputs."""
+    """One use of a module: its inputs and its outputs, for one strand."""
 
     name: str
     title: str
