@@ -129,7 +129,8 @@ def _judged(claim: Claim, results: Results) -> Finding:
     if absent:
         return unmeasured(f"There is no table {' and no table '.join(absent)} yet.")
     tables = [results[name] for name in claim.needs]
-    lacking = [arm for arm in claim.arms for table in tables if arm not in set(table["arm"])]
+    present = [set(table["arm"].unique()) if claim.arms else set() for table in tables]
+    lacking = [arm for arm in claim.arms for arms in present if arm not in arms]
     if lacking:
         return unmeasured(f"No network of the arm {lacking[0]} is in the tables yet.")
     finding = claim.measure(*tables)

@@ -12,6 +12,7 @@ Stratified
     is the mean over strata of the difference of means, with a Welch-Satterthwaite interval.
 """
 
+import functools
 import itertools
 import math
 from collections import Counter
@@ -70,8 +71,7 @@ def paired(a: pd.Series, b: pd.Series) -> Paired | None:
 def sign_flip_test(differences: Float[np.ndarray, " n"]) -> float:
     """Return the share of all 2^n choices of signs with a mean at least as far from zero; at least 2 / 2^n."""
     _check_number(differences)
-    signs = np.array(list(itertools.product((-1, 1), repeat=len(differences))))
-    means = np.abs(signs @ differences)
+    means = np.abs((2 * _subsets(len(differences)) - 1) @ differences)
     observed = abs(differences.sum())
     return float(np.mean(means >= observed - 1e-9 * np.abs(differences).sum()))  # equal up to rounding
 
@@ -83,7 +83,7 @@ def subset_interval(differences: Float[np.ndarray, " n"], *, level: float = LEVE
     so few differences cannot give an interval of this level: fewer than six for 95%.
     """
     _check_number(differences)
-    chosen = np.array(list(itertools.product((0, 1), repeat=len(differences))))[1:]
+    chosen = _subsets(len(differences))[1:]
     means = np.sort(chosen @ differences / chosen.sum(axis=1))
     n_out = math.floor((1 - level) / 2 * 2 ** len(differences) + 1e-9)
     return (float(means[n_out - 1]), float(means[-n_out])) if n_out else (-math.inf, math.inf)
@@ -104,16 +104,13 @@ def stratified_test(strata: Strata) -> float:
     With one stratum it is the rank-sum test. Tied values have their mean rank.
     """
     common = math.lcm(*(len(a) + len(b) + 1 for a, b in strata))
-    observed, ways = 0, Counter({0: 1})
+    observed, assigned = 0, []
     for a, b in strata:
         doubled = [round(2 * rank) for rank in rankdata(np.concatenate([a, b]))]
         weight = common // (len(doubled) + 1)
         observed += weight * sum(doubled[: len(a)])
-        own = _rank_sums(doubled, len(a))
-        added: Counter[int] = Counter()
-        for (one, n_one), (other, n_other) in itertools.product(ways.items(), own.items()):
-            added[one + weight * other] += n_one * n_other
-        ways = added
+        assigned.append((tuple(sorted(doubled)), len(a), weight))
+    ways = _weighted_sums(tuple(assigned))
     total = sum(ways.values())
     greater = sum(n for value, n in ways.items() if value >= observed) / total
     less = sum(n for value, n in ways.items() if value <= observed) / total
@@ -135,6 +132,25 @@ def stratified_effect(strata: Strata) -> tuple[float, Interval]:
     degrees = variances.sum() ** 2 / (variances**2 / [len(arm) - 1 for arm in arms]).sum()
     half = student.ppf((1 + LEVEL) / 2, degrees) * math.sqrt(variances.sum())
     return effect, (effect - float(half), effect + float(half))
+
+
+@functools.lru_cache(maxsize=4)
+def _subsets(n: int) -> np.ndarray:
+    """Return all subsets of n things as rows of 0 and 1, the empty one first."""
+    return np.array(list(itertools.product((0, 1), repeat=n)))
+
+
+@functools.lru_cache(maxsize=64)  # without ties it depends on the numbers of values alone
+def _weighted_sums(strata: tuple[tuple[tuple[int, ...], int, int], ...]) -> Counter[int]:
+    """Count the assignments by the weighted sum of their rank sums; strata are ranks, how many to choose, and weight."""
+    ways = Counter({0: 1})
+    for doubled, n_chosen, weight in strata:
+        added: Counter[int] = Counter()
+        own = _rank_sums(doubled, n_chosen)
+        for (one, n_one), (other, n_other) in itertools.product(ways.items(), own.items()):
+            added[one + weight * other] += n_one * n_other
+        ways = added
+    return ways
 
 
 def _rank_sums(doubled: Sequence[int], n_chosen: int) -> Counter[int]:

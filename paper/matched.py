@@ -16,6 +16,7 @@ from paper.figures import AVERAGED, HEADS
 from paper.inference import Paired, paired
 from paper.scores import GIVEN, LOGITS_AVERAGED, PROBABILITIES_AVERAGED
 from paper.tables import Results
+from paper.verdicts import by_arm
 from rcviz.sweeps.compare import ALPHA
 
 FLAT, SUM = HEADS
@@ -127,8 +128,12 @@ class Matched:
 
     def values(self, treatment: str, head: str, metric: str) -> pd.Series:
         """Return one arm's metric, indexed by replicate."""
-        rows = self.table[self.table["arm"] == name_of(treatment, head)]
-        return rows.set_index("seed")[metric].sort_index()
+        return self._of_arms[name_of(treatment, head)][metric]
+
+    @cached_property
+    def _of_arms(self) -> dict[str, pd.DataFrame]:
+        """The numbers of each arm, indexed by replicate."""
+        return by_arm(self.table[["arm", *self.table.select_dtypes("number")]])
 
     def difference(self, contrast: Contrast, metric: str) -> Paired:
         """Return the paired difference that a contrast asks for."""

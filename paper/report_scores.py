@@ -12,7 +12,7 @@ from paper.inference import Interval, sign_flip_test, stratified_effect, stratif
 from paper.markup import markdown
 from paper.rules_chipseq import WIDTHS
 from paper.tables import Results
-from paper.verdicts import METRICS, TEST_METRICS, Comparison, by_seed
+from paper.verdicts import METRICS, TEST_METRICS, Comparison, by_arm
 from rcviz.plots.comparisons import metric_words
 
 BOTH = tuple(metric for pair in zip(METRICS, TEST_METRICS, strict=True) for metric in pair)
@@ -98,15 +98,24 @@ def scores_table(runs: pd.DataFrame) -> str:
 
 def strata_of(figure: str, runs: pd.DataFrame, rival: str, metric: str) -> list[tuple[pd.Series, pd.Series]]:
     """Return the values of sharing and of a rival by seed, for each size, width or factor of a figure that has both."""
+    return _pairs(_parts(figure, runs), rival, metric)
+
+
+def _parts(figure: str, runs: pd.DataFrame) -> list[tuple[dict[str, pd.DataFrame], int]]:
+    """Return the scores of every arm for each size, width or factor, and the filters of the network that shares."""
+    runs = runs[["arm", "seed", "fraction", "dataset", *BOTH]]
     if figure == "fig7a":
-        parts = [(runs, n) for n in WIDTHS]
-    else:
-        key = {"fig6": "fraction", "fig7b": "dataset"}[figure]
-        parts = [(own, _N_FILTERS) for _, own in runs.groupby(key, sort=False)]
-    pairs = [
-        tuple(by_seed(own, name, metric).dropna() for name in (f"RC-{n}", RIVALS[rival].format(n=n, twice=2 * n)))
-        for own, n in parts
-    ]
+        arms = by_arm(runs)
+        return [(arms, n) for n in WIDTHS]
+    key = {"fig6": "fraction", "fig7b": "dataset"}[figure]
+    return [(by_arm(own), _N_FILTERS) for _, own in runs.groupby(key, sort=False)]
+
+
+def _pairs(
+    parts: Sequence[tuple[dict[str, pd.DataFrame], int]], rival: str, metric: str
+) -> list[tuple[pd.Series, pd.Series]]:
+    named = [(arms, f"RC-{n}", RIVALS[rival].format(n=n, twice=2 * n)) for arms, n in parts]
+    pairs = [(arms[a][metric].dropna(), arms[b][metric].dropna()) for arms, a, b in named if a in arms and b in arms]
     return [(a, b) for a, b in pairs if len(a) and len(b)]
 
 
@@ -116,11 +125,12 @@ def strata_table(figure: str, runs: pd.DataFrame) -> str:
         return ""
     words = _STRATA[figure]
     describe = _over_sizes if figure == "fig6" else _over_others
+    parts = _parts(figure, runs)
     rows = [
         [rival, metric_words(metric), str(len(strata)), *describe(strata)]
         for rival in RIVALS
         for metric in BOTH
-        if (strata := strata_of(figure, runs, rival, metric))
+        if (strata := _pairs(parts, rival, metric))
     ]
     if not rows:
         return ""

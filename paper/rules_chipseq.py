@@ -80,10 +80,11 @@ def augmentation(runs: pd.DataFrame) -> Finding:
 
 def higher_at_every_size(runs: pd.DataFrame) -> Finding:
     """Judge whether sharing is above both standard networks at every size of the training set."""
+    sizes = {fraction: runs[runs["fraction"] == fraction] for fraction in _sizes(runs)}
     pairs, test = (
         [
-            compare_metrics(runs[runs["fraction"] == fraction], RC, other, metric, where=_percent(fraction))
-            for fraction in _sizes(runs)
+            compare_metrics(own, RC, other, metric, where=_percent(fraction))
+            for fraction, own in sizes.items()
             for metric in metrics
             for other in (SAME, DOUBLE)
         ]
@@ -164,6 +165,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _loss(runs: pd.DataFrame, arm: str, metric: str, sizes: Sequence[float]) -> pd.Series:
     """Return what each seed loses: at the full size minus its mean over these sizes."""
+    runs = runs[["arm", "seed", "fraction", metric]]
     full = by_seed(runs[runs["fraction"] == runs["fraction"].max()], arm, metric)
     small = [by_seed(runs[runs["fraction"] == size], arm, metric) for size in sizes]
     return (full - sum(small) / len(small)).dropna() if small else pd.Series(dtype=float)

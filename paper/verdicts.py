@@ -84,10 +84,16 @@ def compare_seeds(a: pd.Series, b: pd.Series, higher: str, lower: str, what: str
     return Comparison(higher, lower, what, left, right, where) if len(left) and len(right) else None
 
 
+def by_arm(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of every arm, indexed by seed."""
+    return {str(arm): own.set_index("seed").sort_index() for arm, own in runs.groupby("arm")}
+
+
 def by_seed(runs: pd.DataFrame, arm: str, metric: str) -> pd.Series:
     """Return an arm's values, indexed by seed."""
     chosen = (runs["arm"] == arm).to_numpy()
-    return runs[metric][chosen].set_axis(pd.Index(runs["seed"][chosen], name="seed")).sort_index()
+    seeds = pd.Index(runs["seed"].to_numpy()[chosen], name="seed")
+    return pd.Series(runs[metric].to_numpy()[chosen], seeds, name=metric).sort_index()
 
 
 def judge(comparisons: Sequence[Comparison | None]) -> Verdict:

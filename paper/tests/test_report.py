@@ -1,5 +1,6 @@
 """The page and its pictures: from tables alone, the same bytes every time, and what is committed is what they give."""
 
+import functools
 import re
 import shutil
 from pathlib import Path
@@ -25,6 +26,11 @@ SHOWN_AS_TEXT = ["fig2", "fig3", "fig4", "fig5", "fig5_seeds", "fig6", "fig7a", 
 
 def every_table():
     """Each table of the paper, in which each of its claims is true."""
+    return dict(_every_table())
+
+
+@functools.cache
+def _every_table():
     simulated = {"RC-20": ABOVE, "standard-20": BELOW, "standard-40": BELOW}
     rivals = {"standard-40, augmented": BELOW, "standard-40, both strands averaged": ABOVE}
     curves = {
@@ -214,14 +220,18 @@ def test_what_tables_of_strangers_name_is_text():
     assert "\n# b" not in text
 
 
-def test_the_same_tables_give_the_same_bytes(tmp_path):
-    tables = {name: every_table()[name] for name in ("fig3", "fig3_runs", "fig5_filters")}
-    for name in ("one", "two"):
-        write_report(tables, tmp_path / name)
-    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
-    assert len(files) == 5
-    for file in files:
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+def test_the_same_tables_give_the_same_bytes(reported, tmp_path):
+    """These pictures show no other table, so that they are those of the report on all tables."""
+    tables = {name: every_table()[name] for name in ("fig3", "fig3_runs", "fig5_filters", "matched_perfect")}
+    page, *pictures = write_report(tables, tmp_path)
+    assert [path.stem for path in pictures] == ["fig3", "fig5", "fig5_seeds", "sharing"]
+    for path in pictures[:3]:
+        assert path.read_bytes() == (reported[0] / path.relative_to(tmp_path)).read_bytes(), path
+    assert pictures[3].read_bytes() == draw_sharing(tables)
+    captions = {}
+    for alt, name in re.findall(r"!\[(.*?)\]\(pictures/paper/(fig.*?)\.png\)", page.read_text()):
+        captions.setdefault(f"Figure {name[3]}", []).append((name, alt))
+    assert page.read_text() == page_text(tables, captions, others=["sharing"])
 
 
 def test_rules_on_the_page_are_the_codes_own(reported):
@@ -270,10 +280,9 @@ def test_pictures_that_no_table_gives_any_more_are_removed_and_nothing_else(repo
 
 def test_a_page_gets_the_verdicts_between_its_comments_and_nothing_else_changes(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- claims, made by hand -->\nold\n<!-- end of claims -->\nafter\n")
+    text = "before\n<!-- claims, made by hand -->\nold\n<!-- end of claims -->\nafter\n"
     tables = {"fig3_runs": every_table()["fig3_runs"], **matched()}
-    write_report(tables, tmp_path / "docs", readme=readme)
-    before, table, after = re.split("<!--.*-->\n", readme.read_text())
+    before, table, after = re.split("<!--.*-->\n", with_overview(text, tables))
     assert (before, after) == ("before\n", "after\n")
     assert table.count("\n| ") == len(CLAIMS) - 1 + 2  # names and rule; the first claim holds in all of its trainings
     assert "sharing adds +0.0100 (+0.0100 to +0.0100) (paired 95% intervals over 6 data sets)" in table
@@ -281,9 +290,14 @@ def test_a_page_gets_the_verdicts_between_its_comments_and_nothing_else_changes(
     assert f"| {CLAIMS[1].claim} |" in table
     assert "the other 1 do" in table
     assert table.count(f"| {Verdict.UNKNOWN} |") > 0
+    readme.write_text(text)
+    write_report({}, tmp_path / "docs", readme=readme)
+    assert readme.read_text() == with_overview(text, {})
     readme.write_text("no place\n")
     with pytest.raises(ValueError, match="put <!-- claims -->"):
-        write_report(tables, tmp_path / "docs", readme=readme)
+        write_report({}, tmp_path / "other", readme=readme)
+    assert not (tmp_path / "other").exists()
+    assert readme.read_text() == "no place\n"
 
 
 def test_committed_pages_are_what_the_committed_tables_give(tmp_path):
