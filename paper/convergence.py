@@ -63,8 +63,7 @@ def _leading(again: Results, first: Results) -> set[str]:
     return {
         _figure(name)
         for name in again
-        if name.endswith("_runs")
-        and (name not in first or share_improving(again[name]) < share_improving(first[name]))
+        if name.endswith("_runs") and (name not in first or share_improving(again[name]) < share_improving(first[name]))
     }
 
 

@@ -142,7 +142,7 @@ def _subsets(n: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)  # without ties it depends on the numbers of values alone
 def _weighted_sums(strata: tuple[tuple[tuple[int, ...], int, int], ...]) -> Counter[int]:
-    """Count the assignments by the weighted sum of their rank sums; strata are ranks, how many to choose, and weight."""
+    """Count the assignments by weighted sum of rank sums; strata are ranks, how many to choose, and weight."""
     ways = Counter({0: 1})
     for doubled, n_chosen, weight in strata:
         added: Counter[int] = Counter()
