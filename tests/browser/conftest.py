@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import lazy_loader
 import pytest
 from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, short, write_notebook
+from playwright.sync_api import Error
 
 nbformat = lazy_loader.load("nbformat")
 ROOT = Path(__file__).parents[2]
@@ -48,16 +50,56 @@ def server(tmp_path_factory, browser):
 
 
 @pytest.fixture
-def page(browser, request):
-    """A page of 1400 x 1000; its picture is kept if the test fails."""
+def page(browser):
+    """A page of 1400 x 1000."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     page = context.new_page()
     page.set_default_timeout(60_000)
     yield page
-    if getattr(request.node, "failed", False):
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=PICTURES / f"{request.node.name}.png")
     context.close()
+
+
+@pytest.fixture(scope="package")
+def jupyterlab(browser):
+    """A page for all notebooks in JupyterLab, one after the other, as loading it takes longer than most of them."""
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def notebook(jupyterlab, server):
+    """Open a notebook in JupyterLab, run its cells and return the page; the kernel ends with the module."""
+
+    def run(name, cells=None, *, height=1000, timeout=120_000):
+        if cells is not None:
+            write_notebook(server.folder / name, cells)
+        jupyterlab.set_viewport_size({"width": 1400, "height": height})
+        run_all(jupyterlab, server, name, timeout=timeout)
+        return jupyterlab
+
+    yield run
+    server.stop_kernels()
+
+
+@pytest.fixture(scope="package")
+def offline(browser):
+    """A page without a network, of which a test chooses width and colours; and a list of what it has asked for."""
+    page = browser.new_context(offline=True).new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    def open_file(path, width, scheme):
+        page.goto("about:blank")
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.emulate_media(color_scheme=scheme)
+        asked.clear()
+        page.goto(path.as_uri())
+        return page, asked
+
+    yield open_file
+    page.context.close()
 
 
 @pytest.fixture
@@ -74,8 +116,14 @@ def run_cells(page, server, request):
     server.stop_kernels()
 
 
-@pytest.hookimpl(hookwrapper=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Tell the page fixture whether its test or one of its fixtures failed."""
-    outcome = yield
-    item.failed = getattr(item, "failed", False) or outcome.get_result().failed
+    """Keep a picture of each page if a test or one of its fixtures failed."""
+    report = yield
+    if report.failed and "browser" in item.funcargs:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        pages = [page for context in item.funcargs["browser"].contexts for page in context.pages]
+        for number, page in enumerate(pages):
+            with suppress(Error):  # of a page that hangs
+                page.screenshot(path=PICTURES / f"{item.name}_{number}.png", timeout=10_000)
+    return report

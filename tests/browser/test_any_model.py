@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from frontends import run_all
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -17,9 +16,9 @@ def picture(page, explorer, name):
         explorer.screenshot(path=Path(folder) / name)
 
 
-def test_both_explorers_of_networks_built_from_torch(page, server):
+def test_both_explorers_of_networks_built_from_torch(notebook):
     """Only a front end shows that the pictures of a kernel reach the page; the notebook has no other test run."""
-    run_all(page, server, "06_any_model.ipynb", timeout=300_000)
+    page = notebook("06_any_model.ipynb", timeout=300_000)
     filters = page.locator('.rcviz-explorer[data-kind="filters"]')
     strands = page.locator('.rcviz-explorer[data-kind="strands"]')
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from frontends import run_all, write_notebook
 from playwright.sync_api import expect
 
 from rcviz import read_meme
@@ -35,15 +34,9 @@ FIRST, OTHER, AGAIN = range(3)
 
 
 @pytest.fixture(scope="module")
-def lab(browser, server):
+def lab(notebook):
     """A page of JupyterLab that has run all cells."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(60_000)
-    write_notebook(server.folder / "filters.ipynb", CELLS)
-    run_all(page, server, "filters.ipynb")
-    yield page
-    page.close()
-    server.stop_kernels()
+    return notebook("filters.ipynb", CELLS)
 
 
 def view(page, number=FIRST):
@@ -165,6 +158,7 @@ def test_errors_and_files(lab, server):
     # The same name inserted as markup does run.
     page.evaluate("markup => document.querySelector('.rcviz-sites').insertAdjacentHTML('beforeend', markup)", NAME)
     page.wait_for_function("window.pwned === 1")
+    page.evaluate("delete window.pwned")  # other notebooks share the page
 
 
 def run_cell(page, code):
@@ -225,14 +219,10 @@ def saved(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(953, "light"), (550, "dark"), (400, "light"), (400, "dark")])
-def test_the_saved_page_needs_no_network(browser, saved, width, scheme):
+def test_the_saved_page_needs_no_network(offline, saved, width, scheme):
     """Opened from a file with the network off, in the three layouts, light and dark."""
     path, ranking = saved
-    context = browser.new_context(viewport={"width": width + 34, "height": 1000}, color_scheme=scheme, offline=True)
-    page = context.new_page()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
+    page, asked = offline(path, width + 34, scheme)
     explorer = page.locator(".rcviz-explorer")
     expect(explorer).to_have_attribute("data-state", "ready")
     expect(explorer).to_have_attribute("data-theme", scheme)
@@ -272,7 +262,6 @@ def test_the_saved_page_needs_no_network(browser, saved, width, scheme):
     if folder := os.environ.get("RCVIZ_PICTURES"):
         name = "filter_page.png" if width == 953 else f"filter_page_{width}_{scheme}.png"
         explorer.screenshot(path=Path(folder) / name)
-    context.close()
 
 
 def luminance(color):

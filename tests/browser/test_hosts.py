@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from frontends import free_port, serving, write_notebook
+from frontends import free_port, open_notebook, serving, write_notebook
 from playwright.sync_api import expect
 
 import rcviz
@@ -168,7 +168,7 @@ explorer.wait()
 explorer"""
 
 
-def test_a_notebook_with_saved_widgets_opens_without_its_kernel(page, server):
+def test_a_notebook_with_saved_widgets_opens_without_its_kernel(jupyterlab, server):
     """Only JupyterLab shows that a state that was saved with a notebook is the whole explorer, and that it says so."""
     import nbclient
     import nbformat
@@ -180,8 +180,9 @@ def test_a_notebook_with_saved_widgets_opens_without_its_kernel(page, server):
     nbclient.NotebookClient(notebook, timeout=300, store_widget_state=True).execute()
     NotebookNotary(data_dir=str(server.data)).sign(notebook)  # else JupyterLab shows text
     nbformat.write(notebook, path)
-    page.goto(server.url(path.name))
-    explorer = page.locator(".rcviz-explorer")
+    jupyterlab.set_viewport_size({"width": 1400, "height": 1000})
+    open_notebook(jupyterlab, server, path.name)
+    explorer = jupyterlab.locator(".rcviz-explorer")
     expect(explorer).to_have_attribute("data-state", "disconnected", timeout=120_000)
     expect(explorer).to_contain_text("The kernel is gone")
     options = explorer.locator("[role=option]")

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from frontends import run_all, write_notebook
 from playwright.sync_api import expect
 
 import rcviz
@@ -60,16 +59,10 @@ def threshold(codes):
 
 
 @pytest.fixture(scope="module")
-def lab(browser, server, threshold):
+def lab(notebook, threshold):
     """A page of JupyterLab that has run all cells."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1400})
-    page.set_default_timeout(60_000)
     cells = [cell.replace("THRESHOLD", str(threshold)) for cell in CELLS]
-    write_notebook(server.folder / "sequence.ipynb", cells)
-    run_all(page, server, "sequence.ipynb")
-    yield page
-    page.close()
-    server.stop_kernels()
+    return notebook("sequence.ipynb", cells, height=1400)
 
 
 def ready(page):
@@ -199,13 +192,9 @@ def saved(tmp_path_factory, codes, threshold):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(953, "light"), (550, "dark"), (400, "light")])
-def test_the_saved_page_needs_no_network(browser, saved, codes, width, scheme):
+def test_the_saved_page_needs_no_network(offline, saved, codes, width, scheme):
     """Choosing and zooming work from a file with the network off; changing a base is refused with the reason."""
-    context = browser.new_context(viewport={"width": width + 34, "height": 1000}, color_scheme=scheme, offline=True)
-    page = context.new_page()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(saved.as_uri())
+    page, asked = offline(saved, width + 34, scheme)
     explorer = ready(page)
     expect(explorer).to_have_attribute("data-theme", scheme)
     assert predictions(explorer, '[2,"alternative",[]]') == pytest.approx(plain(codes[2:3])[:, 0], abs=6e-4)
@@ -237,7 +226,6 @@ def test_the_saved_page_needs_no_network(browser, saved, codes, width, scheme):
         }).map((part) => part.outerHTML.slice(0, 80))"""
     )
     assert inside == []
-    context.close()
 
 
 TRAINED = """

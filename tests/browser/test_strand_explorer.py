@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from frontends import run_all, write_notebook
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -91,15 +90,9 @@ def listed(explorer):
 
 
 @pytest.fixture(scope="module")
-def lab(browser, server):
+def lab(notebook):
     """A page of JupyterLab that has run all cells."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1400})
-    page.set_default_timeout(60_000)
-    write_notebook(server.folder / "strands.ipynb", CELLS)
-    run_all(page, server, "strands.ipynb")
-    yield page
-    page.close()
-    server.stop_kernels()
+    return notebook("strands.ipynb", CELLS, height=1400)
 
 
 def view(page, number=0):
@@ -244,14 +237,10 @@ def saved(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(953, "light"), (550, "dark"), (400, "light")])
-def test_the_saved_page_needs_no_network(browser, saved, width, scheme):
+def test_the_saved_page_needs_no_network(offline, saved, width, scheme):
     """Opened from a file with the network off, in the three layouts, light and dark."""
     path, order = saved
-    context = browser.new_context(viewport={"width": width + 34, "height": 1000}, color_scheme=scheme, offline=True)
-    page = context.new_page()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
+    page, asked = offline(path, width + 34, scheme)
     explorer = page.locator(".rcviz-explorer")
     expect(explorer).to_have_attribute("data-state", "ready")
     expect(explorer).to_have_attribute("data-theme", scheme)
@@ -283,7 +272,6 @@ def test_the_saved_page_needs_no_network(browser, saved, width, scheme):
         }).map((part) => part.outerHTML.slice(0, 80))"""
     )
     assert inside == []
-    context.close()
 
 
 TRAINED = """

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from frontends import run_all, write_notebook
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -53,15 +52,9 @@ GIVEN, WRONG, DIVERGING, LEFT, RIGHT, CURVES = range(6)
 
 
 @pytest.fixture(scope="module")
-def lab(browser, server):
+def lab(notebook):
     """A page of JupyterLab that has run all cells."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(60_000)
-    write_notebook(server.folder / "monitors.ipynb", CELLS)
-    run_all(page, server, "monitors.ipynb")
-    yield page
-    page.close()
-    server.stop_kernels()
+    return notebook("monitors.ipynb", CELLS)
 
 
 def button(monitor, name):
@@ -265,11 +258,9 @@ def test_the_page_goes_on_when_the_model_has_changed_and_the_kernel_is_gone(lab,
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(953, "light"), (550, "dark"), (400, "light")])
-def test_the_saved_page_needs_no_network(browser, tmp_path_factory, width, scheme, saved):
+def test_the_saved_page_needs_no_network(offline, saved, width, scheme):
     """Opened from a file with the network off, in the three layouts, light and dark."""
-    context = browser.new_context(viewport={"width": width + 34, "height": 1000}, color_scheme=scheme, offline=True)
-    page = context.new_page()
-    page.goto(saved.as_uri())
+    page, _ = offline(saved, width + 34, scheme)
     monitor = page.locator(MONITOR)
     expect(monitor).to_have_attribute("data-state", "ready")
     expect(monitor).to_have_attribute("data-theme", scheme)
@@ -284,7 +275,6 @@ def test_the_saved_page_needs_no_network(browser, tmp_path_factory, width, schem
         }).map((part) => part.outerHTML.slice(0, 80))"""
     )
     assert inside == []
-    context.close()
 
 
 @pytest.fixture(scope="module")
