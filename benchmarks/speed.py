@@ -201,6 +201,7 @@ GROUPS = {"training": training, "prediction": prediction, "contributions": contr
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers", type=Path, help="folder that holds equirc")
+    parser.add_argument("--before", type=Path, help="what an earlier version's benchmarks/speed.py wrote")
     parser.add_argument("--only", choices=GROUPS)
     given = parser.parse_args()
     mpl.use("agg")
@@ -223,6 +224,8 @@ def main():
             "strand_gap_of_logits": strand_gaps(),
         }
         content["median_seconds"] = medians
+        if given.before:
+            content["median_seconds before"] = json.loads(given.before.read_text())["median_seconds"]
         path.write_text(json.dumps(content, indent=1) + "\n")
 
 
