@@ -26,13 +26,16 @@ def jaxtyped(*, typechecker):
     """
 
     def decorate(thing):
-        if not isinstance(thing, types.FunctionType) or inspect.isgeneratorfunction(thing):
+        if not isinstance(thing, types.FunctionType):
             return _shapes_together(thing, typechecker=typechecker)
         if "<locals>" in thing.__qualname__:
             return thing
         hints = thing.__annotations__
         checked = typechecker(thing)
+        has_shapes = any(map(_has_shape, checked.__annotations__.values()))
         thing.__annotations__ = hints  # typer reads them
+        if has_shapes and inspect.isgeneratorfunction(thing):
+            return _shapes_together(thing, typechecker=typechecker)
 
         @functools.wraps(thing)
         def run(*args, **kwargs):
@@ -45,7 +48,7 @@ def jaxtyped(*, typechecker):
             with _shapes_together("context"):
                 return checked(*args, **kwargs)
 
-        return run_with_shapes if any(map(_has_shape, checked.__annotations__.values())) else run
+        return run_with_shapes if has_shapes else run
 
     return decorate
 
