@@ -23,8 +23,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 
 
-# The page has its application as a variable; nobody looks for servers of languages.
-LAB_ARGUMENTS = ("--LabApp.expose_app_in_browser=True", "--LanguageServerManager.autodetect=False")
+# Soon after it was asked to end: to end by itself takes a kernel a second of computing.
+KILL_KERNELS = "--KernelManager.shutdown_wait_time=0.2"
+LAB_ARGUMENTS = (
+    "--LabApp.expose_app_in_browser=True",  # as a variable of the page
+    "--LanguageServerManager.autodetect=False",
+    KILL_KERNELS,
+)
 
 # Loading JupyterLab takes ten times as long as opening another notebook in its page.
 OPEN_ANOTHER = """async (path) => {
@@ -118,7 +123,7 @@ def jupyter_server(folder):
     running = FrontEnd(f"http://127.0.0.1:{port}", folder)
     running.data.mkdir()
     more["JUPYTER_DATA_DIR"] = str(running.data)
-    with serving(command, f"{running.address}/api?token={TOKEN}", folder, more):
+    with serving(command, port, folder, more):
         yield running
 
 
@@ -130,8 +135,8 @@ def free_port():
 
 
 @contextmanager
-def serving(command, address, folder, environment):
-    """Run a module of Python as a server in a folder, from when an address of it answers."""
+def serving(command, port, folder, environment):
+    """Run a module of Python as a server in a folder, from when its port answers."""
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", *command],
@@ -141,13 +146,13 @@ def serving(command, address, folder, environment):
             stderr=subprocess.STDOUT,
         )
         try:
-            for _ in range(120):
+            for _ in range(600):
                 try:
-                    urllib.request.urlopen(address, timeout=5)
+                    socket.create_connection(("127.0.0.1", port), timeout=5).close()
                     break
                 except OSError:
                     assert server.poll() is None, (folder / "server.log").read_text()
-                    time.sleep(0.5)
+                    time.sleep(0.1)
             yield
         finally:
             server.terminate()
@@ -175,3 +180,19 @@ def run_all(page, server, notebook, front_end="lab", *, timeout=120_000):
     expect(running).to_have_count(0, timeout=timeout)
     errors = page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']")
     assert errors.count() == 0, errors.first.inner_text()
+
+
+def run_cell(page, code):
+    """Run one more cell of a notebook, without waiting for it."""
+    page.evaluate("document.activeElement.blur()")  # a cell that is active keeps the focus inside
+    page.locator(".jp-CodeCell .jp-InputPrompt").last.click()  # not its output, which has keys of its own
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Control+Enter")
+
+
+def end_kernels(page, server):
+    """Stop all kernels, and let JupyterLab look for them at once: by itself it does every ten seconds."""
+    server.stop_kernels()
+    page.evaluate("window.jupyterapp.serviceManager.sessions.refreshRunning()")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from frontends import end_kernels, run_cell
 from playwright.sync_api import expect
 
 from rcviz import read_meme
@@ -18,8 +19,11 @@ NAME = "<img src=x onerror='window.pwned=1'>"
 # Everything in one notebook: loading JupyterLab and starting a kernel take longer than the tests.
 CELLS = [
     f"""
-import numpy as np, time, rcviz
+import os, time, numpy as np, rcviz
 name = {NAME!r}
+def wait_for_test():
+    while not os.path.exists("filters may go on"):
+        time.sleep(0.05)
 parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
 labels = np.column_stack([parts.test.labels[:, 0], np.zeros(len(parts.test))])
 data = rcviz.SequenceSet(parts.test.codes, labels, task_names=["CTCF", name], names=[name] * len(parts.test))
@@ -161,19 +165,10 @@ def test_errors_and_files(lab, server):
     page.evaluate("delete window.pwned")  # other notebooks share the page
 
 
-def run_cell(page, code):
-    """Run one more cell of the notebook, without waiting for it."""
-    page.locator(".jp-CodeCell .jp-InputPrompt").last.click()  # not its output, which has keys of its own
-    page.keyboard.press("b")
-    page.keyboard.press("Enter")
-    page.keyboard.type(code)
-    page.keyboard.press("Control+Enter")
-
-
 def test_choosing_needs_no_kernel(lab, server):
     """While the kernel is busy, after the model has changed, and after the kernel is gone."""
     page = lab
-    run_cell(page, "time.sleep(6); next(model.parameters()).data.add_(0.1)")
+    run_cell(page, "wait_for_test(); next(model.parameters()).data.add_(0.1)")
     page.locator(".jp-InputPrompt").filter(has_text="[*]").wait_for()
     explorer = page.locator(".rcviz-explorer").nth(FIRST)
     explorer.get_by_role("listbox").focus()
@@ -182,10 +177,11 @@ def test_choosing_needs_no_kernel(lab, server):
         page.keyboard.press(key)
         chosen(explorer, order[place])
     assert page.locator(".jp-InputPrompt").filter(has_text="[*]").count() == 1
+    (server.folder / "filters may go on").touch()
     expect(explorer).to_have_attribute("data-state", "stale")
     explorer.get_by_role("button", name="Refresh").click()
     expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)
-    server.stop_kernels()
+    end_kernels(page, server)
     expect(explorer).to_have_attribute("data-state", "disconnected", timeout=60_000)
     expect(explorer.get_by_role("status").first).to_contain_text("The kernel is gone")
     explorer.get_by_role("listbox").focus()

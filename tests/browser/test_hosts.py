@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from frontends import free_port, open_notebook, serving, write_notebook
+from frontends import KILL_KERNELS, free_port, open_notebook, serving, write_notebook
 from playwright.sync_api import expect
 
 import rcviz
@@ -53,7 +53,7 @@ def marimo(folder, port):
 def voila(folder, port):
     """A notebook as a dashboard."""
     write_notebook(folder / "app.ipynb", [DATA, "explorer", "explorer"])
-    return ["voila", "app.ipynb", "--no-browser", f"--port={port}"]
+    return ["voila", "app.ipynb", "--no-browser", f"--port={port}", KILL_KERNELS]
 
 
 @pytest.fixture(params=[marimo, voila], ids=lambda host: host.__name__)
@@ -67,7 +67,7 @@ def address(request, tmp_path):
         pytest.skip(message)
     port = free_port()
     address = f"http://127.0.0.1:{port}/"
-    with serving(request.param(tmp_path, port), address, tmp_path, {"OMP_NUM_THREADS": "1"}):
+    with serving(request.param(tmp_path, port), port, tmp_path, {"OMP_NUM_THREADS": "1"}):
         yield address
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from frontends import end_kernels, run_cell
 from playwright.sync_api import expect
 
 import rcviz
@@ -150,12 +151,7 @@ def test_cells_are_read_with_keys_and_pointer(lab, codes):
 def test_nothing_is_stale_without_a_word(lab, server, codes):
     """While the kernel is busy, after the model has changed, and after the kernel is gone."""
     explorer, page = ready(lab), lab
-    page.locator(".jp-CodeCell .jp-InputPrompt").first.click()  # the cell that is active keeps the focus inside
-    page.locator(".jp-CodeCell .jp-InputPrompt").last.click()
-    page.keyboard.press("b")
-    page.keyboard.press("Enter")
-    page.keyboard.type("wait_for_test(); next(models[name].parameters()).data.add_(0.1)")
-    page.keyboard.press("Control+Enter")
+    run_cell(page, "wait_for_test(); next(models[name].parameters()).data.add_(0.1)")
     page.locator(".jp-InputPrompt").filter(has_text="[*]").wait_for()
     explorer.locator(".rcviz-sequence-keys").focus()
     page.keyboard.press("Home")
@@ -168,7 +164,7 @@ def test_nothing_is_stale_without_a_word(lab, server, codes):
     expect(explorer).to_have_attribute("data-state", "stale", timeout=120_000)
     explorer.get_by_role("button", name="Refresh").click()
     expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)
-    server.stop_kernels()
+    end_kernels(page, server)
     expect(explorer).to_have_attribute("data-state", "disconnected", timeout=60_000)
     expect(explorer.locator(".rcviz-fixed")).to_contain_text("needs a kernel")
     explorer.locator(".rcviz-sequence-keys").focus()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from frontends import end_kernels, run_cell
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -187,11 +188,7 @@ def test_files_and_errors(lab, server):
 def test_looking_needs_no_kernel(lab, server):
     """While the kernel is busy, after a model has changed, and after the kernel is gone."""
     page = lab
-    page.locator(".jp-CodeCell .jp-InputPrompt").last.click()
-    page.keyboard.press("b")
-    page.keyboard.press("Enter")
-    page.keyboard.type("wait_for_test(); next(models['RC'].parameters()).data.add_(0.1)")
-    page.keyboard.press("Control+Enter")
+    run_cell(page, "wait_for_test(); next(models['RC'].parameters()).data.add_(0.1)")
     page.locator(".jp-InputPrompt").filter(has_text="[*]").wait_for()
     explorer = page.locator(ROOT).first
     rows = listed(explorer)[1]
@@ -204,7 +201,7 @@ def test_looking_needs_no_kernel(lab, server):
     expect(explorer).to_have_attribute("data-state", "stale")
     explorer.get_by_role("button", name="Refresh").click()
     expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)
-    server.stop_kernels()
+    end_kernels(page, server)
     expect(explorer).to_have_attribute("data-state", "disconnected", timeout=60_000)
     explorer.get_by_role("grid").focus()
     page.keyboard.press("Home")

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from frontends import end_kernels, run_cell
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -83,16 +84,6 @@ def lines(monitor):
     """The curves, as drawn."""
     drawn = monitor.locator(".rcviz-curves path.rcviz-solid[d*=L]")
     return drawn.evaluate_all("paths => paths.map((path) => path.getAttribute('d'))")
-
-
-def run_cell(page, code):
-    """Run one more cell of the notebook, without waiting for it."""
-    page.evaluate("document.activeElement.blur()")
-    page.locator(".jp-CodeCell .jp-InputPrompt").last.click()
-    page.keyboard.press("b")
-    page.keyboard.press("Enter")
-    page.keyboard.type(code)
-    page.keyboard.press("Control+Enter")
 
 
 def test_start_pause_resume_stop_and_compare(lab, server):
@@ -251,7 +242,7 @@ def test_the_page_goes_on_when_the_model_has_changed_and_the_kernel_is_gone(lab,
     button(monitor, "Refresh").click()
     expect(monitor).to_have_attribute("data-state", "ready")
     expect(monitor.locator(".rcviz-plan")).to_contain_text("from its present weights")
-    server.stop_kernels()
+    end_kernels(page, server)
     expect(monitor).to_have_attribute("data-state", "disconnected", timeout=60_000)
     expect(button(monitor, "Start")).to_be_disabled()
     look(page, monitor)
