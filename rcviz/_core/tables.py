@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rcviz._core.checks import is_number
@@ -85,6 +86,18 @@ def _is_formula(cell: object) -> bool:
 def _write_parquet(table: Any, path: os.PathLike[str]) -> None:
     _check_pyarrow()
     _without_mixed(table).to_parquet(path, engine="pyarrow", index=False)
+
+
+@contextmanager
+def table_writer(path: os.PathLike[str], ending: str) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that appends a DataFrame to a .csv, .tsv or .parquet file; all must have the same columns."""
+    if ending == ".parquet":
+        with parquet_writer(path) as append:
+            yield append
+        return
+    separator = "\t" if ending == ".tsv" else ","
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        yield lambda table: table.to_csv(file, index=False, header=file.tell() == 0, lineterminator="\n", sep=separator)
 
 
 @contextmanager

@@ -56,10 +56,12 @@ def excess_over_chance(activations: Float[np.ndarray, " sequences"], chance: Flo
     both together; what the density of the shuffled ones explains is chance (a local false discovery rate, with no
     share of true sites assumed).
     """
+    from scipy.optimize import isotonic_regression
+
     n, m = len(activations), len(chance)
     order = np.argsort(-np.concatenate([activations, chance]), kind="stable")
     share = np.empty(n + m)
-    share[order] = _falling_means((order < n).astype(np.float64))
+    share[order] = isotonic_regression((order < n).astype(np.float64), increasing=False).x
     share = np.minimum(share[:n], 1 - 0.5 / m)
     with np.errstate(divide="ignore"):
         certainty = np.clip(1 - (1 - share) / share * n / m, 0, 1)
@@ -68,16 +70,3 @@ def excess_over_chance(activations: Float[np.ndarray, " sequences"], chance: Flo
     expected = above * (n / m)
     z = (counts - expected) / np.sqrt(np.maximum(expected, 1) * (1 + n / m))
     return Excess(certainty, float(z[_FEWEST_AT_A_THRESHOLD - 1 :].max(initial=0.0)))
-
-
-def _falling_means(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Non-increasing sequence that is closest to ``values``: pooled adjacent violators."""
-    sums, counts = [], []
-    for value in values.tolist():
-        sums.append(value)
-        counts.append(1)
-        while len(sums) > 1 and sums[-2] * counts[-1] <= sums[-1] * counts[-2]:
-            total, count = sums.pop(), counts.pop()
-            sums[-1] += total
-            counts[-1] += count
-    return np.repeat(np.array(sums) / np.array(counts), counts)

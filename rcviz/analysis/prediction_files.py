@@ -11,7 +11,7 @@ import pandas as pd
 from torch import nn
 
 from rcviz._core.files import atomic_write, check_ending, check_target
-from rcviz._core.tables import parquet_writer, warn_of_formulas
+from rcviz._core.tables import table_writer, warn_of_formulas
 from rcviz.analysis.strands import strand_agreement
 from rcviz.models.scale import Scale
 from rcviz.sequences.alphabet import UNKNOWN
@@ -98,7 +98,7 @@ def _write(
     sums: dict[str, list[np.ndarray]] = {}
     with (
         atomic_write(path) as temporary,
-        _WRITERS[ending](temporary) as write,
+        _writer(temporary, ending) as write,
         tqdm(desc="predicting", unit=" sequences", total=n, delay=1, disable=not progress) as bar,
     ):
         for number, block in enumerate(blocks):
@@ -171,19 +171,6 @@ def _summary(parts: np.ndarray) -> tuple[int, float, float, float]:
 
 
 @contextmanager
-def _csv(path: Path) -> Iterator[Any]:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        is_first = True
-
-        def write(table: pd.DataFrame, scale: Scale) -> None:
-            nonlocal is_first
-            table.to_csv(file, index=False, header=is_first, lineterminator="\n")
-            is_first = False
-
-        yield write
-
-
-@contextmanager
 def _bed(path: Path) -> Iterator[Any]:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(_BED_HEADER.replace(" ", "\t") + "\n")
@@ -209,9 +196,10 @@ def _write_bed(file: TextIO, table: pd.DataFrame, scale: Scale) -> None:
 
 
 @contextmanager
-def _parquet(path: Path) -> Iterator[Any]:
-    with parquet_writer(path) as append:
-        yield lambda table, scale: append(table)
-
-
-_WRITERS: dict[str, Any] = {".csv": _csv, ".bed": _bed, ".parquet": _parquet}
+def _writer(path: Path, ending: str) -> Iterator[Any]:
+    if ending == ".bed":
+        with _bed(path) as write:
+            yield write
+    else:
+        with table_writer(path, ending) as append:
+            yield lambda table, scale: append(table)

@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from rcviz._core.checks import check_positive, shown, task_index
 from rcviz._core.files import atomic_write, check_ending, check_target
-from rcviz._core.tables import parquet_writer
+from rcviz._core.tables import table_writer
 from rcviz.genome.fasta import FastaPaths, Genome
 from rcviz.genome.variants import VariantWindows, check_known_chromosomes, warning_of_left_out
 from rcviz.models.config import ModelConfig
@@ -199,7 +198,7 @@ def save_variant_effects(
     check_target(path, "the effects", inputs=inputs, ending=ending)
     scored = _Scored(model, variants, fasta, task, width, task_names, batch_size)
     sums: dict[str, np.ndarray] = {}
-    with atomic_write(Path(path)) as temporary, _writer(temporary, ending) as write:
+    with atomic_write(Path(path)) as temporary, table_writer(temporary, ending) as write:
         for table in scored.blocks(progress=progress):
             write(table)
             for name, rows in table.groupby("task", sort=False):
@@ -218,21 +217,6 @@ def save_variant_effects(
 
 def _paths(fasta: FastaPaths) -> list[Any]:
     return [fasta] if isinstance(fasta, str | os.PathLike) else list(fasta)
-
-
-@contextmanager
-def _writer(path: Path, ending: str) -> Iterator[Any]:
-    if ending == ".parquet":
-        with parquet_writer(path) as append:
-            yield append
-        return
-    with path.open("w", encoding="utf-8", newline="") as file:
-
-        def write(table: pd.DataFrame) -> None:
-            separator = "\t" if ending == ".tsv" else ","
-            table.to_csv(file, index=False, header=file.tell() == 0, lineterminator="\n", sep=separator)
-
-        yield write
 
 
 class _Scored:

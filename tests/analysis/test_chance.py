@@ -6,14 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from rcviz.analysis.chance import FEWEST_SHUFFLED, MOST_SHUFFLED, _falling_means, excess_over_chance, shuffled_sequences
+from rcviz.analysis.chance import FEWEST_SHUFFLED, MOST_SHUFFLED, excess_over_chance, shuffled_sequences
 
 
 @settings(max_examples=50)
-@given(st.lists(st.sampled_from([0.0, 1.0, 0.25]), min_size=1, max_size=60))
-def test_falling_means_are_an_isotonic_regression(values):
-    expected = IsotonicRegression(increasing=False).fit_transform(np.arange(len(values)), values)
-    np.testing.assert_allclose(_falling_means(np.array(values)), expected, atol=1e-12)
+@given(*[st.lists(st.sampled_from([0.0, 1.0, 0.25, -2.0]), min_size=10, max_size=60)] * 2)
+def test_certainty_is_that_of_an_isotonic_regression(activations, chance):
+    n, m = len(activations), len(chance)
+    order = np.argsort([-value for value in activations + chance], kind="stable")
+    share = np.empty(n + m)
+    share[order] = IsotonicRegression(increasing=False).fit_transform(np.arange(n + m), order < n)
+    share = np.minimum(share[:n], 1 - 0.5 / m)
+    expected = np.clip([1 - (1 - one) / one * n / m if one else 0 for one in share], 0, 1)
+    found = excess_over_chance(np.array(activations), np.array(chance)).certainty
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
