@@ -25,9 +25,12 @@ demo: setup ## run the quickstart without a notebook; results in runs/demo/
 test: $(VENV)/.test ## make the environment and run every check
 	$(MAKE) --no-print-directory check
 
+# Types are checked beside the tests, which leave room for it while they wait.
 # With PYTHONDONTWRITEBYTECODE set, every process that the tests start would compile rcviz anew.
-check: format lint types floors ## run what CI runs: format, lint, types, imports, all tests
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile
+check: format lint floors ## run what CI runs: format, lint, types, imports, all tests
+	$(BIN)/mypy & types=$$!; \
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile; tests=$$?; \
+	wait $$types && exit $$tests
 
 format: $(VENV)/.test
 	$(BIN)/ruff format --check
