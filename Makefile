@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 # Processes that run the tests: one more than cores, as those of browsers and notebooks wait.
 JOBS ?= 3
 # pip shows each package and a bar for each download, also where the Makefile runs without a terminal.
-INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable
+INSTALL := $(BIN)/pip install --disable-pip-version-check --no-compile --constraint constraints.txt --editable
+# pip would compile on one core; some packages hold files that are not Python.
+COMPILE := $(BIN)/python -m compileall -qq --workers 0 $(VENV)/lib || true
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab demo test check format lint types floors unit browser soak notebooks pictures report docs links \
@@ -141,6 +143,7 @@ $(VENV)/bin/python:
 $(VENV)/.lab: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing rcviz and JupyterLab into $(VENV) (a few minutes the first time)"
 	$(INSTALL) ".[lab]"
+	@$(COMPILE)
 	@echo "installed; make lab opens the quickstart"
 	@touch $@
 
@@ -148,4 +151,5 @@ $(VENV)/.lab: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing rcviz with its tests into $(VENV) (a few minutes the first time)"
 	$(INSTALL) ".[test]" marimo voila
+	@$(COMPILE)
 	@touch $(VENV)/.lab $@
