@@ -1,5 +1,6 @@
 """Which value of a convolution makes a filter fire: measured behind normalisation and nonlinearity."""
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from rcviz.models.settings import RandomStream
 OWN_BIAS = "above zero, with the bank's own bias: what follows the convolution is not known"
 _LENGTHS = (1000, 200)
 _EXTREME = 1e6
-_HALVINGS = 50
+_FINEST = 2 * _EXTREME * 2.0**-50  # width to which a threshold is known
+_MOST_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,16 @@ def _measured(model: nn.Module, convolution: nn.Module, n_filters: int, length: 
 
     low, high = np.full(shape[1], -_EXTREME), np.full(shape[1], _EXTREME)
     at_low, at_high = of_channels(low), of_channels(high)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        as_high = of_channels(middle) == at_high
-        low, high = np.where(as_high, low, middle), np.where(as_high, middle, high)
+    # One pass tries another value at each position, and so divides the range into many parts.
+    positions = math.prod(shape[2:])
+    parts = min(positions + 1, _MOST_PARTS)
+    share, rows = np.arange(parts + 1) / parts, np.arange(shape[1])
+    while (high - low).max() > _FINEST:
+        tried = low[:, None] + (high - low)[:, None] * share
+        values = tried[:, np.minimum(np.arange(positions) + 1, parts - 1)]
+        as_high = fires(torch.from_numpy(values).reshape(shape)).reshape(values.shape) == at_high[:, None]
+        end = np.column_stack([as_high[:, : parts - 1], np.ones(shape[1], dtype=bool)]).argmax(axis=1) + 1
+        low, high = tried[rows, end - 1], tried[rows, end]
     # Where both ends are alike, the filter fires at every value or at none.
     threshold = np.select([at_low & at_high, ~at_low & ~at_high], [-np.inf, np.inf], (low + high) / 2)
     firing = Firing(threshold, at_low & ~at_high, f"behind {name}")

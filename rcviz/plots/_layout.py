@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
+from matplotlib.legend import Legend
 from matplotlib.text import Annotation, Text
-from matplotlib.ticker import FixedLocator, FuncFormatter
+from matplotlib.ticker import FixedLocator, Formatter
 from matplotlib.transforms import Bbox
 
+from rcviz.plots._legend import tight_box
 from rcviz.plots._text import LINE, cell, cell_size, distinct_short, points, shortened, text_width, wrapped
 from rcviz.plots._ticks import label_size
 
 _PAD = 3.0  # points between text and the edge of the Axes' part of the figure
 _LEAST = 0.12  # of that part, which the Axes keep in each direction
 _PASSES = 3
+_ATTEMPTS = 2  # where the first one ends with text beyond the edge, as type and legend became smaller on the way
 _ROOMY = 22.0  # sizes of the type: a larger part of the figure has room for every plot's labels
 _DATA_SHARE = 0.3  # of the part of the figure, for which the type becomes smaller
 _LEAST_POINTS = 3.0
@@ -40,6 +43,7 @@ class InsideCell:
         self._sizes: dict[Any, tuple[float, float]] = {}
         self._pad = 2 * _PAD
         self._small = False
+        self._last: tuple[Any, Bbox] | None = None
         self.title: tuple[str, str] = "", ""
         """Title in full, and as it was written last."""
 
@@ -59,32 +63,66 @@ class InsideCell:
             if twin.get_axes_locator() is None:
                 twin.set_axes_locator(self)
         engine = ax.figure.figure.get_layout_engine()
+        last, self._last = self._last, None
+        if last is not None and last[0] == self._state(position, renderer):
+            return last[1]
         if isinstance(engine, TightLayoutEngine):  # tight_layout() leaves wide margins, and then no engine
             self._pad = 2.2 * points("font.size")
-        self._trial = position
+        fixed = isinstance(engine, ConstrainedLayoutEngine | TightLayoutEngine)
         try:
-            self._fit_type(renderer)
-            if not isinstance(engine, ConstrainedLayoutEngine | TightLayoutEngine):
-                self._fit(group, renderer)
-            if self._small:  # matplotlib places labels where it measures them
-                self._axes.get_tightbbox(renderer)
-            self._move_labels(renderer)
+            for _ in range(_ATTEMPTS):
+                self._trial = position
+                self._fit_type(renderer)
+                fits = not fixed and self._fit(group, renderer)
+                if self._small and not fits:  # matplotlib places labels where it measures them
+                    tight_box(self._axes, renderer)
+                self._move_labels(renderer)
+                if fits or fixed:
+                    break
+            self._last = self._state(position, renderer), self._trial
             return self._trial
         finally:
             self._trial = None
 
-    def _fit(self, group: Sequence[Axes], renderer: Any) -> None:
-        """Move the edges of the Axes inwards until all of their text lies in their part of the figure."""
+    def _state(self, position: Bbox, renderer: Any) -> tuple[Any, ...]:
+        """Return what a draw asks for twice: once for all Axes of the figure, and once before these are drawn.
+
+        The second answer is the first one. It is given once, so that no draw uses that of an earlier draw for what it
+        draws, whatever has changed since.
+        """
+        ax = self._axes
+        figure, legend = ax.figure.figure, ax.get_legend()
+        texts = [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts, *(legend.get_texts() if legend else [])]
+        return (
+            position.bounds,
+            cell(ax).bounds,
+            figure.bbox.size.tolist(),
+            figure.dpi,
+            renderer.points_to_pixels(1.0),
+            type(figure.get_layout_engine()),
+            len(twins(ax)),
+            ax.get_xlim(),
+            ax.get_ylim(),
+            label_size(ax.xaxis),
+            label_size(ax.yaxis),
+            ax.title.get_position()[0],
+            ax.xaxis.label.get_position()[0],
+            ax.yaxis.label.get_position()[1],
+            [(text.get_text(), text.get_fontsize()) for text in texts],
+        )
+
+    def _fit(self, group: Sequence[Axes], renderer: Any) -> bool:
+        """Move the edges of the Axes inwards until all of their text lies in their part; return whether it does."""
         ax = self._axes
         room = cell(ax)
         to_figure = ax.figure.transSubfigure.inverted()
         pad = np.abs(np.subtract(*to_figure.transform([(0.0, 0.0), (_PAD * renderer.points_to_pixels(1.0),) * 2])))
         for _ in range(_PASSES):
             self._move_labels(renderer)
-            boxes = [box for each in group if (box := each.get_tightbbox(renderer)) is not None]
+            boxes = [box for each in group if (box := tight_box(each, renderer)) is not None]
             trial: Any = self._trial
             if not boxes:
-                break
+                return True
             used = Bbox.union(boxes).transformed(to_figure)
             beyond = np.array(
                 [
@@ -95,11 +133,12 @@ class InsideCell:
                 ]
             ).clip(min=0.0)
             if not beyond.any():
-                break
+                return True
             x0, y0, x1, y1 = trial.extents + beyond * np.array([1, 1, -1, -1])
             x0, x1 = _at_least(x0, x1, _LEAST * room.width, room.x0, room.x1)
             y0, y1 = _at_least(y0, y1, _LEAST * room.height, room.y0, room.y1)
             self._trial = Bbox.from_extents(x0, y0, x1, y1)
+        return False
 
     def _fit_type(self, renderer: Any) -> None:
         """Make the type smaller where title, labels and ticks would take most of the part of the figure."""
@@ -110,13 +149,13 @@ class InsideCell:
         self._small = min(room.width, room.height) < needed
         if not self._small:
             return
-        box = ax.get_tightbbox(renderer, for_layout_only=True)
+        box = tight_box(ax, renderer, layout_only=True)
         if box is None:
             return
         legend = ax.get_legend()
         below = 0.0
         if legend is not None and legend.get_visible():
-            below = max(0.0, min(legend.get_window_extent(renderer).height, box.height - ax.bbox.height))
+            below = max(0.0, min(Legend.get_window_extent(legend, renderer).height, box.height - ax.bbox.height))
         pad = renderer.points_to_pixels(self._pad)
         across = (box.width - ax.bbox.width) / max((1 - _DATA_SHARE) * room.width - pad, 1.0)
         up = (box.height - ax.bbox.height - below) / max((1 - _DATA_SHARE) * room.height - pad - below, 1.0)
@@ -205,6 +244,22 @@ def _at_least(low: float, high: float, least: float, first: float, last: float) 
     return middle - least / 2, middle + least / 2
 
 
+class NamesFormatter(Formatter):
+    """Names of rows, in the form that fits at the moment."""
+
+    def __init__(self, shown: Callable[[], Sequence[str]]) -> None:
+        self._shown = shown
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return the name of a row."""
+        return self.format_ticks([x])[0]
+
+    def format_ticks(self, values: Any) -> list[str]:
+        """Return the names of several rows, whose room is measured once."""
+        names = self._shown()
+        return [names[round(value)] if 0 <= round(value) < len(names) else "" for value in values]
+
+
 class NamesLocator(FixedLocator):
     """Ticks of named rows: every one, or as many as have room for a line of text."""
 
@@ -218,7 +273,8 @@ class NamesLocator(FixedLocator):
 def row_step(ax: Axes, count: int, size: float) -> int:
     """Return how many rows share the height of a line of text."""
     height = ax.bbox.height * 72 / ax.figure.figure.dpi
-    span = abs(float(np.subtract(*ax.get_ylim()))) or 1.0
+    low, high = ax.get_ylim()
+    span = abs(float(low - high)) or 1.0
     return max(1, math.ceil(0.95 * LINE * size * min(count, span) / max(height, 1e-9) * span / min(count, span)))
 
 
@@ -299,9 +355,7 @@ def name_rows(ax: Axes, names: Sequence[str], share: float) -> None:
     ax.set_yticks(range(len(names)), shown(), parse_math=False)
     locator = NamesLocator(list(range(len(names))))
     ax.yaxis.set_major_locator(locator)
-    ax.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: shown()[round(value)] if 0 <= round(value) < len(names) else "")
-    )
+    ax.yaxis.set_major_formatter(NamesFormatter(shown))
 
 
 def _room_beside(ax: Axes) -> float:

@@ -30,15 +30,16 @@ class OutsideLegend(Legend):
     arranged: Any = None
     """Makes the options of the legend for the room that there is now."""
 
-    def _move(self, renderer: Any) -> None:
+    def _move(self, renderer: Any, measured: Sequence[Bbox | None] = ()) -> None:
         axes = self.axes
         room = cell(axes).transformed(axes.figure.transSubfigure)
         if self.arranged is not None and super().get_window_extent(renderer).width > room.width:
             options, self.height_in_points = self.arranged()  # the figure has become smaller
             _write(self, axes, options)
-        below = axes.xaxis.get_tightbbox(renderer) if axes.xaxis.get_visible() else None
+        below, beside = measured or tuple(
+            axis.get_tightbbox(renderer) if axis.get_visible() else None for axis in (axes.xaxis, axes.yaxis)
+        )
         foot = min(axes.bbox.y0, axes.bbox.y0 if below is None else below.y0)
-        beside = axes.yaxis.get_tightbbox(renderer) if axes.yaxis.get_visible() else None
         left = min(axes.bbox.x0, axes.bbox.x0 if beside is None else beside.x0)
         width = super().get_window_extent(renderer).width
         if width > axes.bbox.width and beside is not None:
@@ -64,6 +65,40 @@ class OutsideLegend(Legend):
         """Return the box that layouts measure."""
         self._move(renderer)
         return super().get_tightbbox(renderer)
+
+    def box_below(self, renderer: Any, measured: Sequence[Bbox | None]) -> Any:
+        """Return the same box, below x and y axes that have just been measured."""
+        self._move(renderer, measured)
+        return super().get_tightbbox(renderer)
+
+
+def tight_box(ax: Any, renderer: Any, *, layout_only: bool = False) -> Bbox | None:
+    """Return the box of ``ax.get_tightbbox``, for which ticks are measured once and not again for the legend."""
+    legend = ax.get_legend()
+    if not (isinstance(legend, OutsideLegend) and ax.get_visible() and ax.axison):
+        return ax.get_tightbbox(renderer, for_layout_only=layout_only)
+    locator = ax.get_axes_locator()
+    ax.apply_aspect(locator(ax, renderer) if locator else None)
+    boxes, measured = [], []
+    for axis in (ax.xaxis, ax.yaxis):
+        box = axis.get_tightbbox(renderer, for_layout_only=layout_only) if axis.get_visible() else None
+        boxes.append(box)
+        label = [axis.label.get_window_extent(renderer)] if layout_only and axis.label.get_visible() else []
+        measured.append(None if box is None else Bbox.union([box, *label]))
+    ax._update_title_position(renderer)
+    boxes.append(ax.get_window_extent(renderer))
+    for title in (ax.title, ax._left_title, ax._right_title):
+        if title.get_visible():
+            box = title.get_window_extent(renderer)
+            if layout_only and box.width > 0:  # its width does not count
+                box.x0 = (box.x0 + box.x1) / 2 - 0.5
+                box.x1 = box.x0 + 1.0
+            boxes.append(box)
+    for artist in ax.get_default_bbox_extra_artists():
+        box = artist.box_below(renderer, measured) if artist is legend else artist.get_tightbbox(renderer)
+        if box is not None and box._is_finite():
+            boxes.append(box)
+    return Bbox.union([box for box in boxes if box is not None and (box.width or box.height)])
 
 
 def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, note: str | None = None) -> None:

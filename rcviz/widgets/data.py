@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -150,15 +152,17 @@ def pack_curve(name: str, note: str, records: Sequence[Any]) -> dict[str, Any]:
     records : sequence of EpochRecord
     """
     metrics = [field.name for field in fields(records[0].valid)] if records else []
-    values = {
-        part: [[getattr(getattr(record, part), metric) for metric in metrics] for record in records]
-        for part in ("train", "valid")
-    }
+    read = attrgetter(*metrics) if metrics else tuple  # curves are sent after every epoch
+    splits = {"train": [record.train for record in records], "valid": [record.valid for record in records]}
+    shape = len(records), len(metrics)
     return {
         "name": name,
         "note": note,
         "metrics": metrics,
         "best": records[-1].best_epoch if records else 0,
-        "seconds": sum(record.seconds for record in records),
-        **{part: block(np.reshape(rows, (len(records), len(metrics)))) for part, rows in values.items()},
+        "seconds": sum([record.seconds for record in records]),
+        **{
+            split: block(np.fromiter(chain.from_iterable(map(read, rows)), float).reshape(shape))
+            for split, rows in splits.items()
+        },
     }

@@ -175,7 +175,8 @@ class TrainingCurves(CurvesExplorer):
         def add(record: EpochRecord) -> None:
             if self._metric is not None and not hasattr(record.valid, self._metric):
                 check_choice("metric", self._metric, tuple(vars(record.valid)))
-            records[:] = [before for before in records if before.epoch < record.epoch]  # resumed: they come again
+            while records and records[-1].epoch >= record.epoch:  # resumed: they come again
+                records.pop()
             records.append(record)
             self._show_new(record)
 
