@@ -194,25 +194,23 @@ def _pop_cycles(
     steps: np.ndarray, first: np.ndarray, n_out: np.ndarray, *, final: np.ndarray, rng: np.random.Generator
 ) -> None:
     """Swap last steps until following them leads from every base to the final one."""
-    n, n_letters = n_out.shape
-    letters = np.arange(n_letters)
-    is_free = (n_out > 0) & (letters != final[:, None])
-    last = first + np.maximum(n_out, 1) - 1
-    while True:
+    letters = np.arange(n_out.shape[1])
+    rows = np.arange(len(n_out))
+    while len(rows):  # those that still have a cycle
+        ends, out, begin = final[rows], n_out[rows], first[rows]
+        is_free = (out > 0) & (letters != ends[:, None])
+        last = begin + np.maximum(out, 1) - 1
         # Bases without steps, and the final one, lead to the final base.
-        leads_to = np.where(
-            is_free, np.take_along_axis(steps, np.minimum(last, steps.shape[1] - 1), axis=1), final[:, None]
-        )
-        leads_to[np.arange(n), final] = final
-        reached = np.broadcast_to(letters, (n, n_letters))
-        on_cycle = np.zeros((n, n_letters), dtype=bool)
-        for _ in range(n_letters):
+        leads_to = np.where(is_free, steps[rows[:, None], np.minimum(last, steps.shape[1] - 1)], ends[:, None])
+        leads_to[np.arange(len(rows)), ends] = ends
+        reached = np.broadcast_to(letters, leads_to.shape)
+        on_cycle = np.zeros(leads_to.shape, dtype=bool)
+        for _ in letters:
             reached = np.take_along_axis(leads_to, reached, axis=1)
             on_cycle |= reached == letters
         on_cycle &= is_free
-        if not on_cycle.any():
-            return
         row, letter = np.nonzero(on_cycle)
         old = last[row, letter]
-        new = first[row, letter] + rng.integers(0, n_out[row, letter])
-        steps[row, old], steps[row, new] = steps[row, new], steps[row, old]
+        new = begin[row, letter] + rng.integers(0, out[row, letter])
+        steps[rows[row], old], steps[rows[row], new] = steps[rows[row], new], steps[rows[row], old]
+        rows = rows[np.unique(row)]
