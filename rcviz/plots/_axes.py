@@ -17,8 +17,9 @@ from matplotlib.transforms import Bbox
 
 from rcviz._core.checks import shown
 from rcviz._core.markup import legal_xml
-from rcviz.plots._layout import InsideCell, name_rows, text_beside_rows, twins
+from rcviz.plots._layout import InsideCell, twins
 from rcviz.plots._legend import OutsideLegend
+from rcviz.plots._rows import name_rows, text_beside_rows
 from rcviz.plots._style import (
     FAINT,
     INK,
@@ -187,7 +188,10 @@ def _settle(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is not None and any(axes.get_aspect() != "auto" for axes in figure.axes):
         for _ in range(_LAYOUT_PASSES):
+            before = [axes.get_position(original=True).extents for axes in figure.axes]
             engine.execute(figure)
+            if np.allclose(before, [axes.get_position(original=True).extents for axes in figure.axes], 0.0, 1e-9):
+                break
 
 
 def _tidied(tag: str, prefix: str) -> str:

@@ -115,6 +115,29 @@ def test_a_window_that_became_smaller_loses_nothing(plot, monkeypatch):
     plt.close(figure)
 
 
+@pytest.mark.parametrize("measured", [0, 1, 2])
+def test_what_changes_between_draws_is_drawn(measured):
+    """The Axes are placed once per draw, whatever asked for their place since the last one."""
+
+    def drawn(*, before):
+        figure = plt.figure(figsize=(4, 3))
+        ax = cases.PLOTS["profile"](figure.add_subplot(), False)
+        if before:
+            figure.canvas.draw()
+            for _ in range(measured):
+                ax.get_tightbbox(figure.canvas.get_renderer())
+        ax.tick_params("x", labelrotation=90)
+        ax.yaxis.set_major_formatter("{x:.7f}")
+        figure.canvas.draw()
+        return np.asarray(figure.canvas.buffer_rgba())
+
+    state = cases.RNG.bit_generator.state
+    changed = drawn(before=True)
+    cases.RNG.bit_generator.state = state
+    np.testing.assert_array_equal(changed, drawn(before=False))
+    plt.close("all")
+
+
 @pytest.mark.parametrize("plot", ["contributions", "ablation", "strands", "filters", "gap"])
 def test_text_beside_dark_axes_is_seen_on_a_light_figure(plot):
     with matplotlib.rc_context({"axes.facecolor": "black"}):
