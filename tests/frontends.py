@@ -27,6 +27,7 @@ CHROMIUM_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-net
 KILL_KERNELS = "--KernelManager.shutdown_wait_time=0.2"
 LAB_ARGUMENTS = (
     "--LabApp.expose_app_in_browser=True",  # as a variable of the page
+    "--JupyterNotebookApp.expose_app_in_browser=True",
     "--LanguageServerManager.autodetect=False",
     KILL_KERNELS,
 )
@@ -84,6 +85,7 @@ SHORT = {
     r"\bepochs=\d+": "epochs=2",
     r'"epochs": \d+': '"epochs": 1',
     r"\bepochs = \d+$": "epochs = 2",
+    r'(\bsamples_per_epoch"?)(=|: )\d+': r"\1\g<2>400",
     r"\bseeds=\d+": "seeds=2",
     r"\bn_jobs=\d+": "n_jobs=1",
     r"^n_filters = \d+$": "n_filters = 2",
@@ -172,8 +174,7 @@ def run_all(page, server, notebook, front_end="lab", *, timeout=120_000):
     """Open a notebook that was not run yet, run all its cells and wait for them; fail if a cell raised an error."""
     open_notebook(page, server, notebook, front_end)
     server.wait_for_kernel(notebook)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     running = page.locator(".jp-InputPrompt").filter(has_text="[*]")
     last = page.locator(".jp-CodeCell .jp-InputArea-prompt").last
     expect(last).not_to_have_text("[ ]:", timeout=timeout)
