@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HEAD = 512
-"""Number of first bytes by which a file is told."""
+"""Number of first bytes by which a file is recognised."""
 
 _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "a zip archive: unpack it first, for example with unzip {path}"),

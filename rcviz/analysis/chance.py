@@ -36,7 +36,7 @@ class Excess:
 
     @property
     def is_evident(self) -> bool:
-        """Whether chance is no explanation: 4 standard deviations."""
+        """Whether chance is not an explanation: 4 standard deviations."""
         return self.z >= _EVIDENT_Z
 
 

@@ -15,7 +15,7 @@ def flips(
 ) -> Bool[np.ndarray, "2 ..."]:
     """Whether outputs that have changed are on the other side of the threshold, on each strand.
 
-    An output at or above the threshold counts as positive. Without a threshold, or where an output is NaN, nothing
+    An output at or above the threshold is positive. Without a threshold, or where an output is NaN, nothing
     flips.
     """
     if threshold is None:

@@ -66,7 +66,7 @@ class MutatedBatch(Tensor):
             self._copied.append(version_of(self))
 
     def check_copies(self) -> None:
-        """Refuse to read a tensor after a model has written over such a copy, which torch counts as its view."""
+        """Refuse to read a tensor after a model has written over such a copy, which torch treats as its view."""
         if any(version is None or version != version_of(self) for version in self._copied):
             raise CannotFollowError
 

@@ -36,7 +36,7 @@ _CONSTANT = frozenset(
         *("element_size", "get_device", "is_floating_point", "is_complex", "is_contiguous", "type", "is_tensor"),
     )
 )
-"""Functions whose results, where they are no tensors, do not depend on the numbers in a tensor."""
+"""Functions whose results, where they are not tensors, do not depend on the numbers in a tensor."""
 
 
 class RepeatError(Exception):

@@ -144,7 +144,7 @@ def filter_similarity(
 ) -> FilterSimilarity:
     """Compare every filter of a bank with every filter of another, or of the same, at every shift on both strands.
 
-    With one bank or model, the result also says which of its filters are one motif learned several times, or its
+    With one bank or model, the result also lists which of its filters are one motif learned several times, or its
     reverse complement: see :attr:`FilterSimilarity.clusters`.
 
     Parameters

@@ -301,7 +301,7 @@ def window_width(model: nn.Module, width: Any) -> int:
     known = next((each.sequence_length for each in configs if isinstance(each, ModelConfig)), None)
     if width is None:
         if known is None:
-            raise ValueError("width is missing: the model does not say how long its sequences are, so give it in bp")
+            raise ValueError("width is missing: the model does not state the length of its sequences, so give it in bp")
         return int(known)
     check_positive("width", width)
     if known is not None and width != known:

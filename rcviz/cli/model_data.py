@@ -14,7 +14,7 @@ PARTS = ("test", "valid", "train", "all")
 
 
 class ChosenPart(NamedTuple):
-    """Sequences, one sentence that says which they are, and the code that selects them in a notebook."""
+    """Sequences, one sentence that describes them, and the code that selects them in a notebook."""
 
     sequences: "SequenceSet"
     sentence: str
@@ -112,7 +112,10 @@ def _own_parts(model: Path, sequences: "SequenceSet") -> tuple[tuple[Any, dict[s
     if card is None:
         return None, "the model has no card that names its training data; metrics are too high for sequences among them"
     if not card.split:
-        return None, "the model's card does not say how its data was split; metrics are too high for training sequences"
+        return (
+            None,
+            "the model's card does not state how its data was split; metrics are too high for training sequences",
+        )
     other = "they are not the data that the model was trained on, though single sequences may be in both"
     try:
         with warnings.catch_warnings():

@@ -26,7 +26,7 @@ class PeakFields(NamedTuple):
 
 
 def read_fields(path: Path) -> PeakFields:
-    """Read the fields of the peaks in a file; a ValueError for one that is no table of peaks."""
+    """Read the fields of the peaks in a file; a ValueError for one that is not a table of peaks."""
     kept: list[tuple[int, str]] = []
     fourth_is_signal = False
     for number, line in enumerate(read_lines(path), start=1):

@@ -1,4 +1,4 @@
-"""Formats of peak files, told by what the columns hold; the number of columns alone does not tell them apart.
+"""Formats of peak files, recognised by what the columns hold; the number of columns alone does not distinguish them.
 
 A narrowPeak has a strand, three numbers and a summit that is a whole number; tools append columns to it (IDR,
 ``bedtools intersect -c``). A second region behind the first (``bedtools intersect -wo``, ``closest``) is not read.

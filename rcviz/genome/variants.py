@@ -165,7 +165,7 @@ def warning_of_left_out(counts: Counter[str]) -> str:
 
 
 def _kind(ref: str, alt: str) -> str:
-    """Kind of an allele that is no sequence of bases; empty for one that is."""
+    """Kind of an allele that is not a sequence of bases; empty for one that is."""
     if alt in ("", "."):
         return "no_alternative"
     if alt == "*":

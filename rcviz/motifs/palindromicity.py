@@ -8,7 +8,7 @@ from rcviz._core.checks import as_numbers, check_positive, generator_of
 from rcviz._core.shapes import Float, Int
 
 _ROUNDING = 1e-12
-_LONGEST_UNIT = 4  # of a repeat; in a filter of 15 bp longer ones occur too few times to be told from a motif
+_LONGEST_UNIT = 4  # of a repeat; in a filter of 15 bp longer ones occur too few times to be distinguished from a motif
 _LEAST_WEIGHT_OF_PAIRS = 0.4
 _LEAST_FARTHER = 0.25  # of 600 repeats of two to four bases with noise 99.5% have more, GGGGAATTCCCC less than zero
 
@@ -92,7 +92,7 @@ def repetition(matrix: Float[np.ndarray, "..."]) -> float:
     lengths of its columns. At a distance of one it is large for a composition, such as many G and C in any order. A
     distance counts if the matrix has room for three copies and its pairs hold 40% of the weight, so that the ends of a
     short motif are not treated as a repeat. A repeat is also alike two and more units apart: where the mean over all
-    multiples of the distance is below 0.25, it is the value of this distance. So GGGGAATTCCCC is no repeat of G.
+    multiples of the distance is below 0.25, it is the value of this distance. So GGGGAATTCCCC is not a repeat of G.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def letter_heights(
 
     "information" is probability times the information content of the position, 2 + sum p log2 p bits. What a masked
     array hides has no height. A ValueError refuses another shape than (4, W), values that are not finite, and positions
-    that are no probabilities where `kind` needs them.
+    that are not probabilities where `kind` needs them.
     """
     chosen = kind is not None
     if kind is None:

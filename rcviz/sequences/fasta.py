@@ -74,7 +74,7 @@ def read_blocks(path: str | os.PathLike[str], n: int) -> Iterator[FastaRecords]:
 
 
 def is_fasta(path: str | os.PathLike[str]) -> bool:
-    """Return True for a file that is no dataset: safetensors has a brace at its ninth byte; a pipe is FASTA."""
+    """Return True for a file that is not a dataset: safetensors has a brace at its ninth byte; a pipe is FASTA."""
     check_file(path)
     if not Path(path).is_file():
         return True

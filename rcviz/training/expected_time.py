@@ -35,7 +35,7 @@ def expected_seconds(model: nn.Module, train: SequenceSet, valid: SequenceSet, c
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in words that claim no more than an estimate holds."""
+    """Write a duration as text, rounded as an estimate should be."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

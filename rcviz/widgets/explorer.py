@@ -332,7 +332,7 @@ class Explorer(anywidget.AnyWidget):
             self._release()
             self.layout.close()
         super().close()
-        for name in self._page_traits():  # nobody is told any more
+        for name in self._page_traits():  # nobody listens any more
             setattr(self, name, {})
 
     def _release(self) -> None:

@@ -270,7 +270,7 @@ class FilterResults:
         return labels.astype(np.float32)
 
     def sites(self, question: Question) -> ActivatingSites:
-        """Sites among what counts as positive, at most as many as positives, and only where a filter fires.
+        """Sites among what is treated as positive, at most as many as positives, and only where a filter fires.
 
         Filters with a negative score have theirs among the negatives.
         """

@@ -113,7 +113,7 @@ class Run:
         try:
             self._on_change(self)
         finally:
-            del self._work, self._on_change  # they hold the explorer, which may be closed once the end is told
+            del self._work, self._on_change  # they hold the explorer, which may be closed once the end is reported
             self._told_end = True
 
 

@@ -46,7 +46,7 @@ class Compared:
 
     @property
     def threshold(self) -> float | None:
-        """Prediction from which on a sequence counts as positive; None on a scale without one."""
+        """Prediction from which on a sequence is positive; None on a scale without one."""
         return THRESHOLDS[self.strands.scale]
 
     @property

@@ -1,4 +1,4 @@
-"""Read motifs of any common format, which is told by the content of the file."""
+"""Read motifs of any common format, which is recognised by the content of the file."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ def read_motifs(path: str | os.PathLike[str]) -> list[Motif]:
     """Read all motifs of a file in any common format.
 
     MEME (text, and the XML of MEME, DREME and STREME), JASPAR, TRANSFAC, HOMER, cluster-buster, ENCODE, CIS-BP,
-    UniPROBE and plain matrices are told apart by content. A matrix without a name has that of the file.
+    UniPROBE and plain matrices are distinguished by content. A matrix without a name has that of the file.
 
     Parameters
     ----------

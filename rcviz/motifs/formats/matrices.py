@@ -1,4 +1,4 @@
-"""Matrices of bare numbers: whether their rows are bases or positions, told by labels, shape and sums."""
+"""Matrices of bare numbers: whether their rows are bases or positions, recognised by labels, shape and sums."""
 
 from typing import Literal
 
@@ -57,7 +57,7 @@ def read_matrix(lines: Lines, name: str, first: int, *, rows: Rows | None = None
 
 
 def is_wide(lines: Lines) -> Rows | None:
-    """Tell what the rows of a matrix are from its shape alone; None for 4 x 4 and for what is no matrix."""
+    """Tell what the rows of a matrix are from its shape alone; None for 4 x 4 and for what is not a matrix."""
     words = [line.replace("[", " ").replace("]", " ").split() for _, line in lines if line.strip()]
     sizes = {sum(map(is_number, row)) for row in words}
     if len(sizes) != 1 or (len(words) == len(BASES)) == (sizes == {len(BASES)}):
