@@ -33,8 +33,8 @@ def read_peaks(source: Any, *, what: str = "peaks") -> "pd.DataFrame":
     source : path or DataFrame
         A file may be gzipped, a pipe, and have any line ends; comments, ``track`` and ``browser`` lines and empty lines
         are skipped. Fields are separated by tabs, or by spaces in a line without tabs. The format is recognised by what
-        the columns hold: narrowPeak (also with columns behind it, as from IDR), broadPeak, gappedPeak, else BED with the
-        fifth column as signal if it holds numbers. Other columns, and a second region as from ``bedtools intersect
+        the columns hold: narrowPeak (also with columns behind it, as from IDR), broadPeak, gappedPeak, else BED with
+        the fifth column as signal if it holds numbers. Other columns, and a second region as from ``bedtools intersect
         -wo``, are not used. A DataFrame needs the columns ``chrom``, ``start``, ``end`` and may have ``summit`` and
         ``signal`` (or their names in bioframe and ENCODE).
     what : str

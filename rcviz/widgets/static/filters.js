@@ -18,7 +18,7 @@ const HELP = [
   ["Weights", "are mean-centred: every column sums to zero, which changes nothing on known bases."],
   [
     "Sites",
-    "are the windows that activate the filter most, one per sequence, among what counts as positive, and only where the filter fires.",
+    "are the windows that activate the filter most, one per sequence, among what is treated as positive, and only where the filter fires.",
   ],
   [
     "The known motif",
