@@ -90,7 +90,9 @@ SHORT = {
     r"\bn_jobs=\d+": "n_jobs=1",
     r"^n_filters = \d+$": "n_filters = 2",
     r"^epochs, n_jobs = .*$": "epochs, n_jobs = 1, 1",
-    r"^seeds, epochs, n_jobs = .*$": "seeds, epochs, n_jobs = 2, 1, 1",
+    r"^seeds, epochs, n_jobs = .*$": "seeds, epochs, n_jobs = 1, 1, 1",
+    r'\bscale="quick", seeds=\d+': 'scale="quick", seeds=1',
+    r'("fig6", .*)\barms="paper"': r'\1arms=["RC-16"]',  # of seven sizes
 }
 """What makes a tutorial short: everything runs, little is learned."""
 

@@ -189,8 +189,6 @@ def plot_contribution_distribution(
     pooled = np.concatenate([scores for _, _, scores, _ in classes])
     if pooled.size == 0:
         raise ValueError("expected contributions of at least one sequence, got none in positive and negative")
-    import seaborn  # a second to import, and only for this plot
-
     ax = resolve_axes(ax, 5.2, 2.9)
     # numpy itself widens the range where all values are equal.
     edges = np.histogram_bin_edges(pooled, bins=_BINS)
@@ -202,10 +200,10 @@ def plot_contribution_distribution(
             median = float(np.median(scores))
             curve = {"linewidth": stroke(1.6), **styles[name], "color": color}
             if kind == "ecdf":
-                seaborn.ecdfplot(x=scores, ax=ax, **curve)
-                steps = np.asarray(ax.lines[-1].get_xdata())
-                ax.lines[-1].set_xdata(np.where(np.isinf(steps), scores.min(), steps))  # it begins at minus infinity
+                ax.ecdf(scores, **curve)
             else:
+                import seaborn  # two seconds to import, and only for histograms
+
                 bins = {"stat": "probability", "bins": edges, "element": "step", "alpha": 0.22}
                 seaborn.histplot(x=scores, ax=ax, **{**bins, **curve})
             middle: dict[str, Any] = {"color": color, "linewidth": stroke(1.2), "linestyle": (0, (4, 2))}
