@@ -1,7 +1,8 @@
 """Legends that lie inside the box that matplotlib measures, and wrap to the room they have."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -27,17 +28,21 @@ class OutsideLegend(Legend):
     """Legend right below the tick labels and the axis label, wherever fonts and layout put these."""
 
     height_in_points: float = 0.0
+    measured: Mapping[Any, Bbox] = MappingProxyType({})
+    """Boxes of the axes, while somebody else measures them."""
+
     arranged: Any = None
     """Makes the options of the legend for the room that there is now."""
 
-    def _move(self, renderer: Any, measured: Sequence[Bbox | None] = ()) -> None:
+    def _move(self, renderer: Any) -> None:
         axes = self.axes
         room = cell(axes).transformed(axes.figure.transSubfigure)
         if self.arranged is not None and super().get_window_extent(renderer).width > room.width:
             options, self.height_in_points = self.arranged()  # the figure has become smaller
             _write(self, axes, options)
-        below, beside = measured or tuple(
-            axis.get_tightbbox(renderer) if axis.get_visible() else None for axis in (axes.xaxis, axes.yaxis)
+        below, beside = (
+            (self.measured.get(axis) or axis.get_tightbbox(renderer)) if axis.get_visible() else None
+            for axis in (axes.xaxis, axes.yaxis)
         )
         foot = min(axes.bbox.y0, axes.bbox.y0 if below is None else below.y0)
         left = min(axes.bbox.x0, axes.bbox.x0 if beside is None else beside.x0)
@@ -66,39 +71,30 @@ class OutsideLegend(Legend):
         self._move(renderer)
         return super().get_tightbbox(renderer)
 
-    def box_below(self, renderer: Any, measured: Sequence[Bbox | None]) -> Any:
-        """Return the same box, below x and y axes that have just been measured."""
-        self._move(renderer, measured)
-        return super().get_tightbbox(renderer)
+    def remember(self, axis: Any, measure: Callable[..., Bbox | None], renderer: Any, **options: Any) -> Bbox | None:
+        """Measure the x or the y axis, and use the box for the legend as well."""
+        box = measure(renderer, **options)
+        if box is not None:
+            # Layouts leave out the length of a label, which the legend has to know.
+            whole = options.get("for_layout_only") and axis.label.get_visible()
+            label = [axis.label.get_window_extent(renderer)] if whole else []
+            self.measured = {**self.measured, axis: Bbox.union([box, *label])}
+        return box
 
 
 def tight_box(ax: Any, renderer: Any, *, layout_only: bool = False) -> Bbox | None:
     """Return the box of ``ax.get_tightbbox``, for which ticks are measured once and not again for the legend."""
-    legend = ax.get_legend()
-    if not (isinstance(legend, OutsideLegend) and ax.get_visible() and ax.axison):
+    legend, axes = ax.get_legend(), (ax.xaxis, ax.yaxis)
+    if not isinstance(legend, OutsideLegend):
         return ax.get_tightbbox(renderer, for_layout_only=layout_only)
-    locator = ax.get_axes_locator()
-    ax.apply_aspect(locator(ax, renderer) if locator else None)
-    boxes, measured = [], []
-    for axis in (ax.xaxis, ax.yaxis):
-        box = axis.get_tightbbox(renderer, for_layout_only=layout_only) if axis.get_visible() else None
-        boxes.append(box)
-        label = [axis.label.get_window_extent(renderer)] if layout_only and axis.label.get_visible() else []
-        measured.append(None if box is None else Bbox.union([box, *label]))
-    ax._update_title_position(renderer)
-    boxes.append(ax.get_window_extent(renderer))
-    for title in (ax.title, ax._left_title, ax._right_title):
-        if title.get_visible():
-            box = title.get_window_extent(renderer)
-            if layout_only and box.width > 0:  # its width does not count
-                box.x0 = (box.x0 + box.x1) / 2 - 0.5
-                box.x1 = box.x0 + 1.0
-            boxes.append(box)
-    for artist in ax.get_default_bbox_extra_artists():
-        box = artist.box_below(renderer, measured) if artist is legend else artist.get_tightbbox(renderer)
-        if box is not None and box._is_finite():
-            boxes.append(box)
-    return Bbox.union([box for box in boxes if box is not None and (box.width or box.height)])
+    for axis in axes:
+        axis.get_tightbbox = partial(legend.remember, axis, axis.get_tightbbox)
+    try:
+        return ax.get_tightbbox(renderer, for_layout_only=layout_only)
+    finally:
+        legend.measured = {}
+        for axis in axes:
+            vars(axis).pop("get_tightbbox", None)
 
 
 def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, note: str | None = None) -> None:
