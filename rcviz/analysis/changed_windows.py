@@ -121,3 +121,14 @@ def joined(parts: Sequence[ChangedWindows], *, alternating: bool) -> ChangedWind
     return ChangedWindows(
         join([part.reference for part in parts]), join(values), join(rows), join(windows), parts[0].axis
     )
+
+
+class WindowTensor(Tensor):
+    """A tensor of which only windows are stored: one batch of them, or several that are stacked along a new axis 1.
+
+    It is ``stale`` if an operation in place has changed the memory that it would share.
+    """
+
+    windows: ChangedWindows
+    stacked: tuple[ChangedWindows, ...]
+    stale: bool

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rcviz.analysis.changed_windows import ChangedWindows
+from rcviz.analysis.changed_windows import ChangedWindows, WindowTensor
+from rcviz.analysis.mutated_operations import followed
 from rcviz.layers.torch_internals import NO_TORCH_FUNCTION, memory_of, version_of, wrapper_tensor
 
 
@@ -19,7 +20,7 @@ class CannotFollowError(Exception):
     """Raised where a model reads a tensor after it wrote in place over one that shares its memory."""
 
 
-class MutatedBatch(Tensor):
+class MutatedBatch(WindowTensor):
     """Tensor (batch, ...) of which only windows are stored.
 
     Parameters
@@ -29,9 +30,6 @@ class MutatedBatch(Tensor):
         makes one batch of them.
     """
 
-    windows: ChangedWindows
-    stacked: tuple[ChangedWindows, ...]
-    stale: bool
     _aliases: list[Any]
     _copied: list[int | None]
 
@@ -114,9 +112,7 @@ class MutatedBatch(Tensor):
             return args[0]
         if any(_has_batch(args[index]) for index in writes if index < len(args)):
             raise CannotFollowError
-        from rcviz.analysis.mutated_operations import followed  # which makes batches itself
-
-        result = NotImplemented if in_place or namespace != "aten" else followed(func, name, args, kwargs)
+        result = NotImplemented if in_place or namespace != "aten" else _batches(followed(func, name, args, kwargs))
         if result is NotImplemented and any(batch.stale for batch in batches):
             raise CannotFollowError
         result = func(*_whole(args), **_whole(kwargs)) if result is NotImplemented else result
@@ -130,8 +126,10 @@ def _has_batch(value: Any) -> bool:
     return any(isinstance(each, MutatedBatch) for each in (value if isinstance(value, list | tuple) else [value]))
 
 
-def wrapped(made: Any) -> Any:
-    """Make a tensor of windows; what is a tensor already stays."""
+def _batches(made: Any) -> Any:
+    """Make tensors of windows; what is a tensor already stays."""
+    if isinstance(made, list | tuple):
+        return type(made)(_batches(each) for each in made)
     return MutatedBatch(made) if isinstance(made, ChangedWindows) else made
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rcviz.analysis.changed_windows import ChangedWindows, common_window, joined
-from rcviz.analysis.mutated_batch import MutatedBatch, wrapped
+from rcviz.analysis.changed_windows import ChangedWindows, WindowTensor, common_window, joined
 from rcviz.layers import channels_last
 
 _COPIES = ("clone", "detach", "alias", "_to_copy", "lift_fresh")
@@ -21,17 +20,17 @@ def followed(func: Any, name: str, args: Any, kwargs: Any) -> Any:
     result = NotImplemented if rule is None or _has_stacked(args) else rule(func, *args, **kwargs)
     if result is NotImplemented and name in _RESHAPES:
         result = _unstacked(func, *args)
-    return wrapped(result)
+    return result
 
 
 def _has_stacked(args: Sequence[Any]) -> bool:
     listed = [each for arg in args for each in (arg if isinstance(arg, list | tuple) else [arg])]
-    return any(isinstance(each, MutatedBatch) and len(each.stacked) > 1 for each in listed)
+    return any(isinstance(each, WindowTensor) and len(each.stacked) > 1 for each in listed)
 
 
 def _pointwise(func: Any, *args: Any, **kwargs: Any) -> Any:
     """Apply a function of single numbers, whose other arguments are the same for every sequence of the batch."""
-    parts = [arg.windows for arg in args if isinstance(arg, MutatedBatch)]
+    parts = [arg.windows for arg in args if isinstance(arg, WindowTensor)]
     if not parts or any(isinstance(arg, Tensor) for arg in kwargs.values()):
         return NotImplemented
     first, n_axes = parts[0], len(parts[0].shape)
@@ -40,7 +39,7 @@ def _pointwise(func: Any, *args: Any, **kwargs: Any) -> Any:
     start, width = common_window(parts)
     references, values = [], []
     for arg in args:
-        if isinstance(arg, MutatedBatch):
+        if isinstance(arg, WindowTensor):
             references.append(arg.windows.reference)
             values.append(arg.windows.at(start, width))
             continue
@@ -73,7 +72,7 @@ def _of_window(tensor: Tensor, windows: ChangedWindows, n_axes: int, start: Tens
     return tensor.movedim(windows.axis - 1, 0)[position].movedim(1, windows.axis)
 
 
-def _constant(func: Any, x: MutatedBatch, *args: Any, **kwargs: Any) -> Any:
+def _constant(func: Any, x: WindowTensor, *args: Any, **kwargs: Any) -> Any:
     """Make a tensor of one number for the batch, such as control tracks."""
     windows = x.windows
     if not isinstance(args[0] if args else None, list | tuple):
@@ -113,8 +112,8 @@ def _convolution(
     output_padding: Any, groups: int,
 ) -> Any:  # fmt: skip
     n = weight.ndim - 2
-    place = x.windows.axis - 2 if isinstance(x, MutatedBatch) else -1
-    if transposed or place < 0 or len(x.windows.shape) != n + 2 or isinstance(weight, MutatedBatch):
+    place = x.windows.axis - 2 if isinstance(x, WindowTensor) else -1
+    if transposed or place < 0 or len(x.windows.shape) != n + 2 or isinstance(weight, WindowTensor):
         return NotImplemented
     strides, pads, dilations = (_numbers(setting, n) for setting in (stride, padding, dilation))
     other_pads = [0 if axis == place else pad for axis, pad in enumerate(pads)]
@@ -130,7 +129,7 @@ def _convolution(
 
 
 def _max_pool(
-    func: Any, x: MutatedBatch, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1,
+    func: Any, x: WindowTensor, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False,
 ) -> Any:  # fmt: skip
     windows, n = x.windows, 2
@@ -148,13 +147,13 @@ def _max_pool(
     )  # fmt: skip
     # The places of the maxima are not known: a model that reads them is not followed.
     none = places.new_empty([0 if axis == windows.axis else n for axis, n in enumerate(places.shape)])
-    unknown = MutatedBatch(ChangedWindows(places, none, windows.row, windows.start, windows.axis))
+    unknown = type(x)(ChangedWindows(places, none, windows.row, windows.start, windows.axis))
     unknown.stale = True
-    return wrapped(pooled), unknown
+    return pooled, unknown
 
 
 def _average_pool(
-    func: Any, x: MutatedBatch, kernel_size: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False,
+    func: Any, x: WindowTensor, kernel_size: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor: int | None = None,
 ) -> Any:  # fmt: skip
     windows, n = x.windows, 2
@@ -171,7 +170,7 @@ def _average_pool(
     )  # fmt: skip
 
 
-def _batch_norm(func: Any, x: MutatedBatch, weight: Any, bias: Any, mean: Any, variance: Any, *settings: Any) -> Any:
+def _batch_norm(func: Any, x: WindowTensor, weight: Any, bias: Any, mean: Any, variance: Any, *settings: Any) -> Any:
     """Normalise with running statistics."""
     training = settings[0] if isinstance(settings[0], bool) else False
     windows = x.windows
@@ -182,14 +181,14 @@ def _batch_norm(func: Any, x: MutatedBatch, weight: Any, bias: Any, mean: Any, v
     shape = (-1, *[1] * (len(windows.shape) - 2))
     scale, shift = (each.to(windows.values.dtype).reshape(shape) for each in (scale, shift))
     made = windows.made(windows.reference * scale + shift, windows.values * scale + shift)
-    return wrapped(made), *[torch.empty(0)] * (3 if "cudnn" in str(func) else 2)  # statistics of a batch in training
+    return made, *[torch.empty(0)] * (3 if "cudnn" in str(func) else 2)  # statistics of a batch in training
 
 
 def _axes(dim: Any, n: int) -> list[int]:
     return sorted(each % n for each in (dim if isinstance(dim, list | tuple) else [dim]))
 
 
-def _reduced(func: Any, x: MutatedBatch, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:
+def _reduced(func: Any, x: WindowTensor, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:
     """Reduce axes; sums over positions are those of the references plus those of the changes."""
     windows, n = x.windows, len(x.windows.shape)
     if dim is None or dim == [] or 0 in (axes := _axes(dim, n)):
@@ -220,7 +219,7 @@ def _reduced(func: Any, x: MutatedBatch, dim: Any = None, keepdim: bool = False,
     return result
 
 
-def _reshaped(func: Any, x: MutatedBatch, *args: Any) -> Any:
+def _reshaped(func: Any, x: WindowTensor, *args: Any) -> Any:
     """Split or join axes, except those of the batch and of the positions."""
     windows = x.windows
     shape = tuple(func(torch.empty(windows.shape, device="meta"), *args).shape)
@@ -234,7 +233,7 @@ def _reshaped(func: Any, x: MutatedBatch, *args: Any) -> Any:
     return NotImplemented
 
 
-def _unstacked(func: Any, x: MutatedBatch, *args: Any) -> Any:
+def _unstacked(func: Any, x: WindowTensor, *args: Any) -> Any:
     """Make one batch of several that were stacked."""
     if len(x.stacked) == 1:
         return NotImplemented
@@ -245,7 +244,7 @@ def _unstacked(func: Any, x: MutatedBatch, *args: Any) -> Any:
     return joined(x.stacked, alternating=True)
 
 
-def _permuted(func: Any, x: MutatedBatch, *args: Any) -> Any:
+def _permuted(func: Any, x: WindowTensor, *args: Any) -> Any:
     windows, n = x.windows, len(x.windows.shape)
     order = list(range(n))
     if len(args) == 2:  # transposed
@@ -258,7 +257,7 @@ def _permuted(func: Any, x: MutatedBatch, *args: Any) -> Any:
     return windows.made(windows.reference.permute(order), windows.values.permute(order), axis=order.index(windows.axis))
 
 
-def _sliced(func: Any, x: MutatedBatch, dim: int = 0, first: Any = None, last: Any = None, step: int = 1) -> Any:
+def _sliced(func: Any, x: WindowTensor, dim: int = 0, first: Any = None, last: Any = None, step: int = 1) -> Any:
     windows = x.windows
     axis = dim % len(windows.shape)
     if axis == 0:
@@ -274,7 +273,7 @@ def _sliced(func: Any, x: MutatedBatch, dim: int = 0, first: Any = None, last: A
     return windows.made(reference, windows.at(start + skipped, width), start)
 
 
-def _selected(func: Any, x: MutatedBatch, dim: int, index: int) -> Any:
+def _selected(func: Any, x: WindowTensor, dim: int, index: int) -> Any:
     windows = x.windows
     axis = dim % len(windows.shape)
     if axis in (0, windows.axis):
@@ -283,16 +282,16 @@ def _selected(func: Any, x: MutatedBatch, dim: int, index: int) -> Any:
     return windows.made(func(windows.reference, axis, index), func(windows.values, axis, index), axis=moved)
 
 
-def _divided(func: Any, x: MutatedBatch, sizes: Any, dim: int = 0) -> Any:
+def _divided(func: Any, x: WindowTensor, sizes: Any, dim: int = 0) -> Any:
     windows = x.windows
     axis = dim % len(windows.shape)
     if axis in (0, windows.axis):
         return NotImplemented
     pairs = zip(func(windows.reference, sizes, axis), func(windows.values, sizes, axis), strict=True)
-    return [MutatedBatch(windows.made(*pair)) for pair in pairs]  # as narrow as before
+    return [windows.made(*pair) for pair in pairs]  # as narrow as before
 
 
-def _indexed(func: Any, x: MutatedBatch, indices: Any) -> Any:
+def _indexed(func: Any, x: WindowTensor, indices: Any) -> Any:
     """Select entries of one axis, such as channels in another order."""
     windows = x.windows
     given = [axis for axis, index in enumerate(indices) if index is not None]
@@ -301,7 +300,7 @@ def _indexed(func: Any, x: MutatedBatch, indices: Any) -> Any:
     return windows.made(func(windows.reference, indices), func(windows.values, indices))
 
 
-def _flipped(func: Any, x: MutatedBatch, dims: Any) -> Any:
+def _flipped(func: Any, x: WindowTensor, dims: Any) -> Any:
     windows = x.windows
     axes = _axes(dims, len(windows.shape))
     if 0 in axes:
@@ -310,7 +309,7 @@ def _flipped(func: Any, x: MutatedBatch, dims: Any) -> Any:
     return windows.made(func(windows.reference, axes), func(windows.values, axes), start)
 
 
-def _padded(func: Any, x: MutatedBatch, pad: Sequence[int], value: Any = 0) -> Any:
+def _padded(func: Any, x: WindowTensor, pad: Sequence[int], value: Any = 0) -> Any:
     windows, n = x.windows, len(x.windows.shape)
     at = 2 * (n - 1 - windows.axis)
     if min(pad) < 0 or len(pad) > 2 * (n - 1):
@@ -321,7 +320,7 @@ def _padded(func: Any, x: MutatedBatch, pad: Sequence[int], value: Any = 0) -> A
 
 
 def _concatenated(func: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
-    if not all(isinstance(tensor, MutatedBatch) for tensor in tensors):
+    if not all(isinstance(tensor, WindowTensor) for tensor in tensors):
         return NotImplemented
     parts = [tensor.windows for tensor in tensors]
     first = parts[0]
@@ -338,10 +337,10 @@ def _concatenated(func: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
 
 
 def _stacked(func: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
-    batches = all(isinstance(tensor, MutatedBatch) for tensor in tensors)
+    batches = all(isinstance(tensor, WindowTensor) for tensor in tensors)
     if not batches or dim != 1 or len({(tensor.shape, tensor.windows.axis) for tensor in tensors}) > 1:
         return NotImplemented
-    return MutatedBatch(*(tensor.windows for tensor in tensors)) if len(tensors) > 1 else NotImplemented
+    return type(tensors[0])(*(tensor.windows for tensor in tensors)) if len(tensors) > 1 else NotImplemented
 
 
 _RESHAPES = ("view", "_unsafe_view", "_reshape_alias", "unsqueeze", "squeeze")
