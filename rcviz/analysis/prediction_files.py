@@ -14,7 +14,6 @@ from rcviz._core.files import atomic_write, check_ending, check_target
 from rcviz._core.tables import table_writer, warn_of_formulas
 from rcviz.analysis.strands import strand_agreement
 from rcviz.models.scale import Scale
-from rcviz.sequences.alphabet import UNKNOWN
 from rcviz.sequences.checks import check_not_empty
 from rcviz.sequences.export import bed_columns
 from rcviz.sequences.fasta import is_fasta
@@ -112,7 +111,7 @@ def _write(
                     raise ValueError(f"expected {len(names)} task_names, one per output, got {len(task_names)}")
                 names = tuple(task_names)
             if ending == ".bed":
-                bed_columns(block)  # refuses a set without coordinates
+                bed_columns(block.table)  # refuses a set without coordinates
             table = _table(block, agreement, names)
             if not number and ending == ".csv":
                 warn_of_formulas(table, path)
@@ -182,15 +181,11 @@ def _bed(path: Path) -> Iterator[Any]:
 
 
 def _write_bed(file: TextIO, table: pd.DataFrame, scale: Scale) -> None:
-    placed = SequenceSet(
-        np.full((len(table), 1), UNKNOWN, dtype=np.uint8),
-        names=table.get("name"), chrom=table["chrom"], start=table["start"], end=table["end"],
-    )  # fmt: skip
     probability = np.clip(np.nan_to_num(table["prediction"].to_numpy(dtype=float)), 0, 1)
     score = np.rint(1000 * probability).astype(int) if scale == "probability" else np.zeros(len(table), dtype=int)
     tasks = table["task"].astype(str).str.replace(r"[\t\r\n]", "_", regex=True)
     numbers = (table[column] for column in ("prediction", "forward", "reverse"))
-    rows = zip(*bed_columns(placed), score.tolist(), *numbers, tasks, table["gap"], strict=True)
+    rows = zip(*bed_columns(table), score.tolist(), *numbers, tasks, table["gap"], strict=True)
     for chrom, start, end, name, points, mean, forward, reverse, task, gap in rows:
         file.write(f"{chrom}\t{start}\t{end}\t{name}\t{points}\t.\t{mean}\t{forward}\t{reverse}\t{task}\t{gap}\n")
 

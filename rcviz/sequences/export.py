@@ -8,24 +8,24 @@ import numpy as np
 
 from rcviz._core.checks import quoted
 from rcviz._core.files import atomic_write
+from rcviz._core.shapes import UInt8
 from rcviz.sequences.alphabet import decode
 
 if TYPE_CHECKING:
-    from rcviz.sequences.sequence_set import SequenceSet
+    import pandas as pd
 
 _AT_ONCE = 4096
 
 
-def write_bed(data: "SequenceSet", path: str | os.PathLike[str]) -> None:
-    """Write the coordinates and names of a set as BED4."""
-    columns = bed_columns(data)
+def write_bed(table: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
+    """Write coordinates and names, the columns of a set, as BED4."""
+    columns = bed_columns(table)
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{chrom}\t{start}\t{end}\t{name}\n" for chrom, start, end, name in zip(*columns, strict=True))
 
 
-def bed_columns(data: "SequenceSet") -> tuple[list[str], list[int], list[int], list[str]]:
+def bed_columns(table: "pd.DataFrame") -> tuple[list[str], list[int], list[int], list[str]]:
     """Return chromosome, start, end and name (``chrom:start-end`` by default) of each sequence."""
-    table = data.table
     missing = [column for column in ("chrom", "start", "end") if column not in table]
     if missing:
         raise ValueError(
@@ -38,19 +38,18 @@ def bed_columns(data: "SequenceSet") -> tuple[list[str], list[int], list[int], l
     return [_one_field(name, " \t\r\n") for name in chrom], start, end, names
 
 
-def write_fasta(data: "SequenceSet", path: str | os.PathLike[str]) -> None:
+def write_fasta(codes: UInt8[np.ndarray, "n length"], table: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
     """Write the sequences as FASTA, one line each, named by their coordinates where they have such."""
-    table = data.table
     if {"chrom", "start", "end"} <= set(table):
         names = [f"{c}:{s}-{e}" for c, s, e in zip(table["chrom"], table["start"], table["end"], strict=True)]
         given = table["name"].tolist() if "name" in table else names
         names = [name if name == other else f"{name} {other}" for name, other in zip(names, given, strict=True)]
     else:
-        names = table["name"].tolist() if "name" in table else [f"sequence_{row}" for row in range(len(data))]
+        names = table["name"].tolist() if "name" in table else [f"sequence_{row}" for row in range(len(codes))]
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for first in range(0, len(data), _AT_ONCE):
+        for first in range(0, len(codes), _AT_ONCE):
             rows = slice(first, first + _AT_ONCE)
-            for name, letters in zip(names[rows], decode(np.asarray(data.codes[rows])), strict=True):
+            for name, letters in zip(names[rows], decode(np.asarray(codes[rows])), strict=True):
                 file.write(f">{_one_field(name, chr(9) + chr(13) + chr(10))}\n{letters}\n")
 
 
@@ -59,8 +58,8 @@ def _one_field(text: str, separators: str) -> str:
     return "".join("_" if letter in separators else letter for letter in text)
 
 
-def concatenated(sets: "Sequence[SequenceSet]", task_names: Sequence[str] | None) -> dict[str, Any]:
-    """Return the fields of the set that holds the sequences of all sets; a task that one lacks is unknown there."""
+def concatenated(sets: Sequence[Any], task_names: Sequence[str] | None) -> dict[str, Any]:
+    """Return the fields of the SequenceSet that holds several; a task that one lacks is unknown in it."""
     sets = list(sets)
     if not sets:
         raise ValueError("expected at least one set to concatenate, got none")

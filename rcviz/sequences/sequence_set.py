@@ -244,11 +244,11 @@ class SequenceSet:
         ValueError
             When the set has no coordinates.
         """
-        export.write_bed(self, path)
+        export.write_bed(self.table, path)
 
     def to_fasta(self, path: str | os.PathLike[str]) -> None:
         """Write the sequences as a FASTA file, atomically; :meth:`from_fasta` reads them with their coordinates."""
-        export.write_fasta(self, path)
+        export.write_fasta(self.codes, self.table, path)
 
     def summary(self) -> "pd.DataFrame":
         """Count labels and compare the GC content of both classes: a difference in it alone can look like a signal.
