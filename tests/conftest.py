@@ -139,6 +139,26 @@ def same_weights():
     return same
 
 
+@pytest.fixture(scope="session")
+def shuffles():
+    """What palindrome verdicts compare sequences with, by the sequences."""
+    return {}
+
+
+@pytest.fixture
+def shuffled_once(shuffles, monkeypatch):
+    """Shuffle the same sequences once for all verdicts on them, a third of the time of a verdict."""
+    from rcviz.analysis.chance import shuffled_sequences
+
+    def remembered(codes, seed):
+        key = codes.shape, codes.tobytes(), seed
+        if key not in shuffles:
+            shuffles[key] = shuffled_sequences(codes, seed)
+        return shuffles[key].copy()
+
+    monkeypatch.setattr("rcviz.analysis.searched.shuffled_sequences", remembered)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def private_cache(tmp_path_factory):
     """A cache of genomes and indices for this run alone."""

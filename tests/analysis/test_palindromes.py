@@ -24,6 +24,7 @@ from rcviz.analysis.palindromes import (
 from rcviz.analysis.searched import centered_sites
 from rcviz.analysis.site_palindromes import FEWEST_SITES, SitePalindromes, compare_site_models
 
+pytestmark = pytest.mark.usefixtures("shuffled_once")
 OF_SITES = ["information", "gain", "loss", "loss_low", "loss_high", "strand_information", "balance"]
 COLUMNS = [
     *("filter", "palindromicity", "center", "p_value", "verdict", "shift", "repetition"),
