@@ -16,11 +16,10 @@ import rcviz
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 PICTURES = Path(__file__).parents[2] / "runs" / "browser"
-DATA = """import rcviz
-parts = rcviz.split(rcviz.load_example("ctcf"), train=0.7, valid=0.15, test=0.15)
-config = rcviz.ModelConfig.one_layer("revcomp", n_filters=8, sequence_length=200, pool_size=31)
-model = rcviz.build_model(config)
-explorer = rcviz.FilterExplorer(model, parts.test)"""
+DATA = """import numpy as np, rcviz
+codes = np.random.default_rng(0).integers(0, 4, (80, 60), dtype=np.uint8)
+config = rcviz.ModelConfig.one_layer("revcomp", n_filters=8, sequence_length=60, pool_size=23)
+explorer = rcviz.FilterExplorer(rcviz.build_model(config), rcviz.SequenceSet(codes, np.arange(80) % 2 * 1.0))"""
 MARIMO = """import marimo
 
 app = marimo.App(width="medium")
@@ -160,14 +159,6 @@ def small_explorer():
     return explorer
 
 
-REOPENED = """import numpy as np, rcviz
-codes = np.random.default_rng(0).integers(0, 4, (80, 60), dtype=np.uint8)
-config = rcviz.ModelConfig.one_layer("revcomp", n_filters=4, sequence_length=60, pool_size=23)
-explorer = rcviz.FilterExplorer(rcviz.build_model(config), rcviz.SequenceSet(codes, np.arange(80) % 2 * 1.0))
-explorer.wait()
-explorer"""
-
-
 def test_a_notebook_with_saved_widgets_opens_without_its_kernel(jupyterlab, server):
     """Only JupyterLab shows that a state that was saved with a notebook is the whole explorer, and that it says so."""
     import nbclient
@@ -175,7 +166,7 @@ def test_a_notebook_with_saved_widgets_opens_without_its_kernel(jupyterlab, serv
     from nbformat.sign import NotebookNotary
 
     path = server.folder / "reopened.ipynb"
-    write_notebook(path, [REOPENED])
+    write_notebook(path, [f"{DATA}\nexplorer.wait()\nexplorer"])
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=300, store_widget_state=True).execute()
     NotebookNotary(data_dir=str(server.data)).sign(notebook)  # else JupyterLab shows text

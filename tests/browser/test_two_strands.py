@@ -9,16 +9,15 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
-def figure(page, tmp_path, monkeypatch):
-    """The figure on a page of its own; returns the page, and a list of what it would fetch."""
+def figure(offline, tmp_path, monkeypatch):
+    """The figure on a page of its own; returns the page, and a list of what it fetches."""
     monkeypatch.syspath_prepend(DOCS)
     import two_strands
 
     script, style = ((DOCS / "_static" / name).read_text() for name in ("two_strands.js", "site.css"))
     file = tmp_path / "figure.html"
     file.write_text(f"<!doctype html><style>{style}</style>{two_strands.figure()}<script>{script}</script>")
-    page.goto(file.as_uri())
-    return page
+    return offline(file, 1400, "light")
 
 
 def lit(page, strand):
@@ -35,33 +34,32 @@ def lit(page, strand):
 
 @pytest.mark.browser
 def test_a_neuron_and_its_partner_light_up_by_every_way_of_choosing(figure):
-    asked = []
-    figure.on("request", lambda request: asked.append(request.url))
+    page, asked = figure
 
     def partners(own, other):
-        (at, value, read), (other_at, other_value, other_read) = lit(figure, 0), lit(figure, 1)
+        (at, value, read), (other_at, other_value, other_read) = lit(page, 0), lit(page, 1)
         assert (at, other_at) == (own, other)
         assert value == other_value
         assert read == other_read  # letters, colours and what they meet
         assert len(read) > 1
 
     partners("2 0 1", "2 3 2")
-    figure.locator('.neuron[data-at="2 0 1"]').first.focus()
-    figure.keyboard.press("ArrowDown")
-    figure.keyboard.press("ArrowRight")
+    page.locator('.neuron[data-at="2 0 1"]').first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
     partners("2 1 2", "2 2 1")
-    expect(figure.locator('.neuron[data-at="2 1 2"]').first).to_be_focused()
-    figure.locator("input[type=range]").fill("0")
+    expect(page.locator('.neuron[data-at="2 1 2"]').first).to_be_focused()
+    page.locator("input[type=range]").fill("0")
     partners("2 1 0", "2 2 3")
-    figure.get_by_role("radio", name="layer 1").check()
-    figure.get_by_role("combobox").select_option("3")
+    page.get_by_role("radio", name="layer 1").check()
+    page.get_by_role("combobox").select_option("3")
     partners("1 3 0", "1 0 4")
     # Pointing at the other reading chooses the partner in this one.
-    figure.locator('.two-strands figure >> nth=1 >> .neuron[data-at="3 2 0"]').hover()
+    page.locator('.two-strands figure >> nth=1 >> .neuron[data-at="3 2 0"]').hover()
     partners("3 1 0", "3 2 0")
-    figure.get_by_role("radio", name="dense").check()
+    page.get_by_role("radio", name="dense").check()
     partners("4 0 0", "4 0 0")
-    sums = figure.locator(".two-strands-said p").all_inner_texts()
+    sums = page.locator(".two-strands-said p").all_inner_texts()
     assert len(sums) == 2
     assert sums[0].split(" = ")[1] == sums[1].split(" = ")[1]
-    assert asked == []
+    assert asked == [page.url]
