@@ -167,8 +167,7 @@ def _seeds(table: pd.DataFrame) -> int | None:
     """Return the number of seeds of the arm, data set and size that has the fewest; None where there are no seeds."""
     if "seed" not in table:
         return None
-    counts = table.drop_duplicates(["arm", "dataset", "fraction", "seed"])
-    return int(counts.groupby(["arm", "dataset", "fraction"]).size().min())
+    return int(table.groupby(["arm", "dataset", "fraction"])["seed"].nunique(dropna=False).min())
 
 
 def _circumstances(table: pd.DataFrame) -> list[str]:

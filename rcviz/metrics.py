@@ -1,5 +1,6 @@
 """Metrics of predictions per task, and the exact rank-sum test between two sets of runs."""
 
+import functools
 from collections.abc import Sequence
 from math import comb, fsum
 from typing import TYPE_CHECKING, Any
@@ -198,25 +199,27 @@ def rank_sum_test(a: Any, b: Any, *, alternative: str = "greater") -> float:
     doubled_ranks = (2 * counts.cumsum() - counts + 1)[inverse]
     observed = int(doubled_ranks[: len(a)].sum())
 
-    n_ways = _count_rank_sums(doubled_ranks, len(a))
+    n_ways = _count_rank_sums(tuple(sorted(doubled_ranks.tolist())), len(a))
     n_all = comb(len(a) + len(b), len(a))
     greater = float(n_ways[observed:].sum()) / n_all
     less = float(n_ways[: observed + 1].sum()) / n_all
     return min(1.0, {"greater": greater, "less": less, "two-sided": 2 * min(greater, less)}[alternative])
 
 
-def _count_rank_sums(ranks: np.ndarray, n_chosen: int) -> np.ndarray:
+@functools.lru_cache(maxsize=32)  # without ties it depends on the numbers of values alone
+def _count_rank_sums(ranks: tuple[int, ...], n_chosen: int) -> np.ndarray:
     """Count the ways to choose ``n_chosen`` of the ranks, for every possible sum; exact up to 2**53 ways."""
-    total = int(ranks.sum())
+    total = sum(ranks)
     if len(ranks) * n_chosen * total > _MOST_ADDITIONS:
         raise ValueError(
             f"{len(ranks)} values are too many for the exact test; use scipy.stats.mannwhitneyu(method='asymptotic')"
         )
     n_ways = np.zeros((n_chosen + 1, total + 1))
     n_ways[0, 0] = 1
-    for rank in ranks.tolist():
+    for rank in ranks:
         n_ways[1:, rank:] += n_ways[:-1, : total + 1 - rank]
-    chosen: np.ndarray = n_ways[n_chosen]
+    chosen: np.ndarray = n_ways[n_chosen].copy()
+    chosen.flags.writeable = False
     return chosen
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from paper import claims
 from paper.claims import CLAIMS
 from paper.pictures import draw_sharing, drawn
 from paper.report import page_text, with_overview, write_report
@@ -247,6 +248,27 @@ def test_what_is_not_there_is_said(tmp_path):
     assert page.count("Not measured here yet") == 11  # seven figures, how far they went, the choices, two questions
 
 
+@pytest.fixture(scope="module")
+def findings():
+    """Findings of claims on tables that were judged before."""
+    return {}
+
+
+@pytest.fixture
+def judged_once(monkeypatch, findings):
+    """Judge a claim on the same tables once: leaving another table out changes nothing for it."""
+    judged = claims._judged
+
+    def once(claim, results):
+        key = (claim, *(id(results.get(name)) for name in claim.needs))
+        if key not in findings:
+            findings[key] = judged(claim, results)
+        return findings[key]
+
+    monkeypatch.setattr(claims, "_judged", once)
+
+
+@pytest.mark.usefixtures("judged_once")
 @pytest.mark.parametrize("name", sorted(every_table()))
 def test_any_one_table_may_be_alone_or_missing(name):
     tables = every_table()
