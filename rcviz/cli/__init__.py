@@ -3,6 +3,8 @@
 A command's file reads its arguments and prints and writes its results; the library does the work.
 """
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -50,6 +52,8 @@ def main(
     # Threads that wait in a busy loop slow down other processes, such as the browser beside the kernel: with one other
     # busy process on two cores, training was 15 times slower. It must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # At its end the interpreter would look for cycles among all objects: tenths of a second after torch was imported.
+    atexit.register(gc.freeze)
 
 
 @app.command(cls=OnceCommand)
