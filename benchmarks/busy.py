@@ -53,6 +53,7 @@ def works():
         )
         rows[f"prediction of 2,000 x 200 bp, {name}"] = lambda model=model: rcviz.predict(model, short)
         rows[f"contributions, 2,000 x 200 bp, {name}"] = lambda model=model: rcviz.filter_contributions(model, short)
+        rows[f"palindromes, 375 x 200 bp, {name}"] = lambda model=model: rcviz.palindromes(model, valid)
     training = rcviz.TrainConfig.chipseq(epochs=1, samples_per_epoch=300)
     rows["ChIP-seq network, 3 steps and validation"] = lambda: rcviz.fit(chipseq, long, long, training, progress=False)
     rows["ChIP-seq network, prediction of 300 x 1,000 bp"] = lambda: rcviz.predict(chipseq, long)
