@@ -1,5 +1,6 @@
 """Real Jupyter front ends and a real Chromium, for the browser tests and the benchmarks."""
 
+import importlib
 import json
 import os
 import re
@@ -12,11 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import lazy_loader
 from playwright.sync_api import expect
-
-# Loaded when it is used: a grammar that its validator builds takes two seconds.
-nbformat = lazy_loader.load("nbformat")
 
 TOKEN = "browser-test"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -104,8 +101,16 @@ def short(code):
     return code
 
 
+def __getattr__(name):
+    """Import nbformat and nbclient when a test asks for them: a grammar that a validator builds takes two seconds."""
+    if name not in ("nbformat", "nbclient"):
+        raise AttributeError(name)
+    return importlib.import_module(name)
+
+
 def write_notebook(path, cells):
     """Write a notebook of code cells."""
+    nbformat = importlib.import_module("nbformat")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     nbformat.write(notebook, path)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
+from jaxtyping._storage import pop_shape_memo, push_shape_memo
 
 _shapes_together = jaxtyping.jaxtyped
 
@@ -45,8 +46,11 @@ def jaxtyped(*, typechecker):
         def run_with_shapes(*args, **kwargs):
             if jaxtyping.config.jaxtyping_disable:
                 return thing(*args, **kwargs)
-            with _shapes_together("context"):
+            push_shape_memo({})
+            try:
                 return checked(*args, **kwargs)
+            finally:
+                pop_shape_memo()
 
         return run_with_shapes if has_shapes else run
 

@@ -6,12 +6,11 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-import lazy_loader
+import frontends
 import pytest
 from frontends import BROWSERS, CHROMIUM_ARGUMENTS, jupyter_server, run_all, short, write_notebook
 from playwright.sync_api import Error
 
-nbformat = lazy_loader.load("nbformat")
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "runs" / "browser"
 
@@ -43,7 +42,7 @@ def server(tmp_path_factory, browser):
     """A Jupyter server on the code of the tutorials, short but for pictures."""
     folder = tmp_path_factory.mktemp("server")
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        cells = [cell.source for cell in frontends.nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         write_notebook(folder / path.name, cells if "RCVIZ_PICTURES" in os.environ else map(short, cells))
     with jupyter_server(folder) as running:
         yield running

@@ -3,13 +3,11 @@
 import json
 import re
 
-import lazy_loader
+import frontends
 import numpy as np
 import pytest
 
 import rcviz
-
-nbformat = lazy_loader.load("nbformat")
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +103,8 @@ def test_without_html_jupyterlab_opens_a_notebook_that_runs(run, model, dataset,
     assert result.exit_code == 3, result.output  # JupyterLab's own
     (command,) = calls
     assert command[2:] == ["jupyterlab", "./rc.inspect.ipynb", "--no-browser", "--ServerApp.ip=localhost"]
-    notebook = nbformat.read(work / "rc.inspect.ipynb", as_version=4)
-    nbformat.validate(notebook)
+    notebook = frontends.nbformat.read(work / "rc.inspect.ipynb", as_version=4)
+    frontends.nbformat.validate(notebook)
     names = {}
     for cell in notebook.cells[1:]:
         exec(compile(cell.source, "cell", "exec"), names)
@@ -118,13 +116,13 @@ def test_without_html_jupyterlab_opens_a_notebook_that_runs(run, model, dataset,
 def test_a_notebook_is_never_replaced(run, model, dataset, work, calls):
     run("inspect", model, dataset)
     path = work / "rc.inspect.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[1].outputs.append(nbformat.v4.new_output("stream", text="ran"))
-    nbformat.write(notebook, path)
+    notebook = frontends.nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs.append(frontends.nbformat.v4.new_output("stream", text="ran"))
+    frontends.nbformat.write(notebook, path)
     before = path.read_text()
     run("inspect", model, dataset)  # the same question: the notebook with its outputs
     notebook.cells[1].source += "\n# my own"
-    path.write_text(nbformat.writes(notebook))
+    path.write_text(frontends.nbformat.writes(notebook))
     report = run("inspect", model, dataset, "--json")
     assert json.loads(report.stdout) == {"notebook": "rc.inspect-2.ipynb"}
     assert before != path.read_text()

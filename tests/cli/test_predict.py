@@ -3,14 +3,12 @@
 import gzip
 import json
 
-import lazy_loader
+import frontends
 import numpy as np
 import pandas as pd
 import pytest
 
 import rcviz
-
-nbformat = lazy_loader.load("nbformat")
 
 
 @pytest.fixture
@@ -92,7 +90,7 @@ def test_inspect_says_when_it_cannot_know(run, refused, trained, toy, dataset, w
 def test_the_notebook_of_inspect_has_the_same_part(run, trained, dataset, work, calls):
     run("inspect", "m.safetensors", dataset)
     (path,) = work.glob("*.ipynb")
-    cell = nbformat.read(path, as_version=4).cells[1].source
+    cell = frontends.nbformat.read(path, as_version=4).cells[1].source
     scope = {}
     exec(cell, scope)
     assert len(scope["data"]) == 40

@@ -5,11 +5,10 @@ import re
 import zlib
 from pathlib import Path
 
-import lazy_loader
+import frontends
 import pytest
 from frontends import short
 
-nbformat, nbclient = lazy_loader.load("nbformat"), lazy_loader.load("nbclient")
 ROOT = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted([*ROOT.glob("*.ipynb"), *ROOT.parent.glob("paper/notebooks/*.ipynb")])
 EXPLORERS = ("FilterExplorer(", "SequenceExplorer(", "StrandExplorer(", "TrainingCurves(", "TrainingMonitor(")
@@ -37,10 +36,10 @@ def data_of(cells):
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem not in IN_BROWSER], ids=lambda path: path.stem)
 def test_runs_from_a_fresh_kernel(path, tmp_path):
     """Only a run shows that a tutorial works, here with few epochs; `make notebooks` runs it in full."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = frontends.nbformat.read(path, as_version=4)
     for cell in code_of(notebook):
         cell.source = short(cell.source)
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    frontends.nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert all(output.output_type != "error" for cell in code_of(notebook) for output in cell.outputs)
     shown = data_of(code_of(notebook))
     assert sum("image/png" in data for data in shown) >= 3
@@ -51,7 +50,7 @@ def test_runs_from_a_fresh_kernel(path, tmp_path):
 
 @each_notebook
 def test_the_first_cell_says_question_time_and_what_one_learns(path):
-    first = nbformat.read(path, as_version=4).cells[0]
+    first = frontends.nbformat.read(path, as_version=4).cells[0]
     assert first.cell_type == "markdown"
     assert re.match(
         r"# .+\n\n\*\*Question\.\*\* .+?\n\n\*\*Time\.\*\* .+?\n\n.*\*\*You learn\*\* ", first.source, re.DOTALL
@@ -60,7 +59,7 @@ def test_the_first_cell_says_question_time_and_what_one_learns(path):
 
 @each_notebook
 def test_it_can_be_made_short_and_knows_nothing_of_tests(path):
-    sources = [cell.source for cell in code_of(nbformat.read(path, as_version=4))]
+    sources = [cell.source for cell in code_of(frontends.nbformat.read(path, as_version=4))]
     assert any(short(source) != source for source in sources)
     assert not any("environ" in source for source in sources)
 
@@ -68,7 +67,7 @@ def test_it_can_be_made_short_and_knows_nothing_of_tests(path):
 @each_notebook
 def test_nothing_is_shown_that_says_nothing(path):
     """No Axes, arrays or empty tables as text."""
-    for cell in code_of(nbformat.read(path, as_version=4)):
+    for cell in code_of(frontends.nbformat.read(path, as_version=4)):
         for data in data_of([cell]):
             assert not re.match(r"<Axes|Empty DataFrame|array\(|\[<", data.get("text/plain", "")), cell.source
 
@@ -76,7 +75,7 @@ def test_nothing_is_shown_that_says_nothing(path):
 @each_notebook
 def test_what_is_committed_is_one_run_from_top_to_bottom(path):
     """After a change: make notebooks NOTEBOOKS=..., which keeps no state of widgets."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = frontends.nbformat.read(path, as_version=4)
     cells = code_of(notebook)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert path.stat().st_size < 1_500_000
@@ -91,7 +90,7 @@ def test_the_wheel_can_hold_them():
 @each_notebook
 def test_a_widget_has_a_picture_beside_it(path):
     """In its own cell or in the next one, for readers where no kernel runs."""
-    cells = code_of(nbformat.read(path, as_version=4))
+    cells = code_of(frontends.nbformat.read(path, as_version=4))
     for cell, after in zip(cells, [*cells[1:], cells[-1]], strict=True):
         if any(VIEW in data and data["text/plain"].startswith(EXPLORERS) for data in data_of([cell])):
             assert any("image/png" in data for data in data_of([cell, after])), cell.source
@@ -100,8 +99,8 @@ def test_a_widget_has_a_picture_beside_it(path):
 @each_notebook
 def test_any_front_end_can_open_and_run_it(path):
     """What VS Code and Colab, which are not here, ask of a notebook."""
-    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-    nbformat.validate(notebook)
+    notebook = frontends.nbformat.read(path, as_version=frontends.nbformat.NO_CONVERT)
+    frontends.nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     assert (notebook.metadata.kernelspec.name, notebook.metadata.kernelspec.language) == ("python3", "python")
