@@ -376,6 +376,29 @@ def real_genome():
     return table(["command", "time", "peak memory"], rows) + f"\n\n{result}"
 
 
+def tests():
+    """Seconds of all tests, and of an empty machine's; and memory of ten million sequences."""
+    content, before = load("tests.json"), load("tests.json")["before"]["pytest, under a sampling profiler"]
+    rows = []
+    for (command, now), aim, earlier in zip(content["now"].items(), (480, 720), (before, None), strict=True):
+        was = [f"{earlier['seconds']} s", f"{earlier['processor_seconds']} s"] if earlier else ["", ""]
+        took = f"{now['seconds']:.0f} s", f"{now['processor_seconds']} s", f"{aim} s", verdict(now["seconds"], aim)
+        rows.append([f"`{command}`, {now['tests']:,} tests", *took, *was])
+    header = ["command", "time", "of the processor, for the tests alone", "aim", "", "before", "of the processor"]
+    machine = content["machine"]
+    return f"{table(header, rows)}\n\nOn {machine['cores']} cores of {machine['cpu']}, nothing else running."
+
+
+def ten_million():
+    """Peak memory of a mapped file of ten million sequences."""
+    points = load("reliability/stream.json")["points"]
+    (peak,) = (
+        each["anonymous_mb_at_most"] for each in points if (each["way"], each["sequences"]) == ("mapped", 10_000_000)
+    )
+    row = ["`rcviz.evaluate`, 10 million sequences of a mapped file", f"{peak:.0f} MB", "400 MB", verdict(peak, 400)]
+    return table(["what", "peak memory", "aim", ""], [row])
+
+
 def two(value):
     """Two digits that count."""
     return f"{value:.{max(0, 1 - math.floor(math.log10(value)))}f}" if value < 10 else f"{value:.0f}"
@@ -398,6 +421,8 @@ TABLES = {
     "explorers": explorers,
     "newcomer": newcomer,
     "real genome": real_genome,
+    "ten million": ten_million,
+    "tests": tests,
 }
 
 
