@@ -1,11 +1,9 @@
 """Helpers of all plots: new Axes and figures, their style, and figures as SVG, PNG or PDF."""
 
-import gc
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -91,38 +89,13 @@ def resolve_axes(ax: Any, width: float | int, height: float | int, *, names: Seq
     return ax
 
 
-def new_figure(
-    width: float | int, height: float | int, *, margins: tuple[float, float, float, float] | None = None
-) -> Figure:
+def new_figure(width: float | int, height: float | int) -> Figure:
     """Return a figure that pyplot does not manage, so that it need not be closed (for widgets).
 
-    Sizes are inches, at 100 dots per inch; `margins` are left of, below, right of and above the Axes. None fits the
-    margins to the text, which doubles the time that the figure takes. It is drawn in the fixed style.
+    Sizes are inches, at 100 dots per inch. Margins are fitted to the text, and it is drawn in the fixed style.
     """
     with page_style():
-        figure = PageFigure(figsize=(width, height), dpi=100, layout="constrained" if margins is None else None)
-    if margins is not None:
-        left, bottom, right, top = margins
-        figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
-    return figure
-
-
-@contextmanager
-def short_lived() -> Iterator[None]:
-    """Draw figures that are discarded at once, without triggering Python's full garbage collection.
-
-    A figure consists of some ten thousand objects in reference cycles. Collections that run while it is drawn move it
-    to the generation of long-lived objects, so that after a few figures a full collection takes a quarter of a second.
-    Here collection is off while drawing, and afterwards only the newest objects are collected.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-            gc.collect(0)
+        return PageFigure(figsize=(width, height), dpi=100, layout="constrained")
 
 
 def figure_svg(figure: Figure, dpi: float | int | None = None) -> str:

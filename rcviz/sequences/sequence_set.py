@@ -1,7 +1,7 @@
 """SequenceSet: sequences of one length with their labels, names and coordinates."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -230,7 +230,7 @@ class SequenceSet:
         >>> rcviz.SequenceSet.concat([ctcf, spi1]).labels.tolist()
         [[1.0, nan], [0.0, nan], [nan, 1.0]]
         """
-        given = [sets] if isinstance(sets, SequenceSet) else list(sets)
+        given = [sets] if isinstance(sets, SequenceSet) or not isinstance(sets, Iterable) else list(sets)
         for part in given:
             if not isinstance(part, SequenceSet):
                 raise TypeError(f"expected SequenceSets, got {type(part).__name__}: rcviz.SequenceSet(...) makes one")

@@ -1,13 +1,11 @@
-import gc
 import re
-import weakref
 import xml.etree.ElementTree as ET
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from rcviz.plots._axes import figure_png, figure_svg, new_figure, resolve_axes, short_lived
+from rcviz.plots._axes import figure_png, figure_svg, new_figure, resolve_axes
 from rcviz.plots.strands import plot_strands
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -74,23 +72,3 @@ def test_what_stands_below_square_axes_is_inside_the_picture(size):
     legend = ax.get_legend().get_window_extent()
     assert legend.y0 > 0
     assert ax.get_tightbbox().y1 < figure.bbox.height
-
-
-def test_short_lived_figures_leave_collections_as_they_were():
-    assert gc.isenabled()
-    with short_lived():
-        assert not gc.isenabled()
-        with short_lived():
-            pass
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    with pytest.raises(ZeroDivisionError), short_lived():
-        raise ZeroDivisionError
-    assert gc.isenabled()
-
-
-def test_short_lived_figures_are_gone_afterwards():
-    with short_lived():
-        figure = weakref.ref(new_figure(2, 2))
-        figure().add_subplot().plot([0, 1])
-    assert figure() is None

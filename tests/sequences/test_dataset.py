@@ -395,5 +395,7 @@ def test_other_objects_than_sets_are_named():
     assert len(SequenceSet.concat(data)) == 4
     with pytest.raises(TypeError, match="got str"):
         SequenceSet.concat([data, "ACGT"])
+    with pytest.raises(TypeError, match="got NoneType"):
+        SequenceSet.concat(None)
     with pytest.raises(ValueError, match=r"splits\.test"):
         as_sequence_set(Splits(data, data, data))
