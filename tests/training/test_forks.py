@@ -1,6 +1,7 @@
 """Processes that are forked while a thread trains a model do not wait for that thread, which they do not have."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from core.test_changes import in_child
 
 import rcviz
+from rcviz.models.settings import RandomStream
 from rcviz.training.session import TrainingSession
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no forks")
@@ -65,3 +67,25 @@ def test_workers_of_a_data_loader_use_rcviz(toy, in_training):
     batches = list(loader)
     assert [tuple(x.shape) for _, x in batches] == [(4, 4, 60)] * 2
     assert all(torch.isfinite(prediction).all() for prediction, _ in batches)
+
+
+def test_a_fork_waits_until_no_thread_draws():
+    """Without that, the child finds the lock of torch's generator held by a thread that it does not have."""
+    big, began, enough = torch.ones(20_000_000), threading.Event(), threading.Event()
+    stream = RandomStream(0, torch.device("cpu"))
+
+    def draw():
+        while not enough.is_set():
+            with stream.drawing():
+                began.set()
+                torch.dropout_(big, 0.1, train=True)
+
+    before = torch.get_rng_state()
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        assert began.wait(30)
+        assert [in_child(lambda: torch.get_rng_state().equal(before) or os._exit(2)) for _ in range(5)] == [0] * 5
+    finally:
+        enough.set()
+        thread.join()
