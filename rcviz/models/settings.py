@@ -1,6 +1,5 @@
 """Settings of torch, hooks and random numbers that are changed for a while, and restored whatever happens."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -14,8 +13,8 @@ from rcviz._core.memory import ReusedMemory
 from rcviz._core.threads import shared_lock
 from rcviz.layers.torch_internals import default_device, function_modes, remove_forward_hook
 
-_GENERATORS = shared_lock()  # torch's global random generators, one set for the whole process
-_LONGEST_WAIT = 30  # seconds until a fork no longer waits for streams: a thread may have to wait for the fork itself
+# torch's global random generators, one set for the whole process; the lock inside each cannot be freed after a fork
+_GENERATORS = shared_lock(forks_wait=True)
 
 
 def self_contained(function: Callable[P, R]) -> Callable[P, R]:
@@ -245,20 +244,6 @@ class RandomStream:
         """Continue this stream; afterwards the states of the global generators are restored."""
         with Holding(_GENERATORS), _Drawing(self):
             yield
-
-
-def _wait_for_streams() -> None:
-    """Let no stream draw during a fork: the child could not free a generator's own lock, and would wait for ever."""
-    _GENERATORS.acquire(timeout=_LONGEST_WAIT)
-
-
-def _let_streams_draw() -> None:
-    if _GENERATORS._is_owned():  # it was free in time
-        _GENERATORS.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait_for_streams, after_in_parent=_let_streams_draw, after_in_child=_let_streams_draw)
 
 
 class _Drawing(Change):
