@@ -33,13 +33,17 @@ def data_of(cells):
 
 @pytest.mark.notebook
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem not in IN_BROWSER], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path.stem not in IN_BROWSER], ids=lambda path: path.stem
+)
 def test_runs_from_a_fresh_kernel(path, tmp_path):
     """Only a run shows that a tutorial works, here with few epochs; `make notebooks` runs it in full."""
     notebook = frontends.nbformat.read(path, as_version=4)
     for cell in code_of(notebook):
         cell.source = short(cell.source)
-    frontends.nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    resources = {"metadata": {"path": str(tmp_path)}}
+    # Killed at its end, of which nothing is asked: to end by itself takes a kernel a second of computing.
+    frontends.nbclient.NotebookClient(notebook, timeout=300, resources=resources, shutdown_kernel="immediate").execute()
     assert all(output.output_type != "error" for cell in code_of(notebook) for output in cell.outputs)
     shown = data_of(code_of(notebook))
     assert sum("image/png" in data for data in shown) >= 3
