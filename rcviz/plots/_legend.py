@@ -22,6 +22,7 @@ _BETWEEN_ROWS = 0.5
 _LARGEST_SHARE = 0.36  # of the height of the Axes' part of the figure; a longer legend takes smaller type
 _SMALLEST = 4.5  # points
 _SHRINK = 0.88
+_TICKS = ("_update_ticks", "_get_ticklabel_bboxes")  # matplotlib has no public name for either
 
 
 class OutsideLegend(Legend):
@@ -83,18 +84,34 @@ class OutsideLegend(Legend):
 
 
 def tight_box(ax: Any, renderer: Any, *, layout_only: bool = False) -> Bbox | None:
-    """Return the box of ``ax.get_tightbbox``, for which ticks are measured once and not again for the legend."""
+    """Return the box of ``ax.get_tightbbox``, for which ticks are measured once, also for spines, labels and legend."""
     legend, axes = ax.get_legend(), (ax.xaxis, ax.yaxis)
-    if not isinstance(legend, OutsideLegend):
-        return ax.get_tightbbox(renderer, for_layout_only=layout_only)
     for axis in axes:
-        axis.get_tightbbox = partial(legend.remember, axis, axis.get_tightbbox)
+        for name in _TICKS:
+            if hasattr(axis, name):
+                setattr(axis, name, _first(getattr(axis, name)))
+        if isinstance(legend, OutsideLegend):
+            axis.get_tightbbox = partial(legend.remember, axis, axis.get_tightbbox)
     try:
         return ax.get_tightbbox(renderer, for_layout_only=layout_only)
     finally:
-        legend.measured = {}
+        if isinstance(legend, OutsideLegend):
+            legend.measured = {}
         for axis in axes:
-            vars(axis).pop("get_tightbbox", None)
+            for name in (*_TICKS, "get_tightbbox"):
+                vars(axis).pop(name, None)
+
+
+def _first(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls a method once and gives its first result each time."""
+    results: list[Any] = []
+
+    def first(*args: Any, **options: Any) -> Any:
+        if not results:
+            results.append(method(*args, **options))
+        return results[0]
+
+    return first
 
 
 def add_legend(ax: Axes, where: str, handles: Sequence[Any], columns: int, *, note: str | None = None) -> None:

@@ -63,11 +63,11 @@ def drawn_texts(figure, monkeypatch):
             boxes.append((text.get_text(), Text.get_window_extent(text, renderer)))
         return kept(text, renderer, *args, **options)
 
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     kept = Text.draw
     with monkeypatch.context() as patched:
         patched.setattr(Text, "draw", draw)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     return boxes
 
 
