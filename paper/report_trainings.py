@@ -1,6 +1,7 @@
 """The page's section on how far trainings went, and what is missing."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -94,9 +95,10 @@ def _missing(results: Results) -> Iterator[str]:
     whole = TrainConfig.chipseq().epochs
     rows, seen = [], set[object]()
     for figure, done in tables.items():
-        cells = [arm for arm in arms_of(figure) if arm.paper and arm.training not in seen]
+        cells = [arm for arm in _papers_arms(figure) if arm.training not in seen]
         seen |= {arm.training for arm in cells}
-        mine = [_of_cell(cell, done) for cell in cells]
+        trained = dict(iter(done.groupby(["arm", "dataset", "fraction"])))
+        mine = [trained.get((cell.name, cell.dataset, cell.arm.fraction), done.iloc[:0]) for cell in cells]
         complete = [int((own["n_epochs"] >= whole).sum()) for own in mine]
         lacking = [PAPER_SEEDS - min(n, PAPER_SEEDS) for n in complete]
         shorter = sum(int(((own["n_epochs"] < whole) & own["gpu"]).sum()) for own in mine)
@@ -140,9 +142,9 @@ def _done(figure: str, results: Results) -> pd.DataFrame:
     return pd.concat(tables) if tables else pd.DataFrame(columns=[*columns, "gpu"])
 
 
-def _of_cell(cell: Shown, done: pd.DataFrame) -> pd.DataFrame:
-    same = (done["arm"] == cell.name) & (done["dataset"] == cell.dataset) & (done["fraction"] == cell.arm.fraction)
-    return done[same.astype(bool)]
+@cache
+def _papers_arms(figure: str) -> tuple[Shown, ...]:
+    return tuple(arm for arm in arms_of(figure) if arm.paper)
 
 
 def _cells_text(cells: list[Shown]) -> str:

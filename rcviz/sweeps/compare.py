@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import comb
 from typing import Literal
 
@@ -79,7 +80,7 @@ class Comparison:
             return math.nan
         return float(self.values_a.mean() - self.values_b.mean())
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """95% confidence interval of :attr:`effect`, see :func:`welch_interval`; NaN with fewer than two seeds."""
         return (math.nan, math.nan) if self.reason else welch_interval(self.values_a, self.values_b)
