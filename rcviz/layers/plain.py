@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize, skip_init
+from torch.nn.utils import parametrize
 
 from rcviz.layers.torch_internals import forward_pre_hooks
 
@@ -215,14 +215,23 @@ def with_weights(
     """Convolution or dense layer with the expanded weights of ``layer``; torch's random generators are not used."""
     layer = with_current_weights(layer)
     weight, bias = layer.expanded_weight(), layer.expanded_bias()
-    settings |= {"bias": bias is not None, "device": weight.device, "dtype": weight.dtype}
-    made: Any = skip_init(kind, inputs, outputs, *size, **settings)
-    module: nn.Module = fill(made, weight=weight.reshape(made.weight.shape), bias=bias)
-    return module
+    made: Any = kind(inputs, outputs, *size, **settings, bias=bias is not None, device="meta")
+    return _given(made, weight=weight.reshape(made.weight.shape), bias=bias)
 
 
 def fixed_mixing(matrix: Tensor) -> nn.Module:
     """Convolution of width 1 that multiplies the channels of every position by ``matrix``, in its dtype."""
     out, n = matrix.shape
-    made: nn.Module = fill(skip_init(nn.Conv1d, n, out, 1, bias=False, dtype=matrix.dtype), weight=matrix[:, :, None])
+    return _given(nn.Conv1d(n, out, 1, bias=False, device="meta"), weight=matrix[:, :, None])
+
+
+def _given(made: nn.Module, **values: Tensor | None) -> nn.Module:
+    """Give a module that was made without memory copies of tensors; those made from a frozen tensor are frozen.
+
+    ``torch.nn.utils.skip_init`` imports sympy, which takes longer than the conversion of a network.
+    """
+    for name, value in values.items():
+        if value is not None:
+            own = value.detach().clone(memory_format=torch.contiguous_format)
+            setattr(made, name, nn.Parameter(own, value.requires_grad))
     return made
