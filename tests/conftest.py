@@ -116,7 +116,7 @@ def toy():
     return rcviz.SequenceSet(codes, labels, task_names=("GATA", "starts with A"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model():
     """Build a small model for ``toy``."""
     import rcviz

@@ -38,16 +38,17 @@ class OutsideLegend(Legend):
     def _move(self, renderer: Any) -> None:
         axes = self.axes
         room = cell(axes).transformed(axes.figure.transSubfigure)
-        if self.arranged is not None and super().get_window_extent(renderer).width > room.width:
+        width = super().get_window_extent(renderer).width
+        if self.arranged is not None and width > room.width:
             options, self.height_in_points = self.arranged()  # the figure has become smaller
             _write(self, axes, options)
+            width = super().get_window_extent(renderer).width
         below, beside = (
             (self.measured.get(axis) or axis.get_tightbbox(renderer)) if axis.get_visible() else None
             for axis in (axes.xaxis, axes.yaxis)
         )
         foot = min(axes.bbox.y0, axes.bbox.y0 if below is None else below.y0)
         left = min(axes.bbox.x0, axes.bbox.x0 if beside is None else beside.x0)
-        width = super().get_window_extent(renderer).width
         if width > axes.bbox.width and beside is not None:
             foot = min(foot, beside.y0)  # the lowest label of a tick
         # Aligned with the Axes where it is not wider than they are.

@@ -53,6 +53,15 @@ def explorer(toy, make_model):
     explorer.close()
 
 
+@pytest.fixture(scope="module")
+def unchanged(toy, make_model):
+    """An explorer for tests that read it, and of what it refuses; none of its filters has a name."""
+    explorer = FilterExplorer(make_model(n_filters=5), toy, motifs=[Motif("flat", np.full((4, 6), 0.25))])
+    explorer.wait(MINUTE)
+    yield explorer
+    explorer.close()
+
+
 def from_page(explorer, **changes):
     """What the front end does when a control changes."""
     explorer.set_state({"_state": {**explorer._state, **changes}})
@@ -194,11 +203,11 @@ def test_what_counts_as_positive_can_be_chosen(explorer, toy):
     ("mask", "message"),
     [([1, 0], "mask must be .* 120"), (np.zeros(120, bool), "0 of 120"), (np.ones(120, bool), "120 of 120")],
 )
-def test_a_selection_that_cannot_be_compared_is_refused(explorer, mask, message):
+def test_a_selection_that_cannot_be_compared_is_refused(unchanged, mask, message):
     with pytest.raises(ValueError, match=message):
-        explorer.set_positives(mask)
-    assert explorer.state.positives == "labelled"
-    assert explorer.ready
+        unchanged.set_positives(mask)
+    assert unchanged.state.positives == "labelled"
+    assert unchanged.ready
 
 
 def test_a_refused_choice_is_shown_and_the_page_gets_the_state_again(toy, make_model):
@@ -222,11 +231,11 @@ def test_a_refused_choice_is_shown_and_the_page_gets_the_state_again(toy, make_m
     ("trait", "value"),
     [("task", 7), ("filter", 99), ("pinned", -1), ("layer", "conv9"), ("sort", "size"), ("strand", 3)],
 )
-def test_what_is_not_there_is_refused(explorer, trait, value):
-    before = explorer.state.as_dict()
+def test_what_is_not_there_is_refused(unchanged, trait, value):
+    before = unchanged.state.as_dict()
     with pytest.raises((ValueError, Exception), match=r"there is no (task|filter)|must be one of|expected"):
-        setattr(explorer.state, trait, value)
-    assert explorer.state.as_dict() == before
+        setattr(unchanged.state, trait, value)
+    assert unchanged.state.as_dict() == before
 
 
 def test_layers_that_read_bases_can_be_chosen(toy):
@@ -343,9 +352,9 @@ def test_values_that_are_nearly_all_equal_are_compared_where_there_is_a_rest(toy
         assert FilterExplorer(make_model(n_tasks=1), data).state.positives == first
 
 
-def test_classes_have_no_upper_part(explorer):
+def test_classes_have_no_upper_part(unchanged):
     with pytest.raises(ValueError, match="positives"):
-        explorer.state.positives = "upper 25%"
+        unchanged.state.positives = "upper 25%"
 
 
 @pytest.mark.parametrize("form", [lambda codes: codes, decode, SequenceSet, one_hot])
@@ -504,11 +513,11 @@ def test_exports_can_be_read_back(explorer, tmp_path):
 
 
 @pytest.mark.parametrize(("path", "message"), [("filters.doc", "its ending must be"), ("none/f.csv", "does not exist")])
-def test_an_export_that_cannot_be_is_refused_before_it_begins(explorer, tmp_path, monkeypatch, path, message):
+def test_an_export_that_cannot_be_is_refused_before_it_begins(unchanged, tmp_path, monkeypatch, path, message):
     monkeypatch.chdir(tmp_path)
     sent = []
-    explorer.send = lambda content, buffers=None: sent.append(content)
-    explorer._save(path)
+    monkeypatch.setattr(unchanged, "send", lambda content, buffers=None: sent.append(content))
+    unchanged._save(path)
     assert message in sent[0]["error"]
     assert list(tmp_path.iterdir()) == []
 
@@ -519,8 +528,8 @@ def test_a_still_picture_is_of_the_chosen_filter_and_not_pyplots(explorer):
     assert plt.get_fignums() == []
 
 
-def test_a_reader_without_a_kernel_sees_a_picture(explorer):
-    bundle, _ = explorer._repr_mimebundle_()
+def test_a_reader_without_a_kernel_sees_a_picture(unchanged):
+    bundle, _ = unchanged._repr_mimebundle_()
     picture = ElementTree.fromstring(bundle["image/svg+xml"])
     text = "".join(picture.itertext())
     assert "run this cell again" in text
@@ -552,11 +561,11 @@ def test_colours_can_be_the_usual_ones(toy, make_model):
     assert FilterExplorer(make_model(), toy)._about["letters"] is None  # those of the page, light or dark
 
 
-def test_the_verdict_is_that_of_the_sites(explorer):
-    results, question = explorer._results, explorer.state.question
-    table = palindromes(filter_bank(explorer._models[0]), results.sites(question)).table
+def test_the_verdict_is_that_of_the_sites(unchanged):
+    results, question = unchanged._results, unchanged.state.question
+    table = palindromes(filter_bank(unchanged._models[0]), results.sites(question)).table
     for row in table.to_dict("records"):
-        sent = explorer._verdicts["rows"][str(row["filter"])]
+        sent = unchanged._verdicts["rows"][str(row["filter"])]
         assert sent["verdict"] == row["verdict"]
         assert sent["p_value"] == row["p_value"]
 
