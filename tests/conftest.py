@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores already
 
+import functools
 import gc
 import random
 import sys
@@ -137,6 +138,16 @@ def same_weights():
         return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
     return same
+
+
+@pytest.fixture(scope="module")
+def operators_once():
+    """Let torch look through the operators of ONNX once and not for every export, of which that is a third."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -341,8 +341,9 @@ def test_a_convolution_that_is_not_over_the_bases_is_refused_as_a_filter_bank():
     assert isinstance(built("basset").conv2, nn.Conv2d)
 
 
+@pytest.mark.usefixtures("as_users_run", "operators_once")
 @pytest.mark.parametrize("name", ["enformer", "hyenadna"])
-def test_exported_models_give_the_same_numbers(name, x, tmp_path, as_users_run):
+def test_exported_models_give_the_same_numbers(name, x, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     if name == "hyenadna" and Version(onnxruntime.__version__) < Version("1.27"):
         pytest.skip("older versions of ONNX Runtime cannot compute the inverse FFT of real numbers")

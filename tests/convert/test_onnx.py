@@ -10,7 +10,7 @@ from torch import nn
 
 import rcviz
 
-pytestmark = pytest.mark.usefixtures("as_users_run")  # torch.export follows the code as users run it
+pytestmark = pytest.mark.usefixtures("as_users_run", "operators_once")  # torch.export follows the code as users run it
 
 
 @pytest.fixture
