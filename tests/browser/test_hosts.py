@@ -168,7 +168,7 @@ def test_a_notebook_with_saved_widgets_opens_without_its_kernel(jupyterlab, serv
     path = server.folder / "reopened.ipynb"
     write_notebook(path, [f"{DATA}\nexplorer.wait()\nexplorer"])
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=300, store_widget_state=True).execute()
+    nbclient.NotebookClient(notebook, timeout=300, store_widget_state=True, shutdown_kernel="immediate").execute()
     NotebookNotary(data_dir=str(server.data)).sign(notebook)  # else JupyterLab shows text
     nbformat.write(notebook, path)
     jupyterlab.set_viewport_size({"width": 1400, "height": 1000})

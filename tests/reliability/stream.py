@@ -11,6 +11,7 @@ process needs; pages of a mapped file come and go as the system pleases. Linux o
 """
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -161,6 +162,7 @@ def main():
     options = parser.parse_args()
     if options.way:
         print(json.dumps(list(measure(options.way, options.numbers, options.folder / "set.safetensors"))))
+        gc.freeze()  # else Python looks at all that was imported as it ends, for half a second
         return
     found = list(points(options.folder, options.numbers))
     grown = {way: bytes_per_sequence(found, way) for way in WAYS}

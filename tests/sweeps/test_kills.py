@@ -11,7 +11,7 @@ import pytest
 from rcviz.sweeps.store import Store
 
 SCRIPT = """
-import sys, rcviz
+import gc, sys, rcviz
 from torch import nn
 
 data = rcviz.SequenceSet.load("data.safetensors")
@@ -28,6 +28,8 @@ store, *names = sys.argv[1:]
 chosen = {name: arms[name] for name in names or arms}
 result = rcviz.sweep(chosen, splits, seeds=2, store=store, n_jobs=1, progress=False)
 assert len(result.runs) == 2 * len(chosen), result.failures
+if __name__ == "__main__":
+    gc.freeze()  # else Python looks at all that was imported as it ends, for half a second
 """
 MAY_DIFFER = ("seconds", "peak_memory_mb", "arms", "code")
 """What a clock, the machine's memory, the names of arms and an edit while tests run decide."""
