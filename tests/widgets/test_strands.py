@@ -181,18 +181,19 @@ def test_points_are_the_predictions_with_their_labels(opened, models, toy, secon
     elif second == "one unknown":
         labels[:, 1] = np.where(np.arange(120) == 0, np.nan, 0)
     explorer = opened(models, SequenceSet(toy.codes, labels, task_names=toy.task_names), batch_size=50)
+    flipped = reverse_complement(toy.codes)
+    expected = {name: (predict(model, toy), predict(model, flipped)) for name, model in models.items()}
+    agreements = {name: strand_agreement(model, toy) for name, model in models.items()}
     for task in (0, 1, 0):
         explorer.state.task = task
         explorer.wait(LONG)
         wanted = np.select([labels[:, task] == 1, labels[:, task] == 0], ["positive", "negative"], "unknown")
-        for name, model in models.items():
+        for name, (forward, reverse) in expected.items():
             found = points(explorer)[name]
-            np.testing.assert_allclose(found["forward"], predict(model, toy)[:, task], atol=1e-6)
-            np.testing.assert_allclose(
-                found["reverse"], predict(model, reverse_complement(toy.codes))[:, task], atol=1e-6
-            )
+            np.testing.assert_allclose(found["forward"], forward[:, task], atol=1e-6)
+            np.testing.assert_allclose(found["reverse"], reverse[:, task], atol=1e-6)
             assert found["labels"] == wanted.tolist()
-            agreement = strand_agreement(model, toy)
+            agreement = agreements[name]
             sent = next(each for each in explorer._points["models"] if each["name"] == name)
             assert sent["flips"] == agreement.flips[:, task].sum()
             assert sent["mean_gap"] == pytest.approx(agreement.gap[:, task].mean(), rel=1e-4, abs=1e-8)
