@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from paper import claims, pictures
+from paper import claims, pictures, report_matched
 from paper.claims import CLAIMS
+from paper.matched import TABLES
 from paper.pictures import draw_sharing, drawn
 from paper.report import page_text, with_overview, write_report
 from paper.rules_chipseq import WIDTHS
@@ -257,16 +258,19 @@ def findings():
 
 @pytest.fixture
 def judged_once(monkeypatch, findings):
-    """Judge a claim on the same tables once: leaving another table out changes nothing for it."""
-    judged = claims._judged
+    """Judge a claim on the same tables once, and join those of the matched arms once: others change nothing for it."""
+    judged, joined = claims._judged, report_matched.matched_of
 
-    def once(claim, results):
-        key = (claim, *(id(results.get(name)) for name in claim.needs))
+    def once(key, results, names, function, *arguments):
+        key = (key, *(id(results.get(name)) for name in names))
         if key not in findings:
-            findings[key] = judged(claim, results)
+            findings[key] = function(*arguments)
         return findings[key]
 
-    monkeypatch.setattr(claims, "_judged", once)
+    monkeypatch.setattr(
+        claims, "_judged", lambda claim, results: once(claim, results, claim.needs, judged, claim, results)
+    )
+    monkeypatch.setattr(report_matched, "matched_of", lambda results: once("matched", results, TABLES, joined, results))
 
 
 @pytest.mark.usefixtures("judged_once")
