@@ -9,6 +9,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import functools
 import gc
+
+gc.disable()  # what is imported before the tests stays
 import random
 import sys
 from pathlib import Path
@@ -51,6 +53,7 @@ def pytest_collection_finish():
     """Leave out what is imported by now when tests look for what is left behind: each look takes half a second less."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_make_parametrize_id(val, argname):

@@ -390,7 +390,7 @@ def test_windows_in_two_parts_are_warned_of(recwarn):
         split_by_chromosome(SequenceSet(codes, chrom=chrom), train="chr1", valid="chr2")
 
 
-def test_other_objects_than_sets_are_named():
+def test_other_objects_than_sets_are_named(as_users_run):
     data = SequenceSet(np.zeros((4, 5), np.uint8), [0, 1, 0, 1])
     assert len(SequenceSet.concat(data)) == 4
     with pytest.raises(TypeError, match="got str"):
