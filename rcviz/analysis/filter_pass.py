@@ -102,7 +102,7 @@ class FilterPass:
             run = differentiate(self._model, self._neurons, self._task, x)
             contributions, logits = to_numpy(run.contributions()), to_numpy(run.logits)
             if self._logits is None:
-                self._contributions = self._contributions.astype(contributions.dtype, copy=False)
+                self._contributions = np.empty(self._contributions.shape, contributions.dtype)
                 self._logits = np.empty((len(codes), logits.shape[1]), logits.dtype)
             self._contributions[rows], self._logits[rows] = contributions, logits
             if not self._contributions_only:

@@ -21,7 +21,7 @@ pool_size = 9
 [train]
 epochs = 6
 batch_size = 20
-samples_per_epoch = 600
+samples_per_epoch = 1200
 
 [split]
 train = "chr1"
