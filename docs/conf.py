@@ -9,9 +9,6 @@ import site_pages
 
 import rcviz
 
-# The reader of notebooks would check addresses by it that no notebook has; to make its grammar takes 1.3 s.
-sys.modules["rfc3987_syntax"] = None
-
 project = "rcviz"
 author = "the rcviz authors"
 version = release = rcviz.__version__

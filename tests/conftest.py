@@ -23,7 +23,6 @@ import torch
 import typechecking
 
 jaxtyping.jaxtyped = typechecking.jaxtyped  # before rcviz is imported
-sys.modules["rfc3987_syntax"] = None  # as in docs/conf.py: 1.3 s of each process that reads a notebook
 
 # The same examples in every run and on every machine; make soak tries others.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)

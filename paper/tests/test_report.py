@@ -327,6 +327,7 @@ def test_a_page_gets_the_verdicts_between_its_comments_and_nothing_else_changes(
     assert readme.read_text() == "no place\n"
 
 
+@pytest.mark.long
 def test_committed_pages_are_what_the_committed_tables_give(tmp_path):
     """Only this draws every picture from the real tables. After new tables: make report, and commit what it wrote."""
     written = write_report(read_results(), tmp_path)
