@@ -7,9 +7,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
-from jaxtyping._storage import pop_shape_memo, push_shape_memo
+from jaxtyping._storage import clear_treeflatten_memo, pop_shape_memo, push_shape_memo
 
 _shapes_together = jaxtyping.jaxtyped
+clear_treeflatten_memo()  # jaxtyping would raise and catch an error at each check of this thread
 
 
 def check(function):

@@ -15,11 +15,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rcviz.analysis.filters import layer_of
-from rcviz.analysis.trial import ACTIVATIONS, Call, Functions, Trial, random_sequences, tensors_in
+from rcviz.analysis.trial import ACTIVATIONS, Call, Functions, Trial, random_sequences
 from rcviz.layers.facts import has_paired_channels, is_convolution, position_axis, reads_bases, windows_of
 from rcviz.layers.torch_internals import version_of
 from rcviz.models.adapter import channel_of_each_base
-from rcviz.models.outputs import gradients, run_model
+from rcviz.models.outputs import gradients, run_model, tensors_in
 from rcviz.models.runtime import differentiating, find_module
 from rcviz.models.settings import Hooks, RandomStream
 

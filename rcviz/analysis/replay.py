@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from rcviz.analysis.neurons import Neurons, Use
-from rcviz.analysis.trial import tensors_in
 from rcviz.layers.torch_internals import version_of
-from rcviz.models.outputs import logits_of
+from rcviz.models.outputs import logits_of, tensors_in
 from rcviz.models.runtime import uncompiled
 from rcviz.models.settings import FunctionMode, RandomStream
 
@@ -162,7 +161,7 @@ class _Recorder(_Functions):
 
     def call(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = getattr(func, "__name__", "")
-        tensors = list(tensors_in((*args, *kwargs.values())))
+        tensors = tensors_in((*args, *kwargs.values()))
         if not self._is_read and not any(tensor in self._dependent for tensor in tensors):
             result = func(*args, **kwargs)
             self.calls.append((name, result))
@@ -176,7 +175,7 @@ class _Recorder(_Functions):
                 self._overwritten(tensor)  # every repetition writes the neurons here, too
             else:
                 raise RepeatError("the model writes neurons into a tensor that was there before")
-        made = list(tensors_in(result))
+        made = tensors_in(result)
         for tensor in made:
             self._dependent[tensor] = True
         if not self._is_read:

@@ -4,7 +4,7 @@ Users' networks call functions instead of modules, use one ReLU many times and m
 traced module by module and function by function, from each use of the layer on.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rcviz.layers.facts import has_paired_channels, is_convolution, nearest
 from rcviz.layers.plain import with_current_weights
-from rcviz.models.outputs import run_model
+from rcviz.models.outputs import run_model, tensors_in
 from rcviz.models.runtime import check_layers_visible, uncompiled
 from rcviz.models.settings import FunctionMode, Hooks, RandomStream
 
@@ -106,7 +106,7 @@ class Trial:
         return before[-1] if before else None
 
     def _enter(self, module: nn.Module, args: Any, named: Any) -> None:
-        read = next(tensors_in(args), None)
+        read = next(iter(tensors_in(args)), None)
         if read is not None and is_convolution(module):
             self.inputs.setdefault(module, read.detach().clone())
         self._running.append(_RunningModule(module, self._follows(args), read if module is self._layer else None))
@@ -151,7 +151,7 @@ class Trial:
         return inner.module, sum(part is inner.module for part, _ in self.used)
 
     def _follows(self, args: Any) -> list[Call]:
-        tensors = list(tensors_in(args))
+        tensors = tensors_in(args)
         return [call for call in self.calls if any(tensor is same for tensor in tensors for same in call.same)]
 
     @staticmethod
@@ -220,17 +220,6 @@ def weights_used(convolution: Any) -> tuple[Tensor, Tensor | None]:
         return plain.weight, plain.bias
     _, weight, *bias = given[0]
     return weight, bias[0] if bias else None
-
-
-def tensors_in(values: Any) -> Iterator[Tensor]:
-    """Tensors in arguments or in an output: alone, or in tuples, lists and dictionaries."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, Mapping):
-        yield from tensors_in(list(values.values()))
-    elif isinstance(values, tuple | list):
-        for value in values:
-            yield from tensors_in(value)
 
 
 def random_sequences(n: int, like: Float[Tensor, "batch 4 length"]) -> Float[Tensor, "n 4 length"]:

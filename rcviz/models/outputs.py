@@ -197,6 +197,14 @@ def one_tensor(y: Any) -> Tensor:
     )
 
 
+def tensors_in(y: Any) -> list[Tensor]:
+    """List tensors in arguments or in an output: alone, or in tuples, lists and dictionaries."""
+    if isinstance(y, Tensor):
+        return [y]
+    parts = y.values() if isinstance(y, Mapping) else y if isinstance(y, tuple | list) else ()
+    return [tensor for part in parts for tensor in tensors_in(part)]
+
+
 def fields_of(y: Any) -> dict[Any, Any]:
     """Entries of an output that have names: keys of a mapping, fields of a named tuple, attributes of an object."""
     if isinstance(y, Mapping):

@@ -11,7 +11,7 @@ from rcviz.models.runtime import evaluating
 from rcviz.models.settings import self_contained
 from rcviz.symmetry.comparison import check_batch, largest_difference, reversed_output
 from rcviz.symmetry.diagnosis import diagnose_equivariance
-from rcviz.symmetry.recording import tensors_in, warn_of_dependence
+from rcviz.symmetry.recording import copies_of, warn_of_dependence
 
 
 @self_contained
@@ -46,12 +46,12 @@ def equivariance_error(module: nn.Module, x: Any) -> float:
     with evaluating(module):
         warn_of_dependence(module, x)
         outputs, outputs_rc = (run_model(module, strand) for strand in strands)
-    if any(bool(tensor.isnan().any()) for tensor in tensors_in((outputs, outputs_rc))):
+    if any(bool(tensor.isnan().any()) for tensor in copies_of((outputs, outputs_rc))):
         check_weights(module)
         raise ValueError("the outputs are NaN, and no weight is; rcviz.diagnose_equivariance names the module")
     if not isinstance(outputs, Tensor) and declares(module, "reverse_output"):
-        expected_all = tensors_in(module.reverse_output(outputs))  # type: ignore[operator]
-        return max(map(largest_difference, tensors_in(outputs_rc), expected_all))
+        expected_all = copies_of(module.reverse_output(outputs))  # type: ignore[operator]
+        return max(map(largest_difference, copies_of(outputs_rc), expected_all))
     y, y_rc = one_tensor(outputs), one_tensor(outputs_rc)
     expected = reversed_output(module, y) if declares(module, "reverse_output") else None
     if expected is None:

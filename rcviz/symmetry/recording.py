@@ -3,7 +3,7 @@
 import random
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rcviz.layers.strategies import RevCompConjoined
-from rcviz.models.outputs import run_model
+from rcviz.models.outputs import run_model, tensors_in
 from rcviz.models.runtime import check_layers_visible, device_and_dtype, evaluating, uncompiled
 from rcviz.models.settings import Hooks, RandomStream
 from rcviz.symmetry.comparison import largest_difference, rounding
@@ -42,7 +42,7 @@ def record(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[Call]:
     hidden = {id(inner) for wrapper in wrapped for inner in wrapper.model.modules()}
 
     def note(name: str, module: nn.Module, output: object) -> None:
-        inputs, outputs = waiting.pop(), tensors_in(output, dtype)
+        inputs, outputs = waiting.pop(), copies_of(output, dtype)
         if outputs:
             uses[name] += 1
             title = (name or "(model)") + (f" (use {uses[name]})" if uses[name] > 1 else "")
@@ -51,7 +51,7 @@ def record(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[Call]:
     check_layers_visible(model)
     parts = [(name, module) for name, module in model.named_modules() if id(module) not in hidden]
     before = [
-        (module, lambda part, args, named: waiting.append(tensors_in((args, named), dtype))) for _, module in parts
+        (module, lambda part, args, named: waiting.append(copies_of((args, named), dtype))) for _, module in parts
     ]
     after = [(module, lambda part, args, output, name=name: note(name, part, output)) for name, module in parts]
     with Hooks(before, after), evaluating(model), uncompiled(model):
@@ -59,13 +59,9 @@ def record(model: nn.Module, x: Tensor, dtype: torch.dtype) -> list[Call]:
     return calls
 
 
-def tensors_in(value: object, dtype: torch.dtype | None = None) -> list[Tensor]:
+def copies_of(value: object, dtype: torch.dtype | None = None) -> list[Tensor]:
     """Copies of the floating-point tensors in what a module returned."""
-    if isinstance(value, Tensor):
-        return [value.detach().clone().to(dtype)] if value.is_floating_point() else []
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    return [tensor for item in value for tensor in tensors_in(item, dtype)] if isinstance(value, tuple | list) else []
+    return [tensor.detach().clone().to(dtype) for tensor in tensors_in(value) if tensor.is_floating_point()]
 
 
 @dataclass(frozen=True)
@@ -153,7 +149,7 @@ def _own_random_numbers(device: torch.device) -> Iterator[None]:
 
 def _outputs(model: nn.Module, x: Tensor) -> list[Tensor]:
     with evaluating(model):
-        return tensors_in(run_model(model, x.clone()))
+        return copies_of(run_model(model, x.clone()))
 
 
 def _difference(whole: list[Tensor], part: list[Tensor], n_rows: int) -> float:
