@@ -20,10 +20,16 @@ SIZE = {"sequence_length": 120, "pool_size": 53, "n_tasks": 2}
 CELLS = [
     f"""
 import os, time, numpy as np, rcviz
+from rcviz.widgets import sequence
 name = {NAME!r}
 def wait_for_test():
-    while not os.path.exists("go on"):
+    while os.path.exists("wait"):
         time.sleep(0.05)
+def predict_when_told(*args, pack=sequence.pack_predictions):
+    while os.path.exists("do not predict"):
+        time.sleep(0.05)
+    return pack(*args)
+sequence.pack_predictions = predict_when_told
 codes = np.random.default_rng(0).integers(0, 4, (5, 120), dtype=np.uint8)
 data = rcviz.SequenceSet(codes, chrom=["chr1"] * 5, start=[1000] * 5, end=[1120] * 5)
 size = {SIZE!r}
@@ -151,6 +157,9 @@ def test_cells_are_read_with_keys_and_pointer(lab, codes):
 def test_nothing_is_stale_without_a_word(lab, server, codes):
     """While the kernel is busy, after the model has changed, and after the kernel is gone."""
     explorer, page = ready(lab), lab
+    files = server.folder / "wait", server.folder / "do not predict"
+    for file in files:
+        file.touch()
     run_cell(page, "wait_for_test(); next(models[name].parameters()).data.add_(0.1)")
     page.locator(".jp-InputPrompt").filter(has_text="[*]").wait_for()
     explorer.locator(".rcviz-sequence-keys").focus()
@@ -159,8 +168,9 @@ def test_nothing_is_stale_without_a_word(lab, server, codes):
     page.keyboard.press(base)
     expect(explorer.locator(".rcviz-predictions")).to_contain_text("Predicting")
     expect(explorer.locator(".rcviz-earlier").first).to_contain_text("of the sequence before its last change")
-    (server.folder / "go on").touch()
+    files[1].unlink()
     predictions(explorer, f'[2,"alternative",[[0,"{base}"]]]')
+    files[0].unlink()
     expect(explorer).to_have_attribute("data-state", "stale", timeout=120_000)
     explorer.get_by_role("button", name="Refresh").click()
     expect(explorer).to_have_attribute("data-state", "ready", timeout=120_000)
