@@ -33,6 +33,9 @@ def answering() -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
+            # Python would end by the signal and not with 130 if the interrupt came within code that is text, such as
+            # that of a data class; other code that is text lets it forget that.
+            exec("")
             raise _end("interrupted", INTERRUPTED) from None
         except MemoryError as error:
             raise _end(f"not enough memory: {_message(error)}", FAILED) from error

@@ -295,6 +295,19 @@ def test_ctrl_c_and_schedulers_keep_the_checkpoint_and_nothing_half_written(data
     assert {path.name for path in work.iterdir()} == {checkpoint.name, long.name}
 
 
+def test_an_interrupt_within_code_that_is_text_ends_with_its_code(work):
+    """The data classes that an import makes are such code; only the end of a process shows it."""
+    (work / "interrupted.py").write_text(
+        "import sys, typer\nfrom rcviz.cli.messages import answering\n"
+        "try:\n    with answering():\n        exec('raise KeyboardInterrupt')\n"
+        "except typer.Exit as end:\n    sys.exit(end.exit_code)\n"
+    )
+    paths = os.pathsep.join([str(work), str(Path(rcviz.__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-m", "interrupted"], env=environment, timeout=60, check=False)
+    assert done.returncode == 130
+
+
 def test_json_configurations_are_told_by_their_ending(work):
     (work / "a.json").write_text("[1]")
     with pytest.raises(ValueError, match="must hold the sections"):
