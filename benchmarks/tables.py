@@ -382,9 +382,10 @@ def tests():
     rows = []
     for (command, now), aim, earlier in zip(content["now"].items(), (480, 720), (before, None), strict=True):
         was = [f"{earlier['seconds']} s", f"{earlier['processor_seconds']} s"] if earlier else ["", ""]
-        took = f"{now['seconds']:.0f} s", f"{now['processor_seconds']} s", f"{aim} s", verdict(now["seconds"], aim)
+        processor = f"{now['processor_seconds']} s" if now["processor_seconds"] else ""
+        took = f"{now['seconds']:.0f} s", processor, f"{aim} s", verdict(now["seconds"], aim)
         rows.append([f"`{command}`, {now['tests']:,} tests", *took, *was])
-    header = ["command", "time", "of the processor, for the tests alone", "aim", "", "before", "of the processor"]
+    header = ["command", "time", "of the processor", "aim", "", "before", "of the processor, for the tests alone"]
     machine = content["machine"]
     return f"{table(header, rows)}\n\nOn {machine['cores']} cores of {machine['cpu']}, nothing else running."
 
