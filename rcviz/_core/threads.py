@@ -13,7 +13,8 @@ _LONGEST_WAIT = 30  # seconds: the thread that holds the lock may itself wait fo
 def shared_lock(*, forks_wait: bool = False) -> Any:
     """Create a reentrant lock; in the child of a fork it is free, even if another thread of the parent held it.
 
-    With ``forks_wait``, a fork waits until no other thread holds it: for what the child could not free.
+    With ``forks_wait``, a fork first waits until no other thread holds it. That is for locks of other libraries that
+    threads take while they hold this one, which a child could not release.
     """
     lock = threading.RLock()
     (_waited_for if forks_wait else _locks).add(lock)

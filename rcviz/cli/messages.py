@@ -33,8 +33,8 @@ def answering() -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            # Python would end by the signal and not with 130 if the interrupt came within code that is text, such as
-            # that of a data class; other code that is text lets it forget that.
+            # After an interrupt inside exec(), with which data classes are made, Python ends by the signal instead of
+            # with this code, even though the interrupt was caught. The next exec() resets that.
             exec("")
             raise _end("interrupted", INTERRUPTED) from None
         except MemoryError as error:

@@ -13,7 +13,8 @@ from rcviz._core.memory import ReusedMemory
 from rcviz._core.threads import shared_lock
 from rcviz.layers.torch_internals import default_device, function_modes, remove_forward_hook
 
-# torch's global random generators, one set for the whole process; the lock inside each cannot be freed after a fork
+# torch's global random generators, one set for the whole process. Each has a lock of its own, which the child of a fork
+# could not release.
 _GENERATORS = shared_lock(forks_wait=True)
 
 

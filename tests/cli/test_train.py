@@ -295,8 +295,8 @@ def test_ctrl_c_and_schedulers_keep_the_checkpoint_and_nothing_half_written(data
     assert {path.name for path in work.iterdir()} == {checkpoint.name, long.name}
 
 
-def test_an_interrupt_within_code_that_is_text_ends_with_its_code(work):
-    """The data classes that an import makes are such code; only the end of a process shows it."""
+def test_an_interrupt_inside_exec_ends_with_130(work):
+    """Imports make data classes by exec(); only the end of a process shows the code."""
     (work / "interrupted.py").write_text(
         "import sys, typer\nfrom rcviz.cli.messages import answering\n"
         "try:\n    with answering():\n        exec('raise KeyboardInterrupt')\n"
