@@ -82,7 +82,7 @@ def faults(figure, boxes):
             yield f"overlap: {one!r} {np.round(a.extents)} and {other!r} {np.round(b.extents)}"
 
 
-@pytest.mark.parametrize(("plot", "setting", "size", "layout", "long"), combinations())
+@pytest.mark.parametrize(("plot", "setting", "size", "layout", "long"), list(combinations()))
 def test_no_text_is_cut_or_covered(plot, setting, size, layout, long, monkeypatch):
     if (setting, size) == ("16 points", "column") and matplotlib.__version_info__ < (3, 11):
         pytest.skip("matplotlib 3.10 places such large type otherwise, a few points beyond the edge")
